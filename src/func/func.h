@@ -1,0 +1,138 @@
+/*
+ * Functions: the registry, and the queue of their invocations.
+ *
+ * The registry keeps manifests and modules as objects of the store's own bucket ".functions", so
+ * that they survive like any object does; a function is there after deploy returned, or not at all.
+ * In memory it holds the decoded manifests.
+ *
+ * An invocation (struct func_call) is one run of one function for one cause. The queue admits at
+ * most `concurrency` of a function at a time, keeps FUNC_QUEUE_MAX more waiting, and refuses the
+ * rest (-EAGAIN). It hands calls to an executor (a table of functions, installed by edged: the
+ * cell's supervisor).
+ *
+ * Threads: registry functions are for any thread; calls and the queue belong to the node's loop
+ * thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/macros.h"
+#include "base/why.h"
+#include "func/manifest.h"
+#include "store/store.h"
+
+#define FUNC_QUEUE_MAX	   1024u
+#define FUNC_OUTPUT_MAX	   (16u << 20)
+#define FUNC_LOG_LINES_MAX 200u
+
+/* One deployed version of a function. Reference-counted (atomic) and immutable. */
+struct func {
+	const struct func_manifest *manifest;
+	uint64_t version;	   /* 1, 2, … */
+	uint8_t module_sha256[32]; /* names the module in the store and its image */
+	uint64_t deployed_ns;	   /* wall clock */
+};
+struct func *func_ref(struct func *func);
+struct func *func_unref(struct func *func);
+
+struct func_registry;
+/* Reads what is deployed. A record that does not decode is logged and left alone, not deleted. */
+int func_registry_open(struct store *store, struct func_registry **ret_registry,
+		       struct eos_why *why) EOS_MUST_CHECK;
+struct func_registry *func_registry_free(struct func_registry *registry);
+
+/*
+ * Deploys a version: MANIFEST_YAML (decoded with NAME in messages) and MODULE are stored and
+ * durable on return. -EINVAL: the manifest; -EEXIST: another function has the same HTTP path. The
+ * image must have been built and loaded before: a function that cannot run is not deployed.
+ */
+int func_registry_put(struct func_registry *registry, const char *name, const char *manifest_yaml,
+		      size_t manifest_len, const void *module, size_t module_len,
+		      struct func **ret_func, struct eos_why *why) EOS_MUST_CHECK;
+/* Removes a function; its events are dropped when they come up. -ENOENT. */
+int func_registry_remove(struct func_registry *registry, const char *name) EOS_MUST_CHECK;
+/* A reference, or NULL. */
+struct func *func_registry_get(struct func_registry *registry, const char *name);
+/* Calls VISIT in order of names with a borrowed func; the registry is locked meanwhile. */
+void func_registry_each(struct func_registry *registry, void (*visit)(void *ctx, struct func *func),
+			void *ctx);
+/* The module's bytes are appended to BUF, checked against the hash. -ENOENT, -EBADMSG. */
+int func_registry_read_module(struct func_registry *registry, const struct func *func,
+			      struct eos_buf *buf) EOS_MUST_CHECK;
+/* The manifest as it was deployed, appended to BUF. */
+int func_registry_read_manifest(struct func_registry *registry, const char *name,
+				struct eos_buf *buf) EOS_MUST_CHECK;
+
+enum func_outcome {
+	FUNC_OK,   /* exit code 0 */
+	FUNC_EXIT, /* another exit code */
+	FUNC_TRAP, /* text says which */
+	FUNC_TIMEOUT,
+	FUNC_CELL_LOST,	   /* the cell died under it; may be tried again */
+	FUNC_REFUSED,	   /* never started: limit, image gone, shutting down */
+	FUNC_OUTPUT_LIMIT, /* over FUNC_OUTPUT_MAX */
+};
+
+struct func_call;
+typedef void (*func_done_fn)(void *ctx, struct func_call *call);
+
+/* Public because the executor and the triggers work on it; owner: the loop thread. */
+struct func_call {
+	struct eos_list link; /* the queue's */
+	uint64_t id;	      /* unique in this run of the node */
+	struct func *func;    /* a reference */
+	/* Set by the trigger before func_queue_submit(). */
+	struct eos_buf environment; /* "K=V\0" … */
+	struct eos_buf input;	    /* standard input */
+	struct store_event *event;  /* owned; NULL unless an object caused it: /event/object */
+	func_done_fn on_done;	    /* called once; then the queue frees the call */
+	void *ctx;
+	/* Set by the executor. */
+	enum func_outcome outcome;
+	uint32_t exit_code;
+	char text[128];	       /* why, for people */
+	struct eos_buf output; /* standard output */
+	struct eos_buf errors; /* standard error, the tail of it */
+	uint64_t submitted_ns, started_ns, ended_ns;
+	void *executor_data;
+};
+
+int func_call_new(struct func *func, struct func_call **ret_call) EOS_MUST_CHECK;
+/* For a call that was not submitted. */
+struct func_call *func_call_free(struct func_call *call);
+
+/* Who runs calls. start() takes a call until func_queue_done(); it never fails: what goes wrong is
+ * an outcome, which it may report before it returns. cancel() asks for an early end; done still
+ * comes. */
+struct func_executor {
+	void (*start)(void *ctx, struct func_call *call);
+	void (*cancel)(void *ctx, struct func_call *call);
+	void *ctx;
+};
+
+struct func_queue;
+int func_queue_new(struct func_queue **ret_queue) EOS_MUST_CHECK;
+void func_queue_set_executor(struct func_queue *queue, const struct func_executor *executor);
+/* Waiting calls end as FUNC_REFUSED. Started ones must be done. */
+struct func_queue *func_queue_free(struct func_queue *queue);
+/* Takes CALL on success. -EAGAIN: FUNC_QUEUE_MAX wait already; the caller still owns it. */
+int func_queue_submit(struct func_queue *queue, struct func_call *call) EOS_MUST_CHECK;
+/* The caller of submit is no longer interested: on_done will be called, soon. */
+void func_queue_cancel(struct func_queue *queue, struct func_call *call);
+/* From the executor: the outcome is in CALL. Calls on_done, frees it, starts the next. */
+void func_queue_done(struct func_queue *queue, struct func_call *call);
+
+/* A function's own log: the last FUNC_LOG_LINES_MAX lines of standard error and of what ended
+ * badly. */
+struct func_log;
+int func_log_new(struct func_log **ret_log) EOS_MUST_CHECK;
+struct func_log *func_log_free(struct func_log *log);
+/* Any thread. */
+void func_log_append(struct func_log *log, const char *function, const char *text, size_t len);
+/* Appends "TIME LINE\n" … of FUNCTION to BUF. */
+int func_log_read(struct func_log *log, const char *function, struct eos_buf *buf) EOS_MUST_CHECK;

@@ -1,0 +1,72 @@
+/*
+ * A function's manifest: what it may do, when it runs, within which limits. Decoded from YAML,
+ * checked whole before anything is changed. docs/manifest.md lists the keys.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/node.h"
+#include "base/why.h"
+#include "store/store.h"
+
+#define FUNC_NAME_MAX	  63u
+#define FUNC_GRANTS_MAX	  32u
+#define FUNC_TRIGGERS_MAX 32u
+#define FUNC_CONFIG_MAX	  64u
+#define FUNC_PATH_MAX	  255u
+
+enum func_isolation { FUNC_ISOLATION_REQUEST, FUNC_ISOLATION_CLIENT, FUNC_ISOLATION_TENANT };
+enum func_access { FUNC_ACCESS_READ = 1, FUNC_ACCESS_WRITE = 2 };
+enum func_trigger_kind { FUNC_TRIGGER_HTTP, FUNC_TRIGGER_OBJECT };
+
+struct func_grant {
+	char bucket[STORE_BUCKET_NAME_MAX + 1];
+	unsigned access; /* enum func_access, or-ed: "read", "write" or "read-write" */
+};
+
+struct func_trigger {
+	enum func_trigger_kind kind;
+	/* HTTP */
+	char path[FUNC_PATH_MAX + 1]; /* "/downsample"; matches itself and what is below it */
+	unsigned methods;	      /* bits of enum func_method; 0: all */
+	/* object */
+	char bucket[STORE_BUCKET_NAME_MAX + 1];
+	char prefix[FUNC_PATH_MAX + 1], suffix[FUNC_PATH_MAX + 1];
+	bool on_created, on_removed;
+};
+
+enum func_method {
+	FUNC_METHOD_GET = 1,
+	FUNC_METHOD_HEAD = 2,
+	FUNC_METHOD_POST = 4,
+	FUNC_METHOD_PUT = 8,
+	FUNC_METHOD_DELETE = 16,
+	FUNC_METHOD_PATCH = 32,
+	FUNC_METHOD_OPTIONS = 64,
+};
+
+struct func_manifest {
+	char name[FUNC_NAME_MAX + 1]; /* a-z 0-9 -, begins with a letter */
+	char tenant[FUNC_NAME_MAX + 1];
+	char image[FUNC_PATH_MAX + 1]; /* the module's file, relative to the manifest */
+	enum func_isolation isolation; /* only "request" can be had so far; others are refused */
+	uint64_t memory_bytes, stack_bytes, timeout_ns;
+	unsigned concurrency_max;
+	unsigned grants_count, triggers_count, config_count;
+	struct func_grant grants[FUNC_GRANTS_MAX];
+	struct func_trigger triggers[FUNC_TRIGGERS_MAX];
+	char *config[FUNC_CONFIG_MAX]; /* "K=V", owned */
+	unsigned retry_attempts;
+	uint64_t retry_backoff_ns;
+	char dead_letter[STORE_BUCKET_NAME_MAX + 1]; /* "" : none */
+};
+
+/* -EINVAL with file and line: unknown keys, wrong values, a trigger on a bucket without a grant to
+ * read it, an own result bucket that triggers itself, … */
+int func_manifest_decode(const struct eos_node *root, struct func_manifest **ret_manifest,
+			 struct eos_why *why) EOS_MUST_CHECK;
+struct func_manifest *func_manifest_free(struct func_manifest *manifest);

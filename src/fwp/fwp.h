@@ -1,0 +1,143 @@
+/*
+ * Featherweight processes: instances of native images, each in its own guarded memory and on its
+ * own stack, within one Linux process.
+ *
+ * Concepts
+ * - An engine belongs to one thread: the slots of its FWPs, the context to which they return, and
+ *   the timer that ends what runs too long. Everything below is called on that thread.
+ * - A loaded image is code, mapped once and shared by all FWPs made from it.
+ * - An FWP runs only inside fwp_run(), until it blocks in a host call or dies. It dies by
+ *   exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices. The reason is kept in
+ *   struct fwp_death until fwp_free().
+ *
+ * Isolation: loads and stores of the guest land in a reservation of 8 GiB and a guard (any 32-bit
+ * index plus any 32-bit offset), so that what is out of bounds faults and becomes a trap; the stack
+ * ends in a guard; indirect calls are checked by the generated code. Host functions must reach
+ * guest memory through fwp_memory() only.
+ *
+ * States: ready → running ⇄ blocked → dead. fwp.c has the table and the one function that moves.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/why.h"
+#include "image/image.h"
+#include "image/image_abi.h"
+
+#define FWP_PAGE_SIZE	     65536u /* a WebAssembly page, bytes */
+#define FWP_MEMORY_PAGES_MAX 65535u
+#define FWP_STACK_BYTES_MIN  (16u << 10)
+#define FWP_STACK_BYTES_MAX  (8u << 20)
+
+struct fwp;
+struct fwp_engine;
+struct fwp_image;
+
+/* A function that guests may import. CALL is result (*)(struct fwp *, parameters…). */
+struct fwp_import {
+	const char *module, *name, *signature; /* as in struct image_import */
+	void (*call)(void);
+};
+
+struct fwp_limits {
+	uint64_t memory_bytes; /* linear memory; at most FWP_MEMORY_PAGES_MAX pages */
+	uint64_t stack_bytes;  /* native stack that the guest may use */
+	uint64_t timeout_ns;   /* wall time from the first fwp_run(); 0: none */
+};
+/* 64 MiB, 256 KiB, none. */
+extern const struct fwp_limits fwp_limits_default;
+
+enum fwp_state { FWP_READY, FWP_RUNNING, FWP_BLOCKED, FWP_DEAD };
+
+enum fwp_death_kind {
+	FWP_DEATH_EXIT,	   /* _start returned, or proc_exit: code */
+	FWP_DEATH_TRAP,	   /* trap, an enum image_trap */
+	FWP_DEATH_TIMEOUT, /* limits.timeout_ns */
+	FWP_DEATH_KILLED,  /* fwp_kill() */
+};
+
+struct fwp_death {
+	enum fwp_death_kind kind;
+	uint32_t code;	  /* exit code */
+	uint32_t trap;	  /* enum image_trap */
+	const char *text; /* static: "out of bounds memory access", "timed out", … */
+};
+
+struct fwp_engine_config {
+	unsigned fwps_max; /* 0: 1,024. Checked against vm.max_map_count */
+	uint64_t tick_ns;  /* how late a timeout may be; 0: 10 ms */
+};
+
+/*
+ * Installs the signal handlers (once a process) and makes the thread's engine. CONFIG may be NULL.
+ * -ENOMEM; -ERANGE: fwps_max is beyond what this kernel allows, and WHY says what to raise.
+ */
+int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **ret_engine,
+		   struct eos_why *why) EOS_MUST_CHECK;
+/* All its FWPs must have been freed. */
+struct fwp_engine *fwp_engine_free(struct fwp_engine *engine);
+
+/*
+ * Maps the code of IMAGE, which may be closed afterwards, and joins its imports with IMPORTS.
+ * -ENOSYS: it imports what is not offered, and WHY names it; -ENOEXEC: its ELF is not as our
+ * compiler makes it; -ENOMEM. The image starts with one reference.
+ */
+int fwp_image_load(const struct image *image, const struct fwp_import *imports,
+		   size_t imports_count, struct fwp_image **ret_image,
+		   struct eos_why *why) EOS_MUST_CHECK;
+struct fwp_image *fwp_image_ref(struct fwp_image *image);
+/* Unmaps the code with the last reference; each FWP holds one. */
+struct fwp_image *fwp_image_unref(struct fwp_image *image);
+/* True when the image exports a function NAME with SIGNATURE ("i:" …). */
+bool fwp_image_has_export(const struct fwp_image *image, const char *name, const char *signature);
+
+/*
+ * A ready FWP that will run the export "_start". CONTEXT is what fwp_context() returns, borrowed.
+ * -EAGAIN: fwps_max are alive; -ENOMEM; -EINVAL: no "_start", or a limit out of range.
+ */
+int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp_limits *limits,
+	    void *context, struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;
+/* Not while it runs. */
+struct fwp *fwp_free(struct fwp *fwp);
+
+/* Continues a ready or blocked FWP until it blocks or dies; returns FWP_BLOCKED or FWP_DEAD. */
+enum fwp_state fwp_run(struct fwp *fwp);
+/* A blocked or ready FWP dies; it is not run again. TEXT is static. */
+void fwp_kill(struct fwp *fwp, enum fwp_death_kind kind, const char *text);
+enum fwp_state fwp_state(const struct fwp *fwp);
+/* Why it died; only when it is dead. */
+const struct fwp_death *fwp_death(const struct fwp *fwp);
+/* When its timeout ends (eos_now_ns() time), or UINT64_MAX. For FWPs that wait blocked. */
+uint64_t fwp_deadline_ns(const struct fwp *fwp);
+/* Bytes of linear memory now. */
+uint64_t fwp_memory_bytes(const struct fwp *fwp);
+
+/*
+ * For host functions, which run on the FWP's stack with 16 KiB to spare:
+ */
+
+/* LEN bytes of guest memory at ADDRESS, or NULL when they are not all inside. Valid until the
+ * host function returns or blocks. Alignment is the guest's affair: use memcpy. */
+void *fwp_memory(struct fwp *fwp, uint32_t address, uint64_t len);
+void *fwp_context(struct fwp *fwp);
+/* Ends the FWP; do not return. A host function that calls one of these or fwp_block() holds
+ * nothing that only its stack knows (locks, memory, descriptors): it may never go on. */
+void fwp_exit(struct fwp *fwp, uint32_t code) __attribute__((noreturn));
+void fwp_trap(struct fwp *fwp, enum image_trap trap) __attribute__((noreturn));
+/* Leaves the processor to the engine's thread: fwp_run() returns FWP_BLOCKED there. Returns at
+ * the next fwp_run(). */
+void fwp_block(struct fwp *fwp);
+/*
+ * Each host function begins and ends with these. Between them a fault is a fault of the host, and
+ * a timeout waits; fwp_host_leave() ends an FWP whose time is over. fwp_host_enter() traps
+ * when less than the 16 KiB of stack is left.
+ */
+void fwp_host_enter(struct fwp *fwp);
+void fwp_host_leave(struct fwp *fwp);
+
+/* "out of bounds memory access" and so on; never NULL. */
+const char *fwp_trap_text(uint32_t trap);

@@ -1,0 +1,81 @@
+/*
+ * The binary interface between a native image and its host.
+ *
+ * This header is compiled twice: into the host, and into every image (together with the C that
+ * wasm2c made and the glue that src/aot writes). So it includes nothing of ours, and every
+ * change of it is a new IMAGE_ABI_VERSION, which makes cached images stale.
+ *
+ * The image has one symbol, `eos_image_exports`, a struct image_exports. It has no undefined
+ * symbols but the C library functions named in src/fwp/fwp_symbols.c: what the module imports,
+ * and the runtime it needs, it calls through the tables below, which the loader fills in.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define IMAGE_ABI_VERSION 1u
+
+enum image_trap {
+	IMAGE_TRAP_NONE = 0,
+	IMAGE_TRAP_OUT_OF_BOUNDS,
+	IMAGE_TRAP_INTEGER_OVERFLOW,
+	IMAGE_TRAP_DIVIDE_BY_ZERO,
+	IMAGE_TRAP_INVALID_CONVERSION,
+	IMAGE_TRAP_UNREACHABLE,
+	IMAGE_TRAP_CALL_INDIRECT,
+	IMAGE_TRAP_STACK_OVERFLOW,
+};
+
+/*
+ * The host's services for generated code. They act on the FWP that runs on the calling thread.
+ * trap() does not return. Where no memory can be had they trap or return NULL as said.
+ */
+struct image_host_ops {
+	void (*trap)(uint32_t reason) __attribute__((noreturn));
+	/* The start of the linear memory, INITIAL pages of which are zero and accessible. Called
+	 * at most once an instance. MAX: from the module, 65536 when it names none. Lowers
+	 * *max to the FWP's limit. Traps when INITIAL is beyond the limit. */
+	uint8_t *(*memory_reserve)(uint32_t initial_pages, uint32_t *max_pages);
+	/* Makes pages [from, to) accessible. 0, or -1 when they are beyond the limit. */
+	int (*memory_extend)(uint32_t from_page, uint32_t to_page);
+	/* SIZE zero bytes that live as long as the instance (tables). Traps at the limit. */
+	void *(*allocate)(uint64_t size);
+};
+
+/* A function that the module imports. The loader fills in `call`. */
+struct image_import {
+	const char *module;
+	const char *name;
+	/* One letter a value: i = i32, I = i64, f = f32, F = f64; parameters, ':', results. */
+	const char *signature;
+	/* Called as result (*)(void *host, parameters…). */
+	void (*call)(void);
+};
+
+/* A function that the module exports; called as result (*)(void *instance, parameters…). */
+struct image_export {
+	const char *name;
+	const char *signature;
+	void (*call)(void);
+};
+
+struct image_exports {
+	uint32_t abi_version;
+	uint32_t instance_size; /* bytes, aligned to 16 */
+	uint32_t imports_count;
+	uint32_t exports_count;
+	struct image_import *imports;
+	const struct image_export *exports;
+	const struct image_host_ops **host_ops; /* where the loader puts its table */
+	/* Once after loading: registers function types. */
+	void (*init_module)(void);
+	/* Fills a zeroed instance: globals, memory, tables, segments, and runs the module's start
+	 * function if it has one. HOST is given to every import. May trap. */
+	void (*instantiate)(void *instance, void *host);
+	/* The current start and size in bytes of the linear memory; NULL where there is none.
+	 * The size of a full 65,536-page memory does not fit the generated code's u32 and
+	 * cannot occur: the host's limit is 65,535 pages. */
+	uint8_t *(*memory)(void *instance, uint64_t *ret_size);
+};
+
+#define IMAGE_EXPORTS_SYMBOL "eos_image_exports"

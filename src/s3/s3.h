@@ -1,0 +1,38 @@
+/*
+ * The S3 protocol over a store: routes, Signature Version 4, XML, S3's error codes.
+ * Path style (/bucket/key) and virtual-host style (bucket.DOMAIN) requests. Unsigned requests are
+ * refused.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/why.h"
+#include "store/store.h"
+
+#define S3_ACCESS_KEY_MAX 128
+#define S3_SECRET_KEY_MAX 128
+
+struct s3_credentials {
+	char access_key[S3_ACCESS_KEY_MAX + 1];
+	char secret_key[S3_SECRET_KEY_MAX + 1];
+};
+
+struct s3_config {
+	const char *address; /* "127.0.0.1" */
+	uint16_t port;
+	const char *region; /* "us-east-1" */
+	const char *domain; /* for virtual-host style: "localhost" */
+	unsigned connections_max;
+	/* The secret of an access key. Returns 0 or -ENOENT. Any thread. */
+	int (*find_credentials)(void *ctx, const char *access_key, struct s3_credentials *ret);
+	void *ctx;
+};
+
+struct s3_server;
+/* STORE and CONFIG's pointers are borrowed for the server's life. */
+int s3_server_new(const struct s3_config *config, struct store *store,
+		  struct s3_server **ret_server, struct eos_why *why) EOS_MUST_CHECK;
+uint16_t s3_server_port(const struct s3_server *server);
+struct s3_server *s3_server_free(struct s3_server *server);

@@ -1,0 +1,36 @@
+/*
+ * Execution contexts: a stack and the registers a C call preserves. Switching takes a few
+ * nanoseconds and no system call; the code is in arch/<cpu>/switch.S.
+ *
+ * The sanitizers are told of each switch, so ASan and TSan builds follow the stacks.
+ * All functions: the thread that owns both contexts.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sched_context {
+	void *sp;	       /* saved stack pointer; meaningless while running */
+	const void *stack_low; /* lowest usable address; NULL for a thread's own stack */
+	size_t stack_size;
+	void *sanitizer; /* fake stack (ASan) or fiber (TSan); NULL otherwise */
+};
+
+/* The context of the calling thread itself, filled at the first switch away from it. */
+void sched_context_init_thread(struct sched_context *context);
+
+/*
+ * A context that will call ENTRY(ARG) on the given stack at the first switch to it. ENTRY must
+ * not return: it ends with sched_switch_final(). STACK_LOW + SIZE is 16-aligned.
+ */
+void sched_context_init(struct sched_context *context, void *stack_low, size_t stack_size,
+			void (*entry)(void *arg), void *arg);
+/* Frees what the sanitizers keep. The context is not running. */
+void sched_context_fini(struct sched_context *context);
+
+/* Saves the running context in FROM and continues TO. Returns when somebody switches to FROM. */
+void sched_switch(struct sched_context *from, struct sched_context *to);
+/* The same for a FROM that will never continue. */
+void sched_switch_final(struct sched_context *from, struct sched_context *to)
+	__attribute__((noreturn));

@@ -1,0 +1,55 @@
+/*
+ * edged's side of a cell: starts it, watches it, restarts it, carries calls to it over the link,
+ * and serves the files that functions open in buckets.
+ *
+ * One cell. If it dies, the calls it had end as FUNC_CELL_LOST, uploads they had open are aborted,
+ * and a new cell is started at once (after five deaths within ten seconds, once a second).
+ * Everything is on the loop's thread, but for file operations, which a few worker threads do.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "base/macros.h"
+#include "base/why.h"
+#include "func/func.h"
+#include "image/image.h"
+#include "store/store.h"
+
+struct supervisor;
+
+struct supervisor_config {
+	struct eos_loop *loop;
+	struct store *store;
+	struct func_registry *registry;
+	struct func_queue *queue;
+	struct func_log *log;
+	const char *cell_program; /* path of edge-cell */
+	/* The image of a function, from the cache or built. Called on a worker thread. Returns an
+	 * image that the supervisor closes, or a negative errno. */
+	int (*open_image)(void *ctx, const struct func *func, struct image **ret_image,
+			  struct eos_why *why);
+	void *ctx;
+};
+
+/* Starts the cell; it is ready when supervisor_is_ready(). Becomes the queue's executor. */
+int supervisor_new(const struct supervisor_config *config, struct supervisor **ret_supervisor,
+		   struct eos_why *why) EOS_MUST_CHECK;
+/* Ends the cell; calls under way end as FUNC_REFUSED. */
+struct supervisor *supervisor_free(struct supervisor *supervisor);
+bool supervisor_is_ready(const struct supervisor *supervisor);
+
+struct supervisor_stats {
+	int cell_pid; /* 0 while there is none */
+	uint64_t restarts, calls_started, calls_running;
+};
+void supervisor_stats(const struct supervisor *supervisor, struct supervisor_stats *ret_stats);
+
+/*
+ * Tries whether the cell can load IMAGE (imports, ABI) before a function is deployed with it. Any
+ * thread but the loop's; blocks, at most ten seconds. -ENOSYS: a missing import, named in WHY;
+ * -EAGAIN: no cell now.
+ */
+int supervisor_check_image(struct supervisor *supervisor, const struct image *image,
+			   struct eos_why *why) EOS_MUST_CHECK;

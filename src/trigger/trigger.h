@@ -1,0 +1,37 @@
+/*
+ * What makes functions run: HTTP requests and changes of objects.
+ *
+ * HTTP is WAGI: the request becomes CGI variables (RFC 3875) and standard input; the function's
+ * standard output is header lines, an empty line, and the body. A path is matched by the longest
+ * trigger path; /f/NAME always reaches the function NAME. Object events come from the store's
+ * outbox. They are delivered at least once: a call that fails is tried again with back-off, and
+ * after `retry.attempts` the event goes to the dead-letter bucket, if there is one, and is dropped.
+ *
+ * Threads: made, used and freed on the loop thread. The matcher that it installs in the store runs
+ * anywhere.
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "base/macros.h"
+#include "func/func.h"
+#include "http/http_server.h"
+#include "store/store.h"
+
+struct trigger_http;
+/* The handler for a loop-driven http_server; ctx is the trigger_http. */
+extern const struct http_handler trigger_http_handler;
+int trigger_http_new(struct func_registry *registry, struct func_queue *queue, struct func_log *log,
+		     struct trigger_http **ret_trigger) EOS_MUST_CHECK;
+struct trigger_http *trigger_http_free(struct trigger_http *trigger);
+
+struct trigger_object;
+/* Installs the store's matcher and begins to deliver what is in the outbox. */
+int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_registry *registry,
+		       struct func_queue *queue, struct func_log *log,
+		       struct trigger_object **ret_trigger) EOS_MUST_CHECK;
+/* Calls under way must be done. */
+struct trigger_object *trigger_object_free(struct trigger_object *trigger);
+
+/* The S3 notification record of EVENT (eventVersion 2.1) as one JSON document. */
+int trigger_event_to_json(const struct store_event *event, struct eos_buf *buf) EOS_MUST_CHECK;
