@@ -39,6 +39,7 @@
 #define LINK_HANDLES_MAX      64u	  /* open files of a call */
 #define LINK_DATA_MAX	      (60u << 10) /* bytes in a reply or in a write */
 #define LINK_INPUT_INLINE_MAX (32u << 10)
+#define LINK_OUTPUT_MAX	      (16u << 20) /* of standard output a call */
 #define LINK_TEXT_MAX	      511u
 #define LINK_NAME_MAX	      63u
 #define LINK_PATH_MAX	      1024u
@@ -215,8 +216,9 @@ enum link_outcome {
 	LINK_TRAPPED,	 /* text */
 	LINK_TIMED_OUT,
 	LINK_CANCELLED,
-	LINK_NOT_STARTED, /* text */
-	LINK_OUTCOME_LAST = LINK_NOT_STARTED,
+	LINK_NOT_STARTED,  /* text */
+	LINK_OUTPUT_LIMIT, /* over LINK_OUTPUT_MAX */
+	LINK_OUTCOME_LAST = LINK_OUTPUT_LIMIT,
 };
 /* Payload: text, the rest of the output, the rest of the errors. */
 struct link_done {
