@@ -5,6 +5,11 @@
  * (RFC 9112, sections 5.1, 6.1 and 6.3), because such a request can smuggle a second one past a
  * proxy: more than one Content-Length, Content-Length with Transfer-Encoding, any transfer coding
  * but "chunked", names that are not tokens, values with control characters.
+ *
+ * Two things libmicrohttpd 0.9.75 does before us: a NUL ends a target or value, and a folded line is
+ * appended to the header's name ("Transfer-Encoding:", " chunked" becomes the name
+ * "Transfer-Encodingchunked"). So a name that only begins like one of the two that frame the body
+ * is refused as well.
  */
 #include "http/http_server_priv.h"
 
@@ -49,19 +54,28 @@ static bool is_field_value(const char *value, size_t len)
 	return true;
 }
 
+static bool begins_like(const char *name, const char *known, bool *ret_is_same)
+{
+	size_t len = strlen(known);
+	*ret_is_same = strlen(name) == len;
+	return strncasecmp(name, known, len) == 0;
+}
+
 static void check_known(struct header_facts *facts, const char *name, const char *value)
 {
 	struct http_request *request = facts->request;
+	bool is_same = false;
 
 	if (strcasecmp(name, "host") == 0) {
 		facts->hosts++;
-	} else if (strcasecmp(name, "content-length") == 0) {
+	} else if (begins_like(name, "content-length", &is_same)) {
 		facts->lengths++;
-		if (eos_parse_u64(value, &request->content_length) < 0)
+		if (!is_same || eos_parse_u64(value, &request->content_length) < 0)
 			facts->has_length_error = true;
 		request->has_content_length = true;
-	} else if (strcasecmp(name, "transfer-encoding") == 0) {
+	} else if (begins_like(name, "transfer-encoding", &is_same)) {
 		facts->encodings++;
+		facts->is_bad = facts->is_bad || !is_same;
 		if (strcasecmp(value, "chunked") != 0)
 			facts->is_unknown_coding = true;
 	}
