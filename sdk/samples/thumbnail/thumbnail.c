@@ -10,6 +10,7 @@
  * by row, so a picture of any height needs the memory of the result and one row only.
  *
  * The PNG's data is "stored", not deflated: a thumbnail is small, and this file needs no library.
+ * Memory is not given back: an instance is one picture, and its memory ends with it.
  */
 #include <errno.h>
 #include <stdbool.h>
