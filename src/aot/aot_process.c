@@ -87,8 +87,8 @@ static int spawn_with(const struct session *session, char *const *argv,
 		      posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
 		      pid_t *ret_pid)
 {
-	static char path[] = "PATH=/usr/bin:/bin", locale[] = "LC_ALL=C", temporary[] = "TMPDIR=.";
-	static char *const environment[] = {path, locale, temporary, NULL};
+	/* edge-aot needs none, and what ours says is nothing for a compiler of tenants' code. */
+	static char *const environment[] = {NULL};
 	static const struct {
 		int target;
 		size_t offset;

@@ -24,6 +24,8 @@ void aot_tool_init(uint64_t memory_bytes)
 EOS_NORETURN static void exec_tool(const char *const *argv, int output_fd, pid_t parent)
 {
 	struct rlimit limit = {tool_memory_bytes, tool_memory_bytes};
+	static char path[] = "PATH=/usr/bin:/bin", locale[] = "LC_ALL=C", temporary[] = "TMPDIR=.";
+	static char *const environment[] = {path, locale, temporary, NULL};
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (tool_memory_bytes > 0 && setrlimit(RLIMIT_AS, &limit) < 0)
 		_exit(127);
@@ -32,7 +34,7 @@ EOS_NORETURN static void exec_tool(const char *const *argv, int output_fd, pid_t
 	if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
 	    dup2(output_fd, STDERR_FILENO) < 0)
 		_exit(127);
-	execv(argv[0], (char *const *)(uintptr_t)argv);
+	execve(argv[0], (char *const *)(uintptr_t)argv, environment);
 	_exit(127);
 }
 
