@@ -171,7 +171,7 @@ static int add_program_header(struct loader *l, const Elf64_Phdr *p)
 
 static int read_program_headers(struct loader *l)
 {
-	Elf64_Ehdr header;
+	Elf64_Ehdr header = {0};
 	int err = read_header(l, &header);
 	if (err < 0)
 		return err;

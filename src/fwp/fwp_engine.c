@@ -11,6 +11,7 @@
 #include "fwp/fwp_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -182,7 +183,7 @@ int fwp_engine_take(struct fwp_engine *engine, struct fwp **ret_fwp, struct eos_
 			       engine->fwps_max);
 	}
 	struct eos_list *node = eos_list_take(&engine->free);
-	struct fwp *fwp;
+	struct fwp *fwp = NULL;
 	if (node != NULL) {
 		fwp = EOS_CONTAINER_OF(node, struct fwp, node);
 	} else {
@@ -223,7 +224,8 @@ void fwp_engine_give(struct fwp *fwp)
 
 void fwp_engine_arm(struct fwp_engine *engine, uint64_t remaining_ns)
 {
-	uint64_t ns = EOS_MAX(EOS_MIN(remaining_ns, engine->tick_ns), TICK_NS_MIN);
+	uint64_t ns = EOS_MIN(remaining_ns, engine->tick_ns);
+	ns = EOS_MAX(ns, TICK_NS_MIN);
 	struct itimerspec when = {
 		.it_value = {.tv_sec = (time_t)(ns / EOS_NS_PER_S),
 			     .tv_nsec = (long)(ns % EOS_NS_PER_S)},

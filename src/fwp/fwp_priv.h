@@ -111,7 +111,7 @@ void fwp_engine_give(struct fwp *fwp);
 void fwp_engine_arm(struct fwp_engine *engine, uint64_t remaining_ns);
 
 /* fwp_signal.c */
-/* Installs the process's handlers, once. */
+/* Makes the process's handlers ours, if they are not. */
 int fwp_signal_install(struct eos_why *why) EOS_MUST_CHECK;
 int fwp_signal_timer(void);
 /* Alternate stack and signal mask of the calling thread, kept in ENGINE. */

@@ -36,7 +36,7 @@
 static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 static struct sigaction previous[EOS_ARRAY_SIZE(fault_signals)];
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool is_installed; /* guarded by install_lock */
+static bool is_installed; /* guarded by install_lock, as is previous */
 
 int fwp_signal_timer(void)
 {
@@ -141,34 +141,42 @@ static void on_timer(int sig, siginfo_t *info, void *context)
 	errno = saved;
 }
 
-static int install_locked(struct eos_why *why)
+/* Makes on_fault() the handler of fault_signals[I], unless it is. */
+static int install_fault_locked(size_t i)
+{
+	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+	struct sigaction old;
+	sigemptyset(&action.sa_mask);
+	sigaddset(&action.sa_mask, fwp_signal_timer());
+	action.sa_sigaction = on_fault;
+	if (sigaction(fault_signals[i], NULL, &old) < 0)
+		return -errno;
+	bool is_ours = old.sa_sigaction == on_fault;
+	if (is_ours && (old.sa_flags & action.sa_flags) == action.sa_flags)
+		return 0;
+	if (sigaction(fault_signals[i], &action, NULL) < 0)
+		return -errno;
+	/* Ours with other flags: somebody saved and restored it with signal(). */
+	if (!is_ours)
+		previous[i] = old;
+	return 0;
+}
+
+/* Looks each time whether somebody (a library, a test framework) has replaced the handlers. */
+int fwp_signal_install(struct eos_why *why)
 {
 	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
 	sigemptyset(&action.sa_mask);
 	action.sa_sigaction = on_timer;
-	if (sigaction(fwp_signal_timer(), &action, NULL) < 0)
-		return eos_why(why, -errno, "cannot install a handler of the timer's signal");
-	sigaddset(&action.sa_mask, fwp_signal_timer());
-	action.sa_sigaction = on_fault;
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(fault_signals); i++) {
-		if (sigaction(fault_signals[i], &action, &previous[i]) < 0)
-			return eos_why(why, -errno, "cannot install a handler of signal %d",
-				       fault_signals[i]);
-	}
-	return 0;
-}
-
-int fwp_signal_install(struct eos_why *why)
-{
-	int err = 0;
 	(void)pthread_mutex_lock(&install_lock);
-	if (!is_installed) {
+	if (!is_installed)
 		fwp_report_init();
-		err = install_locked(why);
-		is_installed = err == 0;
-	}
+	is_installed = true;
+	int err = sigaction(fwp_signal_timer(), &action, NULL) < 0 ? -errno : 0;
+	for (size_t i = 0; err == 0 && i < EOS_ARRAY_SIZE(fault_signals); i++)
+		err = install_fault_locked(i);
 	(void)pthread_mutex_unlock(&install_lock);
-	return err;
+	return err < 0 ? eos_why(why, err, "cannot install signal handlers") : 0;
 }
 
 int fwp_signal_thread_start(struct fwp_engine *engine)
