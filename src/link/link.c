@@ -277,6 +277,11 @@ int64_t link_receive(struct link *link, void *out, size_t size)
 	return n;
 }
 
+bool link_has_message(struct link *link)
+{
+	return !ring_is_empty(&link->in);
+}
+
 int link_prepare_wait(struct link *link)
 {
 	return ring_consumer_prepare_wait(&link->in) ? 1 : 0;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,8 @@ int link_send(struct link *link, const void *header, size_t header_len, const vo
 	      size_t payload_len) EOS_MUST_CHECK;
 /* The next message into OUT: its length, 0 when there is none, -EBADMSG. */
 int64_t link_receive(struct link *link, void *out, size_t size) EOS_MUST_CHECK;
+/* True when the next link_receive() would not return 0. */
+bool link_has_message(struct link *link);
 /* Before sleeping on the doorbell: 1 when there is nothing to receive and the other side will
  * ring, 0 when there is something. */
 int link_prepare_wait(struct link *link);

@@ -79,7 +79,9 @@ static int check_invoke(struct link_message *m, const char *payload)
 	if (v->call_id == 0 || v->reserved != 0 || (v->flags & ~LINK_INVOKE_EVENT) != 0)
 		return -EBADMSG;
 	if (v->preopens_count > LINK_PREOPENS_MAX || v->name_len == 0 ||
-	    v->name_len > LINK_NAME_MAX || v->input_inline_len > v->input_len)
+	    v->name_len > LINK_NAME_MAX || v->environment_count > LINK_VARIABLES_MAX)
+		return -EBADMSG;
+	if (v->input_inline_len > v->input_len || v->input_inline_len > LINK_INPUT_INLINE_MAX)
 		return -EBADMSG;
 	uint32_t preopens_len = v->preopens_count * (uint32_t)sizeof(struct link_preopen);
 	uint64_t sum = (uint64_t)preopens_len + v->name_len + v->environment_len;

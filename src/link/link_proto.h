@@ -39,6 +39,7 @@
 #define LINK_HANDLES_MAX      64u	  /* open files of a call */
 #define LINK_DATA_MAX	      (60u << 10) /* bytes in a reply or in a write */
 #define LINK_INPUT_INLINE_MAX (32u << 10)
+#define LINK_VARIABLES_MAX    512u /* environment variables of a call */
 #define LINK_OUTPUT_MAX	      (16u << 20) /* of standard output a call */
 #define LINK_TEXT_MAX	      511u
 #define LINK_NAME_MAX	      63u

@@ -151,6 +151,11 @@ int64_t ring_pop(struct ring *ring, void *out, size_t size)
 	return len;
 }
 
+bool ring_is_empty(struct ring *ring)
+{
+	return ring->head == ring->tail && refresh_head(ring) == 0 && ring->head == ring->tail;
+}
+
 bool ring_consumer_prepare_wait(struct ring *ring)
 {
 	if (ring->head != ring->tail)

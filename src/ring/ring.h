@@ -62,6 +62,9 @@ int ring_push(struct ring *ring, const void *part1, size_t len1, const void *par
  * nonsense, -EMSGSIZE when it does not fit SIZE (it stays). */
 int64_t ring_pop(struct ring *ring, void *out, size_t size) EOS_MUST_CHECK;
 
+/* The consumer's look without taking: true when there is nothing to pop and nothing to report. */
+bool ring_is_empty(struct ring *ring);
+
 /* Before sleeping: true when there is nothing to pop (or, for the producer, still no room for a
  * record of LEN) after the wish to be woken was published. False, and the wish taken back, when
  * there is something to do: also when the other side's position is nonsense, which the next pop or

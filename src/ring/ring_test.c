@@ -65,7 +65,9 @@ static void push_and_pop(void **state)
 	pair_init(&pair, CAPACITY);
 	char out[64];
 	assert_int_equal(ring_pop(&pair.consumer, out, sizeof(out)), 0);
+	assert_true(ring_is_empty(&pair.consumer));
 	assert_int_equal(ring_push(&pair.producer, "head", 4, "payload", 7), 0);
+	assert_false(ring_is_empty(&pair.consumer));
 	assert_int_equal(ring_push(&pair.producer, "x", 1, NULL, 0), 0);
 	assert_int_equal(ring_push(&pair.producer, NULL, 0, "y", 1), 0);
 	assert_int_equal(ring_pop(&pair.consumer, out, 3), -EMSGSIZE);
@@ -160,6 +162,7 @@ static void hostile_heads(void **state)
 		atomic_store(&pair.consumer.shared->head, heads[i]);
 		assert_int_equal(ring_pop(&pair.consumer, out, sizeof(out)), -EBADMSG);
 		assert_false(ring_consumer_prepare_wait(&pair.consumer));
+		assert_false(ring_is_empty(&pair.consumer));
 		assert_int_equal(ring_pop(&pair.consumer, out, sizeof(out)), -EBADMSG);
 		pair_fini(&pair);
 	}
