@@ -1,0 +1,149 @@
+#include "crypto/crypto.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/str.h"
+
+static void assert_hex(const uint8_t *data, size_t len, const char *hex)
+{
+	char text[2 * CRYPTO_SIGNATURE_SIZE + 1];
+	eos_hex_encode(data, len, text);
+	assert_string_equal(text, hex);
+}
+
+static void test_hash(void **state)
+{
+	static const struct {
+		enum crypto_hash_kind kind;
+		size_t size;
+		const char *hex;
+	} cases[] = {
+		{CRYPTO_SHA256, 32,
+		 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+		{CRYPTO_MD5, 16, "900150983cd24fb0d6963f7d28e17f72"},
+		{CRYPTO_SHA1, 20, "a9993e364706816aba3e25717850c26c9cd0d89d"},
+	};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
+		struct crypto_hash *hash;
+		uint8_t out[32];
+		assert_int_equal(crypto_hash_new(cases[i].kind, &hash), 0);
+		/* Twice: a finished hash starts anew. */
+		for (int round = 0; round < 2; round++) {
+			assert_int_equal(crypto_hash_update(hash, "a", 1), 0);
+			assert_int_equal(crypto_hash_update(hash, "bc", 2), 0);
+			assert_int_equal(crypto_hash_final(hash, out), 0);
+			assert_hex(out, cases[i].size, cases[i].hex);
+		}
+		assert_null(crypto_hash_free(hash));
+	}
+	struct crypto_hash *none = NULL;
+	assert_int_equal(crypto_hash_new((enum crypto_hash_kind)99, &none), -EINVAL);
+	assert_null(crypto_hash_free(none));
+}
+
+static void test_sha256_empty(void **state)
+{
+	uint8_t out[CRYPTO_SHA256_SIZE];
+	assert_int_equal(crypto_sha256(NULL, 0, out), 0);
+	assert_hex(out, sizeof(out),
+		   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+/* RFC 4231, test case 2, and the empty key. */
+static void test_hmac(void **state)
+{
+	static const char data[] = "what do ya want for nothing?";
+	uint8_t out[CRYPTO_SHA256_SIZE];
+	assert_int_equal(crypto_hmac_sha256("Jefe", 4, data, sizeof(data) - 1, out), 0);
+	assert_hex(out, sizeof(out),
+		   "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	assert_int_equal(crypto_hmac_sha256(NULL, 0, "", 0, out), 0);
+	assert_hex(out, sizeof(out),
+		   "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
+/* RFC 8032, section 7.1, test 2. */
+static void test_sign(void **state)
+{
+	uint8_t seed[CRYPTO_SIGN_SEED_SIZE], public_key[CRYPTO_SIGN_PUBLIC_SIZE];
+	uint8_t signature[CRYPTO_SIGNATURE_SIZE];
+	static const uint8_t message = 0x72;
+	assert_int_equal(
+		eos_hex_decode("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+			       seed, sizeof(seed)),
+		0);
+	assert_int_equal(crypto_sign_public(seed, public_key), 0);
+	assert_hex(public_key, sizeof(public_key),
+		   "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+	assert_int_equal(crypto_sign(seed, &message, 1, signature), 0);
+	assert_hex(signature, sizeof(signature),
+		   "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+		   "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00");
+	assert_int_equal(crypto_verify(public_key, &message, 1, signature), 0);
+	assert_int_equal(crypto_verify(public_key, &message, 0, signature), -EBADMSG);
+	for (size_t i = 0; i < sizeof(signature); i++) {
+		signature[i] ^= 1;
+		assert_int_equal(crypto_verify(public_key, &message, 1, signature), -EBADMSG);
+		signature[i] ^= 1;
+	}
+	public_key[0] ^= 1;
+	assert_int_equal(crypto_verify(public_key, &message, 1, signature), -EBADMSG);
+}
+
+static void test_equal_and_random(void **state)
+{
+	uint8_t a[64] = {0}, b[64] = {0};
+	assert_true(crypto_equal(a, b, sizeof(a)));
+	assert_true(crypto_equal(a, b, 0));
+	assert_int_equal(crypto_random(a, sizeof(a)), 0);
+	assert_false(crypto_equal(a, b, sizeof(a)));
+	assert_int_equal(crypto_random(b, sizeof(b)), 0);
+	assert_false(crypto_equal(a, b, sizeof(a)));
+}
+
+static void test_base64(void **state)
+{
+	static const char *const pairs[][2] = {
+		{"", ""},
+		{"f", "Zg=="},
+		{"fo", "Zm8="},
+		{"foo", "Zm9v"},
+		{"foob", "Zm9vYg=="},
+		{"fooba", "Zm9vYmE="},
+		{"foobar", "Zm9vYmFy"},
+		{"\xff\xfe\xfb", "//77"},
+	};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(pairs); i++) {
+		char text[16];
+		uint8_t data[16];
+		crypto_base64_encode(pairs[i][0], strlen(pairs[i][0]), text);
+		assert_string_equal(text, pairs[i][1]);
+		long n = crypto_base64_decode(text, strlen(text), data);
+		assert_int_equal(n, strlen(pairs[i][0]));
+		assert_memory_equal(data, pairs[i][0], (size_t)n);
+	}
+	static const char *const bad[] = {"Z",	  "Zg",	  "Zg=",  "Zh==",     "Zm9=",	  "Z===",
+					  "====", "Zg=a", "Z g=", "Zg==Zg==", "Zm9v\nZm", "Zm-_"};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(bad); i++) {
+		uint8_t data[16];
+		assert_int_equal(crypto_base64_decode(bad[i], strlen(bad[i]), data), -EINVAL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_sha256_empty),
+		cmocka_unit_test(test_hmac),
+		cmocka_unit_test(test_sign),
+		cmocka_unit_test(test_equal_and_random),
+		cmocka_unit_test(test_base64),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,106 @@
+/*
+ * Hashes, HMAC, comparison and random bytes over OpenSSL's EVP interface.
+ */
+#include "crypto/crypto.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+struct crypto_hash {
+	EVP_MD_CTX *ctx;
+	const EVP_MD *md;
+};
+
+static const EVP_MD *find_md(enum crypto_hash_kind kind)
+{
+	switch (kind) {
+	case CRYPTO_SHA256:
+		return EVP_sha256();
+	case CRYPTO_MD5:
+		return EVP_md5();
+	case CRYPTO_SHA1:
+		return EVP_sha1();
+	}
+	return NULL;
+}
+
+int crypto_hash_new(enum crypto_hash_kind kind, struct crypto_hash **ret_hash)
+{
+	const EVP_MD *md = find_md(kind);
+	if (md == NULL)
+		return -EINVAL;
+	struct crypto_hash *hash = calloc(1, sizeof(*hash));
+	if (hash == NULL)
+		return -ENOMEM;
+	hash->md = md;
+	hash->ctx = EVP_MD_CTX_new();
+	if (hash->ctx == NULL || EVP_DigestInit_ex2(hash->ctx, md, NULL) != 1) {
+		crypto_hash_free(hash);
+		return -ENOMEM;
+	}
+	*ret_hash = hash;
+	return 0;
+}
+
+struct crypto_hash *crypto_hash_free(struct crypto_hash *hash)
+{
+	if (hash != NULL) {
+		EVP_MD_CTX_free(hash->ctx);
+		free(hash);
+	}
+	return NULL;
+}
+
+int crypto_hash_update(struct crypto_hash *hash, const void *data, size_t len)
+{
+	return EVP_DigestUpdate(hash->ctx, data, len) == 1 ? 0 : -ENOMEM;
+}
+
+int crypto_hash_final(struct crypto_hash *hash, uint8_t *out)
+{
+	if (EVP_DigestFinal_ex(hash->ctx, out, NULL) != 1)
+		return -ENOMEM;
+	return EVP_DigestInit_ex2(hash->ctx, hash->md, NULL) == 1 ? 0 : -ENOMEM;
+}
+
+int crypto_sha256(const void *data, size_t len, uint8_t out[CRYPTO_SHA256_SIZE])
+{
+	return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+}
+
+int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+		       uint8_t out[CRYPTO_SHA256_SIZE])
+{
+	/* An empty key is legal, but OpenSSL takes NULL to mean the key of an earlier call. */
+	const void *key_or_empty = key_len == 0 ? "" : key;
+	size_t out_len;
+	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key_or_empty, key_len, data, len, out,
+		      CRYPTO_SHA256_SIZE, &out_len) == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+bool crypto_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+/* The kernel's generator, not OpenSSL's: it needs no state of ours and survives fork(). */
+int crypto_random(void *out, size_t len)
+{
+	uint8_t *p = out;
+	while (len > 0) {
+		ssize_t n = getrandom(p, len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}

@@ -1,0 +1,95 @@
+/* What a handler may ask of a request. */
+#include "http/http_server_priv.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+const char *http_request_method(const struct http_request *request)
+{
+	return request->method;
+}
+
+const char *http_request_path(const struct http_request *request)
+{
+	return request->path;
+}
+
+const char *http_request_query(const struct http_request *request)
+{
+	return request->query;
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+struct each {
+	void (*visit)(void *ctx, const char *name, const char *value);
+	void *ctx;
+};
+
+static enum MHD_Result visit_one(void *cls, enum MHD_ValueKind kind, const char *name,
+				 const char *value)
+{
+	struct each *each = cls;
+	(void)kind;
+	each->visit(each->ctx, name, value != NULL ? value : "");
+	return MHD_YES;
+}
+
+void http_request_each_header(struct http_request *request,
+			      void (*visit)(void *ctx, const char *name, const char *value),
+			      void *ctx)
+{
+	struct each each = {.visit = visit, .ctx = ctx};
+	(void)MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, visit_one, &each);
+}
+
+static void format_client(struct http_request *request)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (info == NULL || info->client_addr == NULL)
+		return;
+	const void *address = NULL;
+	if (info->client_addr->sa_family == AF_INET)
+		address = &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr;
+	else if (info->client_addr->sa_family == AF_INET6)
+		address =
+			&((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr;
+	if (address != NULL)
+		(void)inet_ntop(info->client_addr->sa_family, address, request->client,
+				sizeof(request->client));
+}
+
+const char *http_request_client(const struct http_request *request)
+{
+	/* Formatted on demand: few handlers ask. The cache is the request's own. */
+	struct http_request *writable = &request->connection->request;
+	if (writable->client[0] == '\0')
+		format_client(writable);
+	return writable->client;
+}
+
+bool http_request_content_length(const struct http_request *request, uint64_t *ret_bytes)
+{
+	if (request->has_content_length)
+		*ret_bytes = request->content_length;
+	return request->has_content_length;
+}
+
+void http_request_set_data(struct http_request *request, void *data)
+{
+	request->data = data;
+}
+
+void *http_request_data(const struct http_request *request)
+{
+	return request->data;
+}
+
+bool http_request_is_answered(const struct http_request *request)
+{
+	return request->is_answered;
+}

@@ -1,0 +1,126 @@
+/*
+ * Answers. A response is made at once and kept in the request; libmicrohttpd takes it only when it
+ * has read the request's body (it would otherwise close the connection, and the reset would take
+ * the answer away from a client that still writes), so http_server.c queues it when the time has
+ * come.
+ */
+#include "http/http_server_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/assert.h"
+
+struct stream {
+	http_read_fn read;
+	void (*free_ctx)(void *ctx);
+	void *ctx;
+};
+
+#define STREAM_BLOCK_BYTES (128u << 10)
+
+static ssize_t stream_read(void *cls, uint64_t pos, char *data, size_t max)
+{
+	struct stream *stream = cls;
+	int64_t n = stream->read(stream->ctx, data, max, pos);
+	if (n <= 0)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	return (ssize_t)n;
+}
+
+static void stream_free(void *cls)
+{
+	struct stream *stream = cls;
+	if (stream->free_ctx != NULL)
+		stream->free_ctx(stream->ctx);
+	free(stream);
+}
+
+static bool is_ours(const char *name)
+{
+	return strcasecmp(name, "content-length") == 0 || strcasecmp(name, "date") == 0 ||
+	       strcasecmp(name, "connection") == 0 || strcasecmp(name, "transfer-encoding") == 0;
+}
+
+static void add_headers(struct MHD_Response *response, const struct http_header *headers,
+			size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool is_clean = true;
+		for (const char *c = headers[i].value; *c != '\0'; c++)
+			is_clean = is_clean && ((unsigned char)*c >= 0x20 || *c == '\t') &&
+				   *c != 0x7f;
+		/* libmicrohttpd itself refuses names with control characters. */
+		if (is_clean && !is_ours(headers[i].name))
+			(void)MHD_add_response_header(response, headers[i].name,
+						      headers[i].value);
+	}
+}
+
+/* RESPONSE may be NULL: out of memory, then the connection will be cut. */
+static void answer(struct http_request *request, unsigned status, struct MHD_Response *response,
+		   uint64_t bytes)
+{
+	request->is_answered = true;
+	request->response = response;
+	request->status = status;
+	request->response_bytes = bytes;
+	if (request->is_suspended)
+		http_loop_resume(request);
+}
+
+void http_respond(struct http_request *request, unsigned status, const struct http_header *headers,
+		  size_t headers_count, const void *body, size_t body_len)
+{
+	EOS_ASSERT(!request->is_answered);
+	/* The library's parameter lacks a const; with MUST_COPY it does not write. */
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		body_len, (void *)(uintptr_t)body,
+		body_len > 0 ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT);
+	if (response != NULL)
+		add_headers(response, headers, headers_count);
+	answer(request, status, response, body_len);
+}
+
+void http_respond_stream(struct http_request *request, unsigned status,
+			 const struct http_header *headers, size_t headers_count, uint64_t size,
+			 http_read_fn read, void (*free_ctx)(void *ctx), void *ctx)
+{
+	EOS_ASSERT(!request->is_answered);
+	struct stream *stream = malloc(sizeof(*stream));
+	struct MHD_Response *response = NULL;
+	if (stream != NULL) {
+		*stream = (struct stream){.read = read, .free_ctx = free_ctx, .ctx = ctx};
+		size_t block = size < STREAM_BLOCK_BYTES ? (size_t)size + 1 : STREAM_BLOCK_BYTES;
+		response = MHD_create_response_from_callback(size, block, stream_read, stream,
+							     stream_free);
+		if (response == NULL)
+			stream_free(stream);
+	} else if (free_ctx != NULL) {
+		free_ctx(ctx);
+	}
+	if (response != NULL)
+		add_headers(response, headers, headers_count);
+	answer(request, status, response, size);
+}
+
+void http_respond_text(struct http_request *request, unsigned status)
+{
+	char body[64];
+	static const struct http_header headers[] = {{"Content-Type", "text/plain"}};
+	int n = snprintf(body, sizeof(body), "%u %s\n", status,
+			 MHD_get_reason_phrase_for(status));
+	http_respond(request, status, headers, EOS_ARRAY_SIZE(headers), body, (size_t)n);
+}
+
+enum MHD_Result http_request_queue(struct http_request *request)
+{
+	EOS_ASSERT(request->is_answered && !request->is_queued);
+	request->is_queued = true;
+	if (request->response == NULL)
+		return MHD_NO;
+	http_connection_enter(request->connection, HTTP_PHASE_ANSWER, request->response_bytes);
+	return MHD_queue_response(request->mhd, request->status, request->response);
+}

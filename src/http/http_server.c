@@ -1,0 +1,429 @@
+/*
+ * The server over libmicrohttpd.
+ *
+ * Invariants
+ * 1. A request lives inside its connection; nothing is allocated for a request but its response
+ *    and a very long target.
+ * 2. A handler's begin is called once for a request that passed http_request_check(), and then
+ *    finish once, last.
+ * 3. A response is queued only when the body was read to its end, so that the connection stays
+ *    usable and the client can read the answer. Two exceptions queue it at the headers, and
+ *    libmicrohttpd then closes the connection after it: the client waits for "100 Continue", or
+ *    the body is too long to be read for nothing. In the latter case the connection lingers (see
+ *    linger()).
+ * 4. The target is copied in on_target(), because libmicrohttpd rewrites its own copy when it
+ *    parses the query ('+' becomes a space); its percent-decoding is switched off.
+ *
+ * Why no thread pool: handlers of threaded mode block on disks and functions, so each connection
+ * has its own small thread. What must scale to many connections uses loop mode.
+ */
+#include "http/http_server_priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/counter.h"
+#include "base/file.h"
+#include "http/http_target.h"
+
+/* Threaded mode moves bodies in pieces of up to half the pool. Loop mode keeps many connections;
+ * its pool has room for 16 KiB of headers, their descriptors and the answer's headers. */
+#define POOL_BYTES_THREADED (128u << 10)
+#define POOL_BYTES_LOOP	    (48u << 10)
+#define LINGER_MS	    1000
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_BYTES (1024u << 10)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define STACK_BYTES (1024u << 10)
+#endif
+#endif
+#ifndef STACK_BYTES
+#define STACK_BYTES (256u << 10)
+#endif
+
+EOS_COUNTER(requests_total, "http.requests_total", "Requests that reached a handler.");
+EOS_COUNTER(refused_total, "http.requests_refused_total",
+	    "Requests refused before any handler: malformed or too large.");
+EOS_COUNTER(connections, "http.connections", "Open connections.");
+
+static void request_reset(struct http_request *request)
+{
+	if (request->response != NULL)
+		MHD_destroy_response(request->response);
+	free(request->target_heap);
+	EOS_ASSERT(!request->is_suspended);
+	/* The inline target needs no clearing. */
+	memset(request, 0, offsetof(struct http_request, target_inline));
+	eos_list_init(&request->suspended_node);
+}
+
+static struct http_connection *connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct http_server *server = cls;
+	struct http_connection *connection = *socket_context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		/* Without memory the context stays NULL and each request is refused. */
+		connection = calloc(1, sizeof(*connection));
+		if (connection == NULL)
+			return;
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+		connection->server = server;
+		connection->fd = info->connect_fd;
+		http_connection_enter(connection, HTTP_PHASE_HEADERS, 0);
+		request_reset(&connection->request);
+		pthread_mutex_lock(&server->lock);
+		eos_list_add_tail(&server->connections, &connection->node);
+		pthread_mutex_unlock(&server->lock);
+		*socket_context = connection;
+		eos_counter_add(&connections, 1);
+		return;
+	}
+	if (connection == NULL)
+		return;
+	pthread_mutex_lock(&server->lock);
+	eos_list_remove(&connection->node);
+	pthread_mutex_unlock(&server->lock);
+	request_reset(&connection->request);
+	free(connection);
+	*socket_context = NULL;
+	eos_counter_sub(&connections, 1);
+}
+
+/* The request line is there. The result becomes the request's context. */
+static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd)
+{
+	struct http_connection *connection = connection_of(mhd);
+
+	if (connection == NULL)
+		return NULL;
+	struct http_request *request = &connection->request;
+	request_reset(request);
+	request->connection = connection;
+	request->server = cls;
+	request->mhd = mhd;
+	request->state = HTTP_TARGET;
+	request->path = request->query = "";
+	size_t len = strlen(target);
+	char *copy = request->target_inline;
+	if (len >= sizeof(request->target_inline))
+		copy = request->target_heap = malloc(len + 1);
+	if (copy == NULL) {
+		request->is_target_bad = true;
+		return request;
+	}
+	memcpy(copy, target, len + 1);
+	request->is_target_bad =
+		http_target_split(copy, len, &request->path, &request->query) < 0;
+	return request;
+}
+
+static bool wants_continue(const struct http_request *request)
+{
+	const char *expect = http_request_header(request, "Expect");
+	return expect != NULL && strcasecmp(expect, "100-continue") == 0;
+}
+
+static enum MHD_Result on_headers(struct http_request *request, const char *method,
+				  const char *version)
+{
+	struct http_server *server = request->server;
+
+	request->state = HTTP_RECEIVING;
+	request->method = method;
+	unsigned status = http_request_check(request, version);
+	if (status != 0) {
+		eos_counter_add(&refused_total, 1);
+		http_respond_text(request, status);
+		/* Where the body ends is in doubt or too far: answer and close. */
+		return http_request_queue(request);
+	}
+	eos_counter_add(&requests_total, 1);
+	if (request->has_body)
+		http_connection_enter(request->connection, HTTP_PHASE_BODY, 0);
+	request->is_begun = true;
+	server->handler->begin(server->ctx, request);
+	if (request->is_answered && request->has_body &&
+	    (wants_continue(request) || request->content_length > HTTP_DRAIN_BYTES_MAX))
+		return http_request_queue(request);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_body(struct http_request *request, const char *data, size_t len)
+{
+	struct http_server *server = request->server;
+
+	atomic_fetch_add_explicit(&request->connection->phase_bytes, len, memory_order_relaxed);
+	if (request->is_answered) {
+		request->drained_bytes += len;
+		return request->drained_bytes <= HTTP_DRAIN_BYTES_MAX ? MHD_YES : MHD_NO;
+	}
+	request->body_bytes += len;
+	if (request->body_bytes > server->body_bytes_max)
+		http_respond_text(request, 413);
+	else
+		server->handler->body(server->ctx, request, data, len);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_end(struct http_request *request)
+{
+	struct http_server *server = request->server;
+
+	if (request->state == HTTP_RECEIVING) {
+		request->state = HTTP_ENDED;
+		http_connection_enter(request->connection, HTTP_PHASE_WORKING, 0);
+		if (!request->is_answered)
+			server->handler->end(server->ctx, request);
+	}
+	if (request->is_answered)
+		return http_request_queue(request);
+	if (server->is_stopping)
+		return MHD_NO;
+	if (server->loop != NULL) {
+		http_loop_suspend(request);
+		return MHD_YES;
+	}
+	http_respond_text(request, 500);
+	return http_request_queue(request);
+}
+
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const char *url,
+				 const char *method, const char *version, const char *upload_data,
+				 size_t *upload_data_size, void **con_cls)
+{
+	struct http_request *request = *con_cls;
+
+	(void)cls;
+	(void)mhd;
+	(void)url;
+	if (request == NULL)
+		return MHD_NO;
+	if (request->state == HTTP_TARGET)
+		return on_headers(request, method, version);
+	if (*upload_data_size > 0) {
+		enum MHD_Result result = on_body(request, upload_data, *upload_data_size);
+		*upload_data_size = 0;
+		return result;
+	}
+	return request->is_queued ? MHD_YES : on_end(request);
+}
+
+/*
+ * The answer was sent while the client still writes. Closing now would send a reset, which makes
+ * the client's system throw away the answer: say that nothing more will come and read for a
+ * moment. Threaded mode only, since it blocks.
+ */
+static void linger(struct http_request *request)
+{
+	char waste[4096];
+	struct pollfd pfd = {.fd = request->connection->fd, .events = POLLIN};
+	uint64_t until_ns = eos_now_ns() + LINGER_MS * EOS_NS_PER_MS;
+	uint64_t bytes = 0;
+
+	(void)shutdown(pfd.fd, SHUT_WR);
+	while (bytes < HTTP_DRAIN_BYTES_MAX && eos_now_ns() < until_ns) {
+		if (poll(&pfd, 1, LINGER_MS / 4) <= 0)
+			return;
+		ssize_t n = recv(pfd.fd, waste, sizeof(waste), MSG_DONTWAIT);
+		if (n <= 0)
+			return;
+		bytes += (uint64_t)n;
+	}
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
+			 enum MHD_RequestTerminationCode code)
+{
+	struct http_server *server = cls;
+	struct http_request *request = *con_cls;
+
+	(void)mhd;
+	if (request == NULL)
+		return;
+	*con_cls = NULL;
+	if (request->is_begun)
+		server->handler->finish(server->ctx, request);
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->state == HTTP_RECEIVING &&
+	    request->is_queued && server->loop == NULL)
+		linger(request);
+	struct http_connection *connection = request->connection;
+	request_reset(request);
+	http_connection_enter(connection, HTTP_PHASE_HEADERS, 0);
+}
+
+/* Percent-decoding is the handlers' business. */
+static size_t keep_escaped(void *cls, struct MHD_Connection *mhd, char *text)
+{
+	(void)cls;
+	(void)mhd;
+	return strlen(text);
+}
+
+static int listen_on(const struct http_server_config *config, struct eos_why *why)
+{
+	struct sockaddr_storage address = {0};
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
+	socklen_t len;
+	const int on = 1;
+
+	if (inet_pton(AF_INET, config->address, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(config->port);
+		len = sizeof(*v4);
+	} else if (inet_pton(AF_INET6, config->address, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(config->port);
+		len = sizeof(*v6);
+	} else {
+		return eos_why(why, -EINVAL, "not an IP address to listen on: \"%s\"",
+			       config->address);
+	}
+	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return eos_why(why, -errno, "cannot make a socket: %s", strerror(errno));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, 1024) < 0) {
+		int err = -errno;
+		eos_close(fd);
+		return eos_why(why, err, "cannot listen on %s port %u: %s", config->address,
+			       config->port, strerror(-err));
+	}
+	return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return 0;
+	if (address.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&address)->sin_port);
+	if (address.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+	return 0;
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server,
+				       const struct http_server_config *config)
+{
+	bool is_loop = config->loop != NULL;
+	unsigned flags = is_loop ? MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME
+				 : MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+					   MHD_USE_POLL | MHD_USE_ITC;
+	struct MHD_OptionItem options[] = {
+		{MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
+		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections_max, NULL},
+		{MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)config->idle_timeout_s, NULL},
+		{MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		 is_loop ? POOL_BYTES_LOOP : POOL_BYTES_THREADED, NULL},
+		{MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
+		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, server},
+		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escaped, NULL},
+		{is_loop ? MHD_OPTION_END : MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY, options,
+				MHD_OPTION_END);
+}
+
+static struct http_server *server_alloc(const struct http_server_config *config)
+{
+	struct http_server *server = calloc(1, sizeof(*server));
+	if (server == NULL)
+		return NULL;
+	server->handler = config->handler;
+	server->ctx = config->ctx;
+	server->loop = config->loop;
+	server->body_bytes_max = config->body_bytes_max;
+	server->grace_ns = 2 * (uint64_t)config->idle_timeout_s * EOS_NS_PER_S;
+	server->listen_fd = -1;
+	pthread_condattr_t attr;
+	pthread_mutex_init(&server->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&server->watchdog_wake, &attr);
+	pthread_condattr_destroy(&attr);
+	eos_list_init(&server->connections);
+	eos_list_init(&server->suspended);
+	return server;
+}
+
+int http_server_new(const struct http_server_config *config, struct http_server **ret_server,
+		    struct eos_why *why)
+{
+	struct http_server *server = server_alloc(config);
+	if (server == NULL)
+		return eos_why(why, -ENOMEM, "out of memory");
+	int err = config->address != NULL ? listen_on(config, why) : config->listen_fd;
+	if (err < 0)
+		goto fail;
+	server->listen_fd = err;
+	server->port = port_of(server->listen_fd);
+	server->daemon = start_daemon(server, config);
+	if (server->daemon == NULL) {
+		err = eos_why(why, -ENOMEM, "cannot start the HTTP server: %s", strerror(errno));
+		goto fail;
+	}
+	bool has_timeout = config->idle_timeout_s > 0;
+	if (config->loop != NULL)
+		err = http_loop_attach(server, config->loop);
+	else
+		err = has_timeout ? http_watchdog_start(server) : 0;
+	if (err < 0) {
+		err = eos_why(why, err, "cannot start the HTTP server: %s", strerror(-err));
+		goto fail;
+	}
+	*ret_server = server;
+	return 0;
+
+fail:
+	http_server_free(server);
+	return err;
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+	return server->port;
+}
+
+struct http_server *http_server_free(struct http_server *server)
+{
+	if (server == NULL)
+		return NULL;
+	http_watchdog_stop(server);
+	server->is_stopping = true;
+	if (server->daemon != NULL) {
+		http_loop_release(server);
+		http_loop_detach(server);
+		/* Closes the listening socket too. */
+		MHD_stop_daemon(server->daemon);
+	} else {
+		eos_close(server->listen_fd);
+	}
+	pthread_cond_destroy(&server->watchdog_wake);
+	pthread_mutex_destroy(&server->lock);
+	free(server);
+	return NULL;
+}
