@@ -1,0 +1,352 @@
+/*
+ * What each change does to the tables, inside the committer's transaction.
+ *
+ * Every change has two halves. The first only reads, and may refuse: refuse() notes why, puts the
+ * block file of a refused object in the trash, and the transaction goes on. The second writes; an
+ * error there spoils the transaction, and the committer aborts it. So a refused change leaves
+ * nothing, and what a transaction holds is whole.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "store/local_keys_priv.h"
+#include "store/local_priv.h"
+
+static MDB_val text_val(const char *text)
+{
+	/* LMDB does not write to the keys it is given. */
+	return (MDB_val){.mv_size = strlen(text), .mv_data = (void *)(uintptr_t)text};
+}
+
+static MDB_val id_val(uint8_t bytes[8], uint64_t id)
+{
+	local_be64_put(bytes, id);
+	return (MDB_val){.mv_size = 8, .mv_data = bytes};
+}
+
+static int put_empty(MDB_txn *txn, MDB_dbi dbi, uint64_t id)
+{
+	uint8_t name[8];
+	MDB_val key = id_val(name, id), value = {0};
+	return local_put(txn, dbi, &key, &value, 0);
+}
+
+static int trash_block(struct local_txn *t, uint64_t id)
+{
+	int err = put_empty(t->txn, t->local->trash, id);
+	if (err < 0)
+		return err;
+	EOS_ASSERT(t->dropped_count < EOS_ARRAY_SIZE(t->dropped));
+	t->dropped[t->dropped_count++] = id;
+	t->is_changed = true;
+	return 0;
+}
+
+/* What RECORD had on disk beside the tables is no longer referred to. */
+static int drop_record(struct local_txn *t, const struct local_record *record)
+{
+	if (record->kind != LOCAL_RECORD_BLOCK)
+		return 0;
+	uint8_t name[8];
+	MDB_val key = id_val(name, record->block_id);
+	int err = local_delete(t->txn, t->local->blocks, &key);
+	return err < 0 && err != -ENOENT ? err : trash_block(t, record->block_id);
+}
+
+static int refuse(struct local_txn *t, struct local_op *op, int result)
+{
+	op->result = result;
+	if (op->kind == LOCAL_OP_OBJECT_PUT && op->record.kind == LOCAL_RECORD_BLOCK)
+		return trash_block(t, op->record.block_id);
+	return 0;
+}
+
+static int accept(struct local_txn *t, struct local_op *op)
+{
+	op->result = 0;
+	t->is_changed = true;
+	return 0;
+}
+
+/* Adds to the counts that store_stats() tells, unless the bucket is the node's own. */
+static void count(struct local_txn *t, const char *bucket, int64_t objects, int64_t bytes)
+{
+	if (store_bucket_is_own(bucket))
+		return;
+	t->state.objects += (uint64_t)objects;
+	t->state.bytes += (uint64_t)bytes;
+}
+
+/* Called by the matcher, once a target. */
+static void emit(void *ctx, const char *target)
+{
+	struct local_txn *t = ctx;
+	struct store_event *event = &t->event;
+	if (t->emit_error < 0)
+		return;
+	if (eos_str_copy(event->target, sizeof(event->target), target) < 0) {
+		/* A bug of whoever made the target; it must not hold up the data. */
+		eos_log(EOS_LOG_ERROR, "store", "event dropped: target too long target=%.64s...",
+			target);
+		return;
+	}
+	uint8_t encoded[LOCAL_EVENT_SIZE_MAX], name[8];
+	event->id = t->state.event_next;
+	MDB_val key = id_val(name, event->id);
+	MDB_val value = {.mv_size = local_event_encode(event, encoded), .mv_data = encoded};
+	t->emit_error = local_put(t->txn, t->local->outbox, &key, &value, 0);
+	if (t->emit_error == 0) {
+		t->state.event_next++;
+		t->state.outbox_events++;
+		t->has_events = true;
+	}
+}
+
+static int emit_events(struct local_txn *t, enum store_event_kind kind, const char *bucket,
+		       const char *key, size_t key_len, const struct local_record *record)
+{
+	if (t->local->match == NULL || store_bucket_is_own(bucket))
+		return 0;
+	struct store_event *event = &t->event;
+	event->attempts = 0;
+	event->not_before_ns = 0;
+	event->kind = kind;
+	event->time_ns = eos_wall_ns();
+	event->size = record->size;
+	event->sequence = t->state.sequence;
+	event->id = t->state.event_next;
+	eos_hex_encode(record->md5, sizeof(record->md5), event->etag);
+	int err = eos_str_copy(event->bucket, sizeof(event->bucket), bucket);
+	EOS_ASSERT(err == 0 && key_len <= STORE_KEY_MAX);
+	event->target[0] = '\0';
+	event->key_len = (uint32_t)key_len;
+	memcpy(event->key, key, key_len);
+	event->key[key_len] = '\0';
+	t->emit_error = 0;
+	t->local->match(t->local->matcher_ctx, event, emit, t);
+	return t->emit_error;
+}
+
+static int put_record(struct local_txn *t, uint64_t node, const char *key, size_t key_len,
+		      struct local_record *record, const char *metadata, const void *data)
+{
+	void *space;
+	local_record_seal(record, metadata, local_record_seed(node, key, key_len));
+	int err = local_keys_put(t->txn, t->local->objects, node, key, key_len,
+				 local_record_size(record), &t->state.node_next, &space);
+	if (err < 0)
+		return err;
+	char *out = space;
+	memcpy(out, record, sizeof(*record));
+	memcpy(out + sizeof(*record), metadata, record->metadata_len);
+	if (record->kind == LOCAL_RECORD_INLINE)
+		memcpy(out + sizeof(*record) + record->metadata_len, data, record->size);
+	return 0;
+}
+
+static int apply_bucket_create(struct local_txn *t, struct local_op *op)
+{
+	struct local_bucket bucket;
+	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
+	if (err != -ENOENT)
+		return refuse(t, op, err == 0 ? -EEXIST : err);
+	bucket.node = t->state.node_next++;
+	bucket.created_ns = eos_wall_ns();
+	local_bucket_seal(&bucket, op->bucket, strlen(op->bucket));
+	MDB_val key = text_val(op->bucket);
+	MDB_val value = {.mv_size = sizeof(bucket), .mv_data = &bucket};
+	err = local_put(t->txn, t->local->buckets, &key, &value, 0);
+	if (err < 0)
+		return err;
+	if (!store_bucket_is_own(op->bucket))
+		t->state.buckets++;
+	return accept(t, op);
+}
+
+static int apply_bucket_delete(struct local_txn *t, struct local_op *op)
+{
+	struct local_bucket bucket;
+	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
+	if (err < 0)
+		return refuse(t, op, err);
+	int is_empty = local_keys_is_empty(t->txn, t->local->objects, bucket.node);
+	if (is_empty <= 0)
+		return refuse(t, op, is_empty == 0 ? -ENOTEMPTY : is_empty);
+	MDB_val key = text_val(op->bucket);
+	err = local_delete(t->txn, t->local->buckets, &key);
+	if (err < 0)
+		return err;
+	if (!store_bucket_is_own(op->bucket))
+		t->state.buckets--;
+	return accept(t, op);
+}
+
+/* The record at KEY; -ENOENT. What it points to is good until TXN writes. */
+static int find_old(struct local_txn *t, struct local_op *op, uint64_t node, const char *key,
+		    size_t key_len, struct local_found *ret_old)
+{
+	return local_object_find(t->local, t->txn, op->bucket, node, key, key_len, ret_old);
+}
+
+static int apply_object_put(struct local_txn *t, struct local_op *op)
+{
+	struct local_bucket bucket;
+	struct local_found old;
+	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
+	if (err < 0)
+		return refuse(t, op, err);
+	if (bucket.node != op->bucket_node) /* deleted and made anew meanwhile */
+		return refuse(t, op, -ENOENT);
+	err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
+	bool is_there = err == 0;
+	if (err < 0 && err != -ENOENT)
+		return refuse(t, op, err);
+	if (is_there && op->condition == STORE_IF_ABSENT)
+		return refuse(t, op, -EEXIST);
+
+	op->record.sequence = ++t->state.sequence;
+	op->record.modified_ns = eos_wall_ns();
+	err = put_record(t, bucket.node, op->key, op->key_len, &op->record, op->metadata, op->data);
+	if (err == 0 && op->record.kind == LOCAL_RECORD_BLOCK)
+		err = put_empty(t->txn, t->local->blocks, op->record.block_id);
+	if (err == 0 && is_there)
+		err = drop_record(t, &old.record);
+	if (err == 0)
+		err = emit_events(t, STORE_EVENT_CREATED, op->bucket, op->key, op->key_len,
+				  &op->record);
+	if (err < 0)
+		return err;
+	count(t, op->bucket, is_there ? 0 : 1,
+	      (int64_t)op->record.size - (is_there ? (int64_t)old.record.size : 0));
+	return accept(t, op);
+}
+
+static int apply_object_delete(struct local_txn *t, struct local_op *op)
+{
+	struct local_bucket bucket;
+	struct local_found old;
+	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
+	if (err == 0)
+		err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
+	if (err < 0)
+		return refuse(t, op, err);
+
+	t->state.sequence++;
+	err = local_keys_delete(t->txn, t->local->objects, bucket.node, op->key, op->key_len);
+	if (err == 0)
+		err = drop_record(t, &old.record);
+	if (err == 0)
+		err = emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
+				  &old.record);
+	if (err < 0)
+		return err;
+	count(t, op->bucket, -1, -(int64_t)old.record.size);
+	return accept(t, op);
+}
+
+/* The writing half of a rename; OLD is the object at the old key, TARGET what is replaced. */
+static int move_record(struct local_txn *t, struct local_op *op, uint64_t node,
+		       const struct local_found *old, const struct local_record *target)
+{
+	/* What OLD points to moves as soon as the transaction writes. */
+	struct local_record record = old->record;
+	char *metadata = t->scratch, *data = t->scratch + record.metadata_len;
+	memcpy(metadata, old->metadata, record.metadata_len);
+	if (old->data != NULL)
+		memcpy(data, old->data, record.size);
+	record.sequence = ++t->state.sequence;
+	int err = local_keys_delete(t->txn, t->local->objects, node, op->key, op->key_len);
+	if (err == 0)
+		err = put_record(t, node, op->new_key, op->new_key_len, &record, metadata, data);
+	if (err == 0 && target != NULL)
+		err = drop_record(t, target);
+	if (err == 0)
+		err = emit_events(t, STORE_EVENT_CREATED, op->bucket, op->new_key, op->new_key_len,
+				  &record);
+	if (err == 0)
+		err = emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
+				  &record);
+	return err;
+}
+
+static int apply_object_rename(struct local_txn *t, struct local_op *op)
+{
+	struct local_bucket bucket;
+	struct local_found old, target;
+	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
+	if (err == 0)
+		err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
+	if (err < 0)
+		return refuse(t, op, err);
+	if (op->key_len == op->new_key_len && memcmp(op->key, op->new_key, op->key_len) == 0) {
+		op->result = 0;
+		return 0;
+	}
+	err = find_old(t, op, bucket.node, op->new_key, op->new_key_len, &target);
+	bool is_there = err == 0;
+	if (err < 0 && err != -ENOENT)
+		return refuse(t, op, err);
+
+	err = move_record(t, op, bucket.node, &old, is_there ? &target.record : NULL);
+	if (err < 0)
+		return err;
+	if (is_there)
+		count(t, op->bucket, -1, -(int64_t)target.record.size);
+	return accept(t, op);
+}
+
+static int apply_outbox_remove(struct local_txn *t, struct local_op *op)
+{
+	uint8_t name[8];
+	MDB_val key = id_val(name, op->event_id), value;
+	int err = local_error(mdb_get(t->txn, t->local->outbox, &key, &value));
+	if (err < 0)
+		return refuse(t, op, err);
+	err = local_delete(t->txn, t->local->outbox, &key);
+	if (err < 0)
+		return err;
+	t->state.outbox_events--;
+	return accept(t, op);
+}
+
+static int apply_outbox_retry(struct local_txn *t, struct local_op *op)
+{
+	uint8_t name[8], encoded[LOCAL_EVENT_SIZE_MAX];
+	MDB_val key = id_val(name, op->event_id), value;
+	int err = local_error(mdb_get(t->txn, t->local->outbox, &key, &value));
+	if (err == 0)
+		err = local_event_parse(&value, op->event_id, &t->event);
+	if (err < 0)
+		return refuse(t, op, err);
+	t->event.attempts++;
+	t->event.not_before_ns = op->not_before_ns;
+	value = (MDB_val){.mv_size = local_event_encode(&t->event, encoded), .mv_data = encoded};
+	err = local_put(t->txn, t->local->outbox, &key, &value, 0);
+	return err < 0 ? err : accept(t, op);
+}
+
+/* The committer's prepare() has done it already. */
+static int apply_reserve(struct local_txn *t, struct local_op *op)
+{
+	op->result = 0;
+	return 0;
+}
+
+int local_change_apply(struct local_txn *t, struct local_op *op)
+{
+	static int (*const appliers[])(struct local_txn * t, struct local_op * op) = {
+		[LOCAL_OP_BUCKET_CREATE] = apply_bucket_create,
+		[LOCAL_OP_BUCKET_DELETE] = apply_bucket_delete,
+		[LOCAL_OP_OBJECT_PUT] = apply_object_put,
+		[LOCAL_OP_OBJECT_DELETE] = apply_object_delete,
+		[LOCAL_OP_OBJECT_RENAME] = apply_object_rename,
+		[LOCAL_OP_OUTBOX_REMOVE] = apply_outbox_remove,
+		[LOCAL_OP_OUTBOX_RETRY] = apply_outbox_retry,
+		[LOCAL_OP_RESERVE] = apply_reserve,
+	};
+	return appliers[op->kind](t, op);
+}

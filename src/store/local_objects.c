@@ -1,0 +1,50 @@
+/*
+ * Looking up, deleting and renaming objects.
+ */
+#include <errno.h>
+
+#include "store/local_priv.h"
+
+int local_object_get(struct store *store, const char *bucket, const char *key, size_t key_len,
+		     struct store_object_info *ret_info)
+{
+	struct local *local = local_of(store);
+	struct local_bucket root;
+	struct local_found found;
+	MDB_txn *txn;
+	int err = local_read_begin(local, &txn);
+	if (err < 0)
+		return err;
+	err = local_bucket_find(local, txn, bucket, &root);
+	if (err == 0)
+		err = local_object_find(local, txn, bucket, root.node, key, key_len, &found);
+	if (err == 0)
+		local_record_info(&found.record, found.metadata, ret_info);
+	mdb_txn_abort(txn);
+	return err;
+}
+
+int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len)
+{
+	struct local_op op = {
+		.kind = LOCAL_OP_OBJECT_DELETE,
+		.bucket = bucket,
+		.key = key,
+		.key_len = key_len,
+	};
+	return local_commit(local_of(store), &op);
+}
+
+int local_object_rename(struct store *store, const char *bucket, const char *key, size_t key_len,
+			const char *new_key, size_t new_key_len)
+{
+	struct local_op op = {
+		.kind = LOCAL_OP_OBJECT_RENAME,
+		.bucket = bucket,
+		.key = key,
+		.key_len = key_len,
+		.new_key = new_key,
+		.new_key_len = new_key_len,
+	};
+	return local_commit(local_of(store), &op);
+}

@@ -1,0 +1,138 @@
+/*
+ * The local engine: LMDB for metadata and small objects, block files for larger data.
+ *
+ *     DIR/lock            held by the one process that has the store open
+ *     DIR/metadata.mdb    LMDB (tables: meta buckets objects blocks trash outbox)
+ *     DIR/staging/        block files in the making; emptied at open
+ *     DIR/blocks/XX/ID    block files; XX are bits 8 to 15 of the id
+ *
+ * Readers use LMDB's read transactions; only the committer thread (local_commit.c) writes. The
+ * order of things on the disk, and what a power cut leaves at each line, is told there.
+ *
+ * Fault points, in the order of a commit: store.block_create, store.block_write, store.block_fsync,
+ * store.block_rename, store.dir_fsync, store.txn_begin, store.txn_put, store.txn_commit,
+ * store.after_commit, store.block_unlink, store.trash_fsync; and store.block_read,
+ * store.recover. store.after_commit and store.recover only know `kill`.
+ */
+#pragma once
+
+#include <lmdb.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+#include "base/macros.h"
+#include "store/local_commit_priv.h"
+#include "store/local_ids_priv.h"
+#include "store/local_records_priv.h"
+#include "store/store_engine.h"
+
+/* Each holds a file and up to 16 KiB; the design's bound, not the machine's. */
+#define LOCAL_UPLOADS_MAX 1024u
+/* Read transactions at once: a slot in LMDB's lock file each (64 bytes, untouched until used). */
+#define LOCAL_READERS_MAX 4096u
+
+struct local {
+	struct store store; /* first */
+
+	/* Constant after open. */
+	int lock_fd, dir_fd, blocks_fd, staging_fd;
+	MDB_env *env;
+	MDB_dbi meta, buckets, objects, blocks, trash, outbox;
+	uint64_t salt_base; /* random */
+
+	/* Set once, before the first upload. */
+	store_matcher_fn match;
+	void (*notify)(void *ctx);
+	void *matcher_ctx;
+
+	/* Any thread. */
+	_Atomic unsigned uploads;
+	_Atomic uint64_t staging_next;
+	_Atomic bool is_read_only; /* for good; set by local_turn_read_only() */
+
+	struct local_ids ids;		  /* has its own lock */
+	struct local_committer committer; /* has its own lock */
+};
+
+struct local_options {
+	size_t map_bytes; /* 0: as large as is sensible */
+};
+
+static inline struct local *local_of(struct store *store)
+{
+	return EOS_CONTAINER_OF(store, struct local, store);
+}
+
+/* store_open() with options; for tests too. */
+int local_open(const char *dir_path, const struct local_options *options, struct store **ret_store,
+	       struct eos_why *why) EOS_MUST_CHECK;
+
+/* LMDB's code as a negative errno; -ENOENT for MDB_NOTFOUND, -EBADMSG for a damaged file. */
+int local_error(int rc);
+/* mdb_put() and mdb_del() with the fault point of the commit path. */
+int local_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value,
+	      unsigned flags) EOS_MUST_CHECK;
+int local_delete(MDB_txn *txn, MDB_dbi dbi, MDB_val *key) EOS_MUST_CHECK;
+
+int local_read_begin(struct local *local, MDB_txn **ret_txn) EOS_MUST_CHECK;
+/* The root node and record of a bucket. -ENOENT, -EBADMSG. */
+int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
+		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
+int local_state_get(struct local *local, MDB_txn *txn,
+		    struct local_state *ret_state) EOS_MUST_CHECK;
+int local_state_put(struct local *local, MDB_txn *txn, struct local_state *state) EOS_MUST_CHECK;
+/* The record of an object; all borrowed until the transaction ends. -ENOENT, -EBADMSG (logged). */
+struct local_found {
+	struct local_record record;
+	const char *metadata;
+	const char *data; /* NULL: in a block file */
+};
+int local_object_find(struct local *local, MDB_txn *txn, const char *bucket, uint64_t node,
+		      const char *key, size_t key_len,
+		      struct local_found *ret_found) EOS_MUST_CHECK;
+
+/* Logs and counts what was damaged; returns -EBADMSG. KEY may be NULL. */
+int local_damaged(const char *what, const char *bucket, const char *key, size_t key_len);
+/* The disk failed to keep something: nothing is acknowledged any more. Logs once. */
+void local_turn_read_only(struct local *local, const char *what, int err);
+/* -EROFS after that, else 0. */
+int local_check_writable(struct local *local) EOS_MUST_CHECK;
+
+/* Engine functions, by the file they are in. */
+int local_bucket_create(struct store *store, const char *name);
+int local_bucket_delete(struct store *store, const char *name);
+int local_bucket_get(struct store *store, const char *name, struct store_bucket_info *ret_info);
+int local_bucket_list(struct store *store,
+		      int (*visit)(void *ctx, const struct store_bucket_info *info), void *ctx);
+int local_object_get(struct store *store, const char *bucket, const char *key, size_t key_len,
+		     struct store_object_info *ret_info);
+int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len);
+int local_object_rename(struct store *store, const char *bucket, const char *key, size_t key_len,
+			const char *new_key, size_t new_key_len);
+int local_object_list(struct store *store, const char *bucket, const struct store_list_query *query,
+		      int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
+		      bool *ret_more);
+int local_outbox_list(struct store *store, uint64_t after_id,
+		      int (*visit)(void *ctx, const struct store_event *event), void *ctx);
+int local_outbox_remove(struct store *store, uint64_t id);
+int local_outbox_retry(struct store *store, uint64_t id, uint64_t not_before_ns);
+int local_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
+		       const char *metadata, uint32_t metadata_len,
+		       struct store_upload **ret_upload);
+int local_upload_write(struct store_upload *upload, const void *data, size_t len, uint64_t offset);
+int64_t local_upload_read(struct store_upload *upload, void *data, size_t len, uint64_t offset);
+int local_upload_truncate(struct store_upload *upload, uint64_t size);
+uint64_t local_upload_size(const struct store_upload *upload);
+int local_upload_commit(struct store_upload *upload, enum store_condition condition,
+			struct store_object_info *ret_info);
+void local_upload_abort(struct store_upload *upload);
+int local_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
+		      struct store_reader **ret_reader);
+const struct store_object_info *local_reader_info(const struct store_reader *reader);
+int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
+void local_reader_close(struct store_reader *reader);
+
+/* Cleans up after whoever had the store open before: local_recover.c. Before the committer runs. */
+int local_recover(struct local *local, struct eos_why *why) EOS_MUST_CHECK;

@@ -1,0 +1,215 @@
+/*
+ * Encoding and checking of what is on disk. Whatever is read is hostile until its checksum and its
+ * lengths agree; every failure is -EBADMSG.
+ */
+#include "store/local_records_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/str.h"
+
+uint64_t local_sum(const void *data, size_t len, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(data, len, seed);
+}
+
+uint64_t local_chunk_seed(uint64_t salt, uint64_t index)
+{
+	/* An odd constant (2^64 divided by the golden ratio) keeps the seeds of one file apart. */
+	return salt ^ (index * UINT64_C(0x9E3779B97F4A7C15));
+}
+
+void local_be64_put(uint8_t out[8], uint64_t value)
+{
+	value = __builtin_bswap64(value);
+	memcpy(out, &value, sizeof(value));
+}
+
+uint64_t local_be64_get(const uint8_t in[8])
+{
+	uint64_t value;
+	memcpy(&value, in, sizeof(value));
+	return __builtin_bswap64(value);
+}
+
+/* Of a struct that begins with its own checksum. */
+static uint64_t sum_behind(const void *record, size_t size, uint64_t seed)
+{
+	return local_sum((const char *)record + sizeof(uint64_t), size - sizeof(uint64_t), seed);
+}
+
+uint64_t local_record_seed(uint64_t node, const char *key, size_t key_len)
+{
+	return local_sum(key, key_len, node);
+}
+
+static uint64_t record_sum(const struct local_record *record, const char *metadata, uint64_t seed)
+{
+	return local_sum(metadata, record->metadata_len, sum_behind(record, sizeof(*record), seed));
+}
+
+void local_record_seal(struct local_record *record, const char *metadata, uint64_t seed)
+{
+	record->sum = record_sum(record, metadata, seed);
+}
+
+size_t local_record_size(const struct local_record *record)
+{
+	return sizeof(*record) + record->metadata_len +
+	       (record->kind == LOCAL_RECORD_INLINE ? record->size : 0);
+}
+
+int local_record_parse(const MDB_val *value, uint64_t seed, struct local_record *ret_record,
+		       const char **ret_metadata, const char **ret_data)
+{
+	struct local_record record;
+	if (value->mv_size < sizeof(record))
+		return -EBADMSG;
+	memcpy(&record, value->mv_data, sizeof(record));
+	bool is_inline = record.kind == LOCAL_RECORD_INLINE;
+	if (record.version != LOCAL_FORMAT_VERSION || record.metadata_len > STORE_METADATA_MAX ||
+	    (!is_inline && record.kind != LOCAL_RECORD_BLOCK) ||
+	    record.size > (is_inline ? LOCAL_INLINE_MAX : STORE_OBJECT_BYTES_MAX) ||
+	    value->mv_size != local_record_size(&record))
+		return -EBADMSG;
+	const char *metadata = (const char *)value->mv_data + sizeof(record);
+	if (record.sum != record_sum(&record, metadata, seed))
+		return -EBADMSG;
+	*ret_record = record;
+	*ret_metadata = metadata;
+	*ret_data = is_inline ? metadata + record.metadata_len : NULL;
+	return 0;
+}
+
+void local_record_info(const struct local_record *record, const char *metadata,
+		       struct store_object_info *ret_info)
+{
+	ret_info->size = record->size;
+	ret_info->modified_ns = record->modified_ns;
+	ret_info->sequence = record->sequence;
+	eos_hex_encode(record->md5, sizeof(record->md5), ret_info->etag);
+	ret_info->metadata_len = record->metadata_len;
+	memcpy(ret_info->metadata, metadata, record->metadata_len);
+}
+
+void local_bucket_seal(struct local_bucket *bucket, const char *name, size_t name_len)
+{
+	bucket->sum = sum_behind(bucket, sizeof(*bucket), local_sum(name, name_len, 0));
+}
+
+int local_bucket_parse(const MDB_val *value, const char *name, size_t name_len,
+		       struct local_bucket *ret_bucket)
+{
+	struct local_bucket bucket;
+	if (value->mv_size != sizeof(bucket))
+		return -EBADMSG;
+	memcpy(&bucket, value->mv_data, sizeof(bucket));
+	if (bucket.sum != sum_behind(&bucket, sizeof(bucket), local_sum(name, name_len, 0)))
+		return -EBADMSG;
+	*ret_bucket = bucket;
+	return 0;
+}
+
+void local_state_seal(struct local_state *state)
+{
+	state->sum = sum_behind(state, sizeof(*state), 0);
+}
+
+int local_state_parse(const MDB_val *value, struct local_state *ret_state)
+{
+	struct local_state state;
+	if (value->mv_size != sizeof(state))
+		return -EBADMSG;
+	memcpy(&state, value->mv_data, sizeof(state));
+	if (state.sum != sum_behind(&state, sizeof(state), 0) ||
+	    state.version != LOCAL_FORMAT_VERSION || state.block_low > state.block_high)
+		return -EBADMSG;
+	*ret_state = state;
+	return 0;
+}
+
+static uint64_t event_sum(const struct local_event *head, const uint8_t *texts, uint64_t id)
+{
+	size_t texts_len = (size_t)head->bucket_len + head->target_len + head->key_len;
+	return local_sum(texts, texts_len, sum_behind(head, sizeof(*head), id));
+}
+
+size_t local_event_encode(const struct store_event *event, uint8_t *out)
+{
+	struct local_event head = {
+		.version = LOCAL_FORMAT_VERSION,
+		.kind = (uint8_t)event->kind,
+		.bucket_len = (uint16_t)strlen(event->bucket),
+		.target_len = (uint16_t)strlen(event->target),
+		.key_len = (uint16_t)event->key_len,
+		.attempts = event->attempts,
+		.not_before_ns = event->not_before_ns,
+		.time_ns = event->time_ns,
+		.size = event->size,
+		.sequence = event->sequence,
+	};
+	/* Ours, hence always 32 digits; a failure would leave zeros. */
+	if (eos_hex_decode(event->etag, head.md5, sizeof(head.md5)) < 0)
+		memset(head.md5, 0, sizeof(head.md5));
+	uint8_t *texts = out + sizeof(head);
+	memcpy(texts, event->bucket, head.bucket_len);
+	memcpy(texts + head.bucket_len, event->target, head.target_len);
+	memcpy(texts + head.bucket_len + head.target_len, event->key, head.key_len);
+	head.sum = event_sum(&head, texts, event->id);
+	memcpy(out, &head, sizeof(head));
+	return sizeof(head) + head.bucket_len + head.target_len + head.key_len;
+}
+
+int local_event_parse(const MDB_val *value, uint64_t id, struct store_event *ret_event)
+{
+	struct local_event head;
+	if (value->mv_size < sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, value->mv_data, sizeof(head));
+	const uint8_t *texts = (const uint8_t *)value->mv_data + sizeof(head);
+	if (head.version != LOCAL_FORMAT_VERSION || head.bucket_len > STORE_BUCKET_NAME_MAX ||
+	    head.target_len > STORE_TARGET_MAX || head.key_len > STORE_KEY_MAX ||
+	    value->mv_size != sizeof(head) + head.bucket_len + head.target_len + head.key_len ||
+	    head.sum != event_sum(&head, texts, id))
+		return -EBADMSG;
+	struct store_event *event = ret_event;
+	event->id = id;
+	event->attempts = head.attempts;
+	event->not_before_ns = head.not_before_ns;
+	event->kind = (enum store_event_kind)head.kind;
+	event->time_ns = head.time_ns;
+	event->size = head.size;
+	event->sequence = head.sequence;
+	eos_hex_encode(head.md5, sizeof(head.md5), event->etag);
+	memcpy(event->bucket, texts, head.bucket_len);
+	event->bucket[head.bucket_len] = '\0';
+	memcpy(event->target, texts + head.bucket_len, head.target_len);
+	event->target[head.target_len] = '\0';
+	event->key_len = head.key_len;
+	memcpy(event->key, texts + head.bucket_len + head.target_len, head.key_len);
+	event->key[head.key_len] = '\0';
+	return 0;
+}
+
+void local_block_header_seal(struct local_block_header *header)
+{
+	memcpy(header->magic, LOCAL_BLOCK_MAGIC, sizeof(header->magic));
+	header->version = LOCAL_FORMAT_VERSION;
+	header->chunk_size = LOCAL_CHUNK_SIZE;
+	header->sum = local_sum(header, offsetof(struct local_block_header, sum), 0);
+}
+
+int local_block_header_check(const struct local_block_header *header,
+			     const struct local_record *record)
+{
+	if (memcmp(header->magic, LOCAL_BLOCK_MAGIC, sizeof(header->magic)) != 0 ||
+	    header->version != LOCAL_FORMAT_VERSION || header->chunk_size != LOCAL_CHUNK_SIZE ||
+	    header->sum != local_sum(header, offsetof(struct local_block_header, sum), 0) ||
+	    header->block_id != record->block_id || header->size != record->size ||
+	    header->salt != record->check)
+		return -EBADMSG;
+	return 0;
+}

@@ -1,0 +1,145 @@
+/*
+ * What is written to disk: the records in LMDB and the header of block files. docs/formats/store.md
+ * describes them for people.
+ *
+ * All numbers are little-endian, as on every machine that EdgeOS runs on (checked at compile time);
+ * numbers inside LMDB keys are big-endian, so that byte order is numeric order. LMDB aligns values
+ * to two bytes only: copy before use. Every record begins with its checksum (XXH3-64), seeded by
+ * what it belongs to, so that a record that turns up under another key is damage as well.
+ */
+#pragma once
+
+#include <assert.h>
+#include <lmdb.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "store/store.h"
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little-endian");
+
+#define LOCAL_FORMAT_VERSION 1
+#define LOCAL_INLINE_MAX     (16u * 1024)
+#define LOCAL_CHUNK_SIZE     (64u * 1024)
+#define LOCAL_MD5_SIZE	     16
+
+enum local_record_kind {
+	LOCAL_RECORD_INLINE = 1, /* the data stands behind the metadata */
+	LOCAL_RECORD_BLOCK = 2,	 /* the data is in a block file */
+};
+
+struct local_record {
+	uint64_t sum; /* of the rest and the metadata; seeded by bucket and key */
+	uint8_t version;
+	uint8_t kind;
+	uint8_t zero[2];
+	uint32_t metadata_len;
+	uint64_t size;
+	uint64_t modified_ns;
+	uint64_t sequence;
+	uint8_t md5[LOCAL_MD5_SIZE];
+	uint64_t block_id;
+	uint64_t check; /* inline: checksum of the data; block: the salt of its chunks */
+};
+static_assert(sizeof(struct local_record) == 72, "record on disk");
+static_assert(offsetof(struct local_record, block_id) == 56, "record on disk");
+
+struct local_child {
+	uint64_t sum; /* seeded by the entry's key */
+	uint64_t node;
+};
+static_assert(sizeof(struct local_child) == 16, "child on disk");
+
+struct local_bucket {
+	uint64_t sum; /* seeded by the name */
+	uint64_t node;
+	uint64_t created_ns;
+};
+static_assert(sizeof(struct local_bucket) == 24, "bucket on disk");
+
+/* The one record of the meta table, rewritten by every transaction. */
+struct local_state {
+	uint64_t sum;
+	uint32_t version;
+	uint32_t zero;
+	uint64_t node_next;
+	uint64_t sequence;
+	uint64_t event_next;
+	uint64_t block_low;  /* every block id below is settled (local_commit.c) */
+	uint64_t block_high; /* no block id from here on was ever given */
+	uint64_t buckets, objects, bytes, outbox_events;
+};
+static_assert(sizeof(struct local_state) == 88, "state on disk");
+
+/* Behind it: bucket, target and key, without NULs. */
+struct local_event {
+	uint64_t sum; /* of the rest and the texts; seeded by the id */
+	uint8_t version;
+	uint8_t kind;
+	uint16_t bucket_len;
+	uint16_t target_len;
+	uint16_t key_len;
+	uint32_t attempts;
+	uint32_t zero;
+	uint64_t not_before_ns;
+	uint64_t time_ns;
+	uint64_t size;
+	uint64_t sequence;
+	uint8_t md5[LOCAL_MD5_SIZE];
+};
+static_assert(sizeof(struct local_event) == 72, "event on disk");
+
+/* The first bytes of a block file. Behind it the data, then a checksum (8 bytes) for each chunk. */
+struct local_block_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t chunk_size;
+	uint64_t block_id;
+	uint64_t size;
+	uint64_t salt;
+	uint8_t zero[16];
+	uint64_t sum; /* of the bytes before */
+};
+static_assert(sizeof(struct local_block_header) == 64, "block header on disk");
+
+#define LOCAL_BLOCK_MAGIC "EOSBLOCK"
+
+/* XXH3-64. */
+uint64_t local_sum(const void *data, size_t len, uint64_t seed);
+/* The seed of a chunk's checksum: its place in its file. */
+uint64_t local_chunk_seed(uint64_t salt, uint64_t index);
+
+void local_be64_put(uint8_t out[8], uint64_t value);
+uint64_t local_be64_get(const uint8_t in[8]);
+
+/* The seed of the record of KEY in the bucket whose root node is NODE. */
+uint64_t local_record_seed(uint64_t node, const char *key, size_t key_len);
+/* Sets the checksum. METADATA has record->metadata_len bytes. */
+void local_record_seal(struct local_record *record, const char *metadata, uint64_t seed);
+/* The length of the whole value: head, metadata, inline data. */
+size_t local_record_size(const struct local_record *record);
+/* Checks all but the inline data. *RET_METADATA and *RET_DATA (NULL if not inline) point into
+ * VALUE. -EBADMSG. */
+int local_record_parse(const MDB_val *value, uint64_t seed, struct local_record *ret_record,
+		       const char **ret_metadata, const char **ret_data) EOS_MUST_CHECK;
+void local_record_info(const struct local_record *record, const char *metadata,
+		       struct store_object_info *ret_info);
+
+void local_bucket_seal(struct local_bucket *bucket, const char *name, size_t name_len);
+int local_bucket_parse(const MDB_val *value, const char *name, size_t name_len,
+		       struct local_bucket *ret_bucket) EOS_MUST_CHECK;
+
+void local_state_seal(struct local_state *state);
+int local_state_parse(const MDB_val *value, struct local_state *ret_state) EOS_MUST_CHECK;
+
+#define LOCAL_EVENT_SIZE_MAX                                                                       \
+	(sizeof(struct local_event) + STORE_BUCKET_NAME_MAX + STORE_TARGET_MAX + STORE_KEY_MAX)
+/* Returns the length written to OUT, which has LOCAL_EVENT_SIZE_MAX bytes. */
+size_t local_event_encode(const struct store_event *event, uint8_t *out);
+int local_event_parse(const MDB_val *value, uint64_t id,
+		      struct store_event *ret_event) EOS_MUST_CHECK;
+
+void local_block_header_seal(struct local_block_header *header);
+int local_block_header_check(const struct local_block_header *header,
+			     const struct local_record *record) EOS_MUST_CHECK;

@@ -1,0 +1,89 @@
+/*
+ * The engine behind store.h: a const table of functions. store.c checks what comes from outside
+ * (names, keys, metadata, sizes) and calls the table; an engine may rely on that. The contracts are
+ * those of store.h; where nothing else is said here, a function does what its namesake there does.
+ *
+ * An engine's own structs begin with the structs below, so that the handles that callers hold lead
+ * to the table without a second allocation.
+ */
+#pragma once
+
+#include "store/store.h"
+
+struct store_engine_ops;
+
+struct store {
+	const struct store_engine_ops *ops;
+};
+struct store_upload {
+	const struct store_engine_ops *ops;
+};
+struct store_reader {
+	const struct store_engine_ops *ops;
+};
+
+struct store_engine_ops {
+	const char *name;
+	int (*open)(const char *dir_path, struct store **ret_store, struct eos_why *why);
+	void (*close)(struct store *store);
+	void (*set_matcher)(struct store *store, store_matcher_fn match, void (*notify)(void *ctx),
+			    void *ctx);
+	int (*stats)(struct store *store, struct store_stats *ret_stats);
+
+	int (*bucket_create)(struct store *store, const char *name);
+	int (*bucket_delete)(struct store *store, const char *name);
+	int (*bucket_get)(struct store *store, const char *name,
+			  struct store_bucket_info *ret_info);
+	/* All buckets, the node's own too. */
+	int (*bucket_list)(struct store *store,
+			   int (*visit)(void *ctx, const struct store_bucket_info *info),
+			   void *ctx);
+
+	int (*upload_begin)(struct store *store, const char *bucket, const char *key,
+			    size_t key_len, const char *metadata, uint32_t metadata_len,
+			    struct store_upload **ret_upload);
+	/* LEN > 0 and OFFSET + LEN <= STORE_OBJECT_BYTES_MAX. */
+	int (*upload_write)(struct store_upload *upload, const void *data, size_t len,
+			    uint64_t offset);
+	int64_t (*upload_read)(struct store_upload *upload, void *data, size_t len,
+			       uint64_t offset);
+	/* SIZE <= STORE_OBJECT_BYTES_MAX. */
+	int (*upload_truncate)(struct store_upload *upload, uint64_t size);
+	uint64_t (*upload_size)(const struct store_upload *upload);
+	int (*upload_commit)(struct store_upload *upload, enum store_condition condition,
+			     struct store_object_info *ret_info);
+	void (*upload_abort)(struct store_upload *upload);
+
+	int (*reader_open)(struct store *store, const char *bucket, const char *key, size_t key_len,
+			   struct store_reader **ret_reader);
+	const struct store_object_info *(*reader_info)(const struct store_reader *reader);
+	/* OFFSET < size and 0 < LEN <= size - OFFSET: reads all of it. */
+	int64_t (*reader_read)(struct store_reader *reader, void *data, size_t len,
+			       uint64_t offset);
+	void (*reader_close)(struct store_reader *reader);
+
+	int (*object_get)(struct store *store, const char *bucket, const char *key, size_t key_len,
+			  struct store_object_info *ret_info);
+	int (*object_delete)(struct store *store, const char *bucket, const char *key,
+			     size_t key_len);
+	int (*object_rename)(struct store *store, const char *bucket, const char *key,
+			     size_t key_len, const char *new_key, size_t new_key_len);
+	int (*object_list)(struct store *store, const char *bucket,
+			   const struct store_list_query *query,
+			   int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
+			   bool *ret_more);
+
+	int (*outbox_list)(struct store *store, uint64_t after_id,
+			   int (*visit)(void *ctx, const struct store_event *event), void *ctx);
+	int (*outbox_remove)(struct store *store, uint64_t id);
+	int (*outbox_retry)(struct store *store, uint64_t id, uint64_t not_before_ns);
+};
+
+/* LMDB and block files on this node's own disk. */
+extern const struct store_engine_ops store_engine_local;
+
+/* The node's own buckets: no events, not counted, not listed. */
+static inline bool store_bucket_is_own(const char *name)
+{
+	return name[0] == '.';
+}

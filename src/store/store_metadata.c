@@ -1,0 +1,63 @@
+/*
+ * Metadata of objects: "name\0value\0name\0value\0", kept as given. Every walk is bounded by
+ * metadata_len, so that a caller's broken text cannot lead it outside.
+ */
+#include "store/store_metadata_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "store/store.h"
+
+/* The end (behind the NUL) of the text that begins at OFFSET, or 0: not ended. */
+static uint32_t text_end(const char *metadata, uint32_t len, uint32_t offset)
+{
+	const char *nul = offset < len ? memchr(metadata + offset, '\0', len - offset) : NULL;
+	return nul == NULL ? 0 : (uint32_t)(nul - metadata) + 1;
+}
+
+bool store_metadata_is_valid(const char *metadata, uint32_t len)
+{
+	if (len > STORE_METADATA_MAX)
+		return false;
+	for (uint32_t offset = 0; offset < len;) {
+		uint32_t value = text_end(metadata, len, offset);
+		if (value <= offset + 1)
+			return false;
+		offset = text_end(metadata, len, value);
+		if (offset == 0)
+			return false;
+	}
+	return true;
+}
+
+const char *store_metadata_get(const struct store_object_info *info, const char *name)
+{
+	uint32_t len = EOS_MIN(info->metadata_len, STORE_METADATA_MAX);
+	for (uint32_t offset = 0; offset < len;) {
+		uint32_t value = text_end(info->metadata, len, offset);
+		uint32_t end = value == 0 ? 0 : text_end(info->metadata, len, value);
+		if (end == 0)
+			return NULL;
+		if (strcmp(info->metadata + offset, name) == 0)
+			return info->metadata + value;
+		offset = end;
+	}
+	return NULL;
+}
+
+int store_metadata_add(struct store_object_info *info, const char *name, const char *value)
+{
+	size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1;
+	if (name_size == 1)
+		return -EINVAL;
+	if (info->metadata_len > STORE_METADATA_MAX ||
+	    name_size > STORE_METADATA_MAX - info->metadata_len ||
+	    value_size > STORE_METADATA_MAX - info->metadata_len - name_size)
+		return -ENOSPC;
+	char *end = info->metadata + info->metadata_len;
+	memcpy(end, name, name_size);
+	memcpy(end + name_size, value, value_size);
+	info->metadata_len += (uint32_t)(name_size + value_size);
+	return 0;
+}
