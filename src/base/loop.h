@@ -21,7 +21,7 @@ int eos_loop_new(struct eos_loop **ret_loop) EOS_MUST_CHECK;
 struct eos_loop *eos_loop_free(struct eos_loop *loop);
 /* Runs until eos_loop_stop(). */
 void eos_loop_run(struct eos_loop *loop);
-/* Any thread; not from a signal handler. */
+/* Any thread; not from a signal handler. What is due in the turn under way still runs. */
 void eos_loop_stop(struct eos_loop *loop);
 
 /* FN(CTX) will run once on the loop's thread. Any thread. -ENOMEM. Posts keep their order.
@@ -29,7 +29,7 @@ void eos_loop_stop(struct eos_loop *loop);
 int eos_loop_post(struct eos_loop *loop, void (*fn)(void *ctx), void *ctx) EOS_MUST_CHECK;
 
 /* Calls FN when FD is readable (or has an error), as long as it is. FD is borrowed until
- * eos_watch_free(). */
+ * eos_watch_free(), and becomes non-blocking. -EEXIST: it has a watch; -EPERM: a regular file. */
 int eos_watch_new(struct eos_loop *loop, int fd, void (*fn)(void *ctx), void *ctx,
 		  struct eos_watch **ret_watch) EOS_MUST_CHECK;
 struct eos_watch *eos_watch_free(struct eos_watch *watch);

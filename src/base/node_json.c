@@ -30,11 +30,11 @@ static int check_shape(const char *name, const char *text, size_t len, struct eo
 		else if (c == '"')
 			in_string = !in_string;
 		else if (!in_string && (c == '[' || c == '{'))
-			depth++, values++;
+			depth++;
 		else if (!in_string && (c == ']' || c == '}'))
 			depth -= depth > 0;
-		else if (!in_string && c == ',')
-			values++;
+		/* Each value but the first of its container stands behind a comma. */
+		values += !in_string && (c == ',' || c == '[' || c == '{');
 		if (depth > EOS_DOC_DEPTH_MAX)
 			return eos_why(why, -EINVAL, "%s:%u: nested too deeply", name, line);
 		if (values > EOS_DOC_NODES_MAX)

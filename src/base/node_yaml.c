@@ -20,6 +20,8 @@ struct reader {
 	char *key; /* of the next value, when the innermost container is a map; else NULL */
 	unsigned key_line;
 	unsigned documents;
+	const char *text; /* the whole document */
+	size_t len;
 	struct eos_why *why;
 };
 
@@ -150,8 +152,12 @@ static int report_parser(struct reader *reader, const yaml_parser_t *parser)
 	if (parser->error == YAML_MEMORY_ERROR)
 		return eos_why(reader->why, -ENOMEM, "%s: out of memory", reader->doc->name);
 	unsigned line = (unsigned)parser->problem_mark.line + 1;
-	if (parser->error == YAML_READER_ERROR)
-		line = (unsigned)parser->mark.line + 1;
+	if (parser->error == YAML_READER_ERROR) {
+		/* The reader is ahead of the parser's mark; it tells the byte instead. */
+		line = 1;
+		for (size_t i = 0; i < EOS_MIN(parser->problem_offset, reader->len); i++)
+			line += reader->text[i] == '\n';
+	}
 	return eos_why(reader->why, -EINVAL, "%s:%u: %s%s%s", reader->doc->name, line,
 		       parser->problem == NULL ? "not YAML" : parser->problem,
 		       parser->context == NULL ? "" : " ",
@@ -178,7 +184,7 @@ int eos_doc_parse_yaml(const char *name, const char *text, size_t len, struct eo
 	int err = eos_doc_check_text(name, text, len, why);
 	if (err < 0)
 		return err;
-	struct reader reader = {.why = why};
+	struct reader reader = {.text = text, .len = len, .why = why};
 	err = eos_doc_new(name, &reader.doc);
 	if (err < 0)
 		return eos_why(why, err, "%s: out of memory", name);

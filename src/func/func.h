@@ -26,9 +26,14 @@
 #include "func/manifest.h"
 #include "store/store.h"
 
-#define FUNC_QUEUE_MAX	   1024u
-#define FUNC_OUTPUT_MAX	   (16u << 20)
-#define FUNC_LOG_LINES_MAX 200u
+#define FUNC_QUEUE_MAX	    1024u /* waiting calls of one function */
+#define FUNC_RUNNING_MAX    512u  /* calls of all functions that run at once */
+#define FUNC_OUTPUT_MAX	    (16u << 20)
+#define FUNC_MODULE_MAX	    (64u << 20)
+#define FUNC_FUNCTIONS_MAX  4096u
+#define FUNC_LOG_LINES_MAX  200u  /* of one function */
+#define FUNC_LOG_LINE_BYTES 1024u /* longer lines are split */
+#define FUNC_LOG_RINGS_MAX  1024u /* functions with a log; then the one silent longest goes */
 
 /* One deployed version of a function. Reference-counted (atomic) and immutable. */
 struct func {
@@ -41,30 +46,48 @@ struct func *func_ref(struct func *func);
 struct func *func_unref(struct func *func);
 
 struct func_registry;
-/* Reads what is deployed. A record that does not decode is logged and left alone, not deleted. */
+/*
+ * Reads what is deployed. A record that does not decode is logged and left alone, not deleted.
+ * Modules that no record names are removed.
+ */
 int func_registry_open(struct store *store, struct func_registry **ret_registry,
 		       struct eos_why *why) EOS_MUST_CHECK;
 struct func_registry *func_registry_free(struct func_registry *registry);
 
 /*
- * Deploys a version: MANIFEST_YAML (decoded with NAME in messages) and MODULE are stored and
- * durable on return. -EINVAL: the manifest; -EEXIST: another function has the same HTTP path. The
- * image must have been built and loaded before: a function that cannot run is not deployed.
+ * Deploys a version: MANIFEST_YAML (NAME stands for it in messages: "downsample.yaml") and MODULE
+ * are stored and durable on return. The function's name is the manifest's. RET_FUNC (may be NULL)
+ * gets a reference. The image must have been built and loaded before: a function that cannot run is
+ * not deployed. Blocks on the disk; deploys happen one after the other.
+ * -EINVAL: the manifest; -EEXIST: another function has the same HTTP path; -EFBIG: the module;
+ * -ENOSPC: FUNC_FUNCTIONS_MAX, or the disk; the store's errors. Nothing has changed then, but that
+ * after an error of the store the new version may be there after a restart.
  */
 int func_registry_put(struct func_registry *registry, const char *name, const char *manifest_yaml,
 		      size_t manifest_len, const void *module, size_t module_len,
 		      struct func **ret_func, struct eos_why *why) EOS_MUST_CHECK;
-/* Removes a function; its events are dropped when they come up. -ENOENT. */
+/* Removes a function; its events are dropped when they come up. -ENOENT; the store's errors. */
 int func_registry_remove(struct func_registry *registry, const char *name) EOS_MUST_CHECK;
 /* A reference, or NULL. */
 struct func *func_registry_get(struct func_registry *registry, const char *name);
 /* Calls VISIT in order of names with a borrowed func; the registry is locked meanwhile. */
 void func_registry_each(struct func_registry *registry, void (*visit)(void *ctx, struct func *func),
 			void *ctx);
-/* The module's bytes are appended to BUF, checked against the hash. -ENOENT, -EBADMSG. */
+/*
+ * Who has the longest HTTP trigger path that is PATH or an ancestor of it ("/a" of "/a/b")? PATH is
+ * decoded, without the query. Returns a reference and *RET_TRIGGER, which lives as long, or NULL.
+ */
+struct func *func_registry_match_http(struct func_registry *registry, const char *path,
+				      const struct func_trigger **ret_trigger);
+/* Calls EMIT once for each function that a change of an object triggers. Does not allocate, and
+ * waits for nobody who touches the disk: fit for the store's matcher. */
+void func_registry_match_object(struct func_registry *registry, const struct store_event *event,
+				void (*emit)(void *ctx, const char *function), void *ctx);
+/* The module's bytes are appended to BUF, checked against the hash. -ENOENT (a version before the
+ * last two), -EBADMSG. */
 int func_registry_read_module(struct func_registry *registry, const struct func *func,
 			      struct eos_buf *buf) EOS_MUST_CHECK;
-/* The manifest as it was deployed, appended to BUF. */
+/* The manifest as it was deployed, appended to BUF. -ENOENT. */
 int func_registry_read_manifest(struct func_registry *registry, const char *name,
 				struct eos_buf *buf) EOS_MUST_CHECK;
 
@@ -102,13 +125,14 @@ struct func_call {
 	void *executor_data;
 };
 
+/* From a pool; takes a reference of its own to FUNC. -ENOMEM. */
 int func_call_new(struct func *func, struct func_call **ret_call) EOS_MUST_CHECK;
 /* For a call that was not submitted. */
 struct func_call *func_call_free(struct func_call *call);
 
 /* Who runs calls. start() takes a call until func_queue_done(); it never fails: what goes wrong is
- * an outcome, which it may report before it returns. cancel() asks for an early end; done still
- * comes. */
+ * an outcome, which it may report before it returns. cancel() asks for an early end of a started
+ * call; done still comes, perhaps before it returns. */
 struct func_executor {
 	void (*start)(void *ctx, struct func_call *call);
 	void (*cancel)(void *ctx, struct func_call *call);
@@ -117,22 +141,32 @@ struct func_executor {
 
 struct func_queue;
 int func_queue_new(struct func_queue **ret_queue) EOS_MUST_CHECK;
+/* EXECUTOR is copied. Until there is one, and while it is NULL, calls wait. */
 void func_queue_set_executor(struct func_queue *queue, const struct func_executor *executor);
 /* Waiting calls end as FUNC_REFUSED. Started ones must be done. */
 struct func_queue *func_queue_free(struct func_queue *queue);
-/* Takes CALL on success. -EAGAIN: FUNC_QUEUE_MAX wait already; the caller still owns it. */
+/* Takes CALL on success; it may be done already on return. -EAGAIN: FUNC_QUEUE_MAX calls of the
+ * function wait already; -ESHUTDOWN: the queue is being freed; -ENOMEM: the caller still owns it.
+ */
 int func_queue_submit(struct func_queue *queue, struct func_call *call) EOS_MUST_CHECK;
-/* The caller of submit is no longer interested: on_done will be called, soon. */
+/* The caller of submit is no longer interested: on_done will be called, soon, perhaps before this
+ * returns (then the call is gone). A waiting call ends as FUNC_REFUSED. */
 void func_queue_cancel(struct func_queue *queue, struct func_call *call);
 /* From the executor: the outcome is in CALL. Calls on_done, frees it, starts the next. */
 void func_queue_done(struct func_queue *queue, struct func_call *call);
 
-/* A function's own log: the last FUNC_LOG_LINES_MAX lines of standard error and of what ended
- * badly. */
+struct func_queue_stats {
+	unsigned waiting, running; /* of all functions */
+};
+void func_queue_stats(const struct func_queue *queue, struct func_queue_stats *ret_stats);
+
+/* A function's own log: the last FUNC_LOG_LINES_MAX lines of standard error (which the executor
+ * appends) and of what ended badly (which the triggers append). In memory only. */
 struct func_log;
 int func_log_new(struct func_log **ret_log) EOS_MUST_CHECK;
 struct func_log *func_log_free(struct func_log *log);
-/* Any thread. */
+/* Adds TEXT's lines; a last one needs no line break. Without memory they are lost. Any thread. */
 void func_log_append(struct func_log *log, const char *function, const char *text, size_t len);
-/* Appends "TIME LINE\n" … of FUNCTION to BUF. */
+/* Appends "TIME LINE\n" … of FUNCTION to BUF, oldest first, with everything that is not printable
+ * UTF-8 replaced by '?'. Nothing for an unknown name. Any thread. -ENOMEM. */
 int func_log_read(struct func_log *log, const char *function, struct eos_buf *buf) EOS_MUST_CHECK;

@@ -13,11 +13,12 @@
 #include "base/why.h"
 #include "store/store.h"
 
-#define FUNC_NAME_MAX	  63u
-#define FUNC_GRANTS_MAX	  32u
-#define FUNC_TRIGGERS_MAX 32u
-#define FUNC_CONFIG_MAX	  64u
-#define FUNC_PATH_MAX	  255u
+#define FUNC_NAME_MAX	      63u
+#define FUNC_GRANTS_MAX	      32u
+#define FUNC_TRIGGERS_MAX     32u
+#define FUNC_CONFIG_MAX	      64u
+#define FUNC_PATH_MAX	      255u
+#define FUNC_CONFIG_BYTES_MAX 32768u /* all "K=V" of a function together */
 
 enum func_isolation { FUNC_ISOLATION_REQUEST, FUNC_ISOLATION_CLIENT, FUNC_ISOLATION_TENANT };
 enum func_access { FUNC_ACCESS_READ = 1, FUNC_ACCESS_WRITE = 2 };
@@ -37,6 +38,7 @@ struct func_trigger {
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
 	char prefix[FUNC_PATH_MAX + 1], suffix[FUNC_PATH_MAX + 1];
 	bool on_created, on_removed;
+	bool allows_recursion; /* the function's own writes may trigger it */
 };
 
 enum func_method {
@@ -52,7 +54,7 @@ enum func_method {
 struct func_manifest {
 	char name[FUNC_NAME_MAX + 1]; /* a-z 0-9 -, begins with a letter */
 	char tenant[FUNC_NAME_MAX + 1];
-	char image[FUNC_PATH_MAX + 1]; /* the module's file, relative to the manifest */
+	char image[FUNC_PATH_MAX + 1]; /* the module's file, relative to the manifest; required */
 	enum func_isolation isolation; /* only "request" can be had so far; others are refused */
 	uint64_t memory_bytes, stack_bytes, timeout_ns;
 	unsigned concurrency_max;
@@ -65,8 +67,19 @@ struct func_manifest {
 	char dead_letter[STORE_BUCKET_NAME_MAX + 1]; /* "" : none */
 };
 
-/* -EINVAL with file and line: unknown keys, wrong values, a trigger on a bucket without a grant to
- * read it, an own result bucket that triggers itself, … */
+/*
+ * -EINVAL with file and line: unknown keys, keys that this version does not support, wrong values,
+ * a reserved path, a function that its own writes would trigger (unless `recursion: allow`).
+ * -ENOMEM.
+ *
+ * A trigger needs no grant: its object is given to the function as /event/object.
+ */
 int func_manifest_decode(const struct eos_node *root, struct func_manifest **ret_manifest,
 			 struct eos_why *why) EOS_MUST_CHECK;
 struct func_manifest *func_manifest_free(struct func_manifest *manifest);
+
+/* The bit of an HTTP method's name, or 0: not one of enum func_method. */
+unsigned func_method_parse(const char *name);
+/* "GET, HEAD" for METHODS (0: all) into OUT, as the Allow header wants it. */
+#define FUNC_METHODS_TEXT_SIZE 64
+void func_methods_format(unsigned methods, char out[FUNC_METHODS_TEXT_SIZE]);

@@ -1,0 +1,44 @@
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void test_formats(void **state)
+{
+	char iso[EOS_ISO8601_SIZE];
+	char http[EOS_HTTP_DATE_SIZE];
+	eos_format_iso8601(0, iso);
+	assert_string_equal(iso, "1970-01-01T00:00:00.000Z");
+	eos_format_http_date(0, http);
+	assert_string_equal(http, "Thu, 01 Jan 1970 00:00:00 GMT");
+	uint64_t leap = UINT64_C(1709210096) * EOS_NS_PER_S + 789 * EOS_NS_PER_MS + 999999;
+	eos_format_iso8601(leap, iso);
+	assert_string_equal(iso, "2024-02-29T12:34:56.789Z");
+	eos_format_http_date(leap, http);
+	assert_string_equal(http, "Thu, 29 Feb 2024 12:34:56 GMT");
+	eos_format_iso8601(UINT64_MAX, iso);
+	assert_string_equal(iso, "2554-07-21T23:34:33.709Z");
+	eos_format_http_date(UINT64_MAX, http);
+}
+
+static void test_clocks_move_on(void **state)
+{
+	uint64_t before = eos_now_ns();
+	uint64_t after = eos_now_ns();
+	assert_true(before > 0 && after >= before);
+	assert_true(eos_wall_ns() > UINT64_C(1600000000) * EOS_NS_PER_S);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_clocks_move_on),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
