@@ -156,19 +156,19 @@ static int read_functions(struct aot_module *module, struct aot_reader *reader, 
 
 static int read_memory(struct aot_module *module, struct aot_reader *reader, struct eos_why *why)
 {
-	uint32_t count;
+	uint32_t count, pages_max;
 	uint8_t flags;
 	if (aot_read_u32(reader, &count) < 0 || count > 1 || module->has_memory)
 		return damaged(reader, AOT_SECTION_MEMORY, why);
 	if (count == 0)
 		return 0;
 	if (aot_read_byte(reader, &flags) < 0 || flags > 1 ||
-	    aot_read_u32(reader, &module->memory_pages_initial) < 0)
+	    aot_read_u32(reader, &module->memory_pages_initial) < 0 ||
+	    (flags == 1 && aot_read_u32(reader, &pages_max) < 0))
 		return damaged(reader, AOT_SECTION_MEMORY, why);
 	if (module->memory_pages_initial > AOT_MEMORY_PAGES_MAX)
 		return eos_why(why, -EINVAL,
-			       "starts with %u pages of memory; at most %u are "
-			       "supported",
+			       "starts with %u pages of memory; at most %u are supported",
 			       module->memory_pages_initial, AOT_MEMORY_PAGES_MAX);
 	module->has_memory = true;
 	return 0;

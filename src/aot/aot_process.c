@@ -87,8 +87,8 @@ static int spawn_with(const struct session *session, char *const *argv,
 		      posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
 		      pid_t *ret_pid)
 {
-	static char path[] = "PATH=/usr/bin:/bin", locale[] = "LC_ALL=C", temporary[] = "TMPDIR=.";
-	static char *const environment[] = {path, locale, temporary, NULL};
+	/* edge-aot needs none, and what ours says is nothing for a compiler of tenants' code. */
+	static char *const environment[] = {NULL};
 	static const struct {
 		int target;
 		size_t offset;
@@ -238,8 +238,8 @@ static int supervise(struct session *session, pid_t pid, uint64_t timeout_ns, st
 				       strerror(errno));
 	}
 	if (!is_in_time)
-		return eos_why(why, -ETIMEDOUT, "compiling it takes longer than %llu s",
-			       (unsigned long long)(timeout_ns / EOS_NS_PER_S));
+		return eos_why(why, -ETIMEDOUT, "compiling it takes longer than %llu ms",
+			       (unsigned long long)(timeout_ns / EOS_NS_PER_MS));
 	return explain_exit(session, status, why);
 }
 

@@ -145,8 +145,9 @@ int aot_validate(const char *file, struct eos_why *why)
 
 int aot_translate(const char *file, struct eos_why *why)
 {
-	const char *const argv[] = {
-		AOT_WASM2C, disable_simd, "--no-debug-names", "-n", "m", "-o", "m.c", file, NULL};
+	/* It takes no options about features but the defaults, SIMD on: then it aborts on SIMD. */
+	const char *const argv[] = {AOT_WASM2C, "--no-debug-names", "-n", "m", "-o", "m.c", file,
+				    NULL};
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf output = {0};
 	int status;
 	int err = aot_tool_run(argv, &output, &status);
