@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "fwp/fixtures/fixture.h"
-#include "sched/sanitizer_priv.h"
+#include "sched/sanitizer.h"
 
 static struct fwp_engine *engine;
 static struct fwp_image *image;

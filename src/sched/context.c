@@ -10,7 +10,7 @@
 #include "sched/context.h"
 
 #include "base/assert.h"
-#include "sched/sanitizer_priv.h"
+#include "sched/sanitizer.h"
 #include "sched/switch_priv.h"
 
 #if SCHED_ASAN
