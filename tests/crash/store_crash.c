@@ -16,10 +16,11 @@
  * Each thread has keys of its own, so what must be there is known exactly; keys that all write are
  * checked to be whole. A seed repeats the choices, not the times.
  */
+#include "crash/store_crash_priv.h"
+
 #include <errno.h>
 #include <ftw.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -27,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,29 +36,9 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "store/store.h"
 
-#define THREADS	     8
-#define KEYS	     6
-#define SHARED_KEYS  3
 #define ROUNDS_SHORT 12
-#define SIZE_MAX_LOG 300000u
-#define INLINE_MAX   16384u
 #define EVENTS_MAX   200000u
-
-enum what { PUT, DELETE, RENAME, SHARED_PUT, ACKNOWLEDGE };
-
-/* One line of the child's log. */
-struct message {
-	uint8_t thread, what, key, new_key;
-	bool is_result;
-	int32_t result;
-	uint64_t seed; /* ACKNOWLEDGE: the event's id */
-	uint64_t size;
-	/* ACKNOWLEDGE: the event */
-	uint64_t sequence;
-	uint8_t kind;
-};
 
 struct content {
 	uint64_t seed, size; /* seed 0: no object */
@@ -87,7 +67,6 @@ static size_t acknowledged_count;
 static struct message acknowledging; /* the last intent */
 static uint64_t base_sequence;	     /* events up to here were checked in earlier rounds */
 static char dir[] = "/tmp/edgeos-crash-XXXXXX";
-static int log_fd = -1;
 static uint64_t run_seed;
 static bool is_killed_by_time;
 
@@ -102,189 +81,6 @@ static void die(const char *fmt, ...)
 	va_end(args);
 	_exit(1);
 }
-
-static uint64_t mix(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return z ^ (z >> 31);
-}
-
-static void content_fill(uint64_t seed, uint64_t offset, uint8_t *out, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		uint64_t word = seed * UINT64_C(0x9E3779B97F4A7C15) ^ ((offset + i) / 8);
-		word *= UINT64_C(0xBF58476D1CE4E5B9);
-		word ^= word >> 29;
-		out[i] = (uint8_t)(word >> ((offset + i) % 8 * 8));
-	}
-}
-
-/* Key 0 of each thread is long: several entries in the store's tree. */
-static void key_name(unsigned thread, unsigned key, char out[640])
-{
-	int n = snprintf(out, 640, "t%u/k%u", thread, key);
-	if (key == 0) {
-		memset(out + n, 'l', 600);
-		out[n + 600] = '\0';
-	}
-}
-
-/* ------------------------------ the child ------------------------------ */
-
-static struct store *child_store;
-
-static void tell(const struct message *message)
-{
-	/* Shorter than PIPE_BUF: whole, or not at all. */
-	if (write(log_fd, message, sizeof(*message)) != (ssize_t)sizeof(*message))
-		_exit(2);
-}
-
-static int put(const char *key, uint64_t seed, uint64_t size)
-{
-	struct store_object_info *info = calloc(1, sizeof(*info));
-	struct store_upload *upload;
-	uint8_t piece[50000];
-	char number[24];
-	if (info == NULL)
-		return -ENOMEM;
-	snprintf(number, sizeof(number), "%llu", (unsigned long long)seed);
-	int err = store_metadata_add(info, "seed", number);
-	if (err == 0)
-		err = store_upload_begin(child_store, "raw", key, strlen(key), info, &upload);
-	free(info);
-	for (uint64_t offset = 0; err == 0 && offset < size; offset += sizeof(piece)) {
-		size_t n = EOS_MIN(size - offset, sizeof(piece));
-		content_fill(seed, offset, piece, n);
-		err = store_upload_write(upload, piece, n, offset);
-	}
-	return err < 0 ? err : store_upload_commit(upload, STORE_ALWAYS, NULL);
-}
-
-static int perform(const struct message *m)
-{
-	char key[640], new_key[640];
-	key_name(m->thread, m->key, key);
-	key_name(m->thread, m->new_key, new_key);
-	switch (m->what) {
-	case PUT:
-		return put(key, m->seed, m->size);
-	case DELETE:
-		return store_object_delete(child_store, "raw", key, strlen(key));
-	case RENAME:
-		return store_object_rename(child_store, "raw", key, strlen(key), new_key,
-					   strlen(new_key));
-	default:
-		snprintf(key, sizeof(key), "shared/%u", m->key);
-		return put(key, m->seed, m->size);
-	}
-}
-
-static uint64_t choose_size(uint64_t *random)
-{
-	switch (mix(random) % 4) {
-	case 0:
-		return 1 + mix(random) % 200;
-	case 1:
-		return 1 + mix(random) % (2 * INLINE_MAX);
-	case 2:
-		return 65536 * (1 + mix(random) % 3) + mix(random) % 3 - 1;
-	default:
-		return 1 + mix(random) % SIZE_MAX_LOG;
-	}
-}
-
-static void *child_thread(void *arg)
-{
-	uint8_t thread = (uint8_t)(uintptr_t)arg;
-	uint64_t random = run_seed * 1000 + thread;
-	for (;;) {
-		struct message m = {.thread = thread, .key = (uint8_t)(mix(&random) % KEYS)};
-		uint64_t choice = mix(&random) % 10;
-		m.what = choice < 5 ? PUT : choice < 7 ? DELETE : choice < 9 ? RENAME : SHARED_PUT;
-		m.new_key = (uint8_t)((m.key + 1 + mix(&random) % (KEYS - 1)) % KEYS);
-		if (m.what == SHARED_PUT)
-			m.key %= SHARED_KEYS;
-		m.seed = 1 + mix(&random) / 2;
-		m.size = choose_size(&random);
-		tell(&m);
-		m.result = perform(&m);
-		m.is_result = true;
-		tell(&m);
-	}
-	return NULL;
-}
-
-static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
-{
-	emit(emit_ctx, "crash");
-}
-
-static int parse_key(const struct store_event *event, uint8_t *ret_thread, uint8_t *ret_key)
-{
-	unsigned thread, key;
-	if (sscanf(event->key, "t%u/k%u", &thread, &key) != 2 || thread >= THREADS || key >= KEYS)
-		return -1;
-	*ret_thread = (uint8_t)thread;
-	*ret_key = (uint8_t)key;
-	return 0;
-}
-
-static int take_first(void *ctx, const struct store_event *event)
-{
-	memcpy(ctx, event, sizeof(*event));
-	return 1;
-}
-
-/* Acknowledges events from the oldest on, and puts some off. */
-static void *child_acknowledger(void *arg)
-{
-	static struct store_event event;
-	for (;;) {
-		if (store_outbox_list(child_store, 0, take_first, &event) != 1) {
-			usleep(1000);
-			continue;
-		}
-		struct message m = {
-			.what = ACKNOWLEDGE,
-			.seed = event.id,
-			.size = event.size,
-			.sequence = event.sequence,
-			.kind = (uint8_t)event.kind,
-			.thread = THREADS,
-		};
-		(void)parse_key(&event, &m.thread, &m.key);
-		tell(&m);
-		if (event.id % 5 == 0 && store_outbox_retry(child_store, event.id, 1) < 0)
-			_exit(3);
-		m.result = store_outbox_remove(child_store, event.id);
-		m.is_result = true;
-		tell(&m);
-		usleep(3000);
-	}
-	return NULL;
-}
-
-static void child_main(const char *faults)
-{
-	struct eos_why why = {""};
-	pthread_t thread;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (eos_fault_arm(faults, &why) < 0 || store_open(dir, &child_store, &why) < 0) {
-		fprintf(stderr, "store_crash: child: %s\n", why.text);
-		_exit(4);
-	}
-	store_set_matcher(child_store, match, NULL, NULL);
-	for (uintptr_t i = 0; i < THREADS; i++)
-		if (pthread_create(&thread, NULL, child_thread, (void *)i) != 0)
-			_exit(5);
-	child_acknowledger(NULL);
-}
-
-/* ------------------------------ the parent ------------------------------ */
 
 static void note(struct happened **all, size_t *count, size_t *cap, struct happened one)
 {
@@ -396,9 +192,7 @@ static unsigned run_child(const char *faults, uint64_t kill_ms)
 		die("fork: %s", strerror(errno));
 	if (child == 0) {
 		close(fds[0]);
-		log_fd = fds[1];
-		child_main(faults);
-		_exit(6);
+		crash_child(dir, faults, run_seed, fds[1]);
 	}
 	close(fds[1]);
 	unsigned results = follow(fds[0], child, kill_ms);
@@ -428,7 +222,7 @@ static int look(struct store *store, const char *key, struct content *ret_conten
 	int64_t n = store_reader_read(reader, got, sizeof(got), 0);
 	if (n != (int64_t)info->size)
 		die("%.40s: read: %lld", key, (long long)n);
-	content_fill(seed, 0, expected, (size_t)n);
+	crash_content_fill(seed, 0, expected, (size_t)n);
 	if (memcmp(got, expected, (size_t)n) != 0)
 		die("%.40s: other content", key);
 	*ret_content = (struct content){seed, info->size};
@@ -441,7 +235,7 @@ static bool model_matches(struct store *store, unsigned thread)
 	for (unsigned key = 0; key < KEYS; key++) {
 		char name[640];
 		struct content found, *now = &models[thread].now[key];
-		key_name(thread, key, name);
+		crash_key_name(thread, key, name);
 		if (look(store, name, &found) < 0)
 			found.seed = 0;
 		if (found.seed != now->seed || (found.seed != 0 && found.size != now->size))
@@ -493,7 +287,7 @@ static int recount_event(void *ctx, const struct store_event *event)
 	for (size_t i = 0; i < EOS_MIN(acknowledged_count, (size_t)EVENTS_MAX); i++)
 		if (acknowledged[i] == event->id)
 			die("event %llu came back", (unsigned long long)event->id);
-	if (parse_key(event, &thread, &key) == 0 && event->sequence > base_sequence)
+	if (crash_parse_key(event, &thread, &key) == 0 && event->sequence > base_sequence)
 		NOTE(models[thread].seen[key], event->sequence, event->size, (uint8_t)event->kind);
 	return 0;
 }
@@ -605,17 +399,17 @@ static void run_round(unsigned round, uint64_t *random)
 	};
 	char faults[64] = "";
 	const char *what = "";
-	uint64_t kill_ms = 50 + mix(random) % 500;
+	uint64_t kill_ms = 50 + crash_mix(random) % 500;
 	unsigned at = round % (EOS_ARRAY_SIZE(points) + 1);
 	if (at < EOS_ARRAY_SIZE(points)) {
 		what = points[at].point;
 		snprintf(faults, sizeof(faults), "%s:%u=kill", what,
-			 1 + (unsigned)(mix(random) % points[at].passes));
+			 1 + (unsigned)(crash_mix(random) % points[at].passes));
 		kill_ms = 3000;
 	}
-	run_seed = mix(random);
+	run_seed = crash_mix(random);
 	unsigned results = run_child(faults, kill_ms);
-	if (mix(random) % 3 == 0)
+	if (crash_mix(random) % 3 == 0)
 		crash_in_recovery();
 	verify();
 	printf("round %u: killed at %s after %u operations: nothing lost\n", round + 1,
