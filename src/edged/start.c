@@ -182,7 +182,6 @@ static void on_signal(void *ctx)
 	edged->is_stopping = true;
 	eos_timer_disarm(edged->ready_timer);
 	edged->functions_server = http_server_free(edged->functions_server);
-	func_queue_close(edged->queue);
 	supervisor_stop(edged->supervisor);
 	if (pthread_create(&edged->stopper, NULL, stop_servers, edged) != 0)
 		_exit(1);
