@@ -238,8 +238,8 @@ static int supervise(struct session *session, pid_t pid, uint64_t timeout_ns, st
 				       strerror(errno));
 	}
 	if (!is_in_time)
-		return eos_why(why, -ETIMEDOUT, "compiling it takes longer than %llu s",
-			       (unsigned long long)(timeout_ns / EOS_NS_PER_S));
+		return eos_why(why, -ETIMEDOUT, "compiling it takes longer than %llu ms",
+			       (unsigned long long)(timeout_ns / EOS_NS_PER_MS));
 	return explain_exit(session, status, why);
 }
 

@@ -95,15 +95,35 @@ static void find_error_line(const struct eos_buf *output, char *out, size_t size
 	out[len] = '\0';
 }
 
-static bool ran_out_of_memory(const struct eos_buf *output)
+/* A compiler is a driver with children: their limits show in its text only. */
+static int error_of_text(int err, const struct eos_buf *output)
 {
-	static const char *const signs[] = {"out of memory", "memory exhausted", "bad_alloc",
-					    "Cannot allocate memory"};
+	static const struct {
+		const char *text;
+		int err;
+	} signs[] = {
+		{"out of memory", -ENOMEM},
+		{"memory exhausted", -ENOMEM},
+		{"bad_alloc", -ENOMEM},
+		{"Cannot allocate memory", -ENOMEM},
+		{"Killed signal", -ENOMEM},
+		{"CPU time limit exceeded", -ETIMEDOUT},
+		{"File size limit exceeded", -EFBIG},
+	};
 	for (size_t i = 0; output->len > 0 && i < EOS_ARRAY_SIZE(signs); i++) {
-		if (strstr(output->data, signs[i]) != NULL)
-			return true;
+		if (strstr(output->data, signs[i].text) != NULL)
+			return signs[i].err;
 	}
-	return false;
+	return err;
+}
+
+static int error_of_signal(int err, int signal_number)
+{
+	if (signal_number == SIGXCPU)
+		return -ETIMEDOUT;
+	if (signal_number == SIGXFSZ)
+		return -EFBIG;
+	return signal_number == SIGKILL ? -ENOMEM : err;
 }
 
 int aot_tool_failed(int err, const char *what, int status, const struct eos_buf *output,
@@ -111,12 +131,15 @@ int aot_tool_failed(int err, const char *what, int status, const struct eos_buf 
 {
 	char line[200];
 	int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	if (ran_out_of_memory(output))
-		return eos_why(why, -ENOMEM, "%s: it needs more memory than allowed", what);
-	if (signal_number == SIGXCPU)
-		return eos_why(why, -ETIMEDOUT, "%s: it takes too long", what);
-	if (signal_number == SIGXFSZ)
-		return eos_why(why, -EFBIG, "%s: the result is too large", what);
+	err = error_of_text(error_of_signal(err, signal_number), output);
+	switch (err) {
+	case -ENOMEM:
+		return eos_why(why, err, "%s: it needs more memory than allowed", what);
+	case -ETIMEDOUT:
+		return eos_why(why, err, "%s: it takes too long", what);
+	case -EFBIG:
+		return eos_why(why, err, "%s: the result is too large", what);
+	}
 	if (signal_number != 0)
 		return eos_why(why, err, "%s (killed by signal %d)", what, signal_number);
 	find_error_line(output, line, sizeof(line));

@@ -20,7 +20,9 @@ static int describe_tool(struct eos_buf *text, const char *path, struct eos_why 
 {
 	struct stat status;
 	if (stat(path, &status) < 0)
-		return eos_why(why, -errno, "cannot find %s: %s", path, strerror(errno));
+		return eos_why(why, -errno, "cannot find %s: %s%s", path, strerror(errno),
+			       strstr(path, "/wasm") != NULL ? " (install Debian's package wabt)"
+							     : "");
 	(void)eos_buf_printf(text, "%s %lld %lld.%09ld %llu\n", path, (long long)status.st_size,
 			     (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
 			     (unsigned long long)status.st_ino);

@@ -195,6 +195,8 @@ static int copy_result(const struct options *options, struct eos_why *why)
 	if (err == -EFBIG)
 		return eos_why(why, err, "its image is larger than %u MiB",
 			       AOT_ELF_BYTES_MAX >> 20);
+	if (err == -ENOENT)
+		return eos_why(why, -EIO, "the compiler made nothing of it");
 	if (err == 0)
 		err = eos_write_full(options->out_fd, elf.data, elf.len);
 	return err < 0 ? eos_why(why, err, "cannot write its image: %s", strerror(-err)) : 0;

@@ -24,7 +24,7 @@ struct cell_bucket_list {
 	uint32_t len;
 	bool is_last; /* nothing comes behind this batch */
 	uint32_t last_name_len;
-	char last_name[LINK_PATH_MAX]; /* of the entry before next_offset */
+	char last_name[LINK_PATH_MAX]; /* of the entry before next_offset, as LINK_OP_LIST wants */
 	char bytes[LIST_BATCH_BYTES];
 };
 
@@ -265,8 +265,14 @@ static int next_entry(struct cell_bucket_dir *dir, struct link_dirent *ret_entry
 		if (err < 0)
 			return err;
 	}
+	/* A directory is passed over with all that is in it. */
+	bool is_directory = ret_entry->kind == LINK_DIRECTORY;
+	if (ret_name->len + is_directory > sizeof(list->last_name))
+		return -EIO;
 	memcpy(list->last_name, ret_name->data, ret_name->len);
 	list->last_name_len = ret_name->len;
+	if (is_directory)
+		list->last_name[list->last_name_len++] = '/';
 	list->next_cookie++;
 	return 1;
 }

@@ -160,7 +160,7 @@ static int64_t write_directly(struct bucket_file *file, const char *data, uint64
 {
 	uint32_t n = (uint32_t)EOS_MIN(len, (uint64_t)LINK_DATA_MAX);
 	int err = send_bytes(file, offset, data, n);
-	return err < 0 ? err : n;
+	return err < 0 ? err : (int64_t)n;
 }
 
 static int64_t write_file(struct wasi_node *node, const void *data, uint64_t len, uint64_t offset)

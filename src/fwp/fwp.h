@@ -84,7 +84,9 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 struct fwp_engine *fwp_engine_free(struct fwp_engine *engine);
 
 /*
- * Maps the code of IMAGE, which may be closed afterwards, and joins its imports with IMPORTS.
+ * Maps the code of IMAGE, which may be closed afterwards, and joins its imports with IMPORTS, both
+ * of which are borrowed for the call. After that the image's data is read-only: FWPs share nothing
+ * that can be written.
  * -ENOSYS: it imports what is not offered, and WHY names it; -ENOEXEC: its ELF is not as our
  * compiler makes it; -ENOMEM. The image starts with one reference.
  */
@@ -118,7 +120,7 @@ enum fwp_state fwp_state(const struct fwp *fwp);
 const struct fwp_death *fwp_death(const struct fwp *fwp);
 /* When its timeout ends (eos_now_ns() time), or UINT64_MAX. For FWPs that wait blocked. */
 uint64_t fwp_deadline_ns(const struct fwp *fwp);
-/* Bytes of linear memory now. */
+/* Bytes of linear memory now; 0 before the first fwp_run(). */
 uint64_t fwp_memory_bytes(const struct fwp *fwp);
 
 /*

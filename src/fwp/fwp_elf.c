@@ -349,8 +349,8 @@ static int read_symbol(const struct loader *l, uint64_t index, Elf64_Sym *ret_sy
 /* The absolute value of a symbol: ours, or the C library's. */
 static int resolve(const struct loader *l, uint64_t index, uint64_t *ret_value)
 {
-	Elf64_Sym symbol;
-	const char *name;
+	Elf64_Sym symbol = {0};
+	const char *name = NULL;
 	int err = read_symbol(l, index, &symbol, &name);
 	if (err < 0)
 		return err;
@@ -434,8 +434,8 @@ static int find_symbol(struct loader *l, const char *name, size_t size)
 	uint32_t index = hash_word(l, 2 + hash_name(name) % l->buckets_count);
 	/* A chain that is a circle ends with the count. */
 	for (uint32_t n = 0; index != STN_UNDEF && n < l->symbols_count; n++) {
-		Elf64_Sym symbol;
-		const char *candidate;
+		Elf64_Sym symbol = {0};
+		const char *candidate = NULL;
 		int err = read_symbol(l, index, &symbol, &candidate);
 		if (err < 0)
 			return err;

@@ -167,6 +167,8 @@ static const char *signal_text(int sig)
 		return "SIGFPE";
 	case SIGILL:
 		return "SIGILL";
+	case SIGTRAP:
+		return "SIGTRAP";
 	default:
 		return "signal";
 	}

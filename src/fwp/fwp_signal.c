@@ -1,10 +1,11 @@
 /*
  * Faults and the timer.
  *
- * SIGSEGV, SIGBUS, SIGFPE and SIGILL are a guest's when its code ran (in_host is false and the
- * stack pointer is in the FWP's stack) and
+ * SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP are a guest's when its code ran (in_host is false and
+ * the stack pointer is in the FWP's stack) and
  * - SEGV, BUS: the address is in the linear memory's reservation or in the stack's guard;
- * - FPE, ILL: the program counter is in the image's code.
+ * - FPE, ILL, TRAP: the program counter is in the image's code. (Compilers end what cannot be
+ *   reached with ud2, SIGILL, on x86-64 and with brk, SIGTRAP, on aarch64.)
  * Then the registers to which the signal returns are changed so that it returns into fwp_finish()
  * at the top of the FWP's stack: the FWP is dead, the thread goes on. Everything else is a fault of
  * the host: a report is written, the handler that was there before ours is put back, and the
@@ -33,7 +34,7 @@
 /* Room for the state of any processor, for the report's backtrace, and for a sanitizer's. */
 #define SIGNAL_STACK_BYTES (512u << 10)
 
-static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 static struct sigaction previous[EOS_ARRAY_SIZE(fault_signals)];
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool is_installed; /* guarded by install_lock, as is previous */
@@ -93,8 +94,9 @@ static void crash(int sig, const siginfo_t *info, const ucontext_t *context)
 		if (fault_signals[i] == sig)
 			(void)sigaction(sig, &previous[i], NULL);
 	}
-	/* An instruction's fault comes again by itself, with its address; a sent one does not. */
-	if (info->si_code <= 0)
+	/* An instruction's fault comes again by itself, with its address; a sent one does not, and
+	 * a breakpoint is behind us. */
+	if (info->si_code <= 0 || sig == SIGTRAP)
 		(void)raise(sig);
 }
 

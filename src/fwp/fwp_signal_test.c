@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "fwp/fixtures/fixture.h"
-#include "sched/sanitizer_priv.h"
+#include "sched/sanitizer.h"
 
 static struct fwp_engine *engine;
 static struct fwp_image *image;
@@ -48,6 +48,10 @@ static void check_timeout(struct fwp *fwp)
 
 static void endless_loops_time_out(void **state)
 {
+#if SCHED_TSAN
+	/* It delivers signals when the program calls it, which a loop in a guest never does. */
+	return;
+#endif
 	begin();
 	const uint32_t programs[] = {PROGRAM_SPIN, PROGRAM_SPIN_MEMSET};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(programs); i++) {
@@ -193,10 +197,8 @@ static void previous_handler_comes_next(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#if !SCHED_TSAN /* which delivers signals late and so cannot end a loop */
 		cmocka_unit_test(endless_loops_time_out),
 		cmocka_unit_test(timeout_waits_for_the_host),
-#endif
 		cmocka_unit_test(timeout_counts_while_blocked),
 		cmocka_unit_test(timer_disturbs_nobody),
 		cmocka_unit_test(a_fault_of_the_host_ends_the_process),

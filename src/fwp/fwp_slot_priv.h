@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
-#include "sched/sanitizer_priv.h"
+#include "sched/sanitizer.h"
 
 /* Stack that host functions may use below the guest's. Frames grow under the sanitizers. */
 #if SCHED_ASAN || SCHED_TSAN

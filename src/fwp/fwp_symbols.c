@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 /* The program is linked with immediate binding (meson.build), so none of these addresses leads
  * through the dynamic linker's lazy resolver, which does hold locks. */
@@ -19,11 +20,13 @@ static const struct {
 	const char *name;
 	void (*function)(void);
 } symbols[] = {
-	SYMBOL(memcpy), SYMBOL(memmove), SYMBOL(memset),    SYMBOL(memcmp),	SYMBOL(floor),
-	SYMBOL(ceil),	SYMBOL(trunc),	 SYMBOL(nearbyint), SYMBOL(rint),	SYMBOL(sqrt),
-	SYMBOL(fabs),	SYMBOL(fmin),	 SYMBOL(fmax),	    SYMBOL(copysign),	SYMBOL(floorf),
-	SYMBOL(ceilf),	SYMBOL(truncf),	 SYMBOL(rintf),	    SYMBOL(nearbyintf), SYMBOL(sqrtf),
-	SYMBOL(fabsf),	SYMBOL(fminf),	 SYMBOL(fmaxf),	    SYMBOL(copysignf),
+	SYMBOL(memcpy), SYMBOL(memmove),  SYMBOL(memset),     SYMBOL(memcmp),
+	SYMBOL(floor),	SYMBOL(ceil),	  SYMBOL(trunc),      SYMBOL(nearbyint),
+	SYMBOL(rint),	SYMBOL(sqrt),	  SYMBOL(fabs),	      SYMBOL(fmin),
+	SYMBOL(fmax),	SYMBOL(copysign), SYMBOL(floorf),     SYMBOL(ceilf),
+	SYMBOL(truncf), SYMBOL(rintf),	  SYMBOL(nearbyintf), SYMBOL(sqrtf),
+	SYMBOL(fabsf),	SYMBOL(fminf),	  SYMBOL(fmaxf),      SYMBOL(copysignf),
+	SYMBOL(bcmp), /* clang's memcmp() when only equality counts */
 };
 
 void *fwp_symbol_find(const char *name)

@@ -39,7 +39,7 @@
 #define LINK_HANDLES_MAX      64u	  /* open files of a call */
 #define LINK_DATA_MAX	      (60u << 10) /* bytes in a reply or in a write */
 #define LINK_INPUT_INLINE_MAX (32u << 10)
-#define LINK_VARIABLES_MAX    512u /* environment variables of a call */
+#define LINK_VARIABLES_MAX    512u	  /* environment variables of a call */
 #define LINK_OUTPUT_MAX	      (16u << 20) /* of standard output a call */
 #define LINK_TEXT_MAX	      511u
 #define LINK_NAME_MAX	      63u
@@ -158,8 +158,9 @@ enum link_op {
 	LINK_OP_DROP,
 	/* BUCKET, path ("": the bucket). Returns 0; a struct link_stat. */
 	LINK_OP_STAT,
-	/* BUCKET, path of a directory, path2: the name after which to go on, or "". Returns the
-	 * count of struct link_dirent that follow in order of names; 0 at the end. */
+	/* BUCKET, path of a directory, path2: the name after which to go on (with a slash behind
+	 * it when it is a directory's), or "", SIZE: bytes of entries wanted. Returns the count of
+	 * struct link_dirent that follow, in order; 0 at the end. */
 	LINK_OP_LIST,
 	/* BUCKET, path. */
 	LINK_OP_UNLINK,

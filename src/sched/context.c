@@ -10,7 +10,7 @@
 #include "sched/context.h"
 
 #include "base/assert.h"
-#include "sched/sanitizer_priv.h"
+#include "sched/sanitizer.h"
 #include "sched/switch_priv.h"
 
 #if SCHED_ASAN
@@ -39,7 +39,10 @@ static void confirm(void *fake_stack)
 #elif SCHED_TSAN
 #include <sanitizer/tsan_interface.h>
 
-static void announce(struct sched_context *from, void **fake_stack, const struct sched_context *to)
+/* Inline, as TSan notes calls and returns on the shadow stack of the fiber that is the present one.
+ */
+static inline __attribute__((always_inline)) void
+announce(struct sched_context *from, void **fake_stack, const struct sched_context *to)
 {
 	(void)from;
 	(void)fake_stack;

@@ -26,7 +26,7 @@
 
 #define SYMLINKS_MAX 40 /* as Linux */
 #define NAME_MAX_LEN 255u
-#define FIRST_BYTES  4096u
+#define FIRST_BYTES  64u
 
 struct memory_inode *memory_inode_new(struct memory_tree *tree, enum wasi_node_kind kind)
 {

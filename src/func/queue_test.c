@@ -1,0 +1,292 @@
+#include <errno.h>
+
+#include "func/func_test_priv.h"
+
+/* An executor that collects what it is given, or ends it at once. */
+static struct {
+	struct func_call *running[FUNC_RUNNING_MAX];
+	unsigned count, cancelled;
+	bool is_instant;
+} cell;
+
+/* What on_done saw: the names of the functions, in order. */
+static char trail[8192];
+static unsigned done_count;
+static enum func_outcome last_outcome;
+
+static struct func_queue *queue;
+static struct func *a, *b;
+
+static void start(void *ctx, struct func_call *call)
+{
+	call->outcome = FUNC_OK;
+	if (cell.is_instant) {
+		func_queue_done(queue, call);
+		return;
+	}
+	assert_true(cell.count < FUNC_RUNNING_MAX);
+	cell.running[cell.count++] = call;
+}
+
+static void end_call(unsigned index, enum func_outcome outcome)
+{
+	struct func_call *call = cell.running[index];
+	memmove(&cell.running[index], &cell.running[index + 1],
+		(cell.count - index - 1) * sizeof(cell.running[0]));
+	cell.count--;
+	call->outcome = outcome;
+	func_queue_done(queue, call);
+}
+
+static void cancel(void *ctx, struct func_call *call)
+{
+	cell.cancelled++;
+	for (unsigned i = 0; i < cell.count; i++) {
+		if (cell.running[i] == call) {
+			end_call(i, FUNC_TIMEOUT);
+			return;
+		}
+	}
+	fail();
+}
+
+static const struct func_executor executor = {start, cancel, NULL};
+
+static void on_done(void *ctx, struct func_call *call)
+{
+	done_count++;
+	last_outcome = call->outcome;
+	if (strlen(trail) + 2 < sizeof(trail))
+		strcat(trail, call->func->manifest->name);
+	assert_true(call->ended_ns >= call->submitted_ns && call->submitted_ns > 0);
+}
+
+static int setup(void **state)
+{
+	memset(&cell, 0, sizeof(cell));
+	trail[0] = '\0';
+	done_count = 0;
+	a = make_func("function: a\nimage: x\nlimits: {concurrency: 2}\n", 1);
+	b = make_func("function: b\nimage: x\nlimits: {concurrency: 3}\n", 1);
+	return func_queue_new(&queue);
+}
+
+static int teardown(void **state)
+{
+	queue = func_queue_free(queue);
+	func_unref(a);
+	func_unref(b);
+	return 0;
+}
+
+static int submit(struct func *func, struct func_call **ret_call)
+{
+	struct func_call *call;
+	assert_int_equal(func_call_new(func, &call), 0);
+	call->on_done = on_done;
+	int err = func_queue_submit(queue, call);
+	if (err < 0)
+		func_call_free(call);
+	else if (ret_call != NULL)
+		*ret_call = call;
+	return err;
+}
+
+static void test_concurrency_of_a_function(void **state)
+{
+	struct func_queue_stats stats;
+	func_queue_set_executor(queue, &executor);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(submit(a, NULL), 0);
+	assert_int_equal(cell.count, 2);
+	func_queue_stats(queue, &stats);
+	assert_int_equal(stats.running, 2);
+	assert_int_equal(stats.waiting, 3);
+	assert_int_equal(submit(b, NULL), 0);
+	assert_int_equal(cell.count, 3);
+	uint64_t third = cell.running[1]->id + 1;
+	end_call(0, FUNC_TRAP);
+	assert_int_equal(last_outcome, FUNC_TRAP);
+	assert_int_equal(cell.count, 3);
+	assert_int_equal(cell.running[2]->id, third);
+	while (cell.count > 0)
+		end_call(0, FUNC_OK);
+	assert_int_equal(done_count, 6);
+}
+
+static void test_nothing_starts_without_an_executor(void **state)
+{
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(submit(a, NULL), 0);
+	assert_int_equal(cell.count, 0);
+	func_queue_set_executor(queue, &executor);
+	assert_int_equal(cell.count, 2);
+	func_queue_set_executor(queue, NULL);
+	end_call(0, FUNC_OK);
+	assert_int_equal(cell.count, 1);
+	end_call(0, FUNC_OK);
+}
+
+static void test_a_backlog_starves_nobody(void **state)
+{
+	cell.is_instant = true;
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(submit(a, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(submit(b, NULL), 0);
+	func_queue_set_executor(queue, &executor);
+	assert_string_equal(trail, "abababaaa");
+}
+
+static void test_too_many_wait(void **state)
+{
+	for (unsigned i = 0; i < FUNC_QUEUE_MAX; i++)
+		assert_int_equal(submit(a, NULL), 0);
+	assert_int_equal(submit(a, NULL), -EAGAIN);
+	assert_int_equal(submit(b, NULL), 0);
+	/* All of them, each ending before it is returned: the stack must not grow with them. */
+	cell.is_instant = true;
+	func_queue_set_executor(queue, &executor);
+	assert_int_equal(done_count, FUNC_QUEUE_MAX + 1);
+}
+
+static void test_all_functions_together_are_bounded(void **state)
+{
+	struct func *many[4];
+	for (int i = 0; i < 4; i++) {
+		char yaml[128];
+		snprintf(yaml, sizeof(yaml),
+			 "function: m%d\nimage: x\nlimits: {concurrency: 1000}\n", i);
+		many[i] = make_func(yaml, 1);
+		for (unsigned k = 0; k < FUNC_RUNNING_MAX / 2; k++)
+			assert_int_equal(submit(many[i], NULL), 0);
+	}
+	func_queue_set_executor(queue, &executor);
+	assert_int_equal(cell.count, FUNC_RUNNING_MAX);
+	while (cell.count > 0)
+		end_call(cell.count - 1, FUNC_OK);
+	assert_int_equal(done_count, 2 * FUNC_RUNNING_MAX);
+	for (int i = 0; i < 4; i++)
+		func_unref(many[i]);
+}
+
+static void test_cancel(void **state)
+{
+	struct func_call *calls[4];
+	func_queue_set_executor(queue, &executor);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(submit(a, &calls[i]), 0);
+	func_queue_cancel(queue, calls[2]);
+	assert_int_equal(done_count, 1);
+	assert_int_equal(last_outcome, FUNC_REFUSED);
+	assert_int_equal(cell.cancelled, 0);
+	func_queue_cancel(queue, calls[0]);
+	assert_int_equal(cell.cancelled, 1);
+	assert_int_equal(done_count, 2);
+	assert_int_equal(last_outcome, FUNC_TIMEOUT);
+	/* The last waiting one took its place. */
+	assert_int_equal(cell.count, 2);
+	while (cell.count > 0)
+		end_call(0, FUNC_OK);
+}
+
+static void submit_again(void *ctx, struct func_call *call)
+{
+	int *left = ctx;
+	done_count++;
+	if (--*left <= 0)
+		return;
+	struct func_call *next;
+	assert_int_equal(func_call_new(call->func, &next), 0);
+	next->on_done = submit_again;
+	next->ctx = ctx;
+	if (func_queue_submit(queue, next) < 0)
+		func_call_free(next);
+}
+
+static void test_on_done_may_submit(void **state)
+{
+	int left = 100000;
+	struct func_call *call;
+	cell.is_instant = true;
+	func_queue_set_executor(queue, &executor);
+	assert_int_equal(func_call_new(a, &call), 0);
+	call->on_done = submit_again;
+	call->ctx = &left;
+	assert_int_equal(func_queue_submit(queue, call), 0);
+	assert_int_equal(done_count, 100000);
+}
+
+static void test_free_ends_waiting_calls(void **state)
+{
+	int left = 10;
+	struct func_call *call;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(submit(a, NULL), 0);
+	assert_int_equal(func_call_new(b, &call), 0);
+	call->on_done = submit_again;
+	call->ctx = &left;
+	assert_int_equal(func_queue_submit(queue, call), 0);
+	queue = func_queue_free(queue);
+	assert_null(queue);
+	assert_int_equal(done_count, 4);
+	assert_int_equal(left, 9); /* its new call was refused */
+	assert_int_equal(last_outcome, FUNC_REFUSED);
+}
+
+static void test_many_lanes(void **state)
+{
+	cell.is_instant = true;
+	func_queue_set_executor(queue, &executor);
+	for (int i = 0; i < 1000; i++) {
+		char yaml[64];
+		snprintf(yaml, sizeof(yaml), "function: f%d\nimage: x\n", i);
+		struct func *func = make_func(yaml, 1);
+		assert_int_equal(submit(func, NULL), 0);
+		func_unref(func);
+	}
+	assert_int_equal(done_count, 1000);
+}
+
+static void test_pooled_calls_are_clean(void **state)
+{
+	struct func_call *call;
+	assert_int_equal(func_call_new(a, &call), 0);
+	uint64_t id = call->id;
+	eos_buf_puts(&call->input, "secret");
+	eos_buf_puts(&call->environment, "SECRET=1");
+	assert_int_equal(eos_buf_reserve(&call->output, 1 << 20), 0);
+	call->event = calloc(1, sizeof(*call->event));
+	call->outcome = FUNC_TRAP;
+	strcpy(call->text, "x");
+	assert_null(func_call_free(call));
+	assert_null(func_call_free(NULL));
+	assert_int_equal(func_call_new(b, &call), 0);
+	assert_true(call->id > id);
+	assert_int_equal(call->input.len, 0);
+	assert_int_equal(call->environment.len, 0);
+	assert_null(call->event);
+	assert_int_equal(call->outcome, FUNC_OK);
+	assert_string_equal(call->text, "");
+	assert_ptr_equal(call->func, b);
+	func_call_free(call);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_concurrency_of_a_function, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_starts_without_an_executor, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_backlog_starves_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_all_functions_together_are_bounded, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_on_done_may_submit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_free_ends_waiting_calls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_lanes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pooled_calls_are_clean, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
