@@ -162,7 +162,7 @@ def test_memory_limit(shared_node):
     deploy_c(
         shared_node,
         "greedy",
-        "int main(void) { int n = 0; while (n < 64) { char *p = malloc(1 << 20); if (!p) break;"
+        "int main(void) { int n = 0; while (n < 64) { char *volatile p = malloc(1 << 20); if (!p) break;"
         " memset(p, 1, 1 << 20); n++; } " + TEXT + 'printf("%d", n); }',
         http_trigger("/greedy") + "limits: {memory: 8MiB}\n",
     )

@@ -216,7 +216,7 @@ def test_memory_limit():
     #include <stdlib.h>
     #include <string.h>
     int main(void) {
-        for (int i = 0; i < 64; i++) { char *p = malloc(1 << 20); if (!p) return 7; memset(p, 1, 1 << 20); }
+        for (int i = 0; i < 64; i++) { char *volatile p = malloc(1 << 20); if (!p) return 7; memset(p, 1, 1 << 20); }
         return 0;
     }
     """
