@@ -162,7 +162,7 @@ def test_memory_limit(shared_node):
     deploy_c(
         shared_node,
         "greedy",
-        "int main(void) { int n = 0; while (n < 64) { char *p = malloc(1 << 20); if (!p) break;"
+        "int main(void) { int n = 0; while (n < 64) { char *volatile p = malloc(1 << 20); if (!p) break;"
         " memset(p, 1, 1 << 20); n++; } " + TEXT + 'printf("%d", n); }',
         http_trigger("/greedy") + "limits: {memory: 8MiB}\n",
     )
@@ -499,7 +499,7 @@ def test_invoke(shared_node):
         "#include <ctype.h>\n"
         "int main(void) { int c; while ((c = getchar()) != EOF) putchar(toupper(c)); }",
     )
-    result = shared_node.cli("function", "invoke", "upper", stdin=b'{"a": "b"}')
+    result = shared_node.cli("function", "invoke", "upper", "-", stdin=b'{"a": "b"}')
     assert result.stdout == '{"A": "B"}'
 
 
@@ -528,7 +528,7 @@ def test_redeploy_replaces(node):
             node, "word", "int main(void) { " + TEXT + f'puts("{word}"); }}', http_trigger("/word")
         )
         assert get(node, "/word").text == f"{word}\n"
-    assert len(node.cli_json("function", "list")) == 1
+    assert len(node.cli_json("function", "list")["functions"]) == 1
 
 
 def test_remove(node, sample_dir):
