@@ -123,13 +123,14 @@ static int open_env(struct local *local, const char *dir_path, size_t map_bytes,
 /* Block files without metadata.mdb: ids would begin at 1 again and meet the files that are there.*/
 static int check_not_beheaded(struct local *local, struct eos_why *why)
 {
-	if (faccessat(local->dir_fd, "metadata.mdb", F_OK, 0) == 0)
+	struct stat file;
+	if (fstatat(local->dir_fd, "metadata.mdb", &file, 0) == 0 && file.st_size > 0)
 		return 0;
 	int has_files = local_blocks_have_files(local);
 	if (has_files <= 0)
 		return has_files;
 	return eos_why(why, -EBADMSG,
-		       "metadata.mdb is missing, but blocks/ has data; restore it, "
+		       "metadata.mdb is missing or empty, but blocks/ has data; restore it, "
 		       "or move the store's directory away to begin anew");
 }
 
