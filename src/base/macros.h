@@ -16,17 +16,18 @@
 
 #define EOS_ARRAY_SIZE(a)		    (sizeof(a) / sizeof((a)[0]))
 #define EOS_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define EOS_JOIN_(a, b)			    a##b
+#define EOS_JOIN(a, b)			    EOS_JOIN_(a, b)
+/* Each argument is evaluated once; the names are fresh, so that the macros nest. */
+#define EOS_PICK_(a, op, b, x, y)                                                                  \
+	({                                                                                         \
+		__typeof__(a) x = (a);                                                             \
+		__typeof__(b) y = (b);                                                             \
+		x op y ? x : y;                                                                    \
+	})
 #define EOS_MIN(a, b)                                                                              \
-	({                                                                                         \
-		__typeof__(a) a_ = (a);                                                            \
-		__typeof__(b) b_ = (b);                                                            \
-		a_ < b_ ? a_ : b_;                                                                 \
-	})
+	EOS_PICK_(a, <, b, EOS_JOIN(eos_a_, __COUNTER__), EOS_JOIN(eos_b_, __COUNTER__))
 #define EOS_MAX(a, b)                                                                              \
-	({                                                                                         \
-		__typeof__(a) a_ = (a);                                                            \
-		__typeof__(b) b_ = (b);                                                            \
-		a_ > b_ ? a_ : b_;                                                                 \
-	})
+	EOS_PICK_(a, >, b, EOS_JOIN(eos_a_, __COUNTER__), EOS_JOIN(eos_b_, __COUNTER__))
 /* ALIGN is a power of two. */
 #define EOS_ALIGN_UP(x, align) (((x) + ((align)-1)) & ~((__typeof__(x))(align)-1))

@@ -74,7 +74,9 @@ struct fwp_engine_config {
 
 /*
  * Installs the signal handlers (once a process) and makes the thread's engine. CONFIG may be NULL.
- * -ENOMEM; -ERANGE: fwps_max is beyond what this kernel allows, and WHY says what to raise.
+ * -ENOMEM; -EBUSY: the thread has one; -ERANGE: fwps_max is beyond what this kernel allows, and
+ * WHY says what to raise. While the engine lives, the thread's system calls can be interrupted by
+ * its timer (EINTR), and the thread keeps the alternate signal stack that it is given here.
  */
 int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **ret_engine,
 		   struct eos_why *why) EOS_MUST_CHECK;
@@ -82,7 +84,9 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 struct fwp_engine *fwp_engine_free(struct fwp_engine *engine);
 
 /*
- * Maps the code of IMAGE, which may be closed afterwards, and joins its imports with IMPORTS.
+ * Maps the code of IMAGE, which may be closed afterwards, and joins its imports with IMPORTS, both
+ * of which are borrowed for the call. After that the image's data is read-only: FWPs share nothing
+ * that can be written.
  * -ENOSYS: it imports what is not offered, and WHY names it; -ENOEXEC: its ELF is not as our
  * compiler makes it; -ENOMEM. The image starts with one reference.
  */
@@ -90,14 +94,17 @@ int fwp_image_load(const struct image *image, const struct fwp_import *imports,
 		   size_t imports_count, struct fwp_image **ret_image,
 		   struct eos_why *why) EOS_MUST_CHECK;
 struct fwp_image *fwp_image_ref(struct fwp_image *image);
-/* Unmaps the code with the last reference; each FWP holds one. */
+/* Unmaps the code with the last reference; each FWP holds one. NULL is fine. References may be
+ * taken and dropped by any thread. */
 struct fwp_image *fwp_image_unref(struct fwp_image *image);
 /* True when the image exports a function NAME with SIGNATURE ("i:" …). */
 bool fwp_image_has_export(const struct fwp_image *image, const char *name, const char *signature);
 
 /*
- * A ready FWP that will run the export "_start". CONTEXT is what fwp_context() returns, borrowed.
- * -EAGAIN: fwps_max are alive; -ENOMEM; -EINVAL: no "_start", or a limit out of range.
+ * A ready FWP that will run the export "_start". LIMITS may be NULL: the defaults. CONTEXT is what
+ * fwp_context() returns, borrowed.
+ * -EAGAIN: fwps_max are alive; -ENOMEM; -EINVAL: no "_start", a limit out of range, or the
+ * module's initial memory is beyond the limit.
  */
 int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp_limits *limits,
 	    void *context, struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;
@@ -113,7 +120,7 @@ enum fwp_state fwp_state(const struct fwp *fwp);
 const struct fwp_death *fwp_death(const struct fwp *fwp);
 /* When its timeout ends (eos_now_ns() time), or UINT64_MAX. For FWPs that wait blocked. */
 uint64_t fwp_deadline_ns(const struct fwp *fwp);
-/* Bytes of linear memory now. */
+/* Bytes of linear memory now; 0 before the first fwp_run(). */
 uint64_t fwp_memory_bytes(const struct fwp *fwp);
 
 /*

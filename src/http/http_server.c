@@ -130,8 +130,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
 		return request;
 	}
 	memcpy(copy, target, len + 1);
-	request->is_target_bad =
-		http_target_split(copy, len, &request->path, &request->query) < 0;
+	request->is_target_bad = http_target_split(copy, len, &request->path, &request->query) < 0;
 	return request;
 }
 

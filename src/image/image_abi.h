@@ -6,8 +6,9 @@
  * change of it is a new IMAGE_ABI_VERSION, which makes cached images stale.
  *
  * The image has one symbol, `eos_image_exports`, a struct image_exports. It has no undefined
- * symbols but the C library functions named in src/fwp/fwp_symbols.c: what the module imports,
- * and the runtime it needs, it calls through the tables below, which the loader fills in.
+ * symbols but the functions of the C library that docs/formats/image.md lists (they are code that
+ * the compiler makes of WebAssembly instructions): what the module imports, and the runtime it
+ * needs, it calls through the tables below, which the loader fills in.
  */
 #pragma once
 

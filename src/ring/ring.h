@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,6 +33,11 @@ struct ring_shared {
 	alignas(64) _Atomic uint32_t consumer_waits; /* set before the consumer sleeps */
 	alignas(64) _Atomic uint32_t producer_waits; /* set before the producer sleeps */
 };
+static_assert(sizeof(struct ring_shared) == 256, "another layout is another version");
+static_assert(offsetof(struct ring_shared, head) == 0, "head");
+static_assert(offsetof(struct ring_shared, tail) == 64, "tail");
+static_assert(offsetof(struct ring_shared, consumer_waits) == 128, "consumer_waits");
+static_assert(offsetof(struct ring_shared, producer_waits) == 192, "producer_waits");
 
 /* One side's view; private memory. */
 struct ring {
@@ -48,16 +54,21 @@ size_t ring_memory_size(uint64_t capacity);
 int ring_attach(struct ring *ring, void *memory, uint64_t capacity) EOS_MUST_CHECK;
 
 /* A record made of two parts, so that a header need not be copied together with its payload.
- * -EAGAIN: no room now; -EMSGSIZE: over RING_RECORD_MAX; -EBADMSG: the other side's position is
- * nonsense. */
+ * -EAGAIN: no room now; -EMSGSIZE: over RING_RECORD_MAX, or more than the ring can ever hold;
+ * -EINVAL: an empty record; -EBADMSG: the other side's position is nonsense. */
 int ring_push(struct ring *ring, const void *part1, size_t len1, const void *part2,
 	      size_t len2) EOS_MUST_CHECK;
 /* Copies the next record out; returns its length, 0 when empty, -EBADMSG when position or length is
  * nonsense, -EMSGSIZE when it does not fit SIZE (it stays). */
 int64_t ring_pop(struct ring *ring, void *out, size_t size) EOS_MUST_CHECK;
 
-/* Before sleeping: true when there is nothing to pop (or, for the producer, still no room for LEN)
- * after the wish to be woken was published. */
+/* The consumer's look without taking: true when there is nothing to pop and nothing to report. */
+bool ring_is_empty(struct ring *ring);
+
+/* Before sleeping: true when there is nothing to pop (or, for the producer, still no room for a
+ * record of LEN) after the wish to be woken was published. False, and the wish taken back, when
+ * there is something to do: also when the other side's position is nonsense, which the next pop or
+ * push reports. */
 bool ring_consumer_prepare_wait(struct ring *ring);
 bool ring_producer_prepare_wait(struct ring *ring, size_t len);
 /* After a push or pop: true when the other side sleeps and must be woken; takes the wish back. */

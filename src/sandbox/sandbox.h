@@ -6,7 +6,8 @@
  * the network (a network namespace of its own, or seccomp where the kernel refuses one), and the
  * system calls outside its profile (seccomp). What the kernel does not offer is reported, so that
  * the caller can log it; what it offers and refuses to set up is an error.
- * Call it from main, before a second thread exists.
+ * Call it from main, before a second thread exists. Root without capabilities is an ordinary user
+ * with number 0: what files of others deny to others they deny to it.
  */
 #pragma once
 
@@ -49,7 +50,7 @@ struct sandbox_report {
 int sandbox_enter(const struct sandbox_config *config, struct sandbox_report *ret_report,
 		  struct eos_why *why) EOS_MUST_CHECK;
 
-/* The signal PR_SET_PDEATHSIG sends us when the parent dies, and a check that PARENT_PID, the
- * parent as it was before fork, is still there (else -ESRCH). Threads: the parent's forking
- * thread must outlive the child. */
+/* SIGKILL for us when the parent dies, and a check that PARENT_PID, the parent as it was before
+ * fork, is still there (else -ESRCH). Before or after sandbox_enter(), which keeps it. Threads:
+ * the parent's forking thread must outlive the child. */
 int sandbox_die_with_parent(int parent_pid) EOS_MUST_CHECK;

@@ -34,3 +34,12 @@ void sched_switch(struct sched_context *from, struct sched_context *to);
 /* The same for a FROM that will never continue. */
 void sched_switch_final(struct sched_context *from, struct sched_context *to)
 	__attribute__((noreturn));
+
+/*
+ * Abandons all frames of RUNNING, the context that runs now, and calls ENTRY(ARG) at the top of its
+ * stack. ENTRY must not return. Needs no more stack than a call.
+ */
+void sched_restart(struct sched_context *running, void (*entry)(void *arg), void *arg)
+	__attribute__((noreturn));
+/* Tells the sanitizers that no frame on this stack is alive. Any context, also signal. */
+void sched_stack_forget(const void *stack_low, size_t stack_size);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/loop.h"
@@ -25,7 +26,8 @@ struct supervisor_config {
 	struct func_registry *registry;
 	struct func_queue *queue;
 	struct func_log *log;
-	const char *cell_program; /* path of edge-cell */
+	const char *cell_program;	 /* path of edge-cell */
+	const uint8_t *image_public_key; /* CRYPTO_SIGN_PUBLIC_SIZE bytes: whose images may run */
 	/* The image of a function, from the cache or built. Called on a worker thread. Returns an
 	 * image that the supervisor closes, or a negative errno. */
 	int (*open_image)(void *ctx, const struct func *func, struct image **ret_image,
@@ -33,10 +35,16 @@ struct supervisor_config {
 	void *ctx;
 };
 
-/* Starts the cell; it is ready when supervisor_is_ready(). Becomes the queue's executor. */
+/* Starts the cell; it is ready when supervisor_is_ready(). Becomes the queue's executor. CONFIG is
+ * copied, what it points to is borrowed until supervisor_free(). The loop's thread, which must live
+ * as long as the supervisor: the cell dies with it. */
 int supervisor_new(const struct supervisor_config *config, struct supervisor **ret_supervisor,
 		   struct eos_why *why) EOS_MUST_CHECK;
-/* Ends the cell; calls under way end as FUNC_REFUSED. */
+/* Ends the cell; calls under way end as FUNC_REFUSED, and so does what is started from now on. Does
+ * not block; callers of supervisor_check_image() get their answer. */
+void supervisor_stop(struct supervisor *supervisor);
+/* Stops, and waits for the cell and for the file operations and images under way. Nobody is in
+ * supervisor_check_image() any more. */
 struct supervisor *supervisor_free(struct supervisor *supervisor);
 bool supervisor_is_ready(const struct supervisor *supervisor);
 

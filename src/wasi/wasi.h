@@ -9,8 +9,11 @@
  *
  * One struct wasi an FWP, used on the engine's thread. The guest is hostile: every pointer, length,
  * descriptor and path is checked; paths reach back ends normalised: relative, UTF-8 or not, without
- * NUL, empty components or
- * "." and with no "..": a path that leaves its directory is refused with EPERM (ENOTCAPABLE).
+ * NUL, empty components or "." and with no "..", which takes away the component before it, also
+ * where that is a symbolic link. A path that leaves its directory is refused with EPERM.
+ *
+ * Rights are kept per descriptor. What path_open asks for and may not have is dropped silently,
+ * as programs expect that ask for all; but reading and writing are never: that is ENOTCAPABLE.
  */
 #pragma once
 
@@ -59,6 +62,7 @@ struct wasi_node {
 	const struct wasi_vfs_ops *ops;
 	enum wasi_node_kind kind;
 	unsigned refs;
+	bool is_terminal; /* streams: what isatty() of the guest says; false after init */
 };
 
 void wasi_node_init(struct wasi_node *node, const struct wasi_vfs_ops *ops,
@@ -69,12 +73,20 @@ struct wasi_node *wasi_node_unref(struct wasi_node *node);
 /*
  * A back end. All return 0 (or a count of bytes) or a negative Linux errno, which the guest sees as
  * WASI's. A NULL entry is -ENOTSUP to the guest (-ENOTDIR for directory functions on files and so
- * on is the caller's work). Paths are normalised and relative to DIR; "" is DIR itself.
+ * on is the caller's work). Paths are normalised and relative to DIR; "" is DIR itself, and comes
+ * to open, stat_at and set_times_at only. Both nodes of rename and link have the same ops.
+ * DATA may be the guest's memory: while the FWP is blocked in the call it stays where it is,
+ * and nobody else touches it.
  */
 struct wasi_vfs_ops {
 	/* Files. Streams ignore OFFSET. */
 	int64_t (*read)(struct wasi_node *node, void *data, uint64_t len, uint64_t offset);
 	int64_t (*write)(struct wasi_node *node, const void *data, uint64_t len, uint64_t offset);
+	/* At the end, as it is at that moment. NULL: stat() and write() do. */
+	int64_t (*append)(struct wasi_node *node, const void *data, uint64_t len);
+	/* Room for LEN bytes from OFFSET on; the file grows as needed, never shrinks. NULL or
+	 * -EOPNOTSUPP: stat() and truncate() do. */
+	int (*allocate)(struct wasi_node *node, uint64_t offset, uint64_t len);
 	int (*truncate)(struct wasi_node *node, uint64_t size);
 	int (*sync)(struct wasi_node *node, bool data_only);
 	int (*stat)(struct wasi_node *node, struct wasi_stat *ret_stat);
@@ -85,7 +97,9 @@ struct wasi_vfs_ops {
 	int (*close)(struct wasi_node *node);
 	/* The last reference: frees, and drops what was not closed. Must not block the FWP. */
 	void (*release)(struct wasi_node *node);
-	/* Directories. */
+	/* Streams: a descriptor that poll(2) may wait for, borrowed. NULL: always ready. */
+	int (*poll_fd)(struct wasi_node *node);
+	/* Directories. A directory that is to be opened with WASI_OPEN_WRITE is -EISDIR. */
 	int (*open)(struct wasi_node *dir, const char *path, unsigned flags,
 		    struct wasi_node **ret_node);
 	int (*stat_at)(struct wasi_node *dir, const char *path, bool follow,
@@ -107,6 +121,13 @@ struct wasi_vfs_ops {
 
 struct wasi;
 
+/* What an FWP's waiting needs of its surroundings. */
+struct wasi_host_ops {
+	/* Returns when eos_now_ns() is at least MONOTONIC_NS, or when the FWP's own deadline
+	 * (fwp_deadline_ns()) is over. May block the FWP. */
+	void (*sleep_until)(void *ctx, struct fwp *fwp, uint64_t monotonic_ns);
+};
+
 /* No descriptors yet. ARGV and ENVIRONMENT ("K=V") are copied. -ENOMEM. */
 int wasi_new(const char *const *argv, size_t argc, const char *const *environment, size_t envc,
 	     struct wasi **ret_wasi) EOS_MUST_CHECK;
@@ -118,6 +139,9 @@ int wasi_set_stdio(struct wasi *wasi, unsigned fd, struct wasi_node *node) EOS_M
  * Takes a reference of NODE for itself. -EMFILE, -ENOMEM. */
 int wasi_add_preopen(struct wasi *wasi, const char *guest_path, struct wasi_node *node,
 		     bool is_read_only) EOS_MUST_CHECK;
+
+/* OPS and CTX are borrowed until wasi_free(). Without this the thread itself sleeps. */
+void wasi_set_host_ops(struct wasi *wasi, const struct wasi_host_ops *ops, void *ctx);
 
 /* The host functions. fwp_context() of the FWPs that use them must be the struct wasi. */
 const struct fwp_import *wasi_imports(size_t *ret_count);

@@ -1,0 +1,225 @@
+"""What the benches in Python share: a node, servers to compare with, and the form of the results
+(the same as bench/report.h)."""
+import json
+import os
+import pathlib
+import platform
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = pathlib.Path(os.path.realpath(__file__)).parent
+CLK_TCK = os.sysconf("SC_CLK_TCK")
+
+
+def find_edgeos():
+    """The `edgeos` this bench belongs to: of the build folder, or the installed one."""
+    for path in (HERE.parent / "edgeos", HERE.parent.parent.parent / "bin" / "edgeos"):
+        if path.exists():
+            return path
+    fail("no edgeos beside the benches: run make")
+
+
+def fail(text):
+    print(f"bench: {text}", file=sys.stderr)
+    sys.exit(1)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_url(url, timeout_s=30):
+    """The time.monotonic() at which URL first answered."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                answer.read()
+            return time.monotonic()
+        except OSError as error:
+            if time.monotonic() > end:
+                fail(f"{url}: {error}")
+            time.sleep(0.001)
+
+
+def pids_below(pid):
+    children = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(stat.parent.name))
+    found, todo = [], [pid]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def pss_kib(pid):
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Pss:\s+(\d+) kB", text, re.M).group(1))
+
+
+class Server:
+    """A process in its own group, ended with the bench."""
+
+    def __init__(self, argv, **options):
+        self.process = subprocess.Popen(
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            **options,
+        )
+
+    def stop(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Node(Server):
+    """A fresh node in FOLDER, with ports of its own; ready_s is how long it took to serve."""
+
+    def __init__(self, folder):
+        self.edgeos = find_edgeos()
+        self.data = pathlib.Path(folder) / "data"
+        self.log = open(pathlib.Path(folder) / "log", "ab")
+        config = pathlib.Path(folder) / "edgeos.yaml"
+        config.write_text('s3: {listen: "127.0.0.1:0"}\nfunctions: {listen: "127.0.0.1:0"}\n')
+        start = time.monotonic()
+        super().__init__(
+            [self.edgeos, "up", "-c", config, "--data", self.data],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+        self.s3_url = self.http_url = None
+        for line in self.process.stdout:
+            word, _, rest = line.strip().partition(" ")
+            if word == "S3":
+                self.s3_url = rest.strip()
+            elif word == "functions":
+                self.http_url = rest.strip()
+            elif word == "ready":
+                break
+        else:
+            self.stop()
+            fail(f"the node did not start; its log: {(pathlib.Path(folder) / 'log').read_text()}")
+        self.ready_s = wait_for_url(self.http_url + "/readyz") - start
+
+    def cli(self, *args):
+        result = subprocess.run(
+            [str(self.edgeos), *map(str, args)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "EDGEOS_DATA": str(self.data)},
+        )
+        if result.returncode:
+            self.stop()
+            fail(f"edgeos {' '.join(map(str, args))}: {result.stderr}")
+        return result.stdout
+
+    def pids(self):
+        return [self.process.pid, *pids_below(self.process.pid)]
+
+
+class Report:
+    def __init__(self, bench):
+        self.bench = bench
+        self.rows = []
+        self.ratios = []
+
+    def row(self, name, unit, samples=None, **values):
+        """Times by SAMPLES (p50, p99, n), or VALUES as they are."""
+        row = {"name": name, "unit": unit}
+        if samples:
+            ordered = sorted(samples)
+            row.update(
+                n=len(ordered),
+                p50=statistics.median_low(ordered),
+                p99=ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)],
+            )
+        row.update(values)
+        self.rows.append(row)
+
+    def skipped(self, name, why):
+        self.rows.append({"name": name, "skipped": why})
+
+    def ratio(self, name, value, must):
+        """VALUE must be at least MUST."""
+        self.ratios.append({"name": name, "value": round(value, 4), "must": must, "ok": value >= must})
+
+    def value(self, name, value, must):
+        """A value, not a ratio: it must be at most MUST."""
+        self.ratios.append({"name": name, "value": round(value, 4), "must": must, "ok": value <= must})
+
+    @staticmethod
+    def machine():
+        cpu = platform.machine()
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                cpu = line.partition(":")[2].strip()
+                break
+        return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release()}
+
+    def finish(self, as_json):
+        """Prints everything and ends the program: 0 when every ratio is as it must be."""
+        if as_json:
+            document = {
+                "bench": self.bench,
+                "machine": self.machine(),
+                "rows": self.rows,
+                "ratios": self.ratios,
+            }
+            print(json.dumps(document))
+        else:
+            for row in self.rows:
+                if "skipped" in row:
+                    print(f"{row['name']:<28} skipped: {row['skipped']}")
+                    continue
+                values = [f"{k} {v}" for k, v in row.items() if k not in ("name", "unit")]
+                print(f"{row['name']:<28} {', '.join(values)} {row['unit']}")
+            for ratio in self.ratios:
+                verdict = "ok" if ratio["ok"] else "NOT REACHED"
+                print(f"{ratio['name']:<40} {ratio['value']:10.3f}   must {ratio['must']}: {verdict}")
+        sys.exit(0 if all(ratio["ok"] for ratio in self.ratios) else 1)
+
+
+def arguments(name):
+    """Whether the result is to be JSON; ends the program on anything else."""
+    if sys.argv[1:] not in ([], ["--json"]):
+        print(f"bench {name}: wrong use; expected: {name} [--json]", file=sys.stderr)
+        sys.exit(2)
+    return "--json" in sys.argv
+
+
+def temporary_folder():
+    return tempfile.TemporaryDirectory(prefix="edgeos-bench-")

@@ -1,0 +1,30 @@
+/*
+ * What aot_build() and the program edge-aot say to each other.
+ *
+ *     edge-aot --module-fd N --out-fd M --progress-fd P --dir WORKDIR --cc COMPILER
+ *              --memory BYTES --seconds CPU_SECONDS
+ *
+ * The module is read from --module-fd; the ELF object is written to --out-fd. Lines on
+ * --progress-fd: "phase checking" and so on, and "pages N", the module's initial memory, before
+ * it ends with exit code 0. Otherwise one line on standard error says what is wrong with the
+ * module, and the exit code is one of those below.
+ */
+#pragma once
+
+enum aot_exit {
+	AOT_EXIT_OK,
+	AOT_EXIT_INVALID,   /* -EINVAL: the module's fault */
+	AOT_EXIT_USAGE,	    /* edge-aot was called wrongly */
+	AOT_EXIT_NO_MEMORY, /* -ENOMEM */
+	AOT_EXIT_TOO_LARGE, /* -EFBIG */
+	AOT_EXIT_TOO_SLOW,  /* -ETIMEDOUT */
+	AOT_EXIT_NO_TOOL,   /* -ENOENT */
+	AOT_EXIT_FAILED,    /* -EIO: anything else */
+};
+
+/* Where aot_build() puts the descriptors. */
+enum { AOT_FD_PROGRESS = 3, AOT_FD_MODULE = 4, AOT_FD_OUT = 5, AOT_FDS_END = 6 };
+
+/* Results of the compiler, and what wasm2c writes on the way there. */
+#define AOT_ELF_BYTES_MAX  (128u << 20)
+#define AOT_FILE_BYTES_MAX (2048u << 20)

@@ -1,0 +1,34 @@
+/*
+ * A cell of a node: the process that runs featherweight processes for edged.
+ *
+ * One thread does everything: it takes messages off the link, runs FWPs one after the other in the
+ * order in which they became ready, and sleeps when there is nothing to do. An FWP runs until it
+ * blocks (a file operation that edged answers, output for which there is no room, a sleep) or dies;
+ * its time limit ends it while it runs. Each invocation is one FWP with its own struct wasi.
+ *
+ * Bounds: LINK_CALLS_MAX calls, LINK_IMAGES_MAX images; a call's buffers are of fixed size and
+ * are used again by later calls.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "link/link.h"
+
+struct cell_config {
+	struct link_fds fds;			     /* taken */
+	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE]; /* of whoever signs images */
+	int parent_pid;				     /* edged */
+};
+
+/* Reads "MEMFD BELL_TO_CELL BELL_TO_NODE SOCKET PUBLIC-KEY-IN-HEX PARENT-PID". -EINVAL. */
+int cell_parse_args(int argc, char **argv, struct cell_config *ret_config) EOS_MUST_CHECK;
+
+/*
+ * Becomes the cell: sandboxes the process, says READY and works until edged closes its end of the
+ * link. Returns the exit code of the process: 0 after that, 1 when it could not start or edged
+ * broke the protocol; the reason is in the log.
+ */
+int cell_node(const struct cell_config *config) EOS_MUST_CHECK;

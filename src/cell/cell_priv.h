@@ -1,0 +1,173 @@
+/*
+ * The inside of a cell: its state and its calls. Everything belongs to the cell's one thread; host
+ * functions (the vfs back ends) run on it too, on an FWP's stack.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "cell/cell.h"
+#include "fwp/fwp.h"
+#include "link/link_proto.h"
+#include "wasi/wasi.h"
+
+#define CELL_INPUT_BYTES  LINK_INPUT_INLINE_MAX
+#define CELL_OUTPUT_BYTES (16u << 10)
+#define CELL_ERRORS_BYTES (4u << 10)
+#define CELL_TMP_BYTES	  (16u << 20)
+#define CELL_TMP_FILES	  256u
+
+/*
+ * States of a call; cell_call_move() in cell_call.c has the table.
+ *
+ *   FREE → READY ⇄ RUNNING → WAITS_REPLY | WAITS_ROOM | SLEEPS → READY
+ *   any but FREE → ENDED (dead; its DONE waits for room) → FREE
+ */
+enum cell_call_state {
+	CELL_CALL_FREE,
+	CELL_CALL_READY,
+	CELL_CALL_RUNNING,
+	CELL_CALL_WAITS_REPLY, /* for the FILE_REPLY of its request */
+	CELL_CALL_WAITS_ROOM,  /* for room in the ring to edged */
+	CELL_CALL_SLEEPS,      /* until wake_ns */
+	CELL_CALL_ENDED,
+	CELL_CALL_STATES,
+};
+
+/* A directory of a bucket, or the root of one. */
+struct cell_bucket_dir {
+	struct wasi_node node;
+	struct cell_call *call; /* borrowed: the call outlives its nodes */
+	uint32_t bucket;	/* as in LINK_OP_OPEN */
+	bool is_root;		/* part of the call, not allocated */
+	uint32_t prefix_len;
+	char *prefix;		       /* without a slash at the end; NULL for a root */
+	struct cell_bucket_list *list; /* the listing under way; NULL until somebody reads it */
+};
+
+/* The one request a call may have at edged. */
+struct cell_request {
+	uint32_t id;
+	void *out; /* where the reply's payload goes; borrowed from the waiting host function */
+	uint32_t out_size, out_len;
+	int64_t result;
+};
+
+struct cell_call {
+	struct cell *cell;
+	struct eos_list link; /* ready, waiting or sleeping, as the state says; free list */
+	enum cell_call_state state;
+	uint64_t id;
+	struct fwp_image *image; /* a reference */
+	struct wasi *wasi;
+	struct fwp *fwp; /* NULL until its first turn */
+	struct fwp_limits limits;
+	uint64_t timeout_ns;
+	uint64_t deadline_ns; /* UINT64_MAX: none */
+	uint64_t wake_ns;     /* while it sleeps */
+	struct cell_request request;
+	uint32_t last_request_id;
+	bool is_ending;		   /* no more requests: its nodes are being freed */
+	uint64_t drops;		   /* handles to be dropped before the next request, one bit each */
+	enum link_outcome outcome; /* 0 while it lives */
+	uint32_t exit_code;
+	char text[LINK_TEXT_MAX + 1];
+
+	struct wasi_node input, output, errors;
+	struct cell_bucket_dir roots[LINK_PREOPENS_MAX];
+	struct cell_bucket_dir event;
+	uint64_t input_len;    /* all of it */
+	uint64_t input_offset; /* of input_bytes[0] */
+	uint32_t input_at;     /* next byte of input_bytes to give */
+	uint32_t input_have;   /* valid bytes in input_bytes */
+	uint64_t output_total; /* bytes written to standard output */
+	uint32_t output_len, errors_len;
+	char input_bytes[CELL_INPUT_BYTES];
+	char output_bytes[CELL_OUTPUT_BYTES];
+	char errors_bytes[CELL_ERRORS_BYTES];
+};
+
+struct cell_image {
+	struct fwp_image *image; /* NULL: the slot is free */
+};
+
+struct cell {
+	struct link *link;
+	struct fwp_engine *engine;
+	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE];
+	int err;					/* not 0: the link is broken, stop */
+	struct eos_list ready, replies, room, sleeping; /* calls by state */
+	struct eos_list ended;				/* their DONE waits for room */
+	struct eos_list free;
+	unsigned calls_count;  /* not free */
+	uint64_t next_wake_ns; /* no deadline or sleep ends before this */
+	/* A LOADED that found no room; nothing is received meanwhile. */
+	bool has_loaded;
+	struct link_loaded loaded;
+	char loaded_text[LINK_TEXT_MAX + 1];
+	struct cell_image images[LINK_IMAGES_MAX];
+	struct cell_call *calls[LINK_CALLS_MAX]; /* by id modulo LINK_CALLS_MAX; NULL: none */
+	_Alignas(64) char message[LINK_MESSAGE_MAX];
+	char scratch[LINK_PAYLOAD_MAX]; /* a payload in the making; not kept across a block */
+};
+
+/* cell_message.c: applies what edged sent. -EBADMSG, -EPIPE: the link is broken. */
+int cell_receive(struct cell *cell, unsigned messages_max);
+/* Sends a LOADED that found no room earlier. */
+void cell_flush_loaded(struct cell *cell);
+void cell_images_free(struct cell *cell);
+
+/* cell_call.c */
+/* The call with this id, or NULL. */
+struct cell_call *cell_call_find(struct cell *cell, uint64_t id);
+/* Takes an INVOKE; what goes wrong beyond the protocol is the call's outcome. -EBADMSG. */
+int cell_call_start(struct cell *cell, const struct link_message *message) EOS_MUST_CHECK;
+/* One turn of a ready call. */
+void cell_call_run(struct cell_call *call);
+/* Moves it and puts it into the list of its new state. */
+void cell_call_move(struct cell_call *call, enum cell_call_state state);
+/* Ends a call that is not running: it dies, and its DONE is sent as soon as there is room. */
+void cell_call_kill(struct cell_call *call, enum link_outcome outcome);
+/* Tries to send the DONE of an ended call; frees the call then. */
+void cell_call_flush(struct cell_call *call);
+/* Frees a call without a word, in any state but running. */
+void cell_call_abandon(struct cell_call *call);
+void cell_call_pool_free(struct cell *cell);
+
+/* cell_request.c: for host functions on the FWP's stack; they block it. */
+/* Leaves the processor in STATE until the call is ready again. */
+void cell_call_block(struct cell_call *call, enum cell_call_state state);
+/* Sends until there is room. */
+void cell_call_send(struct cell_call *call, const void *header, size_t header_len,
+		    const void *payload, size_t payload_len);
+/*
+ * Sends REQUEST (whose call, id and lengths are filled in here) with its PATHs or DATA, and waits
+ * for the reply. Its payload goes to OUT, at most OUT_SIZE bytes; *RET_LEN may be NULL. Returns
+ * the result.
+ */
+int64_t cell_call_request_paths(struct cell_call *call, struct link_file_request *request,
+				struct link_span path, struct link_span path2, void *out,
+				uint32_t out_size, uint32_t *ret_len) EOS_MUST_CHECK;
+int64_t cell_call_request_data(struct cell_call *call, struct link_file_request *request,
+			       const void *data, uint32_t len) EOS_MUST_CHECK;
+/* Gives a handle back without waiting. */
+void cell_call_drop_handle(struct cell_call *call, uint32_t handle);
+/* Takes the reply. -EBADMSG: it does not fit what was asked. */
+int cell_call_reply(struct cell_call *call, const struct link_message *message) EOS_MUST_CHECK;
+
+/* cell_streams.c: standard input, output and errors. */
+void cell_call_streams_init(struct cell_call *call);
+
+/* vfs_bucket.c */
+void cell_bucket_root_init(struct cell_bucket_dir *dir, struct cell_call *call, uint32_t bucket);
+/* A number for (bucket, path), the same each time. */
+uint64_t cell_bucket_inode(uint32_t bucket, const char *path, size_t len);
+void cell_bucket_stat(const struct link_stat *from, uint64_t inode, struct wasi_stat *ret_stat);
+
+/* vfs_bucket_file.c: the file behind HANDLE of edged. On failure the handle is dropped. */
+int cell_bucket_file_new(struct cell_call *call, uint32_t handle, uint64_t inode,
+			 const struct link_stat *stat, bool is_writable,
+			 struct wasi_node **ret_node) EOS_MUST_CHECK;

@@ -1,0 +1,260 @@
+/*
+ * main() of `edgeos`: finds the verb, and what all verbs share.
+ */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+
+int cli_fail(const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	fputs("edgeos: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+	va_end(args);
+	return CLI_FAILED;
+}
+
+int cli_usage(const char *verb, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	fputs("edgeos: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fprintf(stderr, "; see `edgeos help%s%s`\n", verb == NULL ? "" : " ",
+		verb == NULL ? "" : verb);
+	va_end(args);
+	return CLI_USAGE;
+}
+
+static const struct cli_option *find_option(const struct cli_option *options, const char *name,
+					    size_t len)
+{
+	for (const struct cli_option *o = options; o->name != NULL; o++) {
+		if (strlen(o->name) == len && strncmp(o->name, name, len) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+/* One "--name", "--name=value" or "--name value" at argv[*INDEX]. 0 or -CLI_USAGE. */
+static int take_option(const struct cli_verb *verb, const struct cli_option *const *tables,
+		       int argc, char **argv, int *index)
+{
+	const char *name = argv[*index] + 2;
+	size_t len = strcspn(name, "=");
+	const struct cli_option *option = NULL;
+	for (; *tables != NULL && option == NULL; tables++)
+		option = find_option(*tables, name, len);
+	if (option == NULL)
+		return -cli_usage(verb->name, "%s: unknown option %s", verb->name, argv[*index]);
+	if (option->flag != NULL) {
+		if (name[len] == '=')
+			return -cli_usage(verb->name, "%s: --%s takes no value", verb->name,
+					  option->name);
+		*option->flag = true;
+		return 0;
+	}
+	if (name[len] == '=') {
+		*option->value = name + len + 1;
+	} else if (*index + 1 < argc) {
+		*option->value = argv[++*index];
+	} else {
+		return -cli_usage(verb->name, "%s: --%s wants a value", verb->name, option->name);
+	}
+	return 0;
+}
+
+int cli_parse(struct cli *cli, const struct cli_verb *verb, int argc, char **argv,
+	      const struct cli_option *options)
+{
+	const char *data_dir = NULL;
+	const struct cli_option common[] = {
+		{.name = "data", .value = &data_dir},
+		{.name = "json", .flag = &cli->is_json},
+		{.name = NULL},
+	};
+	const struct cli_option *const tables[] = {common, options, NULL};
+	int operands = 0;
+	bool is_options_end = false;
+	for (int i = 1; i < argc; i++) {
+		if (!is_options_end && strcmp(argv[i], "--") == 0) {
+			is_options_end = true;
+		} else if (!is_options_end && eos_str_starts_with(argv[i], "--")) {
+			int err = take_option(verb, tables, argc, argv, &i);
+			if (err < 0)
+				return err;
+		} else if (!is_options_end && strcmp(argv[i], "-c") == 0 && options != NULL &&
+			   find_option(options, "config", 6) != NULL) {
+			char long_form[] = "--config";
+			argv[i] = long_form;
+			int err = take_option(verb, tables, argc, argv, &i);
+			if (err < 0)
+				return err;
+		} else if (!is_options_end && argv[i][0] == '-' && argv[i][1] != '\0') {
+			return -cli_usage(verb->name, "%s: unknown option %s", verb->name, argv[i]);
+		} else {
+			argv[operands++] = argv[i];
+		}
+	}
+	if (data_dir != NULL && eos_str_copy(cli->data_dir, sizeof(cli->data_dir), data_dir) < 0)
+		return -cli_usage(verb->name, "--data: the path is too long");
+	return operands;
+}
+
+/* EDGEOS_DATA, else the system's or the user's own directory. */
+static int default_data_dir(struct cli *cli)
+{
+	const char *given = getenv("EDGEOS_DATA");
+	const char *xdg = getenv("XDG_DATA_HOME");
+	const char *home = getenv("HOME");
+	int n;
+	if (given != NULL && given[0] != '\0')
+		n = snprintf(cli->data_dir, sizeof(cli->data_dir), "%s", given);
+	else if (geteuid() == 0)
+		n = snprintf(cli->data_dir, sizeof(cli->data_dir), "/var/lib/edgeos");
+	else if (xdg != NULL && xdg[0] == '/')
+		n = snprintf(cli->data_dir, sizeof(cli->data_dir), "%s/edgeos", xdg);
+	else
+		n = snprintf(cli->data_dir, sizeof(cli->data_dir), "%s/.local/share/edgeos",
+			     home == NULL ? "" : home);
+	return n >= 0 && (size_t)n < sizeof(cli->data_dir) ? 0 : -ENAMETOOLONG;
+}
+
+int cli_connect(struct cli *cli)
+{
+	struct eos_why why = {""};
+	if (ctl_client_init(&cli->client, cli->data_dir, &why) < 0)
+		return cli_fail("%s", why.text);
+	return 0;
+}
+
+int cli_call(struct cli *cli, const char *method, const char *path, const void *data, size_t len,
+	     struct eos_buf *body)
+{
+	struct eos_why why = {""};
+	int err = cli_connect(cli);
+	if (err != 0)
+		return err;
+	err = ctl_client_call(&cli->client, method, path, data, len, body, &why);
+	return err < 0 ? cli_fail("%s", why.text) : 0;
+}
+
+int cli_call_json(struct cli *cli, const char *method, const char *path, const void *data,
+		  size_t len, struct eos_buf *body, struct eos_doc **ret_doc)
+{
+	struct eos_why why = {""};
+	int err = cli_call(cli, method, path, data, len, body);
+	if (err != 0)
+		return err;
+	if (eos_doc_parse_json("the node's answer", body->data, body->len, ret_doc, &why) < 0)
+		return cli_fail("%s", why.text);
+	return 0;
+}
+
+void cli_path(struct eos_buf *buf, const char *prefix, const char *name, bool keep_slash)
+{
+	eos_buf_puts(buf, prefix);
+	eos_percent_encode(buf, name, strlen(name), keep_slash);
+}
+
+int cli_print(const char *text, size_t len)
+{
+	if (fwrite(text, 1, len, stdout) != len || fflush(stdout) != 0)
+		return cli_fail("standard output: %s", strerror(errno));
+	return CLI_OK;
+}
+
+void cli_put_safe(const char *text, int width)
+{
+	int n = 0;
+	for (; *text != '\0'; text++, n++) {
+		unsigned char c = (unsigned char)*text;
+		putchar(c < 0x20 || c == 0x7f ? '?' : c);
+	}
+	for (; n < width; n++)
+		putchar(' ');
+}
+
+const char *cli_field(const struct eos_node *node, const char *key)
+{
+	const struct eos_node *field = node == NULL ? NULL : eos_node_get(node, key);
+	return field == NULL ? "" : eos_node_text(field);
+}
+
+bool cli_parse_s3_url(const char *url, char **ret_bucket, const char **ret_key)
+{
+	static const char scheme[] = "s3://";
+	if (!eos_str_starts_with(url, scheme))
+		return false;
+	const char *bucket = url + strlen(scheme);
+	size_t len = strcspn(bucket, "/");
+	if (len == 0)
+		return false;
+	char *copy = strndup(bucket, len);
+	if (copy == NULL)
+		return false;
+	*ret_bucket = copy;
+	*ret_key = bucket + len + (bucket[len] == '/');
+	return true;
+}
+
+int cli_exec(const char *program, char *const *argv)
+{
+	char path[4096];
+	int err = eos_find_program(program, path, sizeof(path));
+	if (err < 0)
+		return cli_fail("%s: not found beside edgeos or in its libexec directory", program);
+	execv(path, argv);
+	return cli_fail("%s: %s", path, strerror(errno));
+}
+
+int cmd_help(struct cli *cli, int argc, char **argv)
+{
+	if (argc > 1) {
+		for (const struct cli_verb *v = cli_verbs; v->name != NULL; v++) {
+			if (strcmp(v->name, argv[1]) != 0)
+				continue;
+			printf("edgeos %s %s\n\n%s.\n%s%s", v->name, v->usage, v->summary,
+			       v->help[0] != '\0' ? "\n" : "", v->help);
+			return CLI_OK;
+		}
+		return cli_usage(NULL, "help: no verb \"%s\"", argv[1]);
+	}
+	printf("EdgeOS: an operating system for edge computing\n\n");
+	for (const struct cli_verb *v = cli_verbs; v->name != NULL; v++)
+		printf("  edgeos %-9s %s\n", v->name, v->summary);
+	printf("\n`edgeos help VERB` says more. --data DIR (or EDGEOS_DATA) chooses the node,\n"
+	       "--json prints one JSON document.\n");
+	return CLI_OK;
+}
+
+int main(int argc, char **argv)
+{
+	static struct cli cli;
+	if (argc < 2) {
+		(void)cmd_help(&cli, 1, argv);
+		return CLI_USAGE;
+	}
+	if (default_data_dir(&cli) < 0)
+		return cli_fail("the default data directory's path is too long; use --data");
+	const char *name = argv[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	if (strcmp(name, "--version") == 0)
+		name = "version";
+	for (const struct cli_verb *v = cli_verbs; v->name != NULL; v++) {
+		if (strcmp(v->name, name) == 0)
+			return v->run(&cli, argc - 1, argv + 1);
+	}
+	return cli_usage(NULL, "no verb \"%s\"", name);
+}

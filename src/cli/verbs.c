@@ -1,0 +1,143 @@
+/*
+ * The verbs and what `edgeos help` says of them.
+ */
+#include "cli/cli.h"
+
+#include <string.h>
+
+const struct cli_verb cli_verbs[] = {
+	{
+		.name = "up",
+		.run = cmd_up,
+		.usage = "[-c FILE] [--data DIR]",
+		.summary = "start a node in the foreground",
+		.help = "Prints the node's addresses and, on its first start, its keys; runs until "
+			"Ctrl-C.\n"
+			"Without FILE the defaults of /etc/edgeos/edgeos.yaml's documentation "
+			"hold.\n"
+			"\n"
+			"  edgeos up\n"
+			"  edgeos up --data /srv/edgeos -c /etc/edgeos/edgeos.yaml\n",
+	},
+	{
+		.name = "status",
+		.run = cmd_status,
+		.usage = "[--json]",
+		.summary = "what the node is doing",
+		.help = "  edgeos status\n"
+			"  edgeos status --json --data /srv/edgeos\n",
+	},
+	{
+		.name = "run",
+		.run = cmd_run,
+		.usage =
+			"[-e K=V] [--dir HOST::GUEST] [--memory N] [--timeout T] FILE.wasm [ARGS…]",
+		.summary = "run one WASI program as a featherweight process, without a node",
+		.help = "The program's exit code is the command's; a trap is 134, a timeout 124.\n"
+			"Options stand before FILE.wasm; everything behind it is the program's.\n"
+			"\n"
+			"  edgeos run hello.wasm world\n"
+			"  edgeos run --dir .::/data --timeout 2s convert.wasm /data/in.csv\n",
+	},
+	{
+		.name = "deploy",
+		.run = cmd_deploy,
+		.usage = "FILE.yaml | NAME FILE.wasm [--http PATH] [--on-object BUCKET[/PREFIX]] "
+			 "[--read BUCKET] [--write BUCKET]",
+		.summary = "put a function on the node",
+		.help = "From a manifest (docs/manifest.md), or from a module and triggers. The "
+			"function is\n"
+			"compiled, checked and stored; a new version replaces the old one at "
+			"once.\n"
+			"\n"
+			"  edgeos deploy downsample.yaml\n"
+			"  edgeos deploy hello hello.wasm --http /hello\n"
+			"  edgeos deploy thumb thumb.wasm --on-object photos/in --write thumbs\n",
+	},
+	{
+		.name = "function",
+		.run = cmd_function,
+		.usage = "list | show NAME | logs NAME | invoke NAME [FILE] | rm NAME",
+		.summary = "look at functions, run and remove them",
+		.help = "invoke runs NAME with FILE (or -, standard input) as its input and prints "
+			"its output.\n"
+			"\n"
+			"  edgeos function list --json\n"
+			"  edgeos function logs downsample\n"
+			"  echo '{}' | edgeos function invoke hello -\n",
+	},
+	{
+		.name = "bucket",
+		.run = cmd_bucket,
+		.usage = "create NAME | list | rm NAME",
+		.summary = "make, list and remove buckets",
+		.help = "  edgeos bucket create raw\n"
+			"  edgeos bucket list --json\n",
+	},
+	{
+		.name = "cp",
+		.run = cmd_cp,
+		.usage = "FILE s3://BUCKET/KEY | s3://BUCKET/KEY FILE",
+		.summary = "copy a file into the store or out of it",
+		.help = "A KEY that is empty or ends with / gets the file's name.\n"
+			"\n"
+			"  edgeos cp today.csv s3://raw/cam1/\n"
+			"  edgeos cp s3://cooked/today.csv .\n",
+	},
+	{
+		.name = "ls",
+		.run = cmd_ls,
+		.usage = "[s3://BUCKET[/PREFIX]] [--recursive]",
+		.summary = "list buckets or objects",
+		.help = "  edgeos ls\n"
+			"  edgeos ls s3://raw/cam1/ --json\n",
+	},
+	{
+		.name = "cat",
+		.run = cmd_cat,
+		.usage = "s3://BUCKET/KEY",
+		.summary = "print an object",
+		.help = "  edgeos cat s3://cooked/today.csv\n",
+	},
+	{
+		.name = "rm",
+		.run = cmd_rm,
+		.usage = "s3://BUCKET/KEY",
+		.summary = "delete an object",
+		.help = "  edgeos rm s3://raw/cam1/today.csv\n",
+	},
+	{
+		.name = "bench",
+		.run = cmd_bench,
+		.usage = "NAME [--json]",
+		.summary = "measure this box, side by side with what it is compared to",
+		.help = "NAME is start, http or node. Baselines that are not installed are named "
+			"and left out.\n"
+			"\n"
+			"  edgeos bench start\n"
+			"  edgeos bench http --json\n",
+	},
+	{
+		.name = "version",
+		.run = cmd_version,
+		.usage = "[--json]",
+		.summary = "the version of EdgeOS",
+		.help = "",
+	},
+	{
+		.name = "help",
+		.run = cmd_help,
+		.usage = "[VERB]",
+		.summary = "this text, or that of a verb",
+		.help = "",
+	},
+	{.name = NULL},
+};
+
+const struct cli_verb *cli_find_verb(const char *name)
+{
+	const struct cli_verb *v = cli_verbs;
+	while (v->name != NULL && strcmp(v->name, name) != 0)
+		v++;
+	return v;
+}

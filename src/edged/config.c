@@ -1,0 +1,151 @@
+#include "edged/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/node.h"
+#include "base/str.h"
+
+#define CONFIG_BYTES_MAX (1u << 20)
+
+void edged_config_init(struct edged_config *config)
+{
+	*config = (struct edged_config){
+		.log_level = EOS_LOG_INFO,
+		.s3 = {.listen = {.address = "127.0.0.1", .port = 9000},
+		       .connections_max = 256,
+		       .region = "us-east-1",
+		       .domain = "localhost"},
+		.functions = {.listen = {.address = "127.0.0.1", .port = 9800},
+			      .connections_max = 1024},
+	};
+}
+
+int edged_parse_listen(const char *text, struct edged_listen *ret_listen)
+{
+	struct edged_listen listen = {0};
+	struct in6_addr parsed;
+	const char *colon = strrchr(text, ':');
+	uint64_t port;
+	if (colon == NULL || eos_parse_u64(colon + 1, &port) < 0 || port > UINT16_MAX)
+		return -EINVAL;
+	size_t len = (size_t)(colon - text);
+	int family = AF_INET;
+	if (len >= 2 && text[0] == '[' && colon[-1] == ']') {
+		family = AF_INET6;
+		text++;
+		len -= 2;
+	}
+	if (len == 0 || len >= sizeof(listen.address))
+		return -EINVAL;
+	memcpy(listen.address, text, len);
+	if (inet_pton(family, listen.address, &parsed) != 1)
+		return -EINVAL;
+	listen.port = (uint16_t)port;
+	*ret_listen = listen;
+	return 0;
+}
+
+static int decode_listen(const struct eos_node *map, struct edged_listen *listen,
+			 struct eos_why *why)
+{
+	const char *text = NULL;
+	int err = eos_node_get_text(map, "listen", &text, why);
+	if (err < 0 || text == NULL)
+		return err;
+	if (edged_parse_listen(text, listen) < 0)
+		return eos_node_fail(eos_node_get(map, "listen"), why,
+				     "listen: \"%s\" is not ADDRESS:PORT, as in 127.0.0.1:9000 or "
+				     "[::1]:9000",
+				     text);
+	return 0;
+}
+
+static int decode_text(const struct eos_node *map, const char *key, char *out, size_t size,
+		       struct eos_why *why)
+{
+	const char *text = NULL;
+	int err = eos_node_get_text(map, key, &text, why);
+	if (err < 0 || text == NULL)
+		return err;
+	if (text[0] == '\0' || eos_str_copy(out, size, text) < 0)
+		return eos_node_fail(eos_node_get(map, key), why, "%s: empty or too long", key);
+	return 0;
+}
+
+static int decode_connections(const struct eos_node *map, unsigned *ret_max, struct eos_why *why)
+{
+	uint64_t value = *ret_max;
+	int err = eos_node_get_u64(map, "connections", 1, 65536, &value, why);
+	if (err == 0)
+		*ret_max = (unsigned)value;
+	return err;
+}
+
+static int decode_s3(const struct eos_node *map, struct edged_config *config, struct eos_why *why)
+{
+	static const char *const keys[] = {"listen", "connections", "region", "domain", NULL};
+	int err = eos_node_check_keys(map, keys, why);
+	if (err == 0)
+		err = decode_listen(map, &config->s3.listen, why);
+	if (err == 0)
+		err = decode_connections(map, &config->s3.connections_max, why);
+	if (err == 0)
+		err = decode_text(map, "region", config->s3.region, sizeof(config->s3.region), why);
+	if (err == 0)
+		err = decode_text(map, "domain", config->s3.domain, sizeof(config->s3.domain), why);
+	return err;
+}
+
+static int decode_functions(const struct eos_node *map, struct edged_config *config,
+			    struct eos_why *why)
+{
+	static const char *const keys[] = {"listen", "connections", NULL};
+	int err = eos_node_check_keys(map, keys, why);
+	if (err == 0)
+		err = decode_listen(map, &config->functions.listen, why);
+	if (err == 0)
+		err = decode_connections(map, &config->functions.connections_max, why);
+	return err;
+}
+
+static int decode(const struct eos_node *root, struct edged_config *config, struct eos_why *why)
+{
+	static const char *const keys[] = {"log", "s3", "functions", NULL};
+	int err = eos_node_check_keys(root, keys, why);
+	const char *log = NULL;
+	if (err == 0)
+		err = eos_node_get_text(root, "log", &log, why);
+	if (err == 0 && log != NULL && eos_log_parse_level(log, &config->log_level) < 0)
+		err = eos_node_fail(eos_node_get(root, "log"), why,
+				    "log: \"%s\" is not error, warn, info or debug", log);
+	const struct eos_node *s3 = eos_node_get(root, "s3");
+	if (err == 0 && s3 != NULL)
+		err = decode_s3(s3, config, why);
+	const struct eos_node *functions = eos_node_get(root, "functions");
+	if (err == 0 && functions != NULL)
+		err = decode_functions(functions, config, why);
+	return err;
+}
+
+int edged_config_load(struct edged_config *config, const char *path, struct eos_why *why)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
+	int err = eos_read_file(AT_FDCWD, path, CONFIG_BYTES_MAX, &text);
+	if (err < 0)
+		return eos_why(why, err, "%s: %s", path, strerror(-err));
+	struct eos_doc *doc;
+	err = eos_doc_parse_yaml(path, text.data, text.len, &doc, why);
+	if (err < 0)
+		return err;
+	struct edged_config decoded = *config;
+	err = decode(eos_doc_root(doc), &decoded, why);
+	eos_doc_free(doc);
+	if (err == 0)
+		*config = decoded;
+	return err;
+}

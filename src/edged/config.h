@@ -1,0 +1,39 @@
+/*
+ * The node's configuration: one YAML file, every key of which is described in
+ * packaging/edgeos.yaml.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/why.h"
+
+#define EDGED_ADDRESS_MAX 64
+
+struct edged_listen {
+	char address[EDGED_ADDRESS_MAX]; /* without brackets: "127.0.0.1", "::1" */
+	uint16_t port;			 /* 0: any free one */
+};
+
+struct edged_config {
+	enum eos_log_level log_level;
+	struct {
+		struct edged_listen listen;
+		unsigned connections_max;
+		char region[64];
+		char domain[256];
+	} s3;
+	struct {
+		struct edged_listen listen;
+		unsigned connections_max;
+	} functions;
+};
+
+void edged_config_init(struct edged_config *config);
+/* Reads PATH over the defaults. -EINVAL with file and line, or the error of reading it. */
+int edged_config_load(struct edged_config *config, const char *path,
+		      struct eos_why *why) EOS_MUST_CHECK;
+/* "127.0.0.1:9000", "[::1]:9000". -EINVAL. */
+int edged_parse_listen(const char *text, struct edged_listen *ret_listen) EOS_MUST_CHECK;

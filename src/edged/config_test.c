@@ -1,0 +1,168 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "edged/config.h"
+#include "edged/credentials.h"
+
+/* A directory of the test's own, with TEXT in the file "node.yaml" if TEXT is given. */
+struct fixture {
+	char dir[64];
+	char path[128];
+	int dir_fd;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	strcpy(f->dir, "/tmp/edged_config_XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->path, sizeof(f->path), "%s/node.yaml", f->dir);
+	f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY);
+	assert_true(f->dir_fd >= 0);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	unlinkat(f->dir_fd, "node.yaml", 0);
+	unlinkat(f->dir_fd, "credentials", 0);
+	close(f->dir_fd);
+	assert_int_equal(rmdir(f->dir), 0);
+	free(f);
+	return 0;
+}
+
+static int load(struct fixture *f, const char *text, struct edged_config *config,
+		struct eos_why *why)
+{
+	assert_int_equal(eos_replace_file(f->dir_fd, "node.yaml", text, strlen(text), 0600), 0);
+	edged_config_init(config);
+	return edged_config_load(config, f->path, why);
+}
+
+static void defaults_hold_for_an_empty_file(void **state)
+{
+	struct edged_config config;
+	struct eos_why why;
+	assert_int_equal(load(*state, "", &config, &why), 0);
+	assert_string_equal(config.s3.listen.address, "127.0.0.1");
+	assert_int_equal(config.s3.listen.port, 9000);
+	assert_int_equal(config.functions.listen.port, 9800);
+}
+
+static void every_key_is_read(void **state)
+{
+	struct edged_config config;
+	struct eos_why why;
+	assert_int_equal(load(*state,
+			      "log: debug\n"
+			      "s3: {listen: \"[::1]:0\", connections: 7, region: eu-north-1, "
+			      "domain: edge.example}\n"
+			      "functions:\n  listen: 0.0.0.0:81\n  connections: 9\n",
+			      &config, &why),
+			 0);
+	assert_int_equal(config.log_level, EOS_LOG_DEBUG);
+	assert_string_equal(config.s3.listen.address, "::1");
+	assert_int_equal(config.s3.listen.port, 0);
+	assert_int_equal(config.s3.connections_max, 7);
+	assert_string_equal(config.s3.region, "eu-north-1");
+	assert_string_equal(config.s3.domain, "edge.example");
+	assert_string_equal(config.functions.listen.address, "0.0.0.0");
+	assert_int_equal(config.functions.listen.port, 81);
+	assert_int_equal(config.functions.connections_max, 9);
+}
+
+static void what_is_wrong_is_named_with_its_line(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+		{"log: info\nlgo: x\n", "node.yaml:2: "},
+		{"log: loud\n", "loud"},
+		{"s3:\n  listen: 9000\n", "node.yaml:2: "},
+		{"s3:\n  listen: localhost:9000\n", "localhost:9000"},
+		{"s3:\n  listen: 127.0.0.1:70000\n", "70000"},
+		{"functions:\n  listen: \"[127.0.0.1]:1\"\n", "node.yaml:2: "},
+		{"functions:\n\n  connections: 0\n", "node.yaml:3: "},
+		{"s3: [1]\n", "node.yaml:1: "},
+		{"s3:\n  region: \"\"\n", "region"},
+		{"a: [", "node.yaml:1"},
+	};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
+		struct edged_config config, before;
+		struct eos_why why = {""};
+		edged_config_init(&before);
+		assert_int_equal(load(*state, cases[i].text, &config, &why), -EINVAL);
+		if (strstr(why.text, cases[i].says) == NULL)
+			fail_msg("\"%s\" lacks \"%s\"", why.text, cases[i].says);
+		assert_memory_equal(&config, &before, sizeof(config));
+	}
+}
+
+static void a_missing_file_is_named(void **state)
+{
+	struct edged_config config;
+	struct eos_why why = {""};
+	edged_config_init(&config);
+	assert_int_equal(edged_config_load(&config, "/nonexistent/x.yaml", &why), -ENOENT);
+	assert_non_null(strstr(why.text, "/nonexistent/x.yaml"));
+}
+
+static void credentials_are_made_once(void **state)
+{
+	struct fixture *f = *state;
+	struct s3_credentials first, second;
+	struct eos_why why = {""};
+	bool is_new;
+	struct stat status;
+	assert_int_equal(edged_credentials_load(f->dir_fd, &first, &is_new, &why), 0);
+	assert_true(is_new);
+	assert_int_equal(strlen(first.access_key), 20);
+	assert_int_equal(strlen(first.secret_key), 40);
+	assert_int_equal(fstatat(f->dir_fd, "credentials", &status, 0), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_int_equal(edged_credentials_load(f->dir_fd, &second, &is_new, &why), 0);
+	assert_false(is_new);
+	assert_string_equal(first.access_key, second.access_key);
+	assert_string_equal(first.secret_key, second.secret_key);
+}
+
+static void damaged_credentials_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct s3_credentials credentials;
+	struct eos_why why = {""};
+	bool is_new;
+	static const char text[] = "[default]\naws_access_key_id = X\n";
+	assert_int_equal(eos_replace_file(f->dir_fd, "credentials", text, strlen(text), 0600), 0);
+	assert_int_equal(edged_credentials_load(f->dir_fd, &credentials, &is_new, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "aws_secret_access_key"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(defaults_hold_for_an_empty_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(every_key_is_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_wrong_is_named_with_its_line, set_up,
+						tear_down),
+		cmocka_unit_test(a_missing_file_is_named),
+		cmocka_unit_test_setup_teardown(credentials_are_made_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(damaged_credentials_are_refused, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,100 @@
+#include "edged/credentials.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "crypto/crypto.h"
+
+#define FILE_NAME      "credentials"
+#define FILE_BYTES_MAX 4096u
+
+/* The value of "NAME = VALUE" in an ini text, copied to OUT. */
+static int find_value(const char *text, const char *name, char *out, size_t size)
+{
+	for (const char *line = text; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+		const char *p = line + strspn(line, " \t");
+		size_t name_len = strlen(name);
+		if (strncmp(p, name, name_len) == 0) {
+			p += name_len;
+			p += strspn(p, " \t");
+			if (*p == '=') {
+				p++;
+				p += strspn(p, " \t");
+				size_t value_len = strcspn(p, " \t\r\n");
+				if (value_len == 0 || value_len >= size)
+					return -EINVAL;
+				memcpy(out, p, value_len);
+				out[value_len] = '\0';
+				return 0;
+			}
+		}
+		line += len + (line[len] == '\n');
+	}
+	return -ENOENT;
+}
+
+/* LEN letters and digits from random bytes; 32 symbols, so no value is likelier than another. */
+static int random_text(char *out, size_t len)
+{
+	static const char symbols[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	uint8_t bytes[64];
+	if (len > sizeof(bytes))
+		return -EINVAL;
+	int err = crypto_random(bytes, len);
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < len; i++)
+		out[i] = symbols[bytes[i] & 31];
+	out[len] = '\0';
+	return 0;
+}
+
+static int make(int dir_fd, struct s3_credentials *credentials, struct eos_why *why)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
+	memcpy(credentials->access_key, "EDGE", 4);
+	int err = random_text(credentials->access_key + 4, 16);
+	if (err == 0)
+		err = random_text(credentials->secret_key, 40);
+	if (err == 0)
+		err = eos_buf_printf(&text,
+				     "[default]\naws_access_key_id = %s\n"
+				     "aws_secret_access_key = %s\n",
+				     credentials->access_key, credentials->secret_key);
+	if (err == 0)
+		err = eos_replace_file(dir_fd, FILE_NAME, text.data, text.len, 0600);
+	if (err < 0)
+		return eos_why(why, err, FILE_NAME ": %s", strerror(-err));
+	return 0;
+}
+
+int edged_credentials_load(int dir_fd, struct s3_credentials *ret_credentials, bool *ret_is_new,
+			   struct eos_why *why)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
+	struct s3_credentials found = {0};
+	int err = eos_read_file(dir_fd, FILE_NAME, FILE_BYTES_MAX, &text);
+	bool is_new = err == -ENOENT;
+	if (is_new) {
+		err = make(dir_fd, &found, why);
+		if (err < 0)
+			return err;
+	} else if (err < 0) {
+		return eos_why(why, err, FILE_NAME ": %s", strerror(-err));
+	} else if (find_value(text.data, "aws_access_key_id", found.access_key,
+			      sizeof(found.access_key)) < 0 ||
+		   find_value(text.data, "aws_secret_access_key", found.secret_key,
+			      sizeof(found.secret_key)) < 0) {
+		return eos_why(why, -EINVAL,
+			       FILE_NAME ": aws_access_key_id or aws_secret_access_key is "
+					 "missing; remove the file to have new keys made");
+	}
+	*ret_credentials = found;
+	*ret_is_new = is_new;
+	return 0;
+}

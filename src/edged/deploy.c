@@ -1,0 +1,174 @@
+/*
+ * Deploying a function and running it on request: what the control API asks of the node.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aot/aot.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "edged/edged.h"
+
+static struct aot_config aot_config_of(const struct edged *edged)
+{
+	return (struct aot_config){
+		.cache_dir_fd = edged->images_fd,
+		.work_dir = "work",
+		.key = &edged->key,
+	};
+}
+
+int edged_open_image(void *ctx, const struct func *func, struct image **ret_image,
+		     struct eos_why *why)
+{
+	struct edged *edged = ctx;
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf module = {0};
+	int err = func_registry_read_module(edged->registry, func, &module);
+	if (err < 0)
+		return eos_why(why, err, "%s: reading its module: %s", func->manifest->name,
+			       strerror(-err));
+	const struct aot_config config = aot_config_of(edged);
+	return aot_build(&config, func->manifest->name, module.data, module.len, ret_image, why);
+}
+
+/* Everything that can be wrong is found before anything is stored. */
+int edged_deploy(void *ctx, const char *source, const char *manifest, size_t manifest_len,
+		 const void *module, size_t module_len, struct func **ret_func, struct eos_why *why)
+{
+	struct edged *edged = ctx;
+	struct eos_doc *doc;
+	struct func_manifest *decoded = NULL;
+	int err = eos_doc_parse_yaml(source, manifest, manifest_len, &doc, why);
+	if (err < 0)
+		return err;
+	err = func_manifest_decode(eos_doc_root(doc), &decoded, why);
+	eos_doc_free(doc);
+	if (err < 0)
+		return err;
+	const struct aot_config config = aot_config_of(edged);
+	const char *slash = strrchr(decoded->image, '/');
+	struct image *image = NULL;
+	err = aot_build(&config, slash == NULL ? decoded->image : slash + 1, module, module_len,
+			&image, why);
+	if (err == 0)
+		err = supervisor_check_image(edged->supervisor, image, why);
+	if (err < 0 && why != NULL && !eos_str_starts_with(why->text, decoded->image))
+		eos_why_prefix(why, "%s", decoded->image);
+	image_close(image);
+	func_manifest_free(decoded);
+	if (err < 0)
+		return err;
+	return func_registry_put(edged->registry, source, manifest, manifest_len, module,
+				 module_len, ret_func, why);
+}
+
+/* A call that a thread of the control server waits for. */
+struct waiting_call {
+	struct edged *edged;
+	struct func_call *call;
+	pthread_mutex_t lock;
+	pthread_cond_t done_cond;
+	bool is_done;	/* guarded by lock */
+	int submit_err; /* written before is_done */
+	enum func_outcome outcome;
+	uint32_t exit_code;
+	char text[sizeof(((struct func_call *)0)->text)];
+	struct eos_buf output; /* moved out of the call */
+};
+
+static void finish_waiting(struct waiting_call *waiting)
+{
+	pthread_mutex_lock(&waiting->lock);
+	waiting->is_done = true;
+	pthread_cond_signal(&waiting->done_cond);
+	pthread_mutex_unlock(&waiting->lock);
+}
+
+static void on_call_done(void *ctx, struct func_call *call)
+{
+	struct waiting_call *waiting = ctx;
+	waiting->outcome = call->outcome;
+	waiting->exit_code = call->exit_code;
+	memcpy(waiting->text, call->text, sizeof(waiting->text));
+	waiting->output = call->output;
+	call->output = (struct eos_buf){0};
+	func_log_append(waiting->edged->log, call->func->manifest->name, call->errors.data,
+			call->errors.len);
+	finish_waiting(waiting);
+}
+
+static void submit_on_loop(void *ctx)
+{
+	struct waiting_call *waiting = ctx;
+	waiting->submit_err = func_queue_submit(waiting->edged->queue, waiting->call);
+	if (waiting->submit_err < 0) {
+		func_call_free(waiting->call);
+		finish_waiting(waiting);
+	}
+}
+
+static int make_call(struct waiting_call *waiting, struct func *func, const void *input,
+		     size_t input_len)
+{
+	int err = func_call_new(func, &waiting->call);
+	if (err < 0)
+		return err;
+	err = eos_buf_append(&waiting->call->input, input, input_len);
+	for (unsigned i = 0; err == 0 && i < func->manifest->config_count; i++)
+		err = eos_buf_append(&waiting->call->environment, func->manifest->config[i],
+				     strlen(func->manifest->config[i]) + 1);
+	waiting->call->on_done = on_call_done;
+	waiting->call->ctx = waiting;
+	if (err == 0)
+		err = eos_loop_post(waiting->edged->loop, submit_on_loop, waiting);
+	if (err < 0)
+		func_call_free(waiting->call);
+	return err;
+}
+
+static int outcome_error(const struct waiting_call *waiting, const char *name, struct eos_why *why)
+{
+	if (waiting->submit_err < 0)
+		return eos_why(why, -EAGAIN, "%s: too many calls are waiting", name);
+	switch (waiting->outcome) {
+	case FUNC_OK:
+		return 0;
+	case FUNC_EXIT:
+		return eos_why(why, -ECANCELED, "%s: exit code %u", name, waiting->exit_code);
+	case FUNC_TIMEOUT:
+		return eos_why(why, -ETIMEDOUT, "%s: %s", name, waiting->text);
+	default:
+		return eos_why(why, -ECANCELED, "%s: %s", name, waiting->text);
+	}
+}
+
+int edged_invoke(void *ctx, const char *name, const void *input, size_t input_len,
+		 struct eos_buf *output, struct eos_why *why)
+{
+	struct edged *edged = ctx;
+	struct func *func = func_registry_get(edged->registry, name);
+	if (func == NULL)
+		return eos_why(why, -ENOENT, "no function named \"%s\"", name);
+	struct waiting_call waiting = {.edged = edged};
+	pthread_mutex_init(&waiting.lock, NULL);
+	pthread_cond_init(&waiting.done_cond, NULL);
+	int err = make_call(&waiting, func, input, input_len);
+	func_unref(func);
+	if (err < 0) {
+		eos_why(why, err, "%s: %s", name, strerror(-err));
+	} else {
+		pthread_mutex_lock(&waiting.lock);
+		while (!waiting.is_done)
+			pthread_cond_wait(&waiting.done_cond, &waiting.lock);
+		pthread_mutex_unlock(&waiting.lock);
+		err = outcome_error(&waiting, name, why);
+		if (err == 0)
+			err = eos_buf_append(output, waiting.output.data, waiting.output.len);
+	}
+	eos_buf_fini(&waiting.output);
+	pthread_cond_destroy(&waiting.done_cond);
+	pthread_mutex_destroy(&waiting.lock);
+	return err;
+}

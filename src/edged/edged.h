@@ -1,0 +1,69 @@
+/*
+ * The node: everything that belongs to one running edged, and the order in which it starts and
+ * stops.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "base/macros.h"
+#include "base/why.h"
+#include "ctl/ctl_server.h"
+#include "edged/config.h"
+#include "func/func.h"
+#include "image/image.h"
+#include "s3/s3.h"
+#include "store/store.h"
+#include "supervisor/supervisor.h"
+#include "trigger/trigger.h"
+
+struct edged {
+	/* Set at the start, read by all threads. */
+	struct edged_config config;
+	const char *data_dir; /* as given; the process works in it */
+	int data_fd, images_fd;
+	char cell_program[4096];
+	struct image_key key;
+	struct s3_credentials credentials;
+	bool has_new_credentials;
+	uint64_t started_ns;
+	struct ctl_ops ctl_ops;
+	struct eos_loop *loop;
+	struct store *store;
+	struct func_registry *registry;
+	struct func_log *log;
+	/* The loop's thread. */
+	struct func_queue *queue;
+	struct supervisor *supervisor;
+	struct trigger_http *trigger_http;
+	struct trigger_object *trigger_object;
+	struct http_server *functions_server;
+	struct eos_watch *signal_watch;
+	struct eos_timer *ready_timer;
+	int signal_fd;
+	bool is_stopping;
+	pthread_t stopper; /* while is_stopping */
+	/* Threads of their own. */
+	struct s3_server *s3_server;
+	struct ctl_server *ctl_server;
+};
+
+/* Starts all parts; on failure whatever was started has been stopped. */
+int edged_start(struct edged *edged, struct eos_why *why) EOS_MUST_CHECK;
+/* Runs the loop until SIGINT or SIGTERM. */
+void edged_run(struct edged *edged);
+/* Also on a half-started node. */
+void edged_stop(struct edged *edged);
+
+/* struct ctl_ops' functions, with the struct edged as their context. */
+int edged_deploy(void *ctx, const char *source, const char *manifest, size_t manifest_len,
+		 const void *module, size_t module_len, struct func **ret_func,
+		 struct eos_why *why);
+int edged_invoke(void *ctx, const char *name, const void *input, size_t input_len,
+		 struct eos_buf *output, struct eos_why *why);
+/* For the supervisor: the image of a deployed function. */
+int edged_open_image(void *ctx, const struct func *func, struct image **ret_image,
+		     struct eos_why *why);

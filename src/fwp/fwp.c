@@ -1,0 +1,270 @@
+/*
+ * The life of an FWP.
+ *
+ *	          fwp_new()         fwp_run()           fwp_block()
+ *	(pool) ──────────────► READY ───────► RUNNING ◄────────────► BLOCKED
+ *	  ▲                      │               │       fwp_run()      │
+ *	  │ fwp_free()           │ fwp_kill()    │ fwp_finish()         │ fwp_kill()
+ *	  └─────────────────── DEAD ◄────────────┴──────────────────────┘
+ *
+ * A place in the pool is DEAD too. `allowed` is that picture as a table; move() is the only
+ *function that changes a state, checks the table, and notes the time; fwp_place_init() gives the
+ *first.
+ *
+ * Invariants
+ * 1. engine->current is the FWP whose stack the thread is on, or about to be; NULL otherwise.
+ * 2. in_host is false only while guest code runs. It is set before the FWP's stack is left, so a
+ *    signal handler that finds it false, with the stack pointer in the FWP's stack, has interrupted
+ *    guest code (or one of the C library's functions that guests may call) and may end it there.
+ * 3. Each death takes the same way out: fwp->death is written, then fwp_finish() runs at the top of
+ *    the FWP's stack, where it has room however the guest left the stack. A signal handler gets
+ *    there by changing the registers to which it returns: no longjmp out of a handler, and the
+ *    signal mask is restored by the kernel.
+ */
+#include "fwp/fwp_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/counter.h"
+
+EOS_COUNTER(created, "fwp.created_total", "Featherweight processes made.");
+EOS_COUNTER(exits, "fwp.exits_total", "Featherweight processes that exited.");
+EOS_COUNTER(traps, "fwp.traps_total", "Featherweight processes that died of a trap.");
+EOS_COUNTER(timeouts, "fwp.timeouts_total", "Featherweight processes that ran out of time.");
+EOS_COUNTER(kills, "fwp.kills_total", "Featherweight processes that were killed.");
+
+const struct fwp_limits fwp_limits_default = {
+	.memory_bytes = 64u << 20,
+	.stack_bytes = 256u << 10,
+	.timeout_ns = 0,
+};
+
+#define TO(state) (1u << (state))
+static const uint8_t allowed[] = {
+	[FWP_READY] = TO(FWP_RUNNING) | TO(FWP_DEAD),
+	[FWP_RUNNING] = TO(FWP_BLOCKED) | TO(FWP_DEAD),
+	[FWP_BLOCKED] = TO(FWP_RUNNING) | TO(FWP_DEAD),
+	[FWP_DEAD] = TO(FWP_READY),
+};
+
+static void move(struct fwp *fwp, enum fwp_state to)
+{
+	EOS_ASSERT((allowed[fwp->state] & TO(to)) != 0);
+	fwp->state = to;
+	fwp->history[fwp->changes++ % FWP_HISTORY_MAX] =
+		(struct fwp_change){fwp_machine_ticks(), to};
+}
+
+void fwp_place_init(struct fwp *fwp)
+{
+	fwp->state = FWP_DEAD;
+}
+
+const char *fwp_state_text(enum fwp_state state)
+{
+	static const char *const texts[] = {
+		[FWP_READY] = "ready",
+		[FWP_RUNNING] = "running",
+		[FWP_BLOCKED] = "blocked",
+		[FWP_DEAD] = "dead",
+	};
+	return (unsigned)state < EOS_ARRAY_SIZE(texts) ? texts[state] : "?";
+}
+
+static void count_death(const struct fwp *fwp)
+{
+	struct eos_counter *const counters[] = {
+		[FWP_DEATH_EXIT] = &exits,
+		[FWP_DEATH_TRAP] = &traps,
+		[FWP_DEATH_TIMEOUT] = &timeouts,
+		[FWP_DEATH_KILLED] = &kills,
+	};
+	eos_counter_add(counters[fwp->death.kind], 1);
+}
+
+static int check_limits(const struct fwp_image *image, const struct fwp_limits *limits,
+			struct eos_why *why)
+{
+	uint64_t memory_max = (uint64_t)FWP_MEMORY_PAGES_MAX * FWP_PAGE_SIZE;
+	if (image->start == NULL)
+		return eos_why(why, -EINVAL, "it does not export a function \"_start\"");
+	if (limits->memory_bytes > memory_max)
+		return eos_why(why, -EINVAL, "a memory limit of %llu bytes is beyond %llu",
+			       (unsigned long long)limits->memory_bytes,
+			       (unsigned long long)memory_max);
+	if (limits->stack_bytes < FWP_STACK_BYTES_MIN || limits->stack_bytes > FWP_STACK_BYTES_MAX)
+		return eos_why(why, -EINVAL, "a stack limit of %llu bytes is not between %u and %u",
+			       (unsigned long long)limits->stack_bytes, FWP_STACK_BYTES_MIN,
+			       FWP_STACK_BYTES_MAX);
+	uint64_t initial = (uint64_t)image->memory_pages_initial * FWP_PAGE_SIZE;
+	if (initial > limits->memory_bytes)
+		return eos_why(why, -EINVAL,
+			       "it needs %llu bytes of memory to start, but its limit is %llu",
+			       (unsigned long long)initial,
+			       (unsigned long long)limits->memory_bytes);
+	return 0;
+}
+
+int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp_limits *limits,
+	    void *context, struct fwp **ret_fwp, struct eos_why *why)
+{
+	if (limits == NULL)
+		limits = &fwp_limits_default;
+	int err = check_limits(image, limits, why);
+	if (err < 0)
+		return err;
+	struct fwp *fwp;
+	err = fwp_engine_take(engine, &fwp, why);
+	if (err < 0)
+		return err;
+	err = fwp_slot_prepare(&fwp->slot, limits->stack_bytes,
+			       (uint64_t)image->memory_pages_initial * FWP_PAGE_SIZE);
+	if (err < 0) {
+		fwp_engine_give(fwp);
+		return eos_why(why, err, "no memory for a featherweight process");
+	}
+	fwp->id = engine->next_id++;
+	fwp->image = fwp_image_ref(image);
+	fwp->user = context;
+	fwp->limits = *limits;
+	fwp->deadline_ns = UINT64_MAX;
+	fwp->context = (struct sched_context){0};
+	fwp->instance = NULL;
+	fwp->memory_bytes = 0;
+	fwp->memory_pages_max = (uint32_t)(limits->memory_bytes / FWP_PAGE_SIZE);
+	fwp->has_memory = false;
+	fwp->arena_used = 0;
+	fwp->changes = 0;
+	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
+	atomic_store_explicit(&fwp->is_expired, false, memory_order_relaxed);
+	move(fwp, FWP_READY);
+	eos_counter_add(&created, 1);
+	*ret_fwp = fwp;
+	return 0;
+}
+
+struct fwp *fwp_free(struct fwp *fwp)
+{
+	if (fwp == NULL)
+		return NULL;
+	EOS_ASSERT(fwp->state != FWP_RUNNING && fwp->image != NULL);
+	if (fwp->state != FWP_DEAD)
+		move(fwp, FWP_DEAD);
+	sched_context_fini(&fwp->context);
+	fwp->image = fwp_image_unref(fwp->image);
+	fwp_engine_give(fwp);
+	return NULL;
+}
+
+/* The first function on an FWP's stack. */
+static void guest_main(void *arg)
+{
+	struct fwp *fwp = arg;
+	const struct image_exports *exports = &fwp->image->exports;
+	fwp->instance = fwp_arena_allocate(fwp, exports->instance_size);
+	fwp_host_leave(fwp);
+	exports->instantiate(fwp->instance, fwp);
+	fwp->image->start(fwp->instance);
+	fwp_host_enter(fwp);
+	fwp_exit(fwp, 0);
+}
+
+static void start(struct fwp *fwp)
+{
+	struct fwp_slot *slot = &fwp->slot;
+	slot->is_dirty = true;
+	sched_context_init(&fwp->context, slot->stack_low,
+			   (size_t)(slot->stack_top - slot->stack_low), guest_main, fwp);
+	if (fwp->limits.timeout_ns == 0)
+		return;
+	uint64_t now = eos_now_ns();
+	fwp->deadline_ns = now + EOS_MIN(fwp->limits.timeout_ns, UINT64_MAX - 1 - now);
+}
+
+/* Arms the timer unless it is. CURRENT was set before: if the timer comes between the two, its
+ * handler sees the FWP and arms it again, so the flag read here is never stale. */
+static void watch(struct fwp_engine *engine, uint64_t remaining_ns)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&engine->is_armed, memory_order_relaxed))
+		fwp_engine_arm(engine, remaining_ns);
+}
+
+enum fwp_state fwp_run(struct fwp *fwp)
+{
+	struct fwp_engine *engine = fwp->engine;
+	EOS_ASSERT(engine == fwp_engine_here);
+	EOS_ASSERT(fwp->state == FWP_READY || fwp->state == FWP_BLOCKED);
+	EOS_ASSERT(atomic_load_explicit(&engine->current, memory_order_relaxed) == NULL);
+	if (fwp->state == FWP_READY)
+		start(fwp);
+	uint64_t remaining_ns = 0;
+	if (fwp->deadline_ns != UINT64_MAX) {
+		uint64_t now = eos_now_ns();
+		if (now >= fwp->deadline_ns) {
+			fwp_kill(fwp, FWP_DEATH_TIMEOUT, "timed out");
+			return FWP_DEAD;
+		}
+		remaining_ns = fwp->deadline_ns - now;
+	}
+	move(fwp, FWP_RUNNING);
+	atomic_store_explicit(&engine->current, fwp, memory_order_relaxed);
+	if (remaining_ns > 0)
+		watch(engine, remaining_ns);
+	sched_switch(&engine->context, &fwp->context);
+	atomic_store_explicit(&engine->current, NULL, memory_order_relaxed);
+	return fwp->state;
+}
+
+void fwp_finish(void *arg)
+{
+	struct fwp *fwp = arg;
+	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
+	count_death(fwp);
+	move(fwp, FWP_DEAD);
+	sched_switch_final(&fwp->context, &fwp->engine->context);
+}
+
+void fwp_die(struct fwp *fwp, struct fwp_death death)
+{
+	fwp->death = death;
+	sched_restart(&fwp->context, fwp_finish, fwp);
+}
+
+void fwp_block(struct fwp *fwp)
+{
+	move(fwp, FWP_BLOCKED);
+	sched_switch(&fwp->context, &fwp->engine->context);
+}
+
+void fwp_kill(struct fwp *fwp, enum fwp_death_kind kind, const char *text)
+{
+	EOS_ASSERT(fwp->state == FWP_READY || fwp->state == FWP_BLOCKED);
+	fwp->death = (struct fwp_death){.kind = kind, .text = text};
+	count_death(fwp);
+	move(fwp, FWP_DEAD);
+}
+
+enum fwp_state fwp_state(const struct fwp *fwp)
+{
+	return fwp->state;
+}
+
+const struct fwp_death *fwp_death(const struct fwp *fwp)
+{
+	EOS_ASSERT(fwp->state == FWP_DEAD);
+	return &fwp->death;
+}
+
+uint64_t fwp_deadline_ns(const struct fwp *fwp)
+{
+	return fwp->deadline_ns;
+}
+
+uint64_t fwp_memory_bytes(const struct fwp *fwp)
+{
+	return fwp->memory_bytes;
+}

@@ -1,0 +1,157 @@
+/*
+ * One request on its way through the S3 server, for the files of this folder.
+ *
+ *   begin   query, signature, route, headers; then the operation's begin
+ *   body    through struct s3_body into the operation's sink
+ *   end     the body agrees with what was promised; then the operation's end answers
+ *   finish  frees everything, also what an operation left half done
+ *
+ * Each step returns S3_OK or the code that is answered at once.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "http/http_server.h"
+#include "s3/s3.h"
+#include "s3/s3_auth.h"
+#include "s3/s3_body.h"
+#include "s3/s3_error.h"
+#include "s3/s3_query.h"
+
+#define S3_OWNER		"edgeos"
+#define S3_HEADERS_MAX		256u
+#define S3_USER_METADATA_MAX	2048u
+#define S3_PUT_BYTES_MAX	(UINT64_C(5) << 30)
+#define S3_PART_BYTES_MIN	(UINT64_C(5) << 20)
+#define S3_COPY_BLOCK_BYTES	(256u << 10)
+#define S3_MULTIPART_BUCKET	".multipart"
+#define S3_METADATA_ETAG	".etag" /* replaces the store's ETag: objects made of parts */
+#define S3_METADATA_KEY		".key"	/* of an upload under way */
+#define S3_RESPONSE_HEADERS_MAX 96u
+
+struct s3_server {
+	struct s3_config config;
+	struct store *store; /* borrowed */
+	struct http_server *http;
+	_Atomic uint64_t requests; /* with SEED, the request's id */
+	uint64_t seed;
+};
+
+enum s3_level { S3_LEVEL_SERVICE, S3_LEVEL_BUCKET, S3_LEVEL_OBJECT };
+enum s3_body_use { S3_BODY_UNUSED, S3_BODY_XML, S3_BODY_OBJECT };
+
+struct s3_request;
+
+struct s3_operation {
+	const char *method;
+	enum s3_level level;
+	const char *selector; /* the query parameter that chooses it, or NULL */
+	bool is_copy;	      /* chosen by x-amz-copy-source */
+	enum s3_body_use body_use;
+	const char *const *params;			   /* allowed in the query, ended by NULL */
+	enum s3_code (*begin)(struct s3_request *request); /* may be NULL */
+	enum s3_code (*end)(struct s3_request *request);   /* answers when S3_OK */
+};
+
+struct s3_request {
+	struct s3_server *server;
+	struct http_request *http;
+	const struct s3_operation *operation;
+	char id[17];
+	char message[192]; /* instead of the code's own, "" if none */
+	char bucket[STORE_BUCKET_NAME_MAX + 1];
+	char key[STORE_KEY_MAX + 1]; /* NUL-terminated too */
+	size_t key_len;
+	struct s3_query query;
+	struct s3_header headers[S3_HEADERS_MAX];
+	size_t headers_count;
+	struct s3_auth auth;
+	struct s3_signer signer;
+	bool has_body;
+	struct s3_body body;
+	struct eos_buf xml;	     /* the body of S3_BODY_XML operations */
+	struct store_upload *upload; /* of S3_BODY_OBJECT operations */
+	uint64_t offset;	     /* in it */
+	enum store_condition condition;
+};
+
+/* s3_route.c */
+/* Bucket, key and operation. */
+enum s3_code s3_route(struct s3_request *request) EOS_MUST_CHECK;
+enum s3_code s3_check_bucket_name(const char *name) EOS_MUST_CHECK;
+/* Decodes and checks a key. */
+enum s3_code s3_decode_key(struct s3_request *request, const char *text, size_t len,
+			   char ret_key[STORE_KEY_MAX + 1], size_t *ret_len) EOS_MUST_CHECK;
+
+/* s3_headers.c */
+/* NULL: absent. Of repeated ones the first. */
+const char *s3_header(const struct s3_request *request, const char *name);
+/* S3_NOT_IMPLEMENTED for what nobody here understands. */
+enum s3_code s3_check_headers(struct s3_request *request) EOS_MUST_CHECK;
+/* What a client sends to be kept with an object. S3_METADATA_TOO_LARGE. */
+enum s3_code s3_take_metadata(struct s3_request *request,
+			      struct store_object_info *info) EOS_MUST_CHECK;
+/* The next pair of INFO's metadata; *OFFSET starts as 0. False at the end. */
+bool s3_next_metadata(const struct store_object_info *info, uint32_t *offset, const char **ret_name,
+		      const char **ret_value);
+/* Without quotes. Borrowed from INFO. */
+const char *s3_etag_of(const struct store_object_info *info);
+
+/* s3_condition.c */
+struct s3_condition_headers {
+	const char *if_match, *if_none_match, *if_modified_since, *if_unmodified_since;
+};
+enum s3_code s3_check_conditions(const struct s3_condition_headers *headers,
+				 const struct store_object_info *info) EOS_MUST_CHECK;
+/* "Sun, 06 Nov 1994 08:49:37 GMT" to seconds since 1970. -EINVAL. */
+int s3_parse_http_date(const char *text, int64_t *ret_s) EOS_MUST_CHECK;
+/* "bytes=…" over SIZE bytes: 1 and a part, 0: no such header or one to ignore (the whole), -ERANGE.
+ */
+int s3_parse_range(const char *text, uint64_t size, uint64_t *ret_first,
+		   uint64_t *ret_len) EOS_MUST_CHECK;
+
+/* s3_server.c */
+/* Sets the message and returns CODE. */
+enum s3_code s3_say(struct s3_request *request, enum s3_code code, const char *fmt, ...)
+	EOS_PRINTF(3, 4);
+void s3_respond(struct s3_request *request, unsigned status, const struct http_header *headers,
+		size_t headers_count, const void *body, size_t body_len);
+/* BUF is S3's XML and is emptied. */
+enum s3_code s3_respond_xml(struct s3_request *request, struct eos_buf *buf) EOS_MUST_CHECK;
+
+/* The operations. */
+enum s3_code s3_list_buckets(struct s3_request *request);
+enum s3_code s3_create_bucket(struct s3_request *request);
+enum s3_code s3_head_bucket(struct s3_request *request);
+enum s3_code s3_delete_bucket(struct s3_request *request);
+enum s3_code s3_get_location(struct s3_request *request);
+enum s3_code s3_get_versioning(struct s3_request *request);
+enum s3_code s3_list_objects(struct s3_request *request);
+enum s3_code s3_delete_objects(struct s3_request *request);
+enum s3_code s3_get_object(struct s3_request *request);
+enum s3_code s3_get_tagging(struct s3_request *request);
+enum s3_code s3_put_object_begin(struct s3_request *request);
+enum s3_code s3_put_object(struct s3_request *request);
+enum s3_code s3_copy_object(struct s3_request *request);
+enum s3_code s3_delete_object(struct s3_request *request);
+enum s3_code s3_create_multipart(struct s3_request *request);
+enum s3_code s3_upload_part_begin(struct s3_request *request);
+enum s3_code s3_upload_part(struct s3_request *request);
+enum s3_code s3_upload_part_copy(struct s3_request *request);
+enum s3_code s3_complete_multipart(struct s3_request *request);
+enum s3_code s3_abort_multipart(struct s3_request *request);
+enum s3_code s3_list_parts(struct s3_request *request);
+enum s3_code s3_list_multiparts(struct s3_request *request);
+
+/* s3_object_put.c: the sink of S3_BODY_OBJECT. */
+int s3_upload_sink(void *ctx, const void *data, size_t len);
+/* Appends LEN bytes of READER at OFFSET to UPLOAD at *UPLOAD_OFFSET. Negative errno. */
+int s3_copy_bytes(struct store_reader *reader, uint64_t offset, uint64_t len,
+		  struct store_upload *upload, uint64_t *upload_offset) EOS_MUST_CHECK;
+/* Opens what x-amz-copy-source names, if its conditions hold. */
+enum s3_code s3_open_copy_source(struct s3_request *request,
+				 struct store_reader **ret_reader) EOS_MUST_CHECK;

@@ -1,0 +1,220 @@
+/*
+ * Which bucket, key and operation a request is about.
+ *
+ * One table lists all operations. Of the rows that fit method and level, the first whose selector
+ * stands in the query (or that has none) is it; so rows with a selector come first. Then every
+ * parameter of the query must be one the row knows: "?acl" on a plain GET is NotImplemented, and
+ * is not taken for the object itself.
+ */
+#include "s3/s3_priv.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+
+static const char *const no_params[] = {NULL};
+static const char *const location_params[] = {"location", NULL};
+static const char *const versioning_params[] = {"versioning", NULL};
+static const char *const tagging_params[] = {"tagging", NULL};
+static const char *const delete_params[] = {"delete", NULL};
+static const char *const list_params[] = {"prefix", "delimiter",     "max-keys",
+					  "marker", "encoding-type", NULL};
+static const char *const list_v2_params[] = {
+	"list-type",   "prefix",	"delimiter",   "max-keys", "continuation-token",
+	"start-after", "encoding-type", "fetch-owner", NULL};
+static const char *const uploads_params[] = {"uploads", NULL};
+static const char *const list_uploads_params[] = {"uploads", "prefix", "encoding-type",
+						  "max-uploads", NULL};
+static const char *const part_params[] = {"uploadId", "partNumber", NULL};
+static const char *const upload_params[] = {"uploadId", NULL};
+static const char *const list_parts_params[] = {"uploadId", "max-parts", "part-number-marker",
+						"encoding-type", NULL};
+static const char *const get_params[] = {"response-content-type",
+					 "response-content-language",
+					 "response-expires",
+					 "response-cache-control",
+					 "response-content-disposition",
+					 "response-content-encoding",
+					 NULL};
+
+static const struct s3_operation operations[] = {
+	{"GET", S3_LEVEL_SERVICE, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_list_buckets},
+	{"GET", S3_LEVEL_BUCKET, "location", false, S3_BODY_UNUSED, location_params, NULL,
+	 s3_get_location},
+	{"GET", S3_LEVEL_BUCKET, "versioning", false, S3_BODY_UNUSED, versioning_params, NULL,
+	 s3_get_versioning},
+	{"GET", S3_LEVEL_BUCKET, "uploads", false, S3_BODY_UNUSED, list_uploads_params, NULL,
+	 s3_list_multiparts},
+	{"GET", S3_LEVEL_BUCKET, "list-type", false, S3_BODY_UNUSED, list_v2_params, NULL,
+	 s3_list_objects},
+	{"GET", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, list_params, NULL, s3_list_objects},
+	{"PUT", S3_LEVEL_BUCKET, NULL, false, S3_BODY_XML, no_params, NULL, s3_create_bucket},
+	{"HEAD", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_head_bucket},
+	{"DELETE", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_delete_bucket},
+	{"POST", S3_LEVEL_BUCKET, "delete", false, S3_BODY_XML, delete_params, NULL,
+	 s3_delete_objects},
+	{"GET", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, list_parts_params, NULL,
+	 s3_list_parts},
+	{"GET", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_UNUSED, tagging_params, NULL,
+	 s3_get_tagging},
+	{"GET", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, get_params, NULL, s3_get_object},
+	{"HEAD", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, get_params, NULL, s3_get_object},
+	{"PUT", S3_LEVEL_OBJECT, "uploadId", true, S3_BODY_UNUSED, part_params, NULL,
+	 s3_upload_part_copy},
+	{"PUT", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_OBJECT, part_params,
+	 s3_upload_part_begin, s3_upload_part},
+	{"PUT", S3_LEVEL_OBJECT, NULL, true, S3_BODY_UNUSED, no_params, NULL, s3_copy_object},
+	{"PUT", S3_LEVEL_OBJECT, NULL, false, S3_BODY_OBJECT, no_params, s3_put_object_begin,
+	 s3_put_object},
+	{"DELETE", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, upload_params, NULL,
+	 s3_abort_multipart},
+	{"DELETE", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_delete_object},
+	{"POST", S3_LEVEL_OBJECT, "uploads", false, S3_BODY_UNUSED, uploads_params, NULL,
+	 s3_create_multipart},
+	{"POST", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_XML, upload_params, NULL,
+	 s3_complete_multipart},
+};
+
+static bool is_name_end(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+enum s3_code s3_check_bucket_name(const char *name)
+{
+	size_t len = strlen(name);
+	if (len < 3 || len > STORE_BUCKET_NAME_MAX || !is_name_end(name[0]) ||
+	    !is_name_end(name[len - 1]))
+		return S3_INVALID_BUCKET_NAME;
+	bool is_address = true;
+	for (size_t i = 0; i < len; i++) {
+		char c = name[i];
+		if (!is_name_end(c) && c != '.' && c != '-')
+			return S3_INVALID_BUCKET_NAME;
+		if (c == '.' && (name[i - 1] == '.' || name[i - 1] == '-' || name[i + 1] == '-'))
+			return S3_INVALID_BUCKET_NAME;
+		is_address = is_address && ((c >= '0' && c <= '9') || c == '.');
+	}
+	/* "192.168.5.4", and prefixes that S3 keeps for itself. */
+	if (is_address || eos_str_starts_with(name, "xn--") || eos_str_ends_with(name, "-s3alias"))
+		return S3_INVALID_BUCKET_NAME;
+	return S3_OK;
+}
+
+enum s3_code s3_decode_key(struct s3_request *request, const char *text, size_t len,
+			   char ret_key[STORE_KEY_MAX + 1], size_t *ret_len)
+{
+	char decoded[3 * STORE_KEY_MAX + 1];
+
+	/* Each byte of a key is at most three on the wire. */
+	if (len >= sizeof(decoded))
+		return S3_KEY_TOO_LONG;
+	long n = eos_percent_decode(text, len, decoded);
+	if (n < 0)
+		return S3_INVALID_URI;
+	if ((size_t)n > STORE_KEY_MAX)
+		return S3_KEY_TOO_LONG;
+	if (memchr(decoded, '\0', (size_t)n) != NULL)
+		return s3_say(request, S3_INVALID_ARGUMENT, "The key contains a NUL byte.");
+	if (!eos_utf8_is_valid(decoded, (size_t)n))
+		return s3_say(request, S3_INVALID_ARGUMENT, "The key is not valid UTF-8.");
+	memcpy(ret_key, decoded, (size_t)n);
+	ret_key[n] = '\0';
+	*ret_len = (size_t)n;
+	return S3_OK;
+}
+
+/* The length of the bucket's name in front of the domain in Host, 0 for path style. */
+static size_t bucket_in_host(const struct s3_request *request, const char *host)
+{
+	const char *domain = request->server->config.domain;
+	if (host == NULL || domain == NULL)
+		return 0;
+	size_t host_len = strcspn(host, ":"), domain_len = strlen(domain);
+	if (host_len <= domain_len + 1 || host[host_len - domain_len - 1] != '.' ||
+	    strncasecmp(host + host_len - domain_len, domain, domain_len) != 0)
+		return 0;
+	return host_len - domain_len - 1;
+}
+
+static enum s3_code take_bucket(struct s3_request *request, const char *text, size_t len)
+{
+	char name[3 * STORE_BUCKET_NAME_MAX + 1];
+	if (len >= sizeof(name))
+		return S3_INVALID_BUCKET_NAME;
+	long n = eos_percent_decode(text, len, name);
+	if (n < 0)
+		return S3_INVALID_URI;
+	name[n] = '\0';
+	if (strlen(name) != (size_t)n || s3_check_bucket_name(name) != S3_OK)
+		return S3_INVALID_BUCKET_NAME;
+	memcpy(request->bucket, name, (size_t)n + 1);
+	return S3_OK;
+}
+
+static enum s3_code take_resource(struct s3_request *request, enum s3_level *ret_level)
+{
+	const char *host = s3_header(request, "host");
+	const char *path = http_request_path(request->http) + 1;
+	size_t in_host = bucket_in_host(request, host);
+	enum s3_code code;
+
+	if (in_host > 0) {
+		code = take_bucket(request, host, in_host);
+	} else {
+		size_t len = strcspn(path, "/");
+		if (len == 0 && path[0] == '\0') {
+			*ret_level = S3_LEVEL_SERVICE;
+			return S3_OK;
+		}
+		code = take_bucket(request, path, len);
+		path += len + (path[len] == '/');
+	}
+	if (code != S3_OK)
+		return code;
+	*ret_level = *path == '\0' ? S3_LEVEL_BUCKET : S3_LEVEL_OBJECT;
+	return s3_decode_key(request, path, strlen(path), request->key, &request->key_len);
+}
+
+static bool is_allowed_param(const struct s3_operation *operation, const char *name)
+{
+	for (const char *const *known = operation->params; *known != NULL; known++)
+		if (strcmp(*known, name) == 0)
+			return true;
+	/* The signature's own, and what S3 lets clients add for their logs. */
+	if (eos_str_starts_with(name, "X-Amz-"))
+		return strcmp(name, "X-Amz-Security-Token") != 0;
+	return eos_str_starts_with(name, "x-") && !eos_str_starts_with(name, "x-amz-");
+}
+
+enum s3_code s3_route(struct s3_request *request)
+{
+	const char *method = http_request_method(request->http);
+	bool is_copy = s3_header(request, "x-amz-copy-source") != NULL;
+	bool is_level_known = false;
+	enum s3_level level;
+
+	enum s3_code code = take_resource(request, &level);
+	if (code != S3_OK)
+		return code;
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(operations) && request->operation == NULL; i++) {
+		const struct s3_operation *row = &operations[i];
+		if (row->level != level || strcmp(row->method, method) != 0)
+			continue;
+		is_level_known = true;
+		bool is_put_object = level == S3_LEVEL_OBJECT && strcmp(method, "PUT") == 0;
+		if ((!is_put_object || row->is_copy == is_copy) &&
+		    (row->selector == NULL || s3_query_get(&request->query, row->selector)))
+			request->operation = row;
+	}
+	if (request->operation == NULL)
+		return is_level_known ? S3_NOT_IMPLEMENTED : S3_METHOD_NOT_ALLOWED;
+	for (size_t i = 0; i < request->query.count; i++) {
+		const char *name = request->query.params[i].name;
+		if (!is_allowed_param(request->operation, name))
+			return s3_say(request, S3_NOT_IMPLEMENTED,
+				      "The parameter \"%s\" is not implemented here.", name);
+	}
+	return S3_OK;
+}
