@@ -58,7 +58,11 @@ int store_bucket_delete(struct store *store, const char *name) EOS_MUST_CHECK;
 /* -ENOENT. */
 int store_bucket_get(struct store *store, const char *name,
 		     struct store_bucket_info *ret_info) EOS_MUST_CHECK;
-/* Calls VISIT in order of names until it returns non-zero, which is then returned. */
+/*
+ * Calls VISIT in order of names until it returns non-zero, which is then returned. Here and in the
+ * other listings VISIT may call the store, but should not wait for anything else: while it runs,
+ * space that changes set free cannot be used again.
+ */
 int store_bucket_list(struct store *store,
 		      int (*visit)(void *ctx, const struct store_bucket_info *info), void *ctx);
 
@@ -80,13 +84,16 @@ int store_metadata_add(struct store_object_info *info, const char *name,
 		       const char *value) EOS_MUST_CHECK;
 
 /*
- * Uploads. INFO's metadata is taken over; size, time and etag are made by the store.
- * -ENOENT: no such bucket; -EINVAL: a bad key; -EMFILE: too many uploads at once.
+ * Uploads. INFO's metadata is taken over (NULL: none); size, time and etag are made by the store.
+ * -ENOENT: no such bucket; -EINVAL: a bad key or metadata that is not whole pairs; -EMFILE: too
+ * many uploads at once (1,024).
  */
 int store_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
 		       const struct store_object_info *info,
 		       struct store_upload **ret_upload) EOS_MUST_CHECK;
-/* Writes at OFFSET; a gap reads as zeros. Sequential writes are the fast path. -EFBIG. */
+/* Writes at OFFSET; a gap reads as zeros. Sequential writes are the fast path. -EFBIG: beyond the
+ * largest object, or more than 1 GiB of gaps. After any other error the upload cannot be committed:
+ * everything returns that error again. */
 int store_upload_write(struct store_upload *upload, const void *data, size_t len,
 		       uint64_t offset) EOS_MUST_CHECK;
 /* What was written so far can be read back (functions open files for reading and writing).
@@ -184,6 +191,7 @@ int store_outbox_remove(struct store *store, uint64_t id) EOS_MUST_CHECK;
 /* One more failed attempt, durable on return. -ENOENT. */
 int store_outbox_retry(struct store *store, uint64_t id, uint64_t not_before_ns) EOS_MUST_CHECK;
 
+/* Without the node's own buckets. */
 struct store_stats {
 	uint64_t buckets, objects, bytes, outbox_events;
 };
