@@ -1,14 +1,10 @@
 #include "trigger/http_double_priv.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include <cmocka.h>
 
 const char *http_request_method(const struct http_request *request)
 {
@@ -73,8 +69,8 @@ bool http_request_is_answered(const struct http_request *request)
 void http_respond(struct http_request *request, unsigned status, const struct http_header *headers,
 		  size_t headers_count, const void *body, size_t body_len)
 {
-	if (request->is_answered)
-		fail_msg("answered twice");
+	if (request->is_answered || body_len >= sizeof(request->body))
+		abort(); /* answered twice, or more than a test writes */
 	request->is_answered = true;
 	request->status = status;
 	for (size_t i = 0; i < headers_count; i++) {
@@ -82,7 +78,6 @@ void http_respond(struct http_request *request, unsigned status, const struct ht
 		snprintf(request->answer_headers + n, sizeof(request->answer_headers) - n,
 			 "%s: %s\n", headers[i].name, headers[i].value);
 	}
-	assert_true(body_len < sizeof(request->body));
 	if (body_len > 0)
 		memcpy(request->body, body, body_len);
 	request->body_len = body_len;
