@@ -147,6 +147,14 @@ static int take_event(struct reader *reader, const yaml_event_t *event)
 	}
 }
 
+static unsigned count_lines(const struct reader *reader)
+{
+	unsigned breaks = 0;
+	for (size_t i = 0; i < reader->len; i++)
+		breaks += reader->text[i] == '\n';
+	return breaks + (reader->len > 0 && reader->text[reader->len - 1] != '\n');
+}
+
 static int report_parser(struct reader *reader, const yaml_parser_t *parser)
 {
 	if (parser->error == YAML_MEMORY_ERROR)
@@ -157,7 +165,8 @@ static int report_parser(struct reader *reader, const yaml_parser_t *parser)
 		line = 1;
 		for (size_t i = 0; i < EOS_MIN(parser->problem_offset, reader->len); i++)
 			line += reader->text[i] == '\n';
-	}
+	} else if (parser->problem_mark.column == 0 && line > count_lines(reader))
+		line--; /* missed behind the last line break: name a line that is there */
 	return eos_why(reader->why, -EINVAL, "%s:%u: %s%s%s", reader->doc->name, line,
 		       parser->problem == NULL ? "not YAML" : parser->problem,
 		       parser->context == NULL ? "" : " ",
