@@ -132,10 +132,13 @@ static void test_yaml_syntax_errors_name_the_line(void **state)
 	static const struct {
 		const char *text, *place;
 	} cases[] = {
-		{"a: 1\nb: [1, 2\nc: 3\n", "t.yaml:3: "}, {"a: 1\n\tb: 2\n", "t.yaml:2: "},
-		{"a: \"unclosed\n", "t.yaml:1: "},	  {"a: 1\nb: [\n", "t.yaml:2: "},
-		{"a: 1\nb: }\n", "t.yaml:2: "},		  {"a: b: c\n", "t.yaml:1: "},
-		{"a: 1\n b: 2\n", "t.yaml:2: "},	  {"a: 1\nb: \"\x01\"\n", "t.yaml:2: "},
+		{"a: 1\nb: [1, 2\nc: 3\n", "t.yaml:3: "},
+		{"a: 1\n\tb: 2\n", "t.yaml:2: "},
+		{"a: \"unclosed\n", "t.yaml:1: "},
+		{"a: 1\nb: }\n", "t.yaml:2: "},
+		{"a: b: c\n", "t.yaml:1: "},
+		{"a: 1\n b: 2\n", "t.yaml:2: "},
+		{"a: 1\nb: \"\x01\"\n", "t.yaml:2: "},
 	};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
 		struct eos_doc *doc;
