@@ -5,8 +5,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 static _Atomic int level_max = EOS_LOG_INFO;
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -32,13 +33,10 @@ void eos_log(enum eos_log_level level, const char *folder, const char *fmt, ...)
 	if ((int)level > atomic_load_explicit(&level_max, memory_order_relaxed))
 		return;
 	char line[2048];
-	struct timespec now;
-	struct tm utc;
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	size_t n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &utc);
-	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ldZ %s %s ", now.tv_nsec / 1000000,
-			      level_names[level], folder);
+	char time[EOS_ISO8601_SIZE];
+	eos_format_iso8601(eos_wall_ns(), time);
+	size_t n =
+		(size_t)snprintf(line, sizeof(line), "%s %s %s ", time, level_names[level], folder);
 	va_list args;
 	va_start(args, fmt);
 	int text = vsnprintf(line + n, sizeof(line) - n - 1, fmt, args);

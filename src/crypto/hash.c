@@ -10,6 +10,10 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "crypto/crypto_priv.h"
+
+CRYPTO_INIT_BEFORE_MAIN
+
 struct crypto_hash {
 	EVP_MD_CTX *ctx;
 	const EVP_MD *md;

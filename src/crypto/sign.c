@@ -8,6 +8,10 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "crypto/crypto_priv.h"
+
+CRYPTO_INIT_BEFORE_MAIN
+
 int crypto_sign_public(const uint8_t seed[CRYPTO_SIGN_SEED_SIZE],
 		       uint8_t out[CRYPTO_SIGN_PUBLIC_SIZE])
 {

@@ -182,7 +182,6 @@ static void on_signal(void *ctx)
 	edged->is_stopping = true;
 	eos_timer_disarm(edged->ready_timer);
 	edged->functions_server = http_server_free(edged->functions_server);
-	func_queue_close(edged->queue);
 	supervisor_stop(edged->supervisor);
 	if (pthread_create(&edged->stopper, NULL, stop_servers, edged) != 0)
 		_exit(1);
@@ -328,8 +327,11 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		err = load_keys(edged, why);
 	if (err == 0)
 		err = enter_sandbox(edged, why);
-	if (err == 0)
+	if (err == 0) {
 		err = store_open("store", &edged->store, why);
+		if (err < 0)
+			eos_why_prefix(why, "data directory %s", edged->data_dir);
+	}
 	if (err == 0)
 		err = func_registry_open(edged->store, &edged->registry, why);
 	if (err == 0)

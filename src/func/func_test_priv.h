@@ -21,7 +21,7 @@ static inline struct func *make_func(const char *yaml, uint64_t version)
 {
 	struct eos_why why = {""};
 	struct eos_doc *doc;
-	struct func_manifest *manifest;
+	struct func_manifest *manifest = NULL;
 	struct func *func;
 	struct func_record record = {.version = version};
 	int err = eos_doc_parse_yaml("t.yaml", yaml, strlen(yaml), &doc, &why);

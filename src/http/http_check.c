@@ -6,8 +6,8 @@
  * proxy: more than one Content-Length, Content-Length with Transfer-Encoding, any transfer coding
  * but "chunked", names that are not tokens, values with control characters.
  *
- * Two things libmicrohttpd 0.9.75 does before us: a NUL ends a target or value, and a folded line is
- * appended to the header's name ("Transfer-Encoding:", " chunked" becomes the name
+ * Two things libmicrohttpd 0.9.75 does before us: a NUL ends a target or value, and a folded line
+ * is appended to the header's name ("Transfer-Encoding:", " chunked" becomes the name
  * "Transfer-Encodingchunked"). So a name that only begins like one of the two that frame the body
  * is refused as well.
  */
@@ -36,8 +36,8 @@ static bool is_token(const char *text)
 		return false;
 	for (; *text != '\0'; text++) {
 		char c = *text;
-		bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			       (c >= '0' && c <= '9');
+		bool is_word =
+			(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 		if (!is_word && strchr(punctuation, c) == NULL)
 			return false;
 	}

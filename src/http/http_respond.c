@@ -50,12 +50,11 @@ static void add_headers(struct MHD_Response *response, const struct http_header 
 	for (size_t i = 0; i < count; i++) {
 		bool is_clean = true;
 		for (const char *c = headers[i].value; *c != '\0'; c++)
-			is_clean = is_clean && ((unsigned char)*c >= 0x20 || *c == '\t') &&
-				   *c != 0x7f;
+			is_clean =
+				is_clean && ((unsigned char)*c >= 0x20 || *c == '\t') && *c != 0x7f;
 		/* libmicrohttpd itself refuses names with control characters. */
 		if (is_clean && !is_ours(headers[i].name))
-			(void)MHD_add_response_header(response, headers[i].name,
-						      headers[i].value);
+			(void)MHD_add_response_header(response, headers[i].name, headers[i].value);
 	}
 }
 
@@ -110,8 +109,7 @@ void http_respond_text(struct http_request *request, unsigned status)
 {
 	char body[64];
 	static const struct http_header headers[] = {{"Content-Type", "text/plain"}};
-	int n = snprintf(body, sizeof(body), "%u %s\n", status,
-			 MHD_get_reason_phrase_for(status));
+	int n = snprintf(body, sizeof(body), "%u %s\n", status, MHD_get_reason_phrase_for(status));
 	http_respond(request, status, headers, EOS_ARRAY_SIZE(headers), body, (size_t)n);
 }
 

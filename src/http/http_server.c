@@ -130,8 +130,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
 		return request;
 	}
 	memcpy(copy, target, len + 1);
-	request->is_target_bad =
-		http_target_split(copy, len, &request->path, &request->query) < 0;
+	request->is_target_bad = http_target_split(copy, len, &request->path, &request->query) < 0;
 	return request;
 }
 
@@ -374,8 +373,11 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 		    struct eos_why *why)
 {
 	struct http_server *server = server_alloc(config);
-	if (server == NULL)
+	if (server == NULL) {
+		if (config->address == NULL)
+			eos_close(config->listen_fd);
 		return eos_why(why, -ENOMEM, "out of memory");
+	}
 	int err = config->address != NULL ? listen_on(config, why) : config->listen_fd;
 	if (err < 0)
 		goto fail;

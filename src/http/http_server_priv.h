@@ -46,7 +46,7 @@ struct http_request {
 	bool has_content_length;
 	bool has_body; /* a body follows the headers */
 	uint64_t content_length;
-	uint64_t body_bytes;   /* received for the handler */
+	uint64_t body_bytes;	/* received for the handler */
 	uint64_t drained_bytes; /* received after the answer */
 	const char *method;
 	const char *path, *query;

@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "http/http_server_priv.h"
 
 /*
  * The handler under test echoes: "/echo" answers method, path, query and body; "/refuse" answers
@@ -254,10 +255,11 @@ static void test_echo(void **state)
 static void test_chunked_and_continue(void **state)
 {
 	struct fixture *f = *state;
-	static const char chunked[] =
-		"PUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-		"3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n";
-	assert_non_null(strstr(talk(f, chunked, sizeof(chunked) - 1), "PUT /c ? [127.0.0.1] abcdefg"));
+	static const char chunked[] = "PUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+				      "chunked\r\nConnection: close\r\n\r\n"
+				      "3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n";
+	assert_non_null(
+		strstr(talk(f, chunked, sizeof(chunked) - 1), "PUT /c ? [127.0.0.1] abcdefg"));
 	static const char expecting[] =
 		"PUT /c HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n"
 		"Connection: close\r\n\r\nhi";
@@ -334,7 +336,8 @@ static void test_malformed(void **state)
 	EXPECT(f, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", "400");
 	EXPECT(f, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na", "400");
 	EXPECT(f,
-	       "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+	       "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: "
+	       "chunked\r\n\r\n"
 	       "1\r\na\r\n0\r\n\r\n",
 	       "400");
 	EXPECT(f, "GET / HTTP/1.1\r\nHost: a\r\n b\r\nConnection: close\r\n\r\n", "400");
@@ -407,6 +410,38 @@ static void test_stop_while_waiting(void **state)
 static void test_never_in_threaded_mode(void **state)
 {
 	EXPECT(*state, "GET /never HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "500");
+}
+
+/* A client that trickles, in the headers or in the body, is cut. */
+static void test_slow_clients(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const starts[] = {
+		"GET / HTTP/1.1\r\nHost",
+		"PUT /c HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nx"};
+	for (int i = 0; i < 2; i++) {
+		int fd = dial(f);
+		char c;
+		assert_int_equal(eos_write_full(fd, starts[i], strlen(starts[i])), 0);
+		f->server->grace_ns = UINT64_C(1000000000);
+		http_watchdog_scan(f->server);
+		assert_int_equal(recv(fd, &c, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(errno, EAGAIN);
+		while (atomic_load(&f->begun) < i)
+			usleep(1000);
+		f->server->grace_ns = 1;
+		/* The connection may not have been taken up yet. */
+		ssize_t n;
+		do {
+			http_watchdog_scan(f->server);
+			usleep(1000);
+			n = recv(fd, &c, 1, MSG_DONTWAIT);
+		} while (n < 0 && errno == EAGAIN);
+		assert_true(n <= 0);
+		close(fd);
+	}
+	f->server->grace_ns = UINT64_C(40000000000);
+	EXPECT(f, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "200");
 }
 
 static int64_t client_read(void *ctx, void *data, size_t len)
@@ -520,7 +555,10 @@ static void test_target(void **state)
 }
 
 #define THREADED(fn) cmocka_unit_test_setup_teardown(fn, setup_threaded, teardown_threaded)
-#define LOOP(fn)     {#fn " on a loop", fn, setup_loop, teardown_loop, NULL}
+#define LOOP(fn)                                                                                   \
+	{                                                                                          \
+#fn " on a loop", fn, setup_loop, teardown_loop, NULL                              \
+	}
 
 int main(void)
 {
@@ -534,6 +572,7 @@ int main(void)
 		THREADED(test_stream),
 		THREADED(test_client_leaves),
 		THREADED(test_never_in_threaded_mode),
+		THREADED(test_slow_clients),
 		THREADED(test_client),
 		THREADED(test_addresses),
 		THREADED(test_unix_socket),

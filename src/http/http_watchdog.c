@@ -57,8 +57,7 @@ void http_watchdog_scan(struct http_server *server)
 {
 	uint64_t now_ns = eos_now_ns();
 	pthread_mutex_lock(&server->lock);
-	EOS_LIST_FOR_EACH(node, &server->connections)
-	{
+	EOS_LIST_FOR_EACH (node, &server->connections) {
 		struct http_connection *connection =
 			EOS_CONTAINER_OF(node, struct http_connection, node);
 		if (!is_late(server, connection, now_ns))

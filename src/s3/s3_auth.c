@@ -221,8 +221,7 @@ static int check(struct s3_signer *signer, const char *kind, const char *text,
 	return 0;
 }
 
-int s3_signer_check_chunk(struct s3_signer *signer, const uint8_t sha256[32],
-			  const char *signature)
+int s3_signer_check_chunk(struct s3_signer *signer, const uint8_t sha256[32], const char *signature)
 {
 	char text[3 * S3_SIGNATURE_SIZE];
 	int n = snprintf(text, sizeof(text), "%s\n%s\n", signer->previous, empty_sha256);

@@ -64,8 +64,8 @@ struct s3_signer {
 	char previous[S3_SIGNATURE_SIZE];
 };
 
-/* The canonical request, appended to OUT. -EINVAL: the path is not percent-encoded properly; -ENOENT: a
- * signed header is not there; -ENOMEM. */
+/* The canonical request, appended to OUT. -EINVAL: the path is not percent-encoded properly;
+ * -ENOENT: a signed header is not there; -ENOMEM. */
 int s3_auth_canonical(const struct s3_auth *auth, const struct s3_sign_input *input,
 		      struct eos_buf *out) EOS_MUST_CHECK;
 /* S3_OK, S3_SIGNATURE_MISMATCH, S3_ACCESS_DENIED: what must be signed was not. On success

@@ -185,9 +185,8 @@ enum s3_code s3_auth_parse_query(const struct s3_query *query, struct s3_auth *r
 		return S3_AUTH_QUERY_ERROR;
 	if (strcmp(algorithm, ALGORITHM) != 0 ||
 	    !parse_credential(credential, strlen(credential), &auth) ||
-	    s3_auth_parse_time(date, &time_s) < 0 ||
-	    eos_parse_u64(expires, &auth.expires_s) < 0 || auth.expires_s > S3_PRESIGN_S_MAX ||
-	    auth.expires_s == 0 ||
+	    s3_auth_parse_time(date, &time_s) < 0 || eos_parse_u64(expires, &auth.expires_s) < 0 ||
+	    auth.expires_s > S3_PRESIGN_S_MAX || auth.expires_s == 0 ||
 	    !parse_signed_headers(signed_headers, strlen(signed_headers), &auth) ||
 	    !parse_signature(signature, strlen(signature), &auth))
 		return S3_AUTH_QUERY_ERROR;

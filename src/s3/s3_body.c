@@ -221,9 +221,8 @@ static enum s3_code feed_chunked(struct s3_body *body, const char *data, size_t 
 enum s3_code s3_body_feed(struct s3_body *body, const void *data, size_t len)
 {
 	if (body->failed == S3_OK)
-		body->failed = s3_payload_is_chunked(body->payload)
-				       ? feed_chunked(body, data, len)
-				       : feed_data(body, data, len);
+		body->failed = s3_payload_is_chunked(body->payload) ? feed_chunked(body, data, len)
+								    : feed_data(body, data, len);
 	return body->failed;
 }
 

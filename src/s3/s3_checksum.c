@@ -54,10 +54,8 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	[S3_CHECKSUM_NONE] = {"", 0},
-	[S3_CHECKSUM_CRC32] = {"crc32", 4},
-	[S3_CHECKSUM_CRC32C] = {"crc32c", 4},
-	[S3_CHECKSUM_SHA1] = {"sha1", 20},
+	[S3_CHECKSUM_NONE] = {"", 0},	       [S3_CHECKSUM_CRC32] = {"crc32", 4},
+	[S3_CHECKSUM_CRC32C] = {"crc32c", 4},  [S3_CHECKSUM_SHA1] = {"sha1", 20},
 	[S3_CHECKSUM_SHA256] = {"sha256", 32},
 };
 

@@ -64,8 +64,7 @@ static void test_good(void **state)
 	expect("3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n", false, false, "(abc)(0123456789)()!");
 	expect("1;chunk-signature=" SIG "\r\nx\r\n0;chunk-signature=" SIG "\r\n\r\n", true, false,
 	       "(0011x)(0011)!");
-	expect("0\r\nX-Amz-Checksum: v \r\nb:c\n\r\n", false, true,
-	       "()[x-amz-checksum=v][b=c]!");
+	expect("0\r\nX-Amz-Checksum: v \r\nb:c\n\r\n", false, true, "()[x-amz-checksum=v][b=c]!");
 	expect("0\r\n\r\n", false, true, "()!");
 	expect("2\r\n\r\n\r\n0\r\n\r\n", false, false, "(\r\n)()!");
 }

@@ -23,8 +23,8 @@ int s3_parse_http_date(const char *text, int64_t *ret_s)
 		return -EINVAL;
 	const char *found = strlen(month) == 3 ? strstr(months, month) : NULL;
 	if (found == NULL || (found - months) % 3 != 0 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-	    tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 ||
-	    tm.tm_sec < 0 || tm.tm_sec > 60)
+	    tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 ||
+	    tm.tm_sec > 60)
 		return -EINVAL;
 	tm.tm_mon = (int)(found - months) / 3;
 	tm.tm_year -= 1900;
@@ -77,8 +77,7 @@ enum s3_code s3_check_conditions(const struct s3_condition_headers *headers,
 	if (headers->if_none_match != NULL)
 		return matches(headers->if_none_match, etag) ? S3_NOT_MODIFIED : S3_OK;
 	if (headers->if_modified_since != NULL &&
-	    s3_parse_http_date(headers->if_modified_since, &given_s) == 0 &&
-	    modified_s <= given_s)
+	    s3_parse_http_date(headers->if_modified_since, &given_s) == 0 && modified_s <= given_s)
 		return S3_NOT_MODIFIED;
 	return S3_OK;
 }

@@ -27,8 +27,7 @@
 	X(INCOMPLETE_BODY, "IncompleteBody", 400,                                                  \
 	  "You did not provide the number of bytes specified by the Content-Length HTTP header.")  \
 	X(INSUFFICIENT_STORAGE, "InsufficientStorage", 507, "The node's disk is full.")            \
-	X(INTERNAL_ERROR, "InternalError", 500,                                                    \
-	  "An internal error occurred. Try again.")                                                \
+	X(INTERNAL_ERROR, "InternalError", 500, "An internal error occurred. Try again.")          \
 	X(INVALID_ACCESS_KEY, "InvalidAccessKeyId", 403,                                           \
 	  "The access key ID that you provided does not exist in our records.")                    \
 	X(INVALID_ARGUMENT, "InvalidArgument", 400, "Invalid argument.")                           \
@@ -55,8 +54,7 @@
 	  "You must provide the Content-Length HTTP header.")                                      \
 	X(NO_SUCH_BUCKET, "NoSuchBucket", 404, "The specified bucket does not exist.")             \
 	X(NO_SUCH_KEY, "NoSuchKey", 404, "The specified key does not exist.")                      \
-	X(NO_SUCH_UPLOAD, "NoSuchUpload", 404,                                                     \
-	  "The specified multipart upload does not exist.")                                        \
+	X(NO_SUCH_UPLOAD, "NoSuchUpload", 404, "The specified multipart upload does not exist.")   \
 	X(NOT_IMPLEMENTED, "NotImplemented", 501,                                                  \
 	  "A header, parameter or operation that you asked for is not implemented.")               \
 	X(NOT_MODIFIED, "NotModified", 304, "Not Modified")                                        \

@@ -114,10 +114,9 @@ static enum s3_code add(struct store_object_info *info, const char *name, const 
 	return store_metadata_add(info, name, value) < 0 ? S3_METADATA_TOO_LARGE : S3_OK;
 }
 
-static enum s3_code take_content_headers(struct s3_request *request,
-					 struct store_object_info *info)
+static enum s3_code take_content_headers(struct s3_request *request, struct store_object_info *info)
 {
-	static const char *const kept[] = {"content-type",	"content-disposition",
+	static const char *const kept[] = {"content-type", "content-disposition",
 					   "content-language", "cache-control", "expires"};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(kept); i++) {
 		const char *value = s3_header(request, kept[i]);
@@ -157,8 +156,8 @@ enum s3_code s3_take_metadata(struct s3_request *request, struct store_object_in
 	return code;
 }
 
-bool s3_next_metadata(const struct store_object_info *info, uint32_t *offset,
-		      const char **ret_name, const char **ret_value)
+bool s3_next_metadata(const struct store_object_info *info, uint32_t *offset, const char **ret_name,
+		      const char **ret_value)
 {
 	/* The store keeps pairs "name\0value\0"; a cut last pair is not looked at. */
 	const char *end = info->metadata + info->metadata_len;

@@ -15,8 +15,8 @@
 #include "crypto/crypto.h"
 #include "s3/s3_xml.h"
 
-#define KEYS_MAX     1000u
-#define TOKEN_FORM   '1'
+#define KEYS_MAX      1000u
+#define TOKEN_FORM    '1'
 #define TOKEN_LEN_MAX (1 + 4 * ((STORE_KEY_MAX + 2) / 3))
 
 struct listing {
@@ -97,8 +97,7 @@ static enum s3_code read_params(struct listing *listing)
 	listing->is_v2 = type != NULL;
 	if (type != NULL && strcmp(type, "2") != 0)
 		return s3_say(listing->request, S3_INVALID_ARGUMENT, "Unknown list-type.");
-	if (max != NULL && max[0] != '\0' &&
-	    (eos_parse_u64(max, &limit) < 0 || limit > INT32_MAX))
+	if (max != NULL && max[0] != '\0' && (eos_parse_u64(max, &limit) < 0 || limit > INT32_MAX))
 		return s3_say(listing->request, S3_INVALID_ARGUMENT,
 			      "Provided max-keys not an integer or within integer range");
 	listing->limit = limit < KEYS_MAX ? (unsigned)limit : KEYS_MAX;

@@ -32,8 +32,7 @@ static size_t piece_name(const struct s3_request *request, const char *upload, c
 				piece);
 }
 
-size_t s3_part_name(const struct s3_request *request, unsigned number,
-		    char out[S3_PIECE_NAME_SIZE])
+size_t s3_part_name(const struct s3_request *request, unsigned number, char out[S3_PIECE_NAME_SIZE])
 {
 	char piece[16];
 	snprintf(piece, sizeof(piece), "p%05u", number);
@@ -49,8 +48,8 @@ enum s3_code s3_find_upload(struct s3_request *request, struct store_object_info
 	if (eos_hex_decode(upload, id, sizeof(id)) < 0)
 		return S3_NO_SUCH_UPLOAD;
 	size_t len = piece_name(request, upload, "meta", name);
-	int err = store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len,
-				   ret_info);
+	int err =
+		store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len, ret_info);
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_UPLOAD);
 	const char *key = store_metadata_get(ret_info, S3_METADATA_KEY);
@@ -211,8 +210,8 @@ enum s3_code s3_remove_upload(struct s3_request *request)
 
 	const struct store_list_query query = {
 		.prefix = prefix,
-		.prefix_len = piece_name(request, s3_query_get(&request->query, "uploadId"), "",
-					 prefix),
+		.prefix_len =
+			piece_name(request, s3_query_get(&request->query, "uploadId"), "", prefix),
 		.limit = EOS_ARRAY_SIZE(pieces->names),
 	};
 	for (bool has_more = true; has_more && err == 0;) {

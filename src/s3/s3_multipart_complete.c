@@ -19,10 +19,11 @@ static enum s3_code check_parts(struct s3_request *request, const struct s3_part
 	char name[S3_PIECE_NAME_SIZE];
 	uint64_t total = 0;
 
+	for (size_t i = 1; i < list->count; i++)
+		if (list->parts[i].number <= list->parts[i - 1].number)
+			return S3_INVALID_PART_ORDER;
 	for (size_t i = 0; i < list->count; i++) {
 		const struct s3_part *part = &list->parts[i];
-		if (i > 0 && part->number <= list->parts[i - 1].number)
-			return S3_INVALID_PART_ORDER;
 		size_t len = s3_part_name(request, part->number, name);
 		int err = store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len,
 					   scratch);
@@ -159,8 +160,8 @@ enum s3_code s3_complete_multipart(struct s3_request *request)
 	if (err < 0)
 		return err == -ENOMEM ? S3_INTERNAL_ERROR : S3_MALFORMED_XML;
 	struct store_object_info *infos = calloc(2, sizeof(*infos));
-	enum s3_code code = infos != NULL ? complete(request, &list, &infos[0], &infos[1])
-					  : S3_INTERNAL_ERROR;
+	enum s3_code code =
+		infos != NULL ? complete(request, &list, &infos[0], &infos[1]) : S3_INTERNAL_ERROR;
 	free(infos);
 	s3_part_list_fini(&list);
 	return code;
@@ -277,8 +278,7 @@ static int visit_upload(void *ctx, const struct store_list_entry *entry)
 	    memcmp(entry->key + entry->key_len - meta_len, meta, meta_len) != 0)
 		return 0;
 	const char *key = store_metadata_get(entry->info, S3_METADATA_KEY);
-	if (key == NULL ||
-	    (listing->prefix != NULL && !eos_str_starts_with(key, listing->prefix)))
+	if (key == NULL || (listing->prefix != NULL && !eos_str_starts_with(key, listing->prefix)))
 		return 0;
 	if (listing->count++ >= UPLOADS_MAX)
 		return 0;
@@ -314,8 +314,7 @@ enum s3_code s3_list_multiparts(struct s3_request *request)
 	};
 	const struct store_list_query query = {
 		.prefix = prefix,
-		.prefix_len =
-			(size_t)snprintf(prefix, sizeof(prefix), "%s/", request->bucket),
+		.prefix_len = (size_t)snprintf(prefix, sizeof(prefix), "%s/", request->bucket),
 		.limit = UINT32_MAX,
 	};
 	err = store_object_list(store, S3_MULTIPART_BUCKET, &query, visit_upload, &listing,

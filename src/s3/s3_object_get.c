@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "s3/s3_xml.h"
 
 #define FIRST_BLOCK_BYTES (64u << 10)
 
@@ -197,19 +198,44 @@ static enum s3_code answer_with(struct s3_request *request, struct store_reader 
 	return code;
 }
 
-enum s3_code s3_get_object(struct s3_request *request)
+static enum s3_code open_object(struct s3_request *request, struct store_reader **ret_reader)
 {
 	struct store *store = request->server->store;
-	struct store_reader *reader;
 	struct store_bucket_info bucket;
 
 	int err = store_reader_open(store, request->bucket, request->key, request->key_len,
-				    &reader);
+				    ret_reader);
 	if (err == -ENOENT && store_bucket_get(store, request->bucket, &bucket) == -ENOENT)
 		return S3_NO_SUCH_BUCKET;
-	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_KEY);
-	enum s3_code code = answer_with(request, &reader);
+	return s3_code_of(err, S3_NO_SUCH_KEY);
+}
+
+/* Objects have no tags, since none can be given to them; the aws command asks when it copies. */
+enum s3_code s3_get_tagging(struct s3_request *request)
+{
+	struct store_reader *reader;
+	struct eos_buf buf;
+
+	enum s3_code code = open_object(request, &reader);
+	if (code != S3_OK)
+		return code;
+	store_reader_close(reader);
+	eos_buf_init(&buf);
+	s3_xml_begin(&buf, "Tagging");
+	s3_xml_open(&buf, "TagSet");
+	s3_xml_close(&buf, "TagSet");
+	s3_xml_close(&buf, "Tagging");
+	return s3_respond_xml(request, &buf);
+}
+
+enum s3_code s3_get_object(struct s3_request *request)
+{
+	struct store_reader *reader;
+
+	enum s3_code code = open_object(request, &reader);
+	if (code != S3_OK)
+		return code;
+	code = answer_with(request, &reader);
 	store_reader_close(reader);
 	return code;
 }

@@ -254,8 +254,8 @@ enum s3_code s3_delete_object(struct s3_request *request)
 	return S3_OK;
 }
 
-static void delete_one(struct s3_request *request, const struct s3_delete_key *entry,
-		       bool is_quiet, struct eos_buf *buf)
+static void delete_one(struct s3_request *request, const struct s3_delete_key *entry, bool is_quiet,
+		       struct eos_buf *buf)
 {
 	size_t len = strlen(entry->key);
 	enum s3_code code = S3_OK;

@@ -22,15 +22,15 @@
 #include "s3/s3_error.h"
 #include "s3/s3_query.h"
 
-#define S3_OWNER	       "edgeos"
-#define S3_HEADERS_MAX	       256u
-#define S3_USER_METADATA_MAX   2048u
-#define S3_PUT_BYTES_MAX       (UINT64_C(5) << 30)
-#define S3_PART_BYTES_MIN      (UINT64_C(5) << 20)
-#define S3_COPY_BLOCK_BYTES    (256u << 10)
-#define S3_MULTIPART_BUCKET    ".multipart"
-#define S3_METADATA_ETAG       ".etag" /* replaces the store's ETag: objects made of parts */
-#define S3_METADATA_KEY	       ".key"  /* of an upload under way */
+#define S3_OWNER		"edgeos"
+#define S3_HEADERS_MAX		256u
+#define S3_USER_METADATA_MAX	2048u
+#define S3_PUT_BYTES_MAX	(UINT64_C(5) << 30)
+#define S3_PART_BYTES_MIN	(UINT64_C(5) << 20)
+#define S3_COPY_BLOCK_BYTES	(256u << 10)
+#define S3_MULTIPART_BUCKET	".multipart"
+#define S3_METADATA_ETAG	".etag" /* replaces the store's ETag: objects made of parts */
+#define S3_METADATA_KEY		".key"	/* of an upload under way */
 #define S3_RESPONSE_HEADERS_MAX 96u
 
 struct s3_server {
@@ -49,10 +49,10 @@ struct s3_request;
 struct s3_operation {
 	const char *method;
 	enum s3_level level;
-	const char *selector;	   /* the query parameter that chooses it, or NULL */
-	bool is_copy;		   /* chosen by x-amz-copy-source */
+	const char *selector; /* the query parameter that chooses it, or NULL */
+	bool is_copy;	      /* chosen by x-amz-copy-source */
 	enum s3_body_use body_use;
-	const char *const *params; /* allowed in the query, ended by NULL */
+	const char *const *params;			   /* allowed in the query, ended by NULL */
 	enum s3_code (*begin)(struct s3_request *request); /* may be NULL */
 	enum s3_code (*end)(struct s3_request *request);   /* answers when S3_OK */
 };
@@ -96,8 +96,8 @@ enum s3_code s3_check_headers(struct s3_request *request) EOS_MUST_CHECK;
 enum s3_code s3_take_metadata(struct s3_request *request,
 			      struct store_object_info *info) EOS_MUST_CHECK;
 /* The next pair of INFO's metadata; *OFFSET starts as 0. False at the end. */
-bool s3_next_metadata(const struct store_object_info *info, uint32_t *offset,
-		      const char **ret_name, const char **ret_value);
+bool s3_next_metadata(const struct store_object_info *info, uint32_t *offset, const char **ret_name,
+		      const char **ret_value);
 /* Without quotes. Borrowed from INFO. */
 const char *s3_etag_of(const struct store_object_info *info);
 
@@ -109,7 +109,8 @@ enum s3_code s3_check_conditions(const struct s3_condition_headers *headers,
 				 const struct store_object_info *info) EOS_MUST_CHECK;
 /* "Sun, 06 Nov 1994 08:49:37 GMT" to seconds since 1970. -EINVAL. */
 int s3_parse_http_date(const char *text, int64_t *ret_s) EOS_MUST_CHECK;
-/* "bytes=…" over SIZE bytes: 1 and a part, 0: no such header or one to ignore (the whole), -ERANGE. */
+/* "bytes=…" over SIZE bytes: 1 and a part, 0: no such header or one to ignore (the whole), -ERANGE.
+ */
 int s3_parse_range(const char *text, uint64_t size, uint64_t *ret_first,
 		   uint64_t *ret_len) EOS_MUST_CHECK;
 
@@ -132,6 +133,7 @@ enum s3_code s3_get_versioning(struct s3_request *request);
 enum s3_code s3_list_objects(struct s3_request *request);
 enum s3_code s3_delete_objects(struct s3_request *request);
 enum s3_code s3_get_object(struct s3_request *request);
+enum s3_code s3_get_tagging(struct s3_request *request);
 enum s3_code s3_put_object_begin(struct s3_request *request);
 enum s3_code s3_put_object(struct s3_request *request);
 enum s3_code s3_copy_object(struct s3_request *request);

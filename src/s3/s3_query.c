@@ -13,8 +13,7 @@ static int decode(char *text, size_t len)
 		if (text[i] == '+')
 			text[i] = ' ';
 	long n = eos_percent_decode(text, len, text);
-	if (n < 0 || memchr(text, '\0', (size_t)n) != NULL ||
-	    !eos_utf8_is_valid(text, (size_t)n))
+	if (n < 0 || memchr(text, '\0', (size_t)n) != NULL || !eos_utf8_is_valid(text, (size_t)n))
 		return -EINVAL;
 	text[n] = '\0';
 	return 0;
@@ -113,8 +112,8 @@ int s3_query_canonical(const struct s3_query *query, const char *skip, struct eo
 		if (count > 1)
 			qsort(encoded, count, sizeof(encoded[0]), compare);
 		for (size_t i = 0; i < count; i++)
-			eos_buf_printf(out, "%s%s=%s", i > 0 ? "&" : "",
-				       buf.data + encoded[i].name, buf.data + encoded[i].value);
+			eos_buf_printf(out, "%s%s=%s", i > 0 ? "&" : "", buf.data + encoded[i].name,
+				       buf.data + encoded[i].value);
 	}
 	int err = eos_buf_failed(&buf) || eos_buf_failed(out) ? -ENOMEM : 0;
 	eos_buf_fini(&buf);

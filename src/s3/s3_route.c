@@ -16,11 +16,12 @@
 static const char *const no_params[] = {NULL};
 static const char *const location_params[] = {"location", NULL};
 static const char *const versioning_params[] = {"versioning", NULL};
+static const char *const tagging_params[] = {"tagging", NULL};
 static const char *const delete_params[] = {"delete", NULL};
-static const char *const list_params[] = {"prefix", "delimiter", "max-keys", "marker",
-					  "encoding-type", NULL};
+static const char *const list_params[] = {"prefix", "delimiter",     "max-keys",
+					  "marker", "encoding-type", NULL};
 static const char *const list_v2_params[] = {
-	"list-type", "prefix",	      "delimiter",   "max-keys", "continuation-token",
+	"list-type",   "prefix",	"delimiter",   "max-keys", "continuation-token",
 	"start-after", "encoding-type", "fetch-owner", NULL};
 static const char *const uploads_params[] = {"uploads", NULL};
 static const char *const list_uploads_params[] = {"uploads", "prefix", "encoding-type",
@@ -50,12 +51,13 @@ static const struct s3_operation operations[] = {
 	{"GET", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, list_params, NULL, s3_list_objects},
 	{"PUT", S3_LEVEL_BUCKET, NULL, false, S3_BODY_XML, no_params, NULL, s3_create_bucket},
 	{"HEAD", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_head_bucket},
-	{"DELETE", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, no_params, NULL,
-	 s3_delete_bucket},
+	{"DELETE", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_delete_bucket},
 	{"POST", S3_LEVEL_BUCKET, "delete", false, S3_BODY_XML, delete_params, NULL,
 	 s3_delete_objects},
 	{"GET", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, list_parts_params, NULL,
 	 s3_list_parts},
+	{"GET", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_UNUSED, tagging_params, NULL,
+	 s3_get_tagging},
 	{"GET", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, get_params, NULL, s3_get_object},
 	{"HEAD", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, get_params, NULL, s3_get_object},
 	{"PUT", S3_LEVEL_OBJECT, "uploadId", true, S3_BODY_UNUSED, part_params, NULL,
@@ -67,8 +69,7 @@ static const struct s3_operation operations[] = {
 	 s3_put_object},
 	{"DELETE", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, upload_params, NULL,
 	 s3_abort_multipart},
-	{"DELETE", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, no_params, NULL,
-	 s3_delete_object},
+	{"DELETE", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_delete_object},
 	{"POST", S3_LEVEL_OBJECT, "uploads", false, S3_BODY_UNUSED, uploads_params, NULL,
 	 s3_create_multipart},
 	{"POST", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_XML, upload_params, NULL,
@@ -96,8 +97,7 @@ enum s3_code s3_check_bucket_name(const char *name)
 		is_address = is_address && ((c >= '0' && c <= '9') || c == '.');
 	}
 	/* "192.168.5.4", and prefixes that S3 keeps for itself. */
-	if (is_address || eos_str_starts_with(name, "xn--") ||
-	    eos_str_ends_with(name, "-s3alias"))
+	if (is_address || eos_str_starts_with(name, "xn--") || eos_str_ends_with(name, "-s3alias"))
 		return S3_INVALID_BUCKET_NAME;
 	return S3_OK;
 }

@@ -110,8 +110,7 @@ static enum s3_code read_auth(struct s3_request *request)
 	enum s3_code code;
 
 	if (header != NULL && is_presigned)
-		return s3_say(request, S3_INVALID_ARGUMENT,
-			      "Only one auth mechanism is allowed.");
+		return s3_say(request, S3_INVALID_ARGUMENT, "Only one auth mechanism is allowed.");
 	if (is_presigned)
 		return s3_auth_parse_query(&request->query, auth);
 	if (s3_query_get(&request->query, "Signature") != NULL)
@@ -150,9 +149,9 @@ static enum s3_code check_time(struct s3_request *request)
 	if (auth->is_presigned && now_s > then_s + (int64_t)auth->expires_s)
 		return s3_say(request, S3_ACCESS_DENIED, "Request has expired");
 	if (then_s > now_s + S3_CLOCK_SKEW_S_MAX)
-		return auth->is_presigned ? s3_say(request, S3_ACCESS_DENIED,
-						   "Request is not valid yet")
-					  : S3_TIME_TOO_SKEWED;
+		return auth->is_presigned
+			       ? s3_say(request, S3_ACCESS_DENIED, "Request is not valid yet")
+			       : S3_TIME_TOO_SKEWED;
 	if (!auth->is_presigned && then_s < now_s - (int64_t)S3_CLOCK_SKEW_S_MAX)
 		return S3_TIME_TOO_SKEWED;
 	return S3_OK;
@@ -238,8 +237,8 @@ static enum s3_code begin_body(struct s3_request *request)
 	enum s3_code code = s3_payload_parse(text, &payload);
 	if (code != S3_OK)
 		return code;
-	code = s3_body_init(&request->body, payload, text, request->headers,
-			    request->headers_count, &request->signer);
+	code = s3_body_init(&request->body, payload, text, request->headers, request->headers_count,
+			    &request->signer);
 	if (code != S3_OK)
 		return code;
 	request->has_body = true;

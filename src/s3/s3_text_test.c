@@ -69,11 +69,12 @@ static void test_xml_read(void **state)
 	struct s3_part_list parts;
 	assert_int_equal(s3_xml_read_location(NULL, 0, location), 0);
 	assert_string_equal(location, "");
-	assert_int_equal(READ(s3_xml_read_location,
-			      "<CreateBucketConfiguration xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>"
-			      "<LocationConstraint>eu</LocationConstraint></CreateBucketConfiguration>",
-			      location),
-			 0);
+	assert_int_equal(
+		READ(s3_xml_read_location,
+		     "<CreateBucketConfiguration xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>"
+		     "<LocationConstraint>eu</LocationConstraint></CreateBucketConfiguration>",
+		     location),
+		0);
 	assert_string_equal(location, "eu");
 	assert_int_equal(READ(s3_xml_read_location, "<x/>", location), -EINVAL);
 	assert_int_equal(READ(s3_xml_read_location, "<CreateBucketConfiguration>", location),
@@ -142,14 +143,22 @@ static void test_ranges(void **state)
 		int result;
 		uint64_t first, len;
 	} cases[] = {
-		{"bytes=0-9", 100, 1, 0, 10},	 {"bytes=90-", 100, 1, 90, 10},
-		{"bytes=-10", 100, 1, 90, 10},	 {"bytes=-200", 100, 1, 0, 100},
-		{"bytes=50-500", 100, 1, 50, 50}, {"bytes=99-99", 100, 1, 99, 1},
-		{"bytes=100-", 100, -ERANGE, 0, 0}, {"bytes=-0", 100, -ERANGE, 0, 0},
-		{"bytes=0-", 0, -ERANGE, 0, 0},	 {"bytes=5-2", 100, 0, 0, 0},
-		{"bytes=0-1,3-4", 100, 0, 0, 0}, {"lines=0-1", 100, 0, 0, 0},
-		{"bytes=a-b", 100, 0, 0, 0},	 {"bytes=-", 100, 0, 0, 0},
-		{"bytes=0", 100, 0, 0, 0},	 {NULL, 100, 0, 0, 0},
+		{"bytes=0-9", 100, 1, 0, 10},
+		{"bytes=90-", 100, 1, 90, 10},
+		{"bytes=-10", 100, 1, 90, 10},
+		{"bytes=-200", 100, 1, 0, 100},
+		{"bytes=50-500", 100, 1, 50, 50},
+		{"bytes=99-99", 100, 1, 99, 1},
+		{"bytes=100-", 100, -ERANGE, 0, 0},
+		{"bytes=-0", 100, -ERANGE, 0, 0},
+		{"bytes=0-", 0, -ERANGE, 0, 0},
+		{"bytes=5-2", 100, 0, 0, 0},
+		{"bytes=0-1,3-4", 100, 0, 0, 0},
+		{"lines=0-1", 100, 0, 0, 0},
+		{"bytes=a-b", 100, 0, 0, 0},
+		{"bytes=-", 100, 0, 0, 0},
+		{"bytes=0", 100, 0, 0, 0},
+		{NULL, 100, 0, 0, 0},
 		{"bytes=99999999999999999999-", 100, 0, 0, 0},
 	};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
@@ -201,8 +210,8 @@ static void test_conditions(void **state)
 static void test_bucket_names(void **state)
 {
 	static const char *const good[] = {"abc", "a-b.c1", "0ab", "1.2.3.4a"};
-	static const char *const bad[] = {"",	 "ab",	"Abc",	 ".multipart", "a..b",
-					  "a_b", "-ab", "ab-",	 "a.-b",       "a-.b",
+	static const char *const bad[] = {"",	     "ab",	"Abc", ".multipart", "a..b",
+					  "a_b",     "-ab",	"ab-", "a.-b",	     "a-.b",
 					  "1.2.3.4", "xn--abc", "a b", "a/b"};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(good); i++)
 		assert_int_equal(s3_check_bucket_name(good[i]), S3_OK);

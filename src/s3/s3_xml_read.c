@@ -27,8 +27,7 @@ static xmlDoc *parse(const char *text, size_t len, const char *root)
 	if (doc == NULL)
 		return NULL;
 	xmlNode *node = xmlDocGetRootElement(doc);
-	if (node == NULL || doc->intSubset != NULL ||
-	    strcmp((const char *)node->name, root) != 0) {
+	if (node == NULL || doc->intSubset != NULL || strcmp((const char *)node->name, root) != 0) {
 		xmlFreeDoc(doc);
 		return NULL;
 	}

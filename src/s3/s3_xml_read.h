@@ -9,11 +9,11 @@
 
 #include "base/macros.h"
 
-#define S3_XML_BYTES_MAX    (2u << 20)
-#define S3_DELETE_KEYS_MAX  1000u
-#define S3_PART_NUMBER_MAX  10000u
-#define S3_XML_ETAG_MAX	    64u
-#define S3_LOCATION_MAX	    64u
+#define S3_XML_BYTES_MAX   (2u << 20)
+#define S3_DELETE_KEYS_MAX 1000u
+#define S3_PART_NUMBER_MAX 10000u
+#define S3_XML_ETAG_MAX	   64u
+#define S3_LOCATION_MAX	   64u
 
 /* Pays for libxml2's start-up in a defined place; call once before threads. */
 void s3_xml_read_init(void);

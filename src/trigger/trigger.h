@@ -3,12 +3,19 @@
  *
  * HTTP is WAGI: the request becomes CGI variables (RFC 3875) and standard input; the function's
  * standard output is header lines, an empty line, and the body. A path is matched by the longest
- * trigger path; /f/NAME always reaches the function NAME. Object events come from the store's
- * outbox. They are delivered at least once: a call that fails is tried again with back-off, and
- * after `retry.attempts` the event goes to the dead-letter bucket, if there is one, and is dropped.
+ * trigger path; /f/NAME always reaches the function NAME, and so does Lambda's
+ * POST /2015-03-31/functions/NAME/invocations, with the body as the event and the output as the
+ * answer. What is no function's goes to a fallback handler.
  *
- * Threads: made, used and freed on the loop thread. The matcher that it installs in the store runs
- * anywhere.
+ * Object events come from the store's outbox. They are delivered at least once: a call that fails
+ * is tried again with back-off, and after `retry.attempts` the event goes to the dead-letter
+ * bucket (made if it is not there), if the manifest names one, and is dropped.
+ *
+ * Threads: made, used and freed on the loop thread. The matcher that trigger_object installs in the
+ * store runs anywhere; its acknowledgements, which block on the disk, have threads of their own.
+ *
+ * Order of the end: the http_server is freed, the executor is gone, the queue is freed (its waiting
+ * calls end), then the triggers, then the store, the registry and the log, then the loop.
  */
 #pragma once
 
@@ -18,11 +25,17 @@
 #include "http/http_server.h"
 #include "store/store.h"
 
+#define TRIGGER_HTTP_BODY_MAX (8u << 20) /* 413 beyond */
+
 struct trigger_http;
 /* The handler for a loop-driven http_server; ctx is the trigger_http. */
 extern const struct http_handler trigger_http_handler;
+/* FALLBACK (borrowed; NULL: 404) gets, with FALLBACK_CTX, all callbacks of the requests for paths
+ * that belong to no function. Badly encoded paths are answered with 400 before. */
 int trigger_http_new(struct func_registry *registry, struct func_queue *queue, struct func_log *log,
+		     const struct http_handler *fallback, void *fallback_ctx,
 		     struct trigger_http **ret_trigger) EOS_MUST_CHECK;
+/* The server must be gone, and calls under way must be done. */
 struct trigger_http *trigger_http_free(struct trigger_http *trigger);
 
 struct trigger_object;
@@ -30,8 +43,10 @@ struct trigger_object;
 int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_registry *registry,
 		       struct func_queue *queue, struct func_log *log,
 		       struct trigger_object **ret_trigger) EOS_MUST_CHECK;
-/* Calls under way must be done. */
+/* Calls under way must be done, and nobody may change the store meanwhile. Finishes what is to be
+ * acknowledged. */
 struct trigger_object *trigger_object_free(struct trigger_object *trigger);
 
-/* The S3 notification record of EVENT (eventVersion 2.1) as one JSON document. */
+/* The S3 notification record of EVENT (eventVersion 2.1) as one JSON document, appended to BUF.
+ * -ENOMEM. */
 int trigger_event_to_json(const struct store_event *event, struct eos_buf *buf) EOS_MUST_CHECK;

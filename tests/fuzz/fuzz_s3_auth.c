@@ -7,8 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void canonicalise(const struct s3_auth *auth, const struct s3_query *query,
-			 const char *text)
+static void canonicalise(const struct s3_auth *auth, const struct s3_query *query, const char *text)
 {
 	const struct s3_header headers[] = {{"host", text}, {"x-amz-date", text}};
 	const struct s3_sign_input input = {.method = "GET",

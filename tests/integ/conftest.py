@@ -24,16 +24,17 @@ def finish(node):
             node.stop()
     finally:
         node.kill_group()
+        node.keep_images()
     node.check_log()
 
 
 @pytest.fixture
 def make_node(tmp_path):
-    """make_node(config="", environment={}) starts a node; several are fine."""
+    """make_node() starts a node; several are fine."""
     nodes = []
 
-    def make(config="", environment=None):
-        node = edgeos_node.Node(tmp_path / f"node{len(nodes)}", config, environment)
+    def make(config="", environment=None, is_seeded=True):
+        node = edgeos_node.Node(tmp_path / f"node{len(nodes)}", config, environment, is_seeded)
         nodes.append(node)
         return node.start()
 

@@ -23,7 +23,7 @@ def test_help_of_a_verb(verb):
 
 @pytest.mark.parametrize(
     "args",
-    [[], ["frobnicate"], ["--frobnicate"], ["status", "--frobnicate"], ["bucket"], ["bucket", "x"],
+    [["frobnicate"], ["--frobnicate"], ["status", "--frobnicate"], ["bucket"], ["bucket", "x"],
      ["bucket", "create"], ["function", "show"], ["cp", "a"], ["deploy"], ["bench"]],
 )  # fmt: skip
 def test_wrong_use_is_2(args):
@@ -32,6 +32,11 @@ def test_wrong_use_is_2(args):
     assert result.stdout == ""
     assert result.stderr.strip()
     assert len(result.stderr) < 4000
+
+
+def test_nothing_is_help_and_2():
+    result = run_edgeos(check=False)
+    assert (result.returncode, result.stdout) == (2, run_edgeos("help").stdout)
 
 
 def test_version():

@@ -162,7 +162,7 @@ def test_memory_limit(shared_node):
     deploy_c(
         shared_node,
         "greedy",
-        "int main(void) { int n = 0; while (n < 64) { char *p = malloc(1 << 20); if (!p) break;"
+        "int main(void) { int n = 0; while (n < 64) { char *volatile p = malloc(1 << 20); if (!p) break;"
         " memset(p, 1, 1 << 20); n++; } " + TEXT + 'printf("%d", n); }',
         http_trigger("/greedy") + "limits: {memory: 8MiB}\n",
     )
@@ -265,9 +265,8 @@ def test_malformed_http(shared_node, request_bytes, codes):
     address = urllib.parse.urlparse(shared_node.http_url)
     with socket.create_connection((address.hostname, address.port), timeout=30) as client:
         client.sendall(request_bytes)
-        client.shutdown(socket.SHUT_WR)
         data = b""
-        while chunk := client.recv(65536):
+        while b"\r\n\r\n" not in data and (chunk := client.recv(65536)):
             data += chunk
     # Closing without an answer is allowed for what is not HTTP at all.
     if data:
@@ -302,7 +301,7 @@ def test_downsample(node, sample_dir, weather):
     assert len(hourly) == 8760
     assert len(daily) == 366
     assert daily[0].startswith("time,pressure_min,pressure_mean,pressure_max,temperature_min")
-    assert daily[1].startswith("2010-01-01T00:00:00Z,1016.3,1016.5")
+    assert daily[1].startswith("2010-01-01T00:00:00Z,1016.3,1016.63")
     # Other suffixes do not trigger.
     s3.put_object(Bucket="raw", Key="notes.txt", Body=b"none of its business")
     s3.put_object(Bucket="raw", Key="b.csv", Body=b"date,x\n2020-01-01,1\n2020-01-01,3\nrubbish\n")
@@ -316,9 +315,9 @@ def test_downsample(node, sample_dir, weather):
 def test_event_and_bucket_directories(node):
     """The event on standard input, the object in both places, and what is not granted."""
     s3 = node.s3()
-    for bucket in ("in", "out", "private"):
+    for bucket in ("inbox", "outbox", "private"):
         s3.create_bucket(Bucket=bucket)
-    s3.put_object(Bucket="in", Key="other/1.txt", Body=b"one")
+    s3.put_object(Bucket="inbox", Key="other/1.txt", Body=b"one")
     s3.put_object(Bucket="private", Key="secret", Body=b"secret")
     deploy_c(
         node,
@@ -335,39 +334,39 @@ def test_event_and_bucket_directories(node):
         }
         int main(void) {
             char event[8192]; event[fread(event, 1, sizeof event - 1, stdin)] = 0;
-            FILE *out = fopen("/out/result", "w");
+            FILE *out = fopen("/outbox/result", "w");
             if (!out) return 1;
             fprintf(out, "event=%s\n", event);
             copy(out, "object", "/event/object");
-            copy(out, "same", "/in/dir/new.txt");
-            copy(out, "other", "/in/other/1.txt");
+            copy(out, "same", "/inbox/dir/new.txt");
+            copy(out, "other", "/inbox/other/1.txt");
             copy(out, "private", "/private/secret");
-            copy(out, "up", "/in/../private/secret");
+            copy(out, "up", "/inbox/../private/secret");
             copy(out, "etc", "/etc/passwd");
-            fprintf(out, "write=%d\n", fopen("/in/x", "w") != NULL);
-            fprintf(out, "read=%d\n", fopen("/out/old", "r") != NULL);
-            fprintf(out, "unlink=%d\n", unlink("/in/dir/new.txt"));
-            DIR *dir = opendir("/in");
+            fprintf(out, "write=%d\n", fopen("/inbox/x", "w") != NULL);
+            fprintf(out, "read=%d\n", fopen("/outbox/old", "r") != NULL);
+            fprintf(out, "unlink=%d\n", unlink("/inbox/dir/new.txt"));
+            DIR *dir = opendir("/inbox");
             fprintf(out, "list=");
             for (struct dirent *e; dir && (e = readdir(dir));)
                 if (e->d_name[0] != '.') fprintf(out, "%s,", e->d_name);
             fprintf(out, "\n");
-            FILE *unfinished = fopen("/out/unfinished", "w");
+            FILE *unfinished = fopen("/outbox/unfinished", "w");
             fputs("never closed", unfinished);
             fflush(unfinished);
             if (fclose(out)) return 2;
             _Exit(0);
         }
         """,
-        object_trigger("in", "out", ", prefix: dir/"),
+        object_trigger("inbox", "outbox", ", prefix: dir/"),
     )
-    s3.put_object(Bucket="in", Key="dir/new.txt", Body=b"new object")
-    text = wait_for_object(s3, "out", "result").decode()
+    s3.put_object(Bucket="inbox", Key="dir/new.txt", Body=b"new object")
+    text = wait_for_object(s3, "outbox", "result").decode()
     seen = dict(line.split("=", 1) for line in text.splitlines())
     event = json.loads(seen["event"])["Records"][0]
     assert event["eventVersion"] == "2.1"
     assert event["eventName"] == "ObjectCreated:Put"
-    assert event["s3"]["bucket"]["name"] == "in"
+    assert event["s3"]["bucket"]["name"] == "inbox"
     assert event["s3"]["object"]["key"] == "dir/new.txt"
     assert event["s3"]["object"]["size"] == 10
     assert seen["object"] == seen["same"] == "new object"
@@ -375,9 +374,9 @@ def test_event_and_bucket_directories(node):
     assert seen["private"] == seen["up"] == seen["etc"] == "errno"
     assert (seen["write"], seen["unlink"]) == ("0", "-1")
     assert sorted(seen["list"].strip(",").split(",")) == ["dir", "other"]
-    assert keys(s3, "in") == ["dir/new.txt", "other/1.txt"]
+    assert keys(s3, "inbox") == ["dir/new.txt", "other/1.txt"]
     # A file that was not closed is no object.
-    assert keys(s3, "out") == ["result"]
+    assert keys(s3, "outbox") == ["result"]
 
 
 def test_read_write_grant(node):
@@ -409,47 +408,50 @@ def test_read_write_grant(node):
 
 def test_event_is_retried_then_goes_to_the_dead_letters(node):
     s3 = node.s3()
-    for bucket in ("in", "failed"):
+    for bucket in ("inbox", "failed"):
         s3.create_bucket(Bucket=bucket)
     deploy_c(
         node,
         "fails",
         'int main(void) { fputs("attempt\\n", stderr); return 1; }',
-        object_trigger("in") + "retry: {attempts: 3, backoff: 50ms, dead_letter: failed}\n",
+        object_trigger("inbox") + "retry: {attempts: 3, backoff: 50ms, dead_letter: failed}\n",
     )
-    s3.put_object(Bucket="in", Key="x", Body=b"")
+    s3.put_object(Bucket="inbox", Key="x", Body=b"")
     wait_for(lambda: keys(s3, "failed"), "the dead letter")
     assert node.cli("function", "logs", "fails").stdout.count("attempt\n") == 3
-    letter = s3.get_object(Bucket="failed", Key=keys(s3, "failed")[0])["Body"].read()
-    assert json.loads(letter)["Records"][0]["s3"]["object"]["key"] == "x"
+    (key,) = keys(s3, "failed")
+    letter = json.loads(s3.get_object(Bucket="failed", Key=key)["Body"].read())
+    assert key.startswith("fails/")
+    assert (letter["function"], letter["attempts"]) == ("fails", 3)
+    assert letter["event"]["Records"][0]["s3"]["object"]["key"] == "x"
 
 
 def test_object_removed_before_its_event(node):
     """The event of an object that is gone ends after its attempts; those behind it go on."""
     s3 = node.s3()
-    for bucket in ("in", "out"):
+    for bucket in ("inbox", "outbox"):
         s3.create_bucket(Bucket=bucket)
     deploy_c(
         node,
         "size",
         "int main(void) { usleep(300000); FILE *f = fopen(\"/event/object\", \"r\");"
-        ' if (!f) return 1; f = fopen("/out/seen", "w"); return !f || fclose(f); }',
-        object_trigger("in", "out")
+        ' if (!f) return 1; f = fopen("/outbox/seen", "w"); return !f || fclose(f); }',
+        object_trigger("inbox", "outbox")
         + "retry: {attempts: 2, backoff: 50ms}\nlimits: {concurrency: 1}\n",
     )
     for i in range(5):
-        s3.put_object(Bucket="in", Key=f"x{i}", Body=b"there")
-        s3.delete_object(Bucket="in", Key=f"x{i}")
-    s3.put_object(Bucket="in", Key="last", Body=b"there")
-    wait_for_object(s3, "out", "seen", 60)
+        s3.put_object(Bucket="inbox", Key=f"x{i}", Body=b"there")
+        s3.delete_object(Bucket="inbox", Key=f"x{i}")
+    s3.put_object(Bucket="inbox", Key="last", Body=b"there")
+    wait_for_object(s3, "outbox", "seen", 60)
 
 
 def test_result_that_triggers_the_next_function(node):
     """a → b → c: each result is an event."""
     s3 = node.s3()
-    for bucket in ("aa", "bb", "cc"):
+    for bucket in ("first", "second", "third"):
         s3.create_bucket(Bucket=bucket)
-    for source, target in (("aa", "bb"), ("bb", "cc")):
+    for source, target in (("first", "second"), ("second", "third")):
         deploy_c(
             node,
             f"{source}-{target}",
@@ -458,14 +460,14 @@ def test_result_that_triggers_the_next_function(node):
             ' if (!f) return 2; fprintf(f, "%s+", t); return fclose(f); }',
             object_trigger(source, target),
         )
-    s3.put_object(Bucket="aa", Key="x", Body=b"a")
-    assert wait_for_object(s3, "cc", "x") == b"a++"
+    s3.put_object(Bucket="first", Key="x", Body=b"a")
+    assert wait_for_object(s3, "third", "x") == b"a++"
 
 
 def test_many_objects(node):
     """Each of many objects has its result: no event is lost."""
     s3 = node.s3()
-    for bucket in ("in", "out"):
+    for bucket in ("inbox", "outbox"):
         s3.create_bucket(Bucket=bucket)
     deploy_c(
         node,
@@ -473,20 +475,20 @@ def test_many_objects(node):
         f'#include "{ROOT / "sdk" / "c" / "event.c"}"\n'
         "int main(void) { struct event e; char path[2048], t[99]; FILE *f; size_t n;"
         " if (event_read(stdin, &e)) return 1;"
-        ' event_result_path(&e, "/out", "", path, sizeof path);'
+        ' event_result_path(&e, "/outbox", "", path, sizeof path);'
         ' f = fopen(EVENT_OBJECT, "r"); n = fread(t, 1, sizeof t, f); f = fopen(path, "w");'
         " fwrite(t, 1, n, f); return fclose(f); }",
-        object_trigger("in", "out"),
+        object_trigger("inbox", "outbox"),
     )
 
     def put(i):
-        s3.put_object(Bucket="in", Key=f"k/{i:03}", Body=str(i).encode())
+        s3.put_object(Bucket="inbox", Key=f"k/{i:03}", Body=str(i).encode())
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(put, range(200)))
-    wait_for(lambda: len(keys(s3, "out")) == 200, "200 results", 60)
+    wait_for(lambda: len(keys(s3, "outbox")) == 200, "200 results", 60)
     for i in (0, 99, 199):
-        assert s3.get_object(Bucket="out", Key=f"k/{i:03}")["Body"].read() == str(i).encode()
+        assert s3.get_object(Bucket="outbox", Key=f"k/{i:03}")["Body"].read() == str(i).encode()
 
 
 # Invoke, deploy, remove
@@ -499,7 +501,7 @@ def test_invoke(shared_node):
         "#include <ctype.h>\n"
         "int main(void) { int c; while ((c = getchar()) != EOF) putchar(toupper(c)); }",
     )
-    result = shared_node.cli("function", "invoke", "upper", stdin=b'{"a": "b"}')
+    result = shared_node.cli("function", "invoke", "upper", "-", stdin=b'{"a": "b"}')
     assert result.stdout == '{"A": "B"}'
 
 
@@ -528,7 +530,7 @@ def test_redeploy_replaces(node):
             node, "word", "int main(void) { " + TEXT + f'puts("{word}"); }}', http_trigger("/word")
         )
         assert get(node, "/word").text == f"{word}\n"
-    assert len(node.cli_json("function", "list")) == 1
+    assert len(node.cli_json("function", "list")["functions"]) == 1
 
 
 def test_remove(node, sample_dir):
@@ -551,7 +553,7 @@ def test_two_functions_cannot_have_one_path(node, sample_dir, samples):
 
 
 BAD_MANIFESTS = {
-    "not YAML": ("function: [", 1),
+    "not YAML": ("function: [", None),
     "tab": ("function: x\n\timage: y\n", 2),
     "unknown key": ("function: x\nimage: m.wasm\ncolour: red\n", 3),
     "no name": ("image: m.wasm\n", None),
@@ -562,8 +564,8 @@ BAD_MANIFESTS = {
     "bad path": ("function: x\nimage: m.wasm\ntriggers:\n  - http: {path: nope}\n", 4),
     "bad access": ("function: x\nimage: m.wasm\ngrants:\n  - {bucket: raw, access: all}\n", 4),
     "twice": ("function: x\nimage: m.wasm\nfunction: y\n", 3),
-    "trigger without grant": (
-        "function: x\nimage: m.wasm\ntriggers:\n"
+    "triggers itself": (
+        "function: x\nimage: m.wasm\ngrants:\n  - {bucket: raw, access: write}\ntriggers:\n"
         "  - object: {bucket: raw, events: [ObjectCreated]}\n",
         None,
     ),

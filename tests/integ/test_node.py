@@ -28,7 +28,8 @@ def is_ready(node):
 # Start and stop
 
 
-def test_up_prints_its_addresses_and_keys_once(node):
+def test_up_prints_its_addresses_and_keys_once(make_node):
+    node = make_node(is_seeded=False)
     text = "\n".join(node.lines)
     assert f"data       {node.data_dir}" in text
     assert node.access_key in text and node.secret_key in text
@@ -193,7 +194,7 @@ def test_acknowledged_objects_survive_kill9(node, delay_s):
 def test_functions_and_events_survive_kill9(node):
     """Events that were not delivered when edged died are delivered by the next one."""
     s3 = node.s3()
-    for bucket in ("in", "out"):
+    for bucket in ("inbox", "outbox"):
         s3.create_bucket(Bucket=bucket)
     # A slow function with one place, so that most events wait in the outbox.
     deploy_c(
@@ -201,7 +202,7 @@ def test_functions_and_events_survive_kill9(node):
         "slow",
         r"""
         int main(void) {
-            char e[8192], path[300] = "/out/", *k; e[fread(e, 1, sizeof e - 1, stdin)] = 0;
+            char e[8192], path[300] = "/outbox/", *k; e[fread(e, 1, sizeof e - 1, stdin)] = 0;
             usleep(200000);
             if (!(k = strstr(e, "\"key\""))) return 1;
             k = strchr(strchr(k, ':'), '"') + 1;
@@ -210,15 +211,15 @@ def test_functions_and_events_survive_kill9(node):
             return !f || fclose(f);
         }
         """,
-        object_trigger("in", "out") + "limits: {concurrency: 1}\n",
+        object_trigger("inbox", "outbox") + "limits: {concurrency: 1}\n",
     )
     names = [f"x{i:02}" for i in range(12)]
     for name in names:
-        s3.put_object(Bucket="in", Key=name, Body=b"")
+        s3.put_object(Bucket="inbox", Key=name, Body=b"")
     node.kill9()
     node.start()
     assert "slow" in node.cli("function", "list").stdout
-    wait_for(lambda: keys(s3, "out") == names, "all results", 60)
+    wait_for(lambda: keys(s3, "outbox") == names, "all results", 60)
 
 
 def test_nothing_half_written_after_many_kills(node):
@@ -270,31 +271,31 @@ def test_http_calls_end_when_the_cell_dies(node):
 
 def test_events_are_retried_when_the_cell_dies(node):
     s3 = node.s3()
-    for bucket in ("in", "out"):
+    for bucket in ("inbox", "outbox"):
         s3.create_bucket(Bucket=bucket)
     deploy_c(
         node,
         "nap",
         "int main(void) { fputs(\"started\\n\", stderr); sleep(2);"
-        ' FILE *f = fopen("/out/done", "w"); return !f || fputs("x", f) < 0 || fclose(f); }',
-        object_trigger("in", "out") + "limits: {timeout: 20s}\n",
+        ' FILE *f = fopen("/outbox/done", "w"); return !f || fputs("x", f) < 0 || fclose(f); }',
+        object_trigger("inbox", "outbox") + "limits: {timeout: 20s}\n",
     )
-    s3.put_object(Bucket="in", Key="x", Body=b"")
+    s3.put_object(Bucket="inbox", Key="x", Body=b"")
     time.sleep(1)
     node.kill_cell()
-    assert wait_for_object(s3, "out", "done", 60) == b"x"
+    assert wait_for_object(s3, "outbox", "done", 60) == b"x"
 
 
 def test_open_results_are_dropped_when_the_cell_dies(node):
     """What a function was writing when its cell died is no object."""
     s3 = node.s3()
-    s3.create_bucket(Bucket="out")
+    s3.create_bucket(Bucket="outbox")
     deploy_c(
         node,
         "writer",
-        'int main(void) { FILE *f = fopen("/out/half", "w"); if (!f) return 1;'
-        ' for (int i = 0; i < 1000; i++) fputs("0123456789", f); fflush(f); sleep(10); return 0; }',
-        "grants:\n  - {bucket: out, access: write}\n"
+        'int main(void) { FILE *f = fopen("/outbox/half", "w"); if (!f) return 1;'
+        ' for (int i = 0; i < 1000; i++) fputs("0123456789", f); fflush(f); sleep(3); return 0; }',
+        "grants:\n  - {bucket: outbox, access: write}\n"
         + http_trigger("/writer")
         + "limits: {timeout: 20s}\n",
     )
@@ -302,8 +303,9 @@ def test_open_results_are_dropped_when_the_cell_dies(node):
         call = pool.submit(requests.get, node.http_url + "/writer", timeout=60)
         time.sleep(1)
         node.kill_cell()
-        assert call.result().status_code in (503, 200, 504)
-    assert keys(s3, "out") == []
+        # Answered with an error, or tried again: then it ends without output, which is none.
+        assert call.result().status_code in (502, 503)
+    assert keys(s3, "outbox") == []
 
 
 def test_cell_that_keeps_dying_does_not_take_the_node_along(node, sample_dir):

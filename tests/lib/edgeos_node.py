@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -17,6 +18,7 @@ BUILD = ROOT / os.environ.get("EDGEOS_BUILD", "build")
 EDGEOS = BUILD / "edgeos"
 # Images that `edgeos run` compiled: kept from one run of the tests to the next.
 CACHE_HOME = BUILD / "test-cache"
+SEED = CACHE_HOME / "node"
 IS_SANITIZED = "asan" in BUILD.name or "tsan" in BUILD.name
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
@@ -68,7 +70,7 @@ def process_name(pid):
 class Node:
     """A running node, or one that can be started again with the same data and ports."""
 
-    def __init__(self, folder, config="", environment=None):
+    def __init__(self, folder, config="", environment=None, is_seeded=True):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data_dir = self.folder / "data"
@@ -80,11 +82,14 @@ class Node:
         self.lines = []  # of standard output
         self.s3_url = self.http_url = None
         self.access_key = self.secret_key = None
+        self.is_seeded = is_seeded
 
     # Start and stop
 
     def start(self):
         assert self.process is None
+        if self.is_seeded and not self.data_dir.exists():
+            self._seed()
         s3 = self.s3_url.partition("//")[2] if self.s3_url else "127.0.0.1:0"
         http = self.http_url.partition("//")[2] if self.http_url else "127.0.0.1:0"
         self.config_file.write_text(
@@ -110,6 +115,26 @@ class Node:
             self._fail(f"ended with code {self.process.wait()}")
         self._parse_lines()
         return self
+
+    def _seed(self):
+        """Compiling takes seconds: all nodes of the tests have one key, and what one of them
+        compiled the others find in their caches."""
+        (SEED / "images").mkdir(parents=True, exist_ok=True)
+        if not (SEED / "node.key").exists():
+            (SEED / "node.key").write_bytes(os.urandom(32))
+        (self.data_dir / "images").mkdir(parents=True, mode=0o700)
+        shutil.copy(SEED / "node.key", self.data_dir)
+        (self.data_dir / "node.key").chmod(0o600)
+        for image in (SEED / "images").glob("*.fwp"):
+            shutil.copy(image, self.data_dir / "images")
+
+    def keep_images(self):
+        """What this node compiled, for those to come."""
+        if not self.is_seeded:
+            return
+        for image in (self.data_dir / "images").glob("*.fwp"):
+            if not (SEED / "images" / image.name).exists():
+                shutil.copy(image, SEED / "images")
 
     def _read_output(self, process):
         for line in process.stdout:

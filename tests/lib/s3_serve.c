@@ -34,8 +34,8 @@ static int read_credentials(struct s3_credentials *credentials)
 	const char *secret_key = getenv("EDGEOS_SECRET_KEY");
 	if (access_key == NULL || secret_key == NULL)
 		return -EINVAL;
-	int err = eos_str_copy(credentials->access_key, sizeof(credentials->access_key),
-			       access_key);
+	int err =
+		eos_str_copy(credentials->access_key, sizeof(credentials->access_key), access_key);
 	return err < 0 ? err
 		       : eos_str_copy(credentials->secret_key, sizeof(credentials->secret_key),
 				      secret_key);

@@ -1,19 +1,21 @@
-"""Runs test_s3.py against the bare S3 server instead of a whole node:
+"""Runs test_s3*.py against the bare S3 server instead of a whole node:
 
-    PYTHONPATH=tests/integ/s3_local pytest --noconftest -p s3_serve_node tests/integ/test_s3.py
+    PYTHONPATH=tests/integ/s3_local pytest --noconftest -p s3_serve_node tests/integ/test_s3*.py
 """
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
 SERVER = ROOT / os.environ.get("EDGEOS_BUILD", "build") / "src" / "s3" / "s3_serve"
 
 
 class Server:
-    """What test_s3.py uses of a node."""
+    """What test_s3*.py use of a node."""
 
     access_key, secret_key = "AKIDS3LOCAL", "a/secret+of=forty0characters"
 

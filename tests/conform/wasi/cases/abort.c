@@ -1,0 +1,8 @@
+#include "check.h"
+
+int main(void)
+{
+	puts("before");
+	fflush(stdout);
+	abort();
+}

@@ -1,0 +1,3 @@
+(module
+  (import "env" "launch" (func))
+  (func (export "_start") (call 0)))
