@@ -147,17 +147,25 @@ static int take_event(struct reader *reader, const yaml_event_t *event)
 	}
 }
 
+/* The line of the byte at OFFSET, or the last one when OFFSET is behind the text. */
+static unsigned line_at(const struct reader *reader, size_t offset)
+{
+	unsigned line = 1;
+	for (size_t i = 0; i < offset && i + 1 < reader->len; i++)
+		line += reader->text[i] == '\n';
+	return line;
+}
+
 static int report_parser(struct reader *reader, const yaml_parser_t *parser)
 {
 	if (parser->error == YAML_MEMORY_ERROR)
 		return eos_why(reader->why, -ENOMEM, "%s: out of memory", reader->doc->name);
-	unsigned line = (unsigned)parser->problem_mark.line + 1;
-	if (parser->error == YAML_READER_ERROR) {
-		/* The reader is ahead of the parser's mark; it tells the byte instead. */
-		line = 1;
-		for (size_t i = 0; i < EOS_MIN(parser->problem_offset, reader->len); i++)
-			line += reader->text[i] == '\n';
-	}
+	/* At the end of the text the mark is one line too far; and of what cannot be read, the
+	 * reader, which is ahead of the parser's mark, tells the byte. */
+	unsigned line = parser->error == YAML_READER_ERROR
+				? line_at(reader, parser->problem_offset)
+				: EOS_MIN((unsigned)parser->problem_mark.line + 1,
+					  line_at(reader, reader->len));
 	return eos_why(reader->why, -EINVAL, "%s:%u: %s%s%s", reader->doc->name, line,
 		       parser->problem == NULL ? "not YAML" : parser->problem,
 		       parser->context == NULL ? "" : " ",

@@ -170,12 +170,14 @@ static int add_files(struct cell_call *call, const struct link_message *message)
 		char path[sizeof(preopen->bucket) + 1];
 		snprintf(path, sizeof(path), "/%s", preopen->bucket);
 		cell_bucket_root_init(&call->roots[i], call, i);
-		err = wasi_add_preopen(call->wasi, path, &call->roots[i].node,
-				       (preopen->access & LINK_ACCESS_WRITE) == 0);
+		/* Not read-only, whatever the access: the C library of guests would open files for
+		 * writing without a word and fail at the first write. edged says no when the guest
+		 * opens them. */
+		err = wasi_add_preopen(call->wasi, path, &call->roots[i].node, false);
 	}
 	if (err == 0 && (message->invoke.flags & LINK_INVOKE_EVENT) != 0) {
 		cell_bucket_root_init(&call->event, call, LINK_BUCKET_EVENT);
-		err = wasi_add_preopen(call->wasi, "/event", &call->event.node, true);
+		err = wasi_add_preopen(call->wasi, "/event", &call->event.node, false);
 	}
 	return err == 0 ? add_tmp(call) : err;
 }

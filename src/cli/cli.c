@@ -161,6 +161,23 @@ int cli_call_json(struct cli *cli, const char *method, const char *path, const v
 	return 0;
 }
 
+int cli_show(struct cli *cli, const char *path, void (*print)(const struct eos_node *root))
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
+	struct eos_doc *doc = NULL;
+	int code = cli_call_json(cli, "GET", path, NULL, 0, &body, &doc);
+	if (code != 0)
+		return code;
+	if (cli->is_json) {
+		eos_buf_puts(&body, "\n");
+		code = cli_print(body.data, body.len);
+	} else {
+		print(eos_doc_root(doc));
+	}
+	eos_doc_free(doc);
+	return code;
+}
+
 void cli_path(struct eos_buf *buf, const char *prefix, const char *name, bool keep_slash)
 {
 	eos_buf_puts(buf, prefix);

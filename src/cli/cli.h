@@ -65,6 +65,8 @@ int cli_call(struct cli *cli, const char *method, const char *path, const void *
 /* The same, and the answer parsed. The document is the caller's. */
 int cli_call_json(struct cli *cli, const char *method, const char *path, const void *data,
 		  size_t len, struct eos_buf *body, struct eos_doc **ret_doc);
+/* GETs PATH and prints the answer: as it is with --json, else by PRINT. An exit code. */
+int cli_show(struct cli *cli, const char *path, void (*print)(const struct eos_node *root));
 /* "/api/v1/functions/NAME" with NAME percent-encoded (slashes kept if KEEP_SLASH), appended to BUF.
  */
 void cli_path(struct eos_buf *buf, const char *prefix, const char *name, bool keep_slash);

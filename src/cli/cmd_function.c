@@ -39,24 +39,12 @@ static void print_row(const struct eos_node *function)
 	putchar('\n');
 }
 
-static int list(struct cli *cli)
+static void print_functions(const struct eos_node *root)
 {
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
-	struct eos_doc *doc = NULL;
-	int code = cli_call_json(cli, "GET", "/api/v1/functions", NULL, 0, &body, &doc);
-	if (code != 0)
-		return code;
-	if (cli->is_json) {
-		eos_buf_puts(&body, "\n");
-		code = cli_print(body.data, body.len);
-	} else {
-		const struct eos_node *functions = eos_node_get(eos_doc_root(doc), "functions");
-		printf("%-24s %-8s %-25s %s\n", "NAME", "VERSION", "DEPLOYED", "TRIGGERS");
-		for (size_t i = 0; functions != NULL && i < eos_node_count(functions); i++)
-			print_row(eos_node_at(functions, i));
-	}
-	eos_doc_free(doc);
-	return code;
+	const struct eos_node *functions = eos_node_get(root, "functions");
+	printf("%-24s %-8s %-25s %s\n", "NAME", "VERSION", "DEPLOYED", "TRIGGERS");
+	for (size_t i = 0; functions != NULL && i < eos_node_count(functions); i++)
+		print_row(eos_node_at(functions, i));
 }
 
 /* A call whose answer is printed as it is. */
@@ -139,7 +127,7 @@ int cmd_function(struct cli *cli, int argc, char **argv)
 		return -operands;
 	const char *action = operands > 0 ? argv[0] : "";
 	if (strcmp(action, "list") == 0 && operands == 1)
-		return list(cli);
+		return cli_show(cli, "/api/v1/functions", print_functions);
 	if (strcmp(action, "show") == 0 && operands == 2)
 		return show(cli, argv[1]);
 	if (strcmp(action, "logs") == 0 && operands == 2)

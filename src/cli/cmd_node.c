@@ -99,17 +99,5 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 		return -operands;
 	if (operands > 0)
 		return cli_usage("status", "status: \"%s\" is one argument too many", argv[0]);
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
-	struct eos_doc *doc = NULL;
-	int code = cli_call_json(cli, "GET", "/api/v1/status", NULL, 0, &body, &doc);
-	if (code != 0)
-		return code;
-	if (cli->is_json) {
-		eos_buf_puts(&body, "\n");
-		code = cli_print(body.data, body.len);
-	} else {
-		print_status(eos_doc_root(doc));
-	}
-	eos_doc_free(doc);
-	return code;
+	return cli_show(cli, "/api/v1/status", print_status);
 }

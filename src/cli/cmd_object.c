@@ -15,26 +15,18 @@
 
 static const struct cli_option no_options[] = {{.name = NULL}};
 
+static void print_buckets(const struct eos_node *root)
+{
+	const struct eos_node *buckets = eos_node_get(root, "buckets");
+	for (size_t i = 0; buckets != NULL && i < eos_node_count(buckets); i++) {
+		const struct eos_node *bucket = eos_node_at(buckets, i);
+		printf("%-25s %s\n", cli_field(bucket, "created"), cli_field(bucket, "name"));
+	}
+}
+
 static int list_buckets(struct cli *cli)
 {
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
-	struct eos_doc *doc = NULL;
-	int code = cli_call_json(cli, "GET", "/api/v1/buckets", NULL, 0, &body, &doc);
-	if (code != 0)
-		return code;
-	if (cli->is_json) {
-		eos_buf_puts(&body, "\n");
-		code = cli_print(body.data, body.len);
-	} else {
-		const struct eos_node *buckets = eos_node_get(eos_doc_root(doc), "buckets");
-		for (size_t i = 0; buckets != NULL && i < eos_node_count(buckets); i++) {
-			const struct eos_node *bucket = eos_node_at(buckets, i);
-			printf("%-25s %s\n", cli_field(bucket, "created"),
-			       cli_field(bucket, "name"));
-		}
-	}
-	eos_doc_free(doc);
-	return code;
+	return cli_show(cli, "/api/v1/buckets", print_buckets);
 }
 
 int cmd_bucket(struct cli *cli, int argc, char **argv)

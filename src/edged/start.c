@@ -327,8 +327,11 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		err = load_keys(edged, why);
 	if (err == 0)
 		err = enter_sandbox(edged, why);
-	if (err == 0)
+	if (err == 0) {
 		err = store_open("store", &edged->store, why);
+		if (err < 0)
+			eos_why_prefix(why, "data directory %s", edged->data_dir);
+	}
 	if (err == 0)
 		err = func_registry_open(edged->store, &edged->registry, why);
 	if (err == 0)

@@ -373,8 +373,11 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 		    struct eos_why *why)
 {
 	struct http_server *server = server_alloc(config);
-	if (server == NULL)
+	if (server == NULL) {
+		if (config->address == NULL)
+			eos_close(config->listen_fd);
 		return eos_why(why, -ENOMEM, "out of memory");
+	}
 	int err = config->address != NULL ? listen_on(config, why) : config->listen_fd;
 	if (err < 0)
 		goto fail;

@@ -221,9 +221,11 @@ static void local_set_matcher(struct store *store, store_matcher_fn match,
 			      void (*notify)(void *ctx), void *ctx)
 {
 	struct local *local = local_of(store);
+	pthread_mutex_lock(&local->committer.batch_lock);
 	local->match = match;
 	local->notify = notify;
 	local->matcher_ctx = ctx;
+	pthread_mutex_unlock(&local->committer.batch_lock);
 }
 
 static int local_stats(struct store *store, struct store_stats *ret_stats)

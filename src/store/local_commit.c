@@ -69,6 +69,7 @@ void local_committer_init(struct local_committer *committer)
 	committer->unlinked_count = 0;
 	eos_list_init(&committer->queue);
 	pthread_mutex_init(&committer->lock, NULL);
+	pthread_mutex_init(&committer->batch_lock, NULL);
 	pthread_cond_init(&committer->wake, NULL);
 }
 
@@ -76,6 +77,7 @@ void local_committer_fini(struct local_committer *committer)
 {
 	EOS_ASSERT(!committer->is_running);
 	pthread_cond_destroy(&committer->wake);
+	pthread_mutex_destroy(&committer->batch_lock);
 	pthread_mutex_destroy(&committer->lock);
 }
 
@@ -383,8 +385,11 @@ static void *committer_main(void *arg)
 	struct local *local = t->local;
 	struct local_op *ops[LOCAL_BATCH_MAX];
 	unsigned n;
-	while ((n = take_batch(&local->committer, ops)) > 0)
+	while ((n = take_batch(&local->committer, ops)) > 0) {
+		pthread_mutex_lock(&local->committer.batch_lock);
 		run_batch(t, ops, n);
+		pthread_mutex_unlock(&local->committer.batch_lock);
+	}
 	close_cleanly(t);
 	free(t);
 	return NULL;

@@ -75,6 +75,8 @@ struct local_committer {
 	pthread_t thread;
 	bool is_running;
 
+	/* Held for each batch: the matcher must not change under one. */
+	pthread_mutex_t batch_lock;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	/* Under the lock. */

@@ -42,7 +42,7 @@ struct local {
 	MDB_dbi meta, buckets, objects, blocks, trash, outbox;
 	uint64_t salt_base; /* random */
 
-	/* Set once, before the first upload. */
+	/* Guarded by committer.batch_lock. */
 	store_matcher_fn match;
 	void (*notify)(void *ctx);
 	void *matcher_ctx;

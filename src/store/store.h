@@ -179,7 +179,8 @@ struct store_event {
  */
 typedef void (*store_matcher_fn)(void *ctx, const struct store_event *event,
 				 void (*emit)(void *emit_ctx, const char *target), void *emit_ctx);
-/* NOTIFY(CTX) is called after a commit that wrote events, from any thread; it must not block. */
+/* NOTIFY(CTX) is called after a commit that wrote events, from any thread; it must not block.
+ * MATCH and NOTIFY may be NULL. On return the former ones have been called for the last time. */
 void store_set_matcher(struct store *store, store_matcher_fn match, void (*notify)(void *ctx),
 		       void *ctx);
 

@@ -14,7 +14,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "crypto/crypto.h"
+#include "image/image.h" /* keys */
 
 /* The child's numbers: 0 to 2, the four of struct link_fds in its order, nothing else. */
 #define CHILD_FD_FIRST 3

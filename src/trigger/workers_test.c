@@ -58,7 +58,8 @@ static void submit(void)
 
 static int setup(void **state)
 {
-	done = woken = ran = 0;
+	done = woken = 0;
+	atomic_store(&ran, 0);
 	loop_thread = pthread_self();
 	if (eos_loop_new(&loop) < 0)
 		return -1;
