@@ -134,7 +134,7 @@ static void test_yaml_syntax_errors_name_the_line(void **state)
 	} cases[] = {
 		{"a: 1\nb: [1, 2\nc: 3\n", "t.yaml:3: "},
 		{"a: 1\n\tb: 2\n", "t.yaml:2: "},
-		{"a: \"unclosed\n", "t.yaml:2: "},
+		{"a: \"unclosed\n", "t.yaml:1: "},
 		{"a: 1\nb: }\n", "t.yaml:2: "},
 		{"a: b: c\n", "t.yaml:1: "},
 		{"a: 1\n b: 2\n", "t.yaml:2: "},

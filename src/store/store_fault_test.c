@@ -284,7 +284,8 @@ static void test_many_blocks(void **state)
 	for (uint64_t i = 1; i <= 2500; i++)
 		assert_int_equal(object_put(f->store, "raw", "a", i, 17000), 0);
 	assert_true(local_of(f->store)->committer.unlinked_count <= LOCAL_UNLINKED_FLUSH);
-	assert_int_equal(block_files_count(f->dir), 1);
+	/* The file that the last one replaced is unlinked behind the acknowledgement. */
+	assert_in_range(block_files_count(f->dir), 1, 2);
 	fixture_reopen(f);
 	assert_int_equal(object_check(f->store, "raw", "a", 2500, 17000), 0);
 	assert_int_equal(block_files_count(f->dir), 1);
