@@ -533,7 +533,7 @@ static void refuses_other_keys(void **state)
 {
 	struct node node;
 	struct eos_why why = {""};
-	struct image *image, *other;
+	struct image *image, *other = NULL;
 	struct outcome outcome;
 	size_t size;
 	int fd = memfd_create("other-image", MFD_CLOEXEC);
