@@ -97,7 +97,7 @@ static struct func *deploy(const char *name, const char *timeout)
 {
 	char manifest[1024];
 	struct eos_why why = {""};
-	struct func *func;
+	struct func *func = NULL;
 	snprintf(manifest, sizeof(manifest), MANIFEST, name, timeout);
 	int err = func_registry_put(world.registry, "t.yaml", manifest, strlen(manifest),
 				    world.module.data, world.module.len, &func, &why);
@@ -109,18 +109,19 @@ static struct func *deploy(const char *name, const char *timeout)
 static int make_world(void **state)
 {
 	struct eos_why why = {""};
-	eos_log_set_level(EOS_LOG_ERROR);
+	eos_log_set_level(EOS_LOG_WARN);
 	strcpy(world.dir, "/tmp/cell-node-test-XXXXXX");
 	assert_non_null(mkdtemp(world.dir));
 	assert_int_equal(eos_mkdir_p(IMAGE_CACHE, 0700), 0);
 	world.cache_fd = open(IMAGE_CACHE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(world.cache_fd >= 0);
 	assert_int_equal(crypto_sign_public(other_key.seed, other_key.public_key), 0);
+	memcpy(world.key.seed, "the key of the cell's tests", 28);
+	assert_int_equal(crypto_sign_public(world.key.seed, world.key.public_key), 0);
 	char path[128];
 	snprintf(path, sizeof(path), "%s/store", world.dir);
 	if (store_open(path, &world.store, &why) < 0 ||
-	    func_registry_open(world.store, &world.registry, &why) < 0 ||
-	    image_key_load(world.cache_fd, "key", &world.key, &why) < 0)
+	    func_registry_open(world.store, &world.registry, &why) < 0)
 		fail_msg("%s", why.text);
 	assert_int_equal(func_log_new(&world.log), 0);
 	assert_int_equal(eos_read_file(AT_FDCWD, GUEST_WASM, 1 << 24, &world.module), 0);
@@ -513,7 +514,7 @@ static int check_in(struct node *node, const struct image *image)
 static void checks_images(void **state)
 {
 	struct node node;
-	struct image *image;
+	struct image *image = NULL;
 	struct eos_why why = {""};
 	start_node(&node, EDGE_CELL);
 	if (open_image(NULL, world.guest, &image, &why) < 0)
@@ -533,7 +534,7 @@ static void refuses_other_keys(void **state)
 {
 	struct node node;
 	struct eos_why why = {""};
-	struct image *image, *other;
+	struct image *image = NULL, *other = NULL;
 	struct outcome outcome;
 	size_t size;
 	int fd = memfd_create("other-image", MFD_CLOEXEC);
