@@ -12,12 +12,12 @@ SANITIZE_tsan = thread
 .DEFAULT_GOAL := all
 
 .PHONY: all
-all: $(BUILD)/build.ninja ## build everything into build/ (build/edgeos runs in place)
-	@tools/deps --check build
-	$(NINJA) -C $(BUILD)
+all: $(BUILD)/build.ninja ## build the programs into build/; build/edgeos runs in place
+	@tools/deps --check build run
+	$(NINJA) -C $(BUILD) programs
 
 $(BUILD)/build.ninja:
-	@tools/deps --check build
+	@tools/deps --check build run
 	$(SETUP) $(BUILD)
 
 .PHONY: demo
@@ -41,7 +41,7 @@ install: $(BUILD)/build.ninja ## install below DESTDIR, with PREFIX (/usr)
 	@if [ "$$($(MESON) introspect --buildoptions $(BUILD) | /usr/bin/python3 -c \
 		'import json, sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')" \
 		!= "$(PREFIX)" ]; then $(MESON) configure $(BUILD) -Dprefix=$(PREFIX); fi
-	$(NINJA) -C $(BUILD)
+	$(NINJA) -C $(BUILD) programs
 	DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild --quiet
 
 .PHONY: check-format
