@@ -180,7 +180,8 @@ static int build(const struct aot_config *config, const struct aot_toolchain *to
 	return err;
 }
 
-/* Temporary names are ".KEY.fwp.RANDOM" in the cache and "edge-aot.RANDOM" in the work directory. */
+/* Temporary names are ".KEY.fwp.RANDOM" in the cache and "edge-aot.RANDOM" in the work directory.
+ */
 static void clean_cache(int cache_dir_fd)
 {
 	int fd = openat(cache_dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -344,3 +344,70 @@ def test_numbers_in_queries(shared_node, value):
         assert answer.status_code in (200, 400), (query, answer.status_code, answer.text)
     answer = signed(shared_node, "PUT", f"/numbers/k?partNumber={value}&uploadId=nothing")
     assert 400 <= answer.status_code < 500
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["a\nb"], ["status", "--data", ""], ["help", "\x1b[31m"], ["bucket", "a\nb"], ["--data"]],
+)
+def test_wrong_use_is_one_line(args):
+    result = run_edgeos(*args, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1 and "\x1b" not in result.stderr
+
+
+def test_copies(shared_node, tmp_path):
+    node = shared_node
+    node.cli("bucket", "create", "copies")
+    body = os.urandom(200_000)
+    (tmp_path / "file").write_bytes(body)
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "dir").mkdir()
+    for name in ("file", "empty"):
+        node.cli("cp", tmp_path / name, "s3://copies/a/")
+        node.cli("cp", f"s3://copies/a/{name}", tmp_path / "dir")
+        assert (tmp_path / "dir" / name).read_bytes() == (tmp_path / name).read_bytes()
+    # A FIFO or a device is written to, never replaced.
+    os.mkfifo(tmp_path / "fifo")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        reader = pool.submit((tmp_path / "fifo").read_bytes)
+        node.cli("cp", "s3://copies/a/file", tmp_path / "fifo")
+        assert (tmp_path / "fifo").is_fifo()
+        assert reader.result(20) == body
+    for source in (tmp_path / "fifo", tmp_path / "dir", "/dev/zero", "/proc/cpuinfo"):
+        result = node.cli("cp", source, "s3://copies/x", check=False, timeout_s=20)
+        assert result.returncode == 1 and str(source) in result.stderr, result
+    result = node.cli("cp", "s3://copies/a/file", "/dev/full", check=False)
+    assert result.returncode == 1 and "/dev/full: No space left" in result.stderr
+    assert os.stat("/dev/full").st_rdev == os.makedev(1, 7)
+
+
+def test_full_standard_output_is_an_error(shared_node):
+    for args in (["bucket", "list"], ["help"], ["status", "--json"], ["version"], ["ls"]):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run(
+                [EDGEOS, *args],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "EDGEOS_DATA": str(shared_node.data_dir)},
+            )
+        assert result.returncode == 1, args
+        assert "standard output" in result.stderr
+
+
+def test_long_listings(shared_node):
+    node = shared_node
+    s3 = node.s3(max_pool_connections=16)
+    s3.create_bucket(Bucket="many")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda i: s3.put_object(Bucket="many", Key=f"k{i:05}"), range(2001)))
+    entries = node.cli_json("ls", "s3://many")["entries"]
+    assert [entry["key"] for entry in entries] == [f"k{i:05}" for i in range(2001)]
+    assert len(node.cli("ls", "s3://many").stdout.splitlines()) == 2001
+    assert node.cli_json("ls", "s3://many/nothing") == {"entries": []}
+    missing = node.cli("ls", "s3://nowhere", "--json", check=False)
+    assert (missing.returncode, missing.stdout) == (1, "")
