@@ -7,6 +7,7 @@
  */
 #include "aot/aot.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -177,6 +178,39 @@ static int build(const struct aot_config *config, const struct aot_toolchain *to
 	err = sign_and_store(config, key, &result, ret_image, why);
 	result.elf_fd = eos_close(result.elf_fd);
 	return err;
+}
+
+/* Temporary names are ".KEY.fwp.RANDOM" in the cache and "edge-aot.RANDOM" in the work directory.
+ */
+static void clean_cache(int cache_dir_fd)
+{
+	int fd = openat(cache_dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+	if (listing == NULL) {
+		(void)eos_close(fd);
+		return;
+	}
+	for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+		if (entry->d_name[0] == '.' && strstr(entry->d_name, ".fwp.") != NULL)
+			(void)unlinkat(cache_dir_fd, entry->d_name, 0);
+	}
+	closedir(listing);
+}
+
+void aot_clean(const struct aot_config *config)
+{
+	clean_cache(config->cache_dir_fd);
+	DIR *listing = opendir(config->work_dir);
+	if (listing == NULL)
+		return;
+	for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+		char path[AOT_PATH_SIZE];
+		int n = snprintf(path, sizeof(path), "%s/%s", config->work_dir, entry->d_name);
+		if (eos_str_starts_with(entry->d_name, "edge-aot.") && n > 0 &&
+		    (size_t)n < sizeof(path))
+			(void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	}
+	closedir(listing);
 }
 
 int aot_build(const struct aot_config *config, const char *name, const void *module, size_t len,

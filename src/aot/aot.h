@@ -31,6 +31,8 @@ struct aot_config {
 	uint64_t memory_bytes;	     /* address space of each compiler process; 0: 4 GiB */
 	const char *compiler;	     /* path; NULL: /usr/bin/gcc, else /usr/bin/clang */
 	const char *program;	     /* path of edge-aot; NULL: as eos_find_program() finds it */
+	/* Becomes readable when the build shall be given up; 0: never. Borrowed. */
+	int cancel_fd;
 	/* Called now and then with a phase ("checking", "translating", "compiling"), on the
 	 * caller's thread; may be NULL. */
 	void (*on_progress)(void *ctx, const char *phase);
@@ -41,7 +43,7 @@ struct aot_config {
  * The image of MODULE, from the cache or built. NAME stands for the module in messages, which
  * start with it. -EINVAL: not WebAssembly, truncated, invalid, or it uses what is not supported;
  * WHY is one line that names the feature or import. -ETIMEDOUT, -ENOMEM, -EFBIG: beyond a limit.
- * -ENOENT: no compiler, wabt or edge-aot here. Other errors are the machine's (-ENOSPC, -EIO).
+ * -ECANCELED: as CANCEL_FD asked for. -ENOENT: no compiler, wabt or edge-aot here. Other errors are the machine's (-ENOSPC, -EIO).
  * A cached image that does not verify is dropped and built again. Blocks; any thread. The caller
  * must not reap children that are not its own (wait() or waitpid(-1)).
  *
@@ -49,3 +51,7 @@ struct aot_config {
  */
 int aot_build(const struct aot_config *config, const char *name, const void *module, size_t len,
 	      struct image **ret_image, struct eos_why *why) EOS_MUST_CHECK;
+
+/* Removes what builds left behind whose process was killed. For the only user of the work directory
+ * and the cache, while nothing is built. What cannot be removed stays. */
+void aot_clean(const struct aot_config *config);

@@ -172,26 +172,30 @@ static bool read_some(int fd, struct eos_buf *buf)
 	return n > 0;
 }
 
-/* Listens until edge-aot is gone. False when the time is over first. */
-static bool listen_to(struct session *session, uint64_t deadline_ns)
+/* Listens until edge-aot is gone. -ETIMEDOUT or -ECANCELED when it has to go before. */
+static int listen_to(struct session *session, uint64_t deadline_ns)
 {
-	struct pollfd fds[2] = {{.fd = session->progress_read, .events = POLLIN},
-				{.fd = session->error_read, .events = POLLIN}};
+	int cancel_fd = session->config->cancel_fd;
+	struct pollfd fds[3] = {{.fd = session->progress_read, .events = POLLIN},
+				{.fd = session->error_read, .events = POLLIN},
+				{.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
 	while (fds[0].fd >= 0) {
 		uint64_t now_ns = eos_now_ns();
 		if (now_ns >= deadline_ns)
-			return false;
+			return -ETIMEDOUT;
 		uint64_t wait_ms = (deadline_ns - now_ns) / EOS_NS_PER_MS + 1;
-		int n = poll(fds, 2, (int)EOS_MIN(wait_ms, (uint64_t)60000));
+		int n = poll(fds, 3, (int)EOS_MIN(wait_ms, (uint64_t)60000));
 		if (n <= 0)
 			continue;
+		if (fds[2].revents != 0)
+			return -ECANCELED;
 		if (fds[1].revents != 0 && !read_some(fds[1].fd, &session->error))
 			fds[1].fd = -1;
 		if (fds[0].revents != 0 && !read_some(fds[0].fd, &session->progress))
 			fds[0].fd = -1;
 		take_lines(session);
 	}
-	return true;
+	return 0;
 }
 
 static int explain_exit(const struct session *session, int status, struct eos_why *why)
@@ -224,11 +228,11 @@ static int explain_exit(const struct session *session, int status, struct eos_wh
 static int supervise(struct session *session, pid_t pid, uint64_t timeout_ns, struct eos_why *why)
 {
 	int status;
-	bool is_in_time = listen_to(session, eos_now_ns() + timeout_ns);
+	int err = listen_to(session, eos_now_ns() + timeout_ns);
 	/* In any case: nothing of it may outlive this call. Its group is there until it is reaped.
 	 * When it closed the pipe it is ending, or it misbehaves. */
 	siginfo_t info;
-	if (is_in_time)
+	if (err == 0)
 		while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
 			;
 	(void)kill(-pid, SIGKILL);
@@ -237,8 +241,10 @@ static int supervise(struct session *session, pid_t pid, uint64_t timeout_ns, st
 			return eos_why(why, -errno, "cannot wait for edge-aot: %s",
 				       strerror(errno));
 	}
-	if (!is_in_time)
-		return eos_why(why, -ETIMEDOUT, "compiling it takes longer than %llu ms",
+	if (err == -ECANCELED)
+		return eos_why(why, err, "compiling it was given up");
+	if (err < 0)
+		return eos_why(why, err, "compiling it takes longer than %llu ms",
 			       (unsigned long long)(timeout_ns / EOS_NS_PER_MS));
 	return explain_exit(session, status, why);
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -406,6 +407,28 @@ static void test_cache(void **state)
 	assert_string_equal(phases, "checking translating compiling ");
 }
 
+static void test_clean(void **state)
+{
+	struct aot_config config = make_config();
+	char name[256], left[128], file[256];
+	clear_cache();
+	image_close(build_text(&config, "(module)"));
+	int fd = openat(cache_fd, ".0123.fwp.4567", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	(void)snprintf(left, sizeof(left), "%s/edge-aot.left", config.work_dir);
+	(void)snprintf(file, sizeof(file), "%s/some.c", left);
+	assert_int_equal(mkdir(left, 0700), 0);
+	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	aot_clean(&config);
+	assert_int_equal(access(left, F_OK), -1);
+	assert_int_equal(faccessat(cache_fd, ".0123.fwp.4567", F_OK, 0), -1);
+	assert_int_equal(find_images(name), 1);
+	clear_cache();
+}
+
 /* Each file in bad_modules says in its first line what is wrong with it. */
 static void test_bad_modules(void **state)
 {
@@ -472,6 +495,11 @@ static void test_bad_tools(void **state)
 	config.timeout_ns = 1000000;
 	assert_string_equal(fail_to_build(&config, module.data, module.len, -ETIMEDOUT).text,
 			    "t.wasm: compiling it takes longer than 1 ms");
+	config = make_config();
+	config.cancel_fd = eventfd(1, EFD_CLOEXEC);
+	assert_string_equal(fail_to_build(&config, module.data, module.len, -ECANCELED).text,
+			    "t.wasm: compiling it was given up");
+	close(config.cancel_fd);
 	config = make_config();
 	config.memory_bytes = 48 << 20;
 	(void)fail_to_build(&config, module.data, module.len, -ENOMEM);
@@ -540,6 +568,7 @@ int main(void)
 		cmocka_unit_test(test_elf),
 		cmocka_unit_test(test_empty_module),
 		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_bad_modules),
 		cmocka_unit_test(test_not_modules),
 		cmocka_unit_test(test_bad_tools),

@@ -20,6 +20,18 @@ int eos_close(int fd)
 	return -1;
 }
 
+int eos_fill_streams(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	eos_close(fd);
+	return 0;
+}
+
 void eos_close_ptr(int *fd)
 {
 	*fd = eos_close(*fd);

@@ -16,6 +16,10 @@ int eos_close(int fd);
 /* For EOS_CLEANUP(eos_close_ptr). */
 void eos_close_ptr(int *fd);
 
+/* Opens /dev/null where standard input, output or error is closed, so that no file opened later gets
+ * its number, and with it what is printed there. */
+int eos_fill_streams(void) EOS_MUST_CHECK;
+
 /* Reads or writes all LEN bytes across short transfers and EINTR. 0, or negative errno;
  * -ENODATA when the file ends first. */
 int eos_read_full(int fd, void *data, size_t len) EOS_MUST_CHECK;

@@ -182,20 +182,6 @@ static int add_stream(struct run *run, int fd)
 	return err;
 }
 
-/* So that no file we open gets the number of a stream that the caller has closed, and with it what
- * is printed there. */
-static int fill_streams(void)
-{
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -errno;
-	eos_close(fd);
-	return 0;
-}
-
 static int add_dir(struct run *run, const struct cell_run_dir *dir)
 {
 	int fd = open(dir->host, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -222,7 +208,7 @@ static int open_files(struct run *run)
 	for (int fd = 0; fd <= 2 && err == 0; fd++)
 		err = add_stream(run, fd);
 	if (err == 0)
-		err = fill_streams();
+		err = eos_fill_streams();
 	if (err < 0)
 		return eos_why(&run->why, err, "cannot prepare the program's streams: %s",
 			       strerror(-err));
@@ -285,6 +271,8 @@ static int start(struct run *run)
 	int err = fwp_new(run->engine, run->code, &limits, run->wasi, &run->fwp, &run->why);
 	if (err < 0)
 		eos_why_prefix(&run->why, "%s", run->config->file);
+	else
+		fwp_set_on_return(run->fwp, wasi_finish);
 	return err;
 }
 

@@ -13,12 +13,22 @@
 #include "base/file.h"
 #include "base/str.h"
 
+/* One line, whatever names and answers are in it. */
+EOS_PRINTF(1, 0) static void print_message(const char *fmt, va_list args)
+{
+	char text[2 * EOS_WHY_SIZE];
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	for (char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	fprintf(stderr, "edgeos: %s", text);
+}
+
 int cli_fail(const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	fputs("edgeos: ", stderr);
-	vfprintf(stderr, fmt, args);
+	print_message(fmt, args);
 	fputc('\n', stderr);
 	va_end(args);
 	return CLI_FAILED;
@@ -28,8 +38,7 @@ int cli_usage(const char *verb, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	fputs("edgeos: ", stderr);
-	vfprintf(stderr, fmt, args);
+	print_message(fmt, args);
 	fprintf(stderr, "; see `edgeos help%s%s`\n", verb == NULL ? "" : " ",
 		verb == NULL ? "" : verb);
 	va_end(args);
@@ -106,6 +115,8 @@ int cli_parse(struct cli *cli, const struct cli_verb *verb, int argc, char **arg
 			argv[operands++] = argv[i];
 		}
 	}
+	if (data_dir != NULL && data_dir[0] == '\0')
+		return -cli_usage(verb->name, "--data: the path is empty");
 	if (data_dir != NULL && eos_str_copy(cli->data_dir, sizeof(cli->data_dir), data_dir) < 0)
 		return -cli_usage(verb->name, "--data: the path is too long");
 	return operands;
@@ -255,6 +266,14 @@ int cmd_help(struct cli *cli, int argc, char **argv)
 	return CLI_OK;
 }
 
+/* What was printed may still be in the buffer, or lost: then the verb has failed. */
+static int finish(int code)
+{
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_OK)
+		return cli_fail("standard output: %s", strerror(errno));
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	static struct cli cli;
@@ -271,7 +290,7 @@ int main(int argc, char **argv)
 		name = "version";
 	for (const struct cli_verb *v = cli_verbs; v->name != NULL; v++) {
 		if (strcmp(v->name, name) == 0)
-			return v->run(&cli, argc - 1, argv + 1);
+			return finish(v->run(&cli, argc - 1, argv + 1));
 	}
 	return cli_usage(NULL, "no verb \"%s\"", name);
 }

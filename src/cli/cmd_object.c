@@ -98,7 +98,9 @@ static int print_json_entries(const struct eos_buf *body, bool is_first)
 	const char *end = strrchr(body->data, ']');
 	if (start == NULL || end == NULL || end <= start)
 		return cli_fail("the node's answer is not a listing");
-	if (!is_first && end > start + 1)
+	if (is_first)
+		printf("{\"entries\":[");
+	else if (end > start + 1)
 		putchar(',');
 	return cli_print(start + 1, (size_t)(end - start - 1));
 }
@@ -108,8 +110,6 @@ static int list_objects(struct cli *cli, const char *bucket, const char *prefix,
 	char *after = NULL;
 	int code = 0;
 	bool is_first = true;
-	if (cli->is_json)
-		printf("{\"entries\":[");
 	do {
 		EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
 		struct eos_doc *doc = NULL;
@@ -146,9 +146,16 @@ int cmd_ls(struct cli *cli, int argc, char **argv)
 	return code;
 }
 
-static int write_to_fd(void *ctx, const void *data, size_t len)
+struct sink {
+	int fd;
+	int err; /* of writing to it */
+};
+
+static int write_to_sink(void *ctx, const void *data, size_t len)
 {
-	return eos_write_full(*(int *)ctx, data, len);
+	struct sink *sink = ctx;
+	sink->err = eos_write_full(sink->fd, data, len);
+	return sink->err;
 }
 
 static int64_t read_from_fd(void *ctx, void *data, size_t len)
@@ -157,17 +164,30 @@ static int64_t read_from_fd(void *ctx, void *data, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-static int download(struct cli *cli, const char *bucket, const char *key, int fd)
+/* To FD, which messages call NAME. */
+static int download(struct cli *cli, const char *bucket, const char *key, int fd, const char *name)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
+	struct sink sink = {.fd = fd};
 	struct eos_why why = {""};
 	int code = cli_connect(cli);
 	if (code != 0)
 		return code;
 	object_path(&path, bucket, key);
-	if (ctl_client_stream(&cli->client, "GET", path.data, NULL, 0, write_to_fd, &fd, &why) < 0)
-		return cli_fail("%s", why.text);
-	return CLI_OK;
+	int err = ctl_client_stream(&cli->client, "GET", path.data, NULL, 0, write_to_sink, &sink,
+				    &why);
+	if (sink.err < 0)
+		return cli_fail("%s: %s", name, strerror(-sink.err));
+	return err < 0 ? cli_fail("%s", why.text) : CLI_OK;
+}
+
+/* To a device or a FIFO, which must not be replaced by a file. */
+static int download_into(struct cli *cli, const char *bucket, const char *key, const char *path)
+{
+	EOS_CLEANUP(eos_close_ptr) int fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return cli_fail("%s: %s", path, strerror(errno));
+	return download(cli, bucket, key, fd, path);
 }
 
 /* Into a temporary file beside PATH, which is replaced only by the whole object. */
@@ -182,11 +202,13 @@ static int download_to_file(struct cli *cli, const char *bucket, const char *key
 			     : snprintf(target, sizeof(target), "%s", path);
 	if (n < 0 || (size_t)n >= sizeof(target))
 		return cli_fail("%s: the path is too long", path);
+	if (stat(target, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+		return download_into(cli, bucket, key, target);
 	snprintf(temporary, sizeof(temporary), "%s.XXXXXX", target);
 	int fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return cli_fail("%s: %s", target, strerror(errno));
-	int code = download(cli, bucket, key, fd);
+	int code = download(cli, bucket, key, fd, target);
 	mode_t mask = umask(0);
 	umask(mask);
 	if (code == 0 && (fchmod(fd, 0666 & ~mask) < 0 || rename(temporary, target) < 0))
@@ -201,12 +223,16 @@ static int upload_file(struct cli *cli, const char *path, const char *bucket, co
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf api_path = {0};
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf full_key = {0};
-	EOS_CLEANUP(eos_close_ptr) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	EOS_CLEANUP(eos_close_ptr) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat status;
+	char byte;
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return cli_fail("%s: %s", path, strerror(errno));
 	if (!S_ISREG(status.st_mode))
 		return cli_fail("%s: not a file", path);
+	/* As in /proc: nobody knows how much it is before it is read. */
+	if (status.st_size == 0 && pread(fd, &byte, 1, 0) > 0)
+		return cli_fail("%s: a file without a size", path);
 	eos_buf_puts(&full_key, key);
 	if (key[0] == '\0' || eos_str_ends_with(key, "/")) {
 		const char *slash = strrchr(path, '/');
@@ -253,7 +279,7 @@ int cmd_cat(struct cli *cli, int argc, char **argv)
 	if (operands != 1 || !cli_parse_s3_url(argv[0], &bucket, &key) || key[0] == '\0')
 		code = cli_usage("cat", "cat: one s3://BUCKET/KEY");
 	else
-		code = download(cli, bucket, key, STDOUT_FILENO);
+		code = download(cli, bucket, key, STDOUT_FILENO, "standard output");
 	free(bucket);
 	return code;
 }

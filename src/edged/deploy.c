@@ -17,7 +17,14 @@ static struct aot_config aot_config_of(const struct edged *edged)
 		.cache_dir_fd = edged->images_fd,
 		.work_dir = "work",
 		.key = &edged->key,
+		.cancel_fd = edged->stop_fd,
 	};
+}
+
+void edged_deploy_clean(struct edged *edged)
+{
+	const struct aot_config config = aot_config_of(edged);
+	aot_clean(&config);
 }
 
 int edged_open_image(void *ctx, const struct func *func, struct image **ret_image,

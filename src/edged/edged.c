@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/log.h"
 
 static int fail(const struct eos_why *why)
@@ -42,6 +43,8 @@ int main(int argc, char **argv)
 	static struct edged edged;
 	struct eos_why why = {""};
 	const char *config_path = NULL;
+	if (eos_fill_streams() < 0)
+		return 1;
 	for (int i = 1; i < argc; i += 2) {
 		if (i + 1 < argc && strcmp(argv[i], "--data") == 0) {
 			edged.data_dir = argv[i + 1];

@@ -44,6 +44,7 @@ struct edged {
 	struct eos_watch *signal_watch;
 	struct eos_timer *ready_timer;
 	int signal_fd;
+	int stop_fd; /* readable from the stop on, for threads that compile */
 	bool is_stopping;
 	pthread_t stopper; /* while is_stopping */
 	/* Threads of their own. */
@@ -64,6 +65,8 @@ int edged_deploy(void *ctx, const char *source, const char *manifest, size_t man
 		 struct eos_why *why);
 int edged_invoke(void *ctx, const char *name, const void *input, size_t input_len,
 		 struct eos_buf *output, struct eos_why *why);
+/* Removes what deploys left behind that a kill cut off. The data directory is ours alone. */
+void edged_deploy_clean(struct edged *edged);
 /* For the supervisor: the image of a deployed function. */
 int edged_open_image(void *ctx, const struct func *func, struct image **ret_image,
 		     struct eos_why *why);

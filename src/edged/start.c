@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -180,6 +181,8 @@ static void on_signal(void *ctx)
 	if (edged->is_stopping)
 		_exit(1);
 	edged->is_stopping = true;
+	/* A compiler would be waited for otherwise. */
+	(void)eventfd_write(edged->stop_fd, 1);
 	eos_timer_disarm(edged->ready_timer);
 	edged->functions_server = http_server_free(edged->functions_server);
 	supervisor_stop(edged->supervisor);
@@ -308,13 +311,16 @@ static int start_loop(struct edged *edged, struct eos_why *why)
 		err = eos_timer_new(edged->loop, poll_ready, edged, &edged->ready_timer);
 	if (err < 0)
 		return eos_why(why, err, "starting the loop: %s", strerror(-err));
+	edged->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (edged->stop_fd < 0)
+		return eos_why(why, -errno, "eventfd: %s", strerror(errno));
 	return watch_signals(edged, why);
 }
 
 int edged_start(struct edged *edged, struct eos_why *why)
 {
 	edged->started_ns = eos_now_ns();
-	edged->data_fd = edged->images_fd = edged->signal_fd = -1;
+	edged->data_fd = edged->images_fd = edged->signal_fd = edged->stop_fd = -1;
 	edged->ctl_ops = (struct ctl_ops){
 		.deploy = edged_deploy,
 		.invoke = edged_invoke,
@@ -332,6 +338,9 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		if (err < 0)
 			eos_why_prefix(why, "data directory %s", edged->data_dir);
 	}
+	/* The store's lock says that no other node works here. */
+	if (err == 0)
+		edged_deploy_clean(edged);
 	if (err == 0)
 		err = func_registry_open(edged->store, &edged->registry, why);
 	if (err == 0)
@@ -372,6 +381,7 @@ void edged_stop(struct edged *edged)
 	edged->registry = func_registry_free(edged->registry);
 	edged->log = func_log_free(edged->log);
 	edged->store = store_close(edged->store);
+	edged->stop_fd = eos_close(edged->stop_fd);
 	edged->signal_fd = eos_close(edged->signal_fd);
 	edged->images_fd = eos_close(edged->images_fd);
 	edged->data_fd = eos_close(edged->data_fd);

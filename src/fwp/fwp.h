@@ -115,6 +115,10 @@ struct fwp *fwp_free(struct fwp *fwp);
 enum fwp_state fwp_run(struct fwp *fwp);
 /* A blocked or ready FWP dies; it is not run again. TEXT is static. */
 void fwp_kill(struct fwp *fwp, enum fwp_death_kind kind, const char *text);
+/* FN(FWP) runs when "_start" has returned, on the FWP's stack and as a host function, before the
+ * FWP exits with code 0: for what must be finished in the guest's name, such as open files. It may
+ * block and may end the FWP otherwise. Not while it runs. */
+void fwp_set_on_return(struct fwp *fwp, void (*fn)(struct fwp *fwp));
 enum fwp_state fwp_state(const struct fwp *fwp);
 /* Why it died; only when it is dead. */
 const struct fwp_death *fwp_death(const struct fwp *fwp);

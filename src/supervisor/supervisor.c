@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "supervisor/supervisor_priv.h"
 
 /* For the cell to end by itself after its link was closed. */
@@ -90,12 +91,15 @@ static void end_cell(struct supervisor *supervisor)
 {
 	char how[32];
 	supervisor->process_watch = eos_watch_free(supervisor->process_watch);
-	if (supervisor->process.pid == 0 ||
-	    process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how)))
+	if (supervisor->process.pid == 0)
 		return;
-	process_kill(&supervisor->process);
-	while (!process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how)))
-		;
+	if (!process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how))) {
+		process_kill(&supervisor->process); /* a guest that spins, perhaps */
+		while (!process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how)))
+			;
+	}
+	if (strcmp(how, "exit code 0") != 0)
+		eos_log(EOS_LOG_WARN, "supervisor", "cell did not end cleanly how=%s", how);
 }
 
 struct supervisor *supervisor_free(struct supervisor *supervisor)

@@ -39,7 +39,8 @@ struct trigger_delivery {
 	struct eos_list link;	/* in the trigger's list, or in its pool */
 	struct trigger_object *trigger;
 	struct trigger_lane *lane;
-	struct func *func; /* a reference; NULL: removed */
+	struct func *func;	/* a reference; NULL: removed */
+	struct func_call *call; /* the queue's, until on_done; else NULL */
 	struct store_event event;
 	unsigned cells_lost;
 	enum trigger_verdict verdict;
