@@ -173,9 +173,12 @@ class Report:
     def skipped(self, name, why):
         self.rows.append({"name": name, "skipped": why})
 
-    def ratio(self, name, value, must):
-        """VALUE must be at least MUST."""
-        self.ratios.append({"name": name, "value": round(value, 4), "must": must, "ok": value >= must})
+    def ratio(self, name, value, must=None):
+        """VALUE must be at least MUST, if there is a MUST."""
+        ratio = {"name": name, "value": round(value, 4)}
+        if must is not None:
+            ratio["must"] = must
+        self.ratios.append({**ratio, "ok": must is None or value >= must})
 
     def value(self, name, value, must):
         """A value, not a ratio: it must be at most MUST."""
