@@ -273,7 +273,7 @@ static void match(void *ctx, const struct store_event *event,
 static void notify(void *ctx)
 {
 	struct trigger_object *trigger = ctx;
-	trigger_workers_wake(trigger->workers);
+	eos_workers_wake(trigger->workers);
 }
 
 static void on_wake(void *ctx)
@@ -301,7 +301,7 @@ int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_r
 	eos_list_init(&trigger->lanes);
 	int err = eos_timer_new(loop, trigger_object_on_timer, trigger, &trigger->timer);
 	if (err == 0)
-		err = trigger_workers_new(loop, WORKERS, on_wake, trigger, &trigger->workers);
+		err = eos_workers_new(loop, WORKERS, on_wake, trigger, &trigger->workers);
 	if (err < 0) {
 		eos_timer_free(trigger->timer);
 		free(trigger);
@@ -333,7 +333,7 @@ struct trigger_object *trigger_object_free(struct trigger_object *trigger)
 	store_set_matcher(trigger->store, NULL, NULL, NULL);
 	trigger->is_closing = true;
 	cancel_calls(trigger);
-	trigger->workers = trigger_workers_free(trigger->workers);
+	trigger->workers = eos_workers_free(trigger->workers);
 	EOS_ASSERT(trigger->deliveries_count == 0);
 	trigger->timer = eos_timer_free(trigger->timer);
 	for (struct eos_list *node; (node = eos_list_take(&trigger->lanes)) != NULL;)
