@@ -211,8 +211,10 @@ class Report:
                 values = [f"{k} {v}" for k, v in row.items() if k not in ("name", "unit")]
                 print(f"{row['name']:<28} {', '.join(values)} {row['unit']}")
             for ratio in self.ratios:
-                verdict = "ok" if ratio["ok"] else "NOT REACHED"
-                print(f"{ratio['name']:<40} {ratio['value']:10.3f}   must {ratio['must']}: {verdict}")
+                verdict = ""
+                if "must" in ratio:
+                    verdict = f"must {ratio['must']}: {'ok' if ratio['ok'] else 'NOT REACHED'}"
+                print(f"{ratio['name']:<40} {ratio['value']:10.3f}   {verdict}")
         sys.exit(0 if all(ratio["ok"] for ratio in self.ratios) else 1)
 
 
