@@ -59,12 +59,17 @@ void edged_run(struct edged *edged);
 /* Also on a half-started node. */
 void edged_stop(struct edged *edged);
 
+/* "http://127.0.0.1:9000". */
+void edged_format_url(char *out, size_t size, const struct edged_listen *listen);
+
 /* struct ctl_ops' functions, with the struct edged as their context. */
 int edged_deploy(void *ctx, const char *source, const char *manifest, size_t manifest_len,
 		 const void *module, size_t module_len, struct func **ret_func,
 		 struct eos_why *why);
 int edged_invoke(void *ctx, const char *name, const void *input, size_t input_len,
 		 struct eos_buf *output, struct eos_why *why);
+/* Not on the loop's thread, which it waits for. */
+void edged_put_status(void *ctx, struct eos_json *json);
 /* Removes what deploys left behind that a kill cut off. The data directory is ours alone. */
 void edged_deploy_clean(struct edged *edged);
 /* For the supervisor: the image of a deployed function. */

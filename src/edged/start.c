@@ -122,43 +122,6 @@ static bool is_ready(void *ctx)
 	return supervisor_is_ready(edged->supervisor);
 }
 
-static void format_url(char *out, size_t size, const struct edged_listen *listen)
-{
-	bool is_v6 = strchr(listen->address, ':') != NULL;
-	snprintf(out, size, is_v6 ? "http://[%s]:%u" : "http://%s:%u", listen->address,
-		 (unsigned)listen->port);
-}
-
-static void count_function(void *ctx, struct func *func)
-{
-	++*(uint64_t *)ctx;
-}
-
-static void put_status(void *ctx, struct eos_json *json)
-{
-	const struct edged *edged = ctx;
-	char url[128];
-	uint64_t functions = 0;
-	struct supervisor_stats cell;
-	func_registry_each(edged->registry, count_function, &functions);
-	supervisor_stats(edged->supervisor, &cell);
-	eos_json_text(json, "version", EDGEOS_VERSION);
-	eos_json_u64(json, "pid", (uint64_t)getpid());
-	eos_json_u64(json, "uptime_s", (eos_now_ns() - edged->started_ns) / EOS_NS_PER_S);
-	eos_json_bool(json, "ready", supervisor_is_ready(edged->supervisor));
-	format_url(url, sizeof(url), &edged->config.s3.listen);
-	eos_json_text(json, "s3_url", url);
-	format_url(url, sizeof(url), &edged->config.functions.listen);
-	eos_json_text(json, "functions_url", url);
-	eos_json_u64(json, "functions", functions);
-	eos_json_open(json, "cell", '{');
-	eos_json_i64(json, "pid", cell.cell_pid);
-	eos_json_u64(json, "restarts", cell.restarts);
-	eos_json_u64(json, "calls_started", cell.calls_started);
-	eos_json_u64(json, "calls_running", cell.calls_running);
-	eos_json_close(json, '}');
-}
-
 /* Blocks until the threads of these servers are gone; the loop still runs, for those that wait
  * for an answer from it. */
 static void *stop_servers(void *ctx)
@@ -208,8 +171,8 @@ static int watch_signals(struct edged *edged, struct eos_why *why)
 static void print_addresses(const struct edged *edged)
 {
 	char s3[128], functions[128];
-	format_url(s3, sizeof(s3), &edged->config.s3.listen);
-	format_url(functions, sizeof(functions), &edged->config.functions.listen);
+	edged_format_url(s3, sizeof(s3), &edged->config.s3.listen);
+	edged_format_url(functions, sizeof(functions), &edged->config.functions.listen);
 	printf("S3         %s\n"
 	       "functions  %s\n"
 	       "data       %s\n",
@@ -324,7 +287,7 @@ int edged_start(struct edged *edged, struct eos_why *why)
 	edged->ctl_ops = (struct ctl_ops){
 		.deploy = edged_deploy,
 		.invoke = edged_invoke,
-		.status = put_status,
+		.status = edged_put_status,
 		.is_ready = is_ready,
 		.ctx = edged,
 	};

@@ -82,7 +82,7 @@ struct http_server {
 	uint64_t grace_ns;
 	uint16_t port;
 	int listen_fd;
-	bool is_stopping; /* loop thread, or after all threads ended */
+	_Atomic bool is_stopping; /* connections' threads look while they are being stopped */
 
 	/* Guarded by lock. */
 	pthread_mutex_t lock;
