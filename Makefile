@@ -76,7 +76,7 @@ asan tsan:
 
 .PHONY: bench
 bench: ## the headline figures beside their baselines
-	@tools/deps build run samples bench
+	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
 	@for name in start node http; do $(BUILD)/edgeos bench $$name || exit 1; done
 
