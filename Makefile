@@ -76,9 +76,8 @@ asan tsan:
 
 .PHONY: bench
 bench: ## the headline figures beside their baselines
-	@tools/deps build run samples bench
+	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
-	@sdk/build --out $(BUILD)/samples
 	@for name in start node http; do $(BUILD)/edgeos bench $$name || exit 1; done
 
 .PHONY: clean
