@@ -12,12 +12,12 @@ SANITIZE_tsan = thread
 .DEFAULT_GOAL := all
 
 .PHONY: all
-all: $(BUILD)/build.ninja ## build everything into build/ (build/edgeos runs in place)
-	@tools/deps --check build
-	$(NINJA) -C $(BUILD)
+all: $(BUILD)/build.ninja ## build the programs into build/; build/edgeos runs in place
+	@tools/deps --check build run
+	$(NINJA) -C $(BUILD) programs
 
 $(BUILD)/build.ninja:
-	@tools/deps --check build
+	@tools/deps --check build run
 	$(SETUP) $(BUILD)
 
 .PHONY: demo
@@ -41,7 +41,7 @@ install: $(BUILD)/build.ninja ## install below DESTDIR, with PREFIX (/usr)
 	@if [ "$$($(MESON) introspect --buildoptions $(BUILD) | /usr/bin/python3 -c \
 		'import json, sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')" \
 		!= "$(PREFIX)" ]; then $(MESON) configure $(BUILD) -Dprefix=$(PREFIX); fi
-	$(NINJA) -C $(BUILD)
+	$(NINJA) -C $(BUILD) programs
 	DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild --quiet
 
 .PHONY: check-format
@@ -76,9 +76,8 @@ asan tsan:
 
 .PHONY: bench
 bench: ## the headline figures beside their baselines
-	@tools/deps build run samples bench
+	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
-	@sdk/build --out $(BUILD)/samples
 	@for name in start node http; do $(BUILD)/edgeos bench $$name || exit 1; done
 
 .PHONY: clean

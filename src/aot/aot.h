@@ -43,9 +43,10 @@ struct aot_config {
  * The image of MODULE, from the cache or built. NAME stands for the module in messages, which
  * start with it. -EINVAL: not WebAssembly, truncated, invalid, or it uses what is not supported;
  * WHY is one line that names the feature or import. -ETIMEDOUT, -ENOMEM, -EFBIG: beyond a limit.
- * -ECANCELED: as CANCEL_FD asked for. -ENOENT: no compiler, wabt or edge-aot here. Other errors are the machine's (-ENOSPC, -EIO).
- * A cached image that does not verify is dropped and built again. Blocks; any thread. The caller
- * must not reap children that are not its own (wait() or waitpid(-1)).
+ * -ECANCELED: as CANCEL_FD asked for. -ENOENT: no compiler, wabt or edge-aot here. Other errors are
+ * the machine's (-ENOSPC, -EIO). A cached image that does not verify is dropped and built again.
+ * Blocks; any thread. The caller must not reap children that are not its own (wait() or
+ * waitpid(-1)).
  *
  * Which host functions a module imports is not judged here: fwp_image_load() names a missing one.
  */

@@ -16,8 +16,8 @@ int eos_close(int fd);
 /* For EOS_CLEANUP(eos_close_ptr). */
 void eos_close_ptr(int *fd);
 
-/* Opens /dev/null where standard input, output or error is closed, so that no file opened later gets
- * its number, and with it what is printed there. */
+/* Opens /dev/null where standard input, output or error is closed, so that no file opened later
+ * gets its number, and with it what is printed there. */
 int eos_fill_streams(void) EOS_MUST_CHECK;
 
 /* Reads or writes all LEN bytes across short transfers and EINTR. 0, or negative errno;

@@ -268,34 +268,39 @@ static void cell_free(struct cell *cell)
 	free(cell);
 }
 
-int cell_node(const struct cell_config *config)
+int cell_serve(const struct cell_config *config, int (*enter)(struct eos_why *why))
 {
 	struct eos_why why = {""};
+	struct cell *cell = calloc(1, sizeof(*cell));
+	if (cell == NULL)
+		return -ENOMEM;
+	int err = cell_init(cell, config, &why);
+	if (err == 0 && enter != NULL) {
+		warm_up(cell);
+		err = enter(&why);
+	}
+	if (err == 0)
+		err = say_ready(cell);
+	if (err < 0)
+		eos_log(EOS_LOG_ERROR, "cell", "start failed why=%s",
+			why.text[0] != '\0' ? why.text : strerror(-err));
+	else
+		err = loop(cell);
+	cell_free(cell);
+	return err;
+}
+
+int cell_node(const struct cell_config *config)
+{
 	int err = sandbox_die_with_parent(config->parent_pid);
 	if (err < 0)
 		return 1; /* edged is gone already: nobody to tell */
 	/* Ctrl-C in a terminal reaches us too; ending the cell is edged's decision. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	struct cell *cell = calloc(1, sizeof(*cell));
-	if (cell == NULL)
-		return 1;
-	err = cell_init(cell, config, &why);
-	if (err == 0)
-		warm_up(cell);
-	if (err == 0)
-		err = enter_sandbox(&why);
-	if (err == 0)
-		err = say_ready(cell);
-	if (err < 0) {
-		eos_log(EOS_LOG_ERROR, "cell", "start failed why=%s",
-			why.text[0] != '\0' ? why.text : strerror(-err));
-		cell_free(cell);
-		return 1;
-	}
-	err = loop(cell);
-	if (err != -EPIPE)
-		eos_log(EOS_LOG_ERROR, "cell", "link failed error=%s", strerror(-err));
-	cell_free(cell);
-	return err == -EPIPE ? 0 : 1;
+	err = cell_serve(config, enter_sandbox);
+	if (err == -EPIPE)
+		return 0;
+	eos_log(EOS_LOG_ERROR, "cell", "ended error=%s", strerror(-err));
+	return 1;
 }

@@ -294,7 +294,11 @@ static int make_fwp(struct cell_call *call, struct eos_why *why)
 		call->limits.timeout_ns =
 			call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 1;
 	}
-	return fwp_new(call->cell->engine, call->image, &call->limits, call->wasi, &call->fwp, why);
+	int err = fwp_new(call->cell->engine, call->image, &call->limits, call->wasi, &call->fwp,
+			  why);
+	if (err == 0)
+		fwp_set_on_return(call->fwp, wasi_finish);
+	return err;
 }
 
 void cell_call_run(struct cell_call *call)

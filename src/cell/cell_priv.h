@@ -114,6 +114,11 @@ struct cell {
 	char scratch[LINK_PAYLOAD_MAX]; /* a payload in the making; not kept across a block */
 };
 
+/* cell.c: all of cell_node() but what concerns the process. ENTER, the way into the sandbox, is
+ * called before the first message, unless it is NULL. Returns why it ended: -EPIPE when edged
+ * closed the link, -EBADMSG when a message made no sense. */
+int cell_serve(const struct cell_config *config, int (*enter)(struct eos_why *why)) EOS_MUST_CHECK;
+
 /* cell_message.c: applies what edged sent. -EBADMSG, -EPIPE: the link is broken. */
 int cell_receive(struct cell *cell, unsigned messages_max);
 /* Sends a LOADED that found no room earlier. */

@@ -271,6 +271,8 @@ static int start(struct run *run)
 	int err = fwp_new(run->engine, run->code, &limits, run->wasi, &run->fwp, &run->why);
 	if (err < 0)
 		eos_why_prefix(&run->why, "%s", run->config->file);
+	else
+		fwp_set_on_return(run->fwp, wasi_finish);
 	return err;
 }
 

@@ -12,8 +12,8 @@
 /* Parses the words of LINE, split at blanks. */
 static int parse(const char *line, struct cell_run_config *ret_config, struct eos_why *why)
 {
-	static char words[256];
-	char *argv[16];
+	static char words[512];
+	char *argv[32];
 	int argc = 0;
 	strcpy(words, line);
 	for (char *word = strtok(words, " "); word != NULL; word = strtok(NULL, " "))

@@ -86,6 +86,20 @@ static void every_key_is_read(void **state)
 	assert_int_equal(config.functions.connections_max, 9);
 }
 
+/* Field by field: the padding between them may hold anything. */
+static void assert_unchanged(const struct edged_config *config, const struct edged_config *before)
+{
+	assert_int_equal(config->log_level, before->log_level);
+	assert_string_equal(config->s3.listen.address, before->s3.listen.address);
+	assert_int_equal(config->s3.listen.port, before->s3.listen.port);
+	assert_int_equal(config->s3.connections_max, before->s3.connections_max);
+	assert_string_equal(config->s3.region, before->s3.region);
+	assert_string_equal(config->s3.domain, before->s3.domain);
+	assert_string_equal(config->functions.listen.address, before->functions.listen.address);
+	assert_int_equal(config->functions.listen.port, before->functions.listen.port);
+	assert_int_equal(config->functions.connections_max, before->functions.connections_max);
+}
+
 static void what_is_wrong_is_named_with_its_line(void **state)
 {
 	static const struct {
@@ -109,7 +123,7 @@ static void what_is_wrong_is_named_with_its_line(void **state)
 		assert_int_equal(load(*state, cases[i].text, &config, &why), -EINVAL);
 		if (strstr(why.text, cases[i].says) == NULL)
 			fail_msg("\"%s\" lacks \"%s\"", why.text, cases[i].says);
-		assert_memory_equal(&config, &before, sizeof(config));
+		assert_unchanged(&config, &before);
 	}
 }
 

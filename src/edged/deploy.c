@@ -101,8 +101,6 @@ static void on_call_done(void *ctx, struct func_call *call)
 	memcpy(waiting->text, call->text, sizeof(waiting->text));
 	waiting->output = call->output;
 	call->output = (struct eos_buf){0};
-	func_log_append(waiting->edged->log, call->func->manifest->name, call->errors.data,
-			call->errors.len);
 	finish_waiting(waiting);
 }
 

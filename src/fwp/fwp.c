@@ -129,6 +129,7 @@ int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp
 	fwp->id = engine->next_id++;
 	fwp->image = fwp_image_ref(image);
 	fwp->user = context;
+	fwp->on_return = NULL;
 	fwp->limits = *limits;
 	fwp->deadline_ns = UINT64_MAX;
 	fwp->context = (struct sched_context){0};
@@ -169,6 +170,8 @@ static void guest_main(void *arg)
 	exports->instantiate(fwp->instance, fwp);
 	fwp->image->start(fwp->instance);
 	fwp_host_enter(fwp);
+	if (fwp->on_return != NULL)
+		fwp->on_return(fwp);
 	fwp_exit(fwp, 0);
 }
 
@@ -246,6 +249,12 @@ void fwp_kill(struct fwp *fwp, enum fwp_death_kind kind, const char *text)
 	fwp->death = (struct fwp_death){.kind = kind, .text = text};
 	count_death(fwp);
 	move(fwp, FWP_DEAD);
+}
+
+void fwp_set_on_return(struct fwp *fwp, void (*fn)(struct fwp *fwp))
+{
+	EOS_ASSERT(fwp->state != FWP_RUNNING);
+	fwp->on_return = fn;
 }
 
 enum fwp_state fwp_state(const struct fwp *fwp)

@@ -69,7 +69,10 @@ struct fwp_death {
 
 struct fwp_engine_config {
 	unsigned fwps_max; /* 0: 1,024. Checked against vm.max_map_count */
-	uint64_t tick_ns;  /* how late a timeout may be; 0: 10 ms */
+	/* How many unused places keep the few pages (at most 128 KiB) that their last FWP touched,
+	 * so that the next one takes no page faults; 0: 64 */
+	unsigned warm_max;
+	uint64_t tick_ns; /* how late a timeout may be; 0: 10 ms */
 };
 
 /*
@@ -115,6 +118,10 @@ struct fwp *fwp_free(struct fwp *fwp);
 enum fwp_state fwp_run(struct fwp *fwp);
 /* A blocked or ready FWP dies; it is not run again. TEXT is static. */
 void fwp_kill(struct fwp *fwp, enum fwp_death_kind kind, const char *text);
+/* FN(FWP) runs when "_start" has returned, on the FWP's stack and as a host function, before the
+ * FWP exits with code 0: for what must be finished in the guest's name, such as open files. It may
+ * block and may end the FWP otherwise. Not while it runs. */
+void fwp_set_on_return(struct fwp *fwp, void (*fn)(struct fwp *fwp));
 enum fwp_state fwp_state(const struct fwp *fwp);
 /* Why it died; only when it is dead. */
 const struct fwp_death *fwp_death(const struct fwp *fwp);

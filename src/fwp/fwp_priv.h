@@ -35,9 +35,10 @@ struct fwp {
 	struct fwp_slot slot;
 
 	/* This FWP, from fwp_new() to fwp_free(). */
-	uint64_t id;		 /* counts up from 1 */
-	struct fwp_image *image; /* a reference */
-	void *user;		 /* fwp_context() */
+	uint64_t id;			    /* counts up from 1 */
+	struct fwp_image *image;	    /* a reference */
+	void *user;			    /* fwp_context() */
+	void (*on_return)(struct fwp *fwp); /* NULL: nothing */
 	struct fwp_limits limits;
 	uint64_t deadline_ns;
 	struct sched_context context;
@@ -61,7 +62,9 @@ struct fwp_engine {
 	_Atomic(struct fwp *) current;
 	unsigned fwps_max, made_count, alive_count;
 	uint64_t next_id;
-	struct eos_list free;
+	struct eos_list free; /* the place used last is first */
+	unsigned free_count, warm_max;
+	int pagemap_fd;	  /* -1: this kernel cannot tell touched pages */
 	struct fwp *made; /* all, linked by next_made */
 
 	/* The timer, armed for at most tick_ns, only while somebody with a timeout runs. */

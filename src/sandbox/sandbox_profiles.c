@@ -70,7 +70,7 @@ const char *const sandbox_sanitizer_calls[] = {
 	"stat",	  "lstat",   "clone",	 "fork",       "vfork",	     "wait4",
 	"waitid", "ptrace",  "kill",	 "prctl",      "prlimit64",  "pipe",
 	"pipe2",  "dup2",    "execve",	 "setrlimit",  "getrlimit",  "process_vm_readv",
-	"access", "mincore",
+	"access", "mincore", "getdents",
 #endif
 	NULL};
 

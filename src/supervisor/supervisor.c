@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "supervisor/supervisor_priv.h"
 
 /* For the cell to end by itself after its link was closed. */
@@ -38,9 +39,11 @@ static int init_parts(struct supervisor *supervisor)
 	if (err == 0)
 		err = supervisor_cell_timers(supervisor);
 	if (err == 0)
-		err = worker_pool_new(loop, SUPERVISOR_FILE_THREADS, &supervisor->file_workers);
+		err = eos_workers_new(loop, SUPERVISOR_FILE_THREADS, NULL, NULL,
+				      &supervisor->file_workers);
 	if (err == 0)
-		err = worker_pool_new(loop, SUPERVISOR_IMAGE_THREADS, &supervisor->image_workers);
+		err = eos_workers_new(loop, SUPERVISOR_IMAGE_THREADS, NULL, NULL,
+				      &supervisor->image_workers);
 	return err;
 }
 
@@ -90,12 +93,15 @@ static void end_cell(struct supervisor *supervisor)
 {
 	char how[32];
 	supervisor->process_watch = eos_watch_free(supervisor->process_watch);
-	if (supervisor->process.pid == 0 ||
-	    process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how)))
+	if (supervisor->process.pid == 0)
 		return;
-	process_kill(&supervisor->process);
-	while (!process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how)))
-		;
+	if (!process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how))) {
+		process_kill(&supervisor->process); /* a guest that spins, perhaps */
+		while (!process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how)))
+			;
+	}
+	if (strcmp(how, "exit code 0") != 0)
+		eos_log(EOS_LOG_WARN, "supervisor", "cell did not end cleanly how=%s", how);
 }
 
 struct supervisor *supervisor_free(struct supervisor *supervisor)
@@ -106,8 +112,8 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	if (supervisor->is_executor)
 		func_queue_set_executor(supervisor->config.queue, NULL);
 	end_cell(supervisor);
-	supervisor->image_workers = worker_pool_free(supervisor->image_workers);
-	supervisor->file_workers = worker_pool_free(supervisor->file_workers);
+	supervisor->image_workers = eos_workers_free(supervisor->image_workers);
+	supervisor->file_workers = eos_workers_free(supervisor->file_workers);
 	EOS_ASSERT(supervisor->free_slots_count == LINK_CALLS_MAX);
 	supervisor_images_free(supervisor);
 	supervisor_requests_free(supervisor);

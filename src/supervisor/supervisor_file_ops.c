@@ -123,8 +123,9 @@ static int open_upload(struct supervisor_request *r)
 		err = why_absent(r, r->path, r->path_len);
 		if (err != -ENOENT || (r->flags & LINK_OPEN_CREATE) == 0)
 			return err;
-		info = (struct store_object_info){0};
 	}
+	/* The old object's metadata speaks of the old content: its type, its multipart ETag. */
+	info = (struct store_object_info){0};
 	err = store_upload_begin(r->store, r->bucket, r->path, r->path_len, &info, &upload);
 	if (err < 0)
 		return err;

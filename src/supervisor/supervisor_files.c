@@ -24,7 +24,7 @@ EOS_COUNTER(handles_full_total, "supervisor.file_handles_full_total",
 
 /* A file on its way to be dropped by a worker. */
 struct drop_job {
-	struct worker_job job;
+	struct eos_job job;
 	struct supervisor_file file;
 };
 
@@ -62,7 +62,7 @@ void supervisor_requests_free(struct supervisor *supervisor)
 		free(supervisor->kept_requests[--supervisor->kept_requests_count]);
 }
 
-static void run_request(struct worker_job *job)
+static void run_request(struct eos_job *job)
 {
 	supervisor_request_run(EOS_CONTAINER_OF(job, struct supervisor_request, job));
 }
@@ -78,7 +78,7 @@ static void count_handles(struct supervisor_call *call, const struct supervisor_
 	}
 }
 
-static void finish_request(struct worker_job *job)
+static void finish_request(struct eos_job *job)
 {
 	struct supervisor_request *request = EOS_CONTAINER_OF(job, struct supervisor_request, job);
 	struct supervisor_call *call = request->call;
@@ -208,12 +208,12 @@ static void read_input(struct supervisor_call *call, const struct link_file_requ
 	send_reply(call, wanted->request_id, (int64_t)len, data, (uint32_t)len);
 }
 
-static void run_drop(struct worker_job *job)
+static void run_drop(struct eos_job *job)
 {
 	supervisor_file_drop(&EOS_CONTAINER_OF(job, struct drop_job, job)->file);
 }
 
-static void finish_drop(struct worker_job *job)
+static void finish_drop(struct eos_job *job)
 {
 	free(EOS_CONTAINER_OF(job, struct drop_job, job));
 }
@@ -230,7 +230,7 @@ static int drop_handle(struct supervisor_call *call, uint32_t handle)
 		job->job.done = finish_drop;
 		job->file = *file;
 		*file = (struct supervisor_file){.kind = SUPERVISOR_FILE_NONE};
-		worker_pool_submit(call->supervisor->file_workers, &job->job);
+		eos_workers_submit(call->supervisor->file_workers, &job->job);
 	} else {
 		supervisor_file_drop(file); /* here, then */
 	}
@@ -265,18 +265,18 @@ int supervisor_file_request(struct supervisor *supervisor, const struct link_mes
 		return err == -EBADMSG ? err : 0;
 	}
 	call->request = request;
-	worker_pool_submit(supervisor->file_workers, &request->job);
+	eos_workers_submit(supervisor->file_workers, &request->job);
 	return 0;
 }
 
-static void run_close(struct worker_job *job)
+static void run_close(struct eos_job *job)
 {
 	struct supervisor_call *call = EOS_CONTAINER_OF(job, struct supervisor_call, close_job);
 	for (size_t i = 0; i < LINK_HANDLES_MAX; i++)
 		supervisor_file_drop(&call->files->files[i]);
 }
 
-static void finish_close(struct worker_job *job)
+static void finish_close(struct eos_job *job)
 {
 	struct supervisor_call *call = EOS_CONTAINER_OF(job, struct supervisor_call, close_job);
 	free(call->files);
@@ -293,5 +293,5 @@ void supervisor_files_close(struct supervisor_call *call)
 	}
 	call->close_job.run = run_close;
 	call->close_job.done = finish_close;
-	worker_pool_submit(call->supervisor->file_workers, &call->close_job);
+	eos_workers_submit(call->supervisor->file_workers, &call->close_job);
 }

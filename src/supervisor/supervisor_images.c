@@ -23,7 +23,7 @@
 #include "supervisor/supervisor_priv.h"
 
 struct open_job {
-	struct worker_job job;
+	struct eos_job job;
 	struct supervisor *supervisor;
 	struct supervisor_image *entry;
 	struct func *func; /* a reference */
@@ -132,14 +132,14 @@ static void send_image(struct supervisor *supervisor, struct supervisor_image *e
 	supervisor_send(supervisor, &load, sizeof(load), NULL, 0);
 }
 
-static void run_open(struct worker_job *worker_job)
+static void run_open(struct eos_job *worker_job)
 {
 	struct open_job *job = EOS_CONTAINER_OF(worker_job, struct open_job, job);
 	const struct supervisor_config *config = &job->supervisor->config;
 	job->err = config->open_image(config->ctx, job->func, &job->image, &job->why);
 }
 
-static void finish_open(struct worker_job *worker_job)
+static void finish_open(struct eos_job *worker_job)
 {
 	struct open_job *job = EOS_CONTAINER_OF(worker_job, struct open_job, job);
 	struct supervisor_image *entry = job->entry;
@@ -172,7 +172,7 @@ static int open_image(struct supervisor *supervisor, struct supervisor_image *en
 	job->entry = entry;
 	job->func = func_ref(entry->func);
 	set_state(entry, SUPERVISOR_IMAGE_OPENING);
-	worker_pool_submit(supervisor->image_workers, &job->job);
+	eos_workers_submit(supervisor->image_workers, &job->job);
 	return 0;
 }
 

@@ -14,7 +14,7 @@
 #include "link/link_proto.h"
 #include "supervisor/process_priv.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/workers_priv.h"
+#include "base/workers.h"
 
 #define SUPERVISOR_FILE_THREADS	 4u
 #define SUPERVISOR_IMAGE_THREADS 2u
@@ -45,7 +45,7 @@ struct supervisor_files {
  * One request of a call, complete: a worker needs nothing but this and the file it names.
  */
 struct supervisor_request {
-	struct worker_job job;
+	struct eos_job job;
 	struct supervisor *supervisor;
 	struct supervisor_call *call; /* for the loop's thread */
 	struct store *store;
@@ -83,7 +83,7 @@ struct supervisor_call {
 	bool is_over_limit;
 	struct supervisor_request *request; /* under way, or NULL */
 	struct supervisor_files *files;	    /* NULL until it opens one */
-	struct worker_job close_job;	    /* closes what it left open */
+	struct eos_job close_job;	    /* closes what it left open */
 };
 
 enum supervisor_image_state {
@@ -118,7 +118,7 @@ struct supervisor_relay;
 struct supervisor {
 	struct supervisor_config config;
 	struct supervisor_relay *relay; /* a reference */
-	struct worker_pool *file_workers, *image_workers;
+	struct eos_workers *file_workers, *image_workers;
 	bool is_stopping;
 	bool is_executor; /* of the queue */
 

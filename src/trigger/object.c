@@ -185,6 +185,7 @@ static int start(struct trigger_delivery *delivery);
 static void on_done(void *ctx, struct func_call *call)
 {
 	struct trigger_delivery *delivery = ctx;
+	delivery->call = NULL;
 	describe(delivery, call);
 	if (call->outcome == FUNC_OK) {
 		delivery->verdict = TRIGGER_DELIVERED;
@@ -220,12 +221,16 @@ static int start(struct trigger_delivery *delivery)
 	call->on_done = on_done;
 	call->ctx = delivery;
 	err = fill_call(delivery, call);
+	/* Before submit: the call may be done, and DELIVERY gone, when it returns. */
+	delivery->call = call;
 	if (err == 0)
 		err = func_queue_submit(delivery->trigger->queue, call);
-	if (err < 0)
+	if (err < 0) {
+		delivery->call = NULL;
 		func_call_free(call);
-	else
+	} else {
 		eos_counter_add(&deliveries_total, 1);
+	}
 	return err;
 }
 
@@ -268,7 +273,7 @@ static void match(void *ctx, const struct store_event *event,
 static void notify(void *ctx)
 {
 	struct trigger_object *trigger = ctx;
-	trigger_workers_wake(trigger->workers);
+	eos_workers_wake(trigger->workers);
 }
 
 static void on_wake(void *ctx)
@@ -296,7 +301,7 @@ int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_r
 	eos_list_init(&trigger->lanes);
 	int err = eos_timer_new(loop, trigger_object_on_timer, trigger, &trigger->timer);
 	if (err == 0)
-		err = trigger_workers_new(loop, WORKERS, on_wake, trigger, &trigger->workers);
+		err = eos_workers_new(loop, WORKERS, on_wake, trigger, &trigger->workers);
 	if (err < 0) {
 		eos_timer_free(trigger->timer);
 		free(trigger);
@@ -310,13 +315,25 @@ int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_r
 	return 0;
 }
 
+/* Calls that wait end at once: their events stay in the outbox. */
+static void cancel_calls(struct trigger_object *trigger)
+{
+	EOS_LIST_FOR_EACH (node, &trigger->deliveries) {
+		struct trigger_delivery *delivery =
+			EOS_CONTAINER_OF(node, struct trigger_delivery, link);
+		if (delivery->call != NULL)
+			func_queue_cancel(trigger->queue, delivery->call);
+	}
+}
+
 struct trigger_object *trigger_object_free(struct trigger_object *trigger)
 {
 	if (trigger == NULL)
 		return NULL;
 	store_set_matcher(trigger->store, NULL, NULL, NULL);
 	trigger->is_closing = true;
-	trigger->workers = trigger_workers_free(trigger->workers);
+	cancel_calls(trigger);
+	trigger->workers = eos_workers_free(trigger->workers);
 	EOS_ASSERT(trigger->deliveries_count == 0);
 	trigger->timer = eos_timer_free(trigger->timer);
 	for (struct eos_list *node; (node = eos_list_take(&trigger->lanes)) != NULL;)

@@ -9,7 +9,7 @@
 
 #include "base/list.h"
 #include "trigger/trigger.h"
-#include "trigger/workers_priv.h"
+#include "base/workers.h"
 
 #define TRIGGER_DELIVERIES_MAX 256u /* events between the outbox and their acknowledgement */
 #define TRIGGER_SHARE_MAX      64u  /* of one function */
@@ -35,11 +35,12 @@ enum trigger_verdict {
 
 /* One event in delivery. */
 struct trigger_delivery {
-	struct trigger_job job; /* while it is settled */
-	struct eos_list link;	/* in the trigger's list, or in its pool */
+	struct eos_job job;   /* while it is settled */
+	struct eos_list link; /* in the trigger's list, or in its pool */
 	struct trigger_object *trigger;
 	struct trigger_lane *lane;
-	struct func *func; /* a reference; NULL: removed */
+	struct func *func;	/* a reference; NULL: removed */
+	struct func_call *call; /* the queue's, until on_done; else NULL */
 	struct store_event event;
 	unsigned cells_lost;
 	enum trigger_verdict verdict;
@@ -49,7 +50,7 @@ struct trigger_delivery {
 };
 
 struct trigger_scan {
-	struct trigger_job job;
+	struct eos_job job;
 	struct trigger_object *trigger;
 	/* What is looked for. */
 	uint64_t after_id, now_ns;
@@ -75,7 +76,7 @@ struct trigger_object {
 	struct func_registry *registry;
 	struct func_queue *queue;
 	struct func_log *log;
-	struct trigger_workers *workers;
+	struct eos_workers *workers;
 	bool is_closing;
 
 	struct eos_list deliveries, pool;

@@ -77,7 +77,7 @@ static int visit(void *ctx, const struct store_event *event)
 	return 0;
 }
 
-static void run_scan(struct trigger_job *job)
+static void run_scan(struct eos_job *job)
 {
 	struct trigger_scan *scan = EOS_CONTAINER_OF(job, struct trigger_scan, job);
 	int err = store_outbox_list(scan->trigger->store, scan->after_id, visit, scan);
@@ -119,7 +119,7 @@ void trigger_object_on_timer(void *ctx)
 	trigger_object_pump(trigger);
 }
 
-static void scan_is_done(struct trigger_job *job);
+static void scan_is_done(struct eos_job *job);
 
 static void close_lanes(struct trigger_object *trigger, struct trigger_scan *scan)
 {
@@ -140,7 +140,7 @@ static void start_scan(struct trigger_object *trigger, struct trigger_lane *lane
 	struct trigger_scan *scan = &trigger->scan;
 	unsigned room = TRIGGER_DELIVERIES_MAX - trigger->deliveries_count;
 	EOS_ASSERT(!trigger->is_scanning && room > 0);
-	scan->job = (struct trigger_job){.run = run_scan, .done = scan_is_done};
+	scan->job = (struct eos_job){.run = run_scan, .done = scan_is_done};
 	eos_list_init(&scan->job.link);
 	scan->trigger = trigger;
 	scan->now_ns = eos_wall_ns();
@@ -170,7 +170,7 @@ static void start_scan(struct trigger_object *trigger, struct trigger_lane *lane
 	scan->last_id = scan->after_id;
 	trigger->scan_lane = lane;
 	trigger->is_scanning = true;
-	trigger_workers_submit(trigger->workers, &scan->job);
+	eos_workers_submit(trigger->workers, &scan->job);
 }
 
 static void take_lane_result(struct trigger_object *trigger, const struct trigger_scan *scan)
@@ -207,7 +207,7 @@ static void take_full_result(struct trigger_object *trigger, const struct trigge
 	}
 }
 
-static void scan_is_done(struct trigger_job *job)
+static void scan_is_done(struct eos_job *job)
 {
 	struct trigger_scan *scan = EOS_CONTAINER_OF(job, struct trigger_scan, job);
 	struct trigger_object *trigger = scan->trigger;

@@ -110,7 +110,7 @@ static int put_off(const struct trigger_delivery *delivery)
 	return err == -ENOENT ? 0 : err;
 }
 
-static void run(struct trigger_job *job)
+static void run(struct eos_job *job)
 {
 	struct trigger_delivery *delivery = EOS_CONTAINER_OF(job, struct trigger_delivery, job);
 	switch (delivery->verdict) {
@@ -141,7 +141,7 @@ static void count(const struct trigger_delivery *delivery)
 }
 
 /* An event that could not be settled is still in the outbox, as it was, and comes again. */
-static void settled(struct trigger_job *job)
+static void settled(struct eos_job *job)
 {
 	struct trigger_delivery *delivery = EOS_CONTAINER_OF(job, struct trigger_delivery, job);
 	struct trigger_object *trigger = delivery->trigger;
@@ -163,5 +163,5 @@ void trigger_object_settle(struct trigger_delivery *delivery)
 {
 	delivery->job.run = run;
 	delivery->job.done = settled;
-	trigger_workers_submit(delivery->trigger->workers, &delivery->job);
+	eos_workers_submit(delivery->trigger->workers, &delivery->job);
 }

@@ -124,8 +124,8 @@ static void start_trigger(void)
 
 static void stop_trigger(void)
 {
-	queue = func_queue_free(queue);
 	trigger = trigger_object_free(trigger);
+	queue = func_queue_free(queue);
 }
 
 static int setup(void **state)
@@ -397,6 +397,23 @@ static void test_a_backlog_starves_nobody(void **state)
 	run_until(151, 0);
 }
 
+/* The other order of the end: waiting calls are the queue's to refuse. */
+static void test_the_queue_may_go_first(void **state)
+{
+	deploy("f", "");
+	func_queue_set_executor(queue, NULL);
+	put("f1");
+	want_calls = 0;
+	want_outbox = 1;
+	eos_timer_arm(poll_timer, 20);
+	eos_loop_run(loop);
+	queue = func_queue_free(queue);
+	trigger = trigger_object_free(trigger);
+	assert_int_equal(outbox(), 1);
+	start_trigger();
+	run_until(1, 0);
+}
+
 static void test_two_functions_one_object(void **state)
 {
 	deploy("f", "");
@@ -423,6 +440,7 @@ int main(void)
 		TEST(test_at_least_once),
 		TEST(test_a_backlog),
 		TEST(test_a_backlog_starves_nobody),
+		TEST(test_the_queue_may_go_first),
 		TEST(test_two_functions_one_object),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,8 @@
  * Threads: made, used and freed on the loop thread. The matcher that trigger_object installs in the
  * store runs anywhere; its acknowledgements, which block on the disk, have threads of their own.
  *
- * Order of the end: the http_server is freed, the executor is gone, the queue is freed (its waiting
- * calls end), then the triggers, then the store, the registry and the log, then the loop.
+ * Order of the end: the http_server is freed, the executor is gone (what ran is done), then the
+ * triggers and the queue, then the loop, the registry, the log and the store.
  */
 #pragma once
 
@@ -43,8 +43,8 @@ struct trigger_object;
 int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_registry *registry,
 		       struct func_queue *queue, struct func_log *log,
 		       struct trigger_object **ret_trigger) EOS_MUST_CHECK;
-/* Calls under way must be done, and nobody may change the store meanwhile. Finishes what is to be
- * acknowledged. */
+/* Calls that run must be done; those that wait are cancelled. Finishes what is to be acknowledged.
+ */
 struct trigger_object *trigger_object_free(struct trigger_object *trigger);
 
 /* The S3 notification record of EVENT (eventVersion 2.1) as one JSON document, appended to BUF.

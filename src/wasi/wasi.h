@@ -143,5 +143,14 @@ int wasi_add_preopen(struct wasi *wasi, const char *guest_path, struct wasi_node
 /* OPS and CTX are borrowed until wasi_free(). Without this the thread itself sleeps. */
 void wasi_set_host_ops(struct wasi *wasi, const struct wasi_host_ops *ops, void *ctx);
 
+/*
+ * For fwp_set_on_return(): closes the files that the program left open, as its exit would on any
+ * Unix, so that what it wrote becomes visible; proc_exit with code 0 does the same. When one
+ * cannot be closed the exit code becomes WASI_EXIT_UNSAVED. A program that ends in any other way
+ * (another exit code, trap, timeout) has its open files dropped.
+ */
+#define WASI_EXIT_UNSAVED 74u
+void wasi_finish(struct fwp *fwp);
+
 /* The host functions. fwp_context() of the FWPs that use them must be the struct wasi. */
 const struct fwp_import *wasi_imports(size_t *ret_count);

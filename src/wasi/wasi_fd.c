@@ -133,6 +133,23 @@ static int close_node(struct wasi_node *node)
 	return node->ops->close != NULL ? node->ops->close(node) : 0;
 }
 
+void wasi_finish(struct fwp *fwp)
+{
+	struct wasi *wasi = fwp_context(fwp);
+	int err = 0;
+	for (unsigned fd = 0; fd < wasi->descriptors_count; fd++) {
+		struct wasi_descriptor *descriptor = &wasi->descriptors[fd];
+		if (descriptor->node == NULL || descriptor->node->kind != WASI_NODE_FILE)
+			continue;
+		int closed = close_node(descriptor->node);
+		wasi_descriptor_drop(descriptor);
+		if (err == 0)
+			err = closed;
+	}
+	if (err < 0)
+		fwp_exit(fwp, WASI_EXIT_UNSAVED);
+}
+
 int wasi_fd_close(struct fwp *fwp, uint32_t fd)
 {
 	struct wasi_descriptor *descriptor;

@@ -19,6 +19,8 @@
 static void enter_proc_exit(struct fwp *fwp, uint32_t code)
 {
 	fwp_host_enter(fwp);
+	if (code == 0)
+		wasi_finish(fwp);
 	fwp_exit(fwp, code);
 }
 

@@ -5,6 +5,7 @@ import json
 import socket
 import time
 import urllib.parse
+import uuid
 
 import pytest
 import requests
@@ -351,11 +352,7 @@ def test_event_and_bucket_directories(node):
             for (struct dirent *e; dir && (e = readdir(dir));)
                 if (e->d_name[0] != '.') fprintf(out, "%s,", e->d_name);
             fprintf(out, "\n");
-            FILE *unfinished = fopen("/outbox/unfinished", "w");
-            fputs("never closed", unfinished);
-            fflush(unfinished);
-            if (fclose(out)) return 2;
-            _Exit(0);
+            return fclose(out) ? 2 : 0;
         }
         """,
         object_trigger("inbox", "outbox", ", prefix: dir/"),
@@ -375,8 +372,28 @@ def test_event_and_bucket_directories(node):
     assert (seen["write"], seen["unlink"]) == ("0", "-1")
     assert sorted(seen["list"].strip(",").split(",")) == ["dir", "other"]
     assert keys(s3, "inbox") == ["dir/new.txt", "other/1.txt"]
-    # A file that was not closed is no object.
     assert keys(s3, "outbox") == ["result"]
+
+
+@pytest.mark.parametrize(
+    ("end", "is_saved"),
+    [("return 0;", True), ("exit(0);", True), ("_Exit(0);", True), ("return 3;", False),
+     ("_Exit(3);", False), ("abort();", False)],
+)  # fmt: skip
+def test_file_left_open(shared_node, end, is_saved):
+    """A good end closes what is open; whatever else happens, half a file is no object."""
+    s3 = shared_node.s3()
+    bucket = f"left-open-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    deploy_c(
+        shared_node,
+        "forget",
+        'int main(void) { FILE *f = fopen("/' + bucket + '/left", "w"); if (!f) return 9;'
+        ' fputs("left open", f); fflush(f); ' + end + " }",
+        "grants: [{bucket: " + bucket + ", access: write}]\n" + http_trigger("/forget"),
+    )
+    get(shared_node, "/forget")
+    assert keys(s3, bucket) == (["left"] if is_saved else [])
 
 
 def test_read_write_grant(node):

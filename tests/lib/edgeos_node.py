@@ -121,7 +121,13 @@ class Node:
         compiled the others find in their caches."""
         (SEED / "images").mkdir(parents=True, exist_ok=True)
         if not (SEED / "node.key").exists():
-            (SEED / "node.key").write_bytes(os.urandom(32))
+            key = SEED / f"node.key.{os.getpid()}"
+            key.write_bytes(os.urandom(32))
+            try:
+                os.link(key, SEED / "node.key")
+            except FileExistsError:
+                pass  # another run of tests was first
+            key.unlink()
         (self.data_dir / "images").mkdir(parents=True, mode=0o700)
         shutil.copy(SEED / "node.key", self.data_dir)
         (self.data_dir / "node.key").chmod(0o600)
@@ -134,7 +140,10 @@ class Node:
             return
         for image in (self.data_dir / "images").glob("*.fwp"):
             if not (SEED / "images" / image.name).exists():
-                shutil.copy(image, SEED / "images")
+                # Whole or not at all for those who copy it meanwhile.
+                temporary = SEED / f"{image.name}.{os.getpid()}"
+                shutil.copy(image, temporary)
+                temporary.rename(SEED / "images" / image.name)
 
     def _read_output(self, process):
         for line in process.stdout:

@@ -1,5 +1,6 @@
 """Compiles C and WebAssembly text to modules, each text once: the results are kept in the build
-folder under the hash of their source."""
+folder under the hash of their source. Several runs of tests may do so at once."""
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -69,5 +70,8 @@ def compile_native(*sources):
 def build_samples():
     """The folder with the modules of sdk/samples."""
     folder = ROOT / "build" / "samples"
-    _run([str(SDK / "build"), "--out", str(folder)])
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / "samples.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _run([str(SDK / "build"), "--out", str(folder)])
     return folder

@@ -67,6 +67,26 @@ def test_layers_finds(tree, name, text, message):
     assert message in result.stderr
 
 
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ("| src/base | | - | |\n| src/ring | | base | |\n| src/store | | base | |\n"
+         "| src/top | | everything | |\n", ""),
+        ("| src/base | | - | |\n| src/ring | | base | |\n| src/store | | base ring | |\n"
+         "| src/top | | everything | |\n", "the row of src/store"),
+        ("| src/base | | - | |\n| src/store | | base | |\n| src/top | | everything | |\n",
+         "the row of src/ring"),
+        ("| src/base | | - | |\n| src/ring | | base | |\n| src/store | | base | |\n"
+         "| src/top | | everything | |\n| src/old | | base | |\n", "src/old is not in"),
+    ],
+)
+def test_layers_compares_the_document(tree, rows, message):
+    write(tree, "docs/ARCHITECTURE.md", "# Map\n\n" + rows)
+    result = run("check_layers", tree)
+    assert result.returncode == (1 if message else 0)
+    assert message in result.stderr
+
+
 def test_layers_finds_a_cycle_in_the_table(tree):
     (tree / "tools" / "layers.txt").write_text("base: ring\nring: base\nstore:|lmdb.h\ntop: *\n")
     result = run("check_layers", tree)

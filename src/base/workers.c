@@ -5,7 +5,7 @@
  * taken back. At most one post is under way at a time. If the workers go first, the bell is cut
  * from them, and the post that is still under way frees it.
  */
-#include "trigger/workers_priv.h"
+#include "base/workers.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,10 +20,10 @@
 
 struct bell {
 	_Atomic bool is_posted;
-	struct trigger_workers *workers; /* the loop thread's; NULL: cut */
+	struct eos_workers *workers; /* the loop thread's; NULL: cut */
 };
 
-struct trigger_workers {
+struct eos_workers {
 	struct eos_loop *loop;
 	void (*on_wake)(void *ctx);
 	void *ctx;
@@ -38,7 +38,7 @@ struct trigger_workers {
 	bool is_stopping;
 };
 
-static void run_done(struct trigger_workers *workers)
+static void run_done(struct eos_workers *workers)
 {
 	for (;;) {
 		pthread_mutex_lock(&workers->lock);
@@ -46,7 +46,7 @@ static void run_done(struct trigger_workers *workers)
 		pthread_mutex_unlock(&workers->lock);
 		if (node == NULL)
 			return;
-		struct trigger_job *job = EOS_CONTAINER_OF(node, struct trigger_job, link);
+		struct eos_job *job = EOS_CONTAINER_OF(node, struct eos_job, link);
 		job->done(job);
 	}
 }
@@ -54,7 +54,7 @@ static void run_done(struct trigger_workers *workers)
 static void on_bell(void *ctx)
 {
 	struct bell *bell = ctx;
-	struct trigger_workers *workers = bell->workers;
+	struct eos_workers *workers = bell->workers;
 	if (workers == NULL) {
 		free(bell);
 		return;
@@ -67,7 +67,7 @@ static void on_bell(void *ctx)
 }
 
 /* False: no memory for the post; then the next ring brings all. */
-static bool ring(struct trigger_workers *workers)
+static bool ring(struct eos_workers *workers)
 {
 	struct bell *bell = workers->bell;
 	if (atomic_exchange(&bell->is_posted, true))
@@ -80,7 +80,7 @@ static bool ring(struct trigger_workers *workers)
 
 static void *work(void *arg)
 {
-	struct trigger_workers *workers = arg;
+	struct eos_workers *workers = arg;
 	pthread_mutex_lock(&workers->lock);
 	for (;;) {
 		struct eos_list *node = eos_list_take(&workers->waiting);
@@ -91,7 +91,7 @@ static void *work(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&workers->lock);
-		struct trigger_job *job = EOS_CONTAINER_OF(node, struct trigger_job, link);
+		struct eos_job *job = EOS_CONTAINER_OF(node, struct eos_job, link);
 		job->run(job);
 		pthread_mutex_lock(&workers->lock);
 		eos_list_add_tail(&workers->done, &job->link);
@@ -108,7 +108,7 @@ static void *work(void *arg)
 }
 
 /* Signals are for the main thread. */
-static int start_threads(struct trigger_workers *workers, unsigned count)
+static int start_threads(struct eos_workers *workers, unsigned count)
 {
 	sigset_t all;
 	sigset_t before;
@@ -123,11 +123,11 @@ static int start_threads(struct trigger_workers *workers, unsigned count)
 	return err;
 }
 
-int trigger_workers_new(struct eos_loop *loop, unsigned threads, void (*on_wake)(void *ctx),
-			void *ctx, struct trigger_workers **ret_workers)
+int eos_workers_new(struct eos_loop *loop, unsigned threads, void (*on_wake)(void *ctx), void *ctx,
+		    struct eos_workers **ret_workers)
 {
 	EOS_ASSERT(threads > 0 && threads <= THREADS_MAX);
-	struct trigger_workers *workers = calloc(1, sizeof(*workers));
+	struct eos_workers *workers = calloc(1, sizeof(*workers));
 	struct bell *bell = calloc(1, sizeof(*bell));
 	if (workers == NULL || bell == NULL) {
 		free(workers);
@@ -145,14 +145,14 @@ int trigger_workers_new(struct eos_loop *loop, unsigned threads, void (*on_wake)
 	eos_list_init(&workers->done);
 	int err = start_threads(workers, threads);
 	if (err < 0) {
-		trigger_workers_free(workers);
+		eos_workers_free(workers);
 		return err;
 	}
 	*ret_workers = workers;
 	return 0;
 }
 
-struct trigger_workers *trigger_workers_free(struct trigger_workers *workers)
+struct eos_workers *eos_workers_free(struct eos_workers *workers)
 {
 	if (workers == NULL)
 		return NULL;
@@ -163,7 +163,6 @@ struct trigger_workers *trigger_workers_free(struct trigger_workers *workers)
 	for (unsigned i = 0; i < workers->threads_count; i++)
 		pthread_join(workers->threads[i], NULL);
 	run_done(workers);
-	EOS_ASSERT(eos_list_is_empty(&workers->waiting));
 	workers->bell->workers = NULL;
 	if (!atomic_load(&workers->bell->is_posted))
 		free(workers->bell);
@@ -173,16 +172,23 @@ struct trigger_workers *trigger_workers_free(struct trigger_workers *workers)
 	return NULL;
 }
 
-void trigger_workers_submit(struct trigger_workers *workers, struct trigger_job *job)
+void eos_workers_submit(struct eos_workers *workers, struct eos_job *job)
 {
 	pthread_mutex_lock(&workers->lock);
-	EOS_ASSERT(!workers->is_stopping);
-	eos_list_add_tail(&workers->waiting, &job->link);
-	pthread_cond_signal(&workers->changed);
+	bool is_orphan = workers->is_stopping;
+	if (!is_orphan) {
+		eos_list_add_tail(&workers->waiting, &job->link);
+		pthread_cond_signal(&workers->changed);
+	}
 	pthread_mutex_unlock(&workers->lock);
+	if (!is_orphan)
+		return;
+	/* From a done() in eos_workers_free(): there are no threads any more. */
+	job->run(job);
+	job->done(job);
 }
 
-void trigger_workers_wake(struct trigger_workers *workers)
+void eos_workers_wake(struct eos_workers *workers)
 {
 	atomic_store(&workers->is_woken, true);
 	(void)ring(workers);

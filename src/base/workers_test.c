@@ -1,4 +1,4 @@
-#include "trigger/workers_priv.h"
+#include "base/workers.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -13,23 +13,23 @@
 #define JOBS 200
 
 static struct eos_loop *loop;
-static struct trigger_workers *workers;
+static struct eos_workers *workers;
 static pthread_t loop_thread;
 static unsigned done, woken;
 static _Atomic unsigned ran;
 
 struct task {
-	struct trigger_job job;
+	struct eos_job job;
 	bool was_run;
 };
 
-static void run(struct trigger_job *job)
+static void run(struct eos_job *job)
 {
 	EOS_CONTAINER_OF(job, struct task, job)->was_run = true;
 	atomic_fetch_add(&ran, 1);
 }
 
-static void on_job_done(struct trigger_job *job)
+static void on_job_done(struct eos_job *job)
 {
 	struct task *task = EOS_CONTAINER_OF(job, struct task, job);
 	if (!task->was_run || !pthread_equal(pthread_self(), loop_thread))
@@ -53,7 +53,7 @@ static void submit(void)
 	task->job.run = run;
 	task->job.done = on_job_done;
 	eos_list_init(&task->job.link);
-	trigger_workers_submit(workers, &task->job);
+	eos_workers_submit(workers, &task->job);
 }
 
 static int setup(void **state)
@@ -63,12 +63,12 @@ static int setup(void **state)
 	loop_thread = pthread_self();
 	if (eos_loop_new(&loop) < 0)
 		return -1;
-	return trigger_workers_new(loop, 3, on_wake, NULL, &workers);
+	return eos_workers_new(loop, 3, on_wake, NULL, &workers);
 }
 
 static int teardown(void **state)
 {
-	workers = trigger_workers_free(workers);
+	workers = eos_workers_free(workers);
 	loop = eos_loop_free(loop);
 	return 0;
 }
@@ -85,7 +85,7 @@ static void test_jobs(void **state)
 static void *wake(void *arg)
 {
 	for (int i = 0; i < 100; i++)
-		trigger_workers_wake(workers);
+		eos_workers_wake(workers);
 	return NULL;
 }
 
@@ -97,7 +97,7 @@ static void test_wake(void **state)
 	pthread_join(thread, NULL);
 	assert_true(woken >= 1);
 	unsigned before = woken;
-	trigger_workers_wake(workers);
+	eos_workers_wake(workers);
 	eos_loop_run(loop);
 	assert_true(woken > before);
 }
@@ -107,11 +107,11 @@ static void test_free_finishes(void **state)
 {
 	for (int i = 0; i < 50; i++)
 		submit();
-	trigger_workers_wake(workers);
-	workers = trigger_workers_free(workers);
+	eos_workers_wake(workers);
+	workers = eos_workers_free(workers);
 	assert_int_equal(done, 50);
 	assert_int_equal(woken, 0);
-	assert_null(trigger_workers_free(NULL));
+	assert_null(eos_workers_free(NULL));
 }
 
 int main(void)

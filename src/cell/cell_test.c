@@ -1,0 +1,409 @@
+/*
+ * The cell in this process, on a thread and without its sandbox, with the test as its edged. So the
+ * sanitizers see all of it, and edged can be as wrong as it likes.
+ */
+#include "cell/cell_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "aot/aot.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "image/image.h"
+
+static struct image_key key = {.seed = "the key of the cell's tests"};
+static struct image *guest;
+
+static int open_guest(void **state)
+{
+	struct eos_why why = {""};
+	struct eos_buf module = {0};
+	eos_log_set_level(EOS_LOG_ERROR);
+	assert_int_equal(crypto_sign_public(key.seed, key.public_key), 0);
+	assert_int_equal(eos_mkdir_p(IMAGE_CACHE, 0700), 0);
+	int cache_fd = open(IMAGE_CACHE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(cache_fd >= 0);
+	struct aot_config config = {
+		.cache_dir_fd = cache_fd,
+		.work_dir = IMAGE_CACHE,
+		.key = &key,
+		.program = EDGE_AOT,
+	};
+	assert_int_equal(eos_read_file(AT_FDCWD, GUEST_WASM, 1 << 24, &module), 0);
+	if (aot_build(&config, "guest.wasm", module.data, module.len, &guest, &why) < 0)
+		fail_msg("%s", why.text);
+	eos_buf_fini(&module);
+	eos_close(cache_fd);
+	return 0;
+}
+
+static int close_guest(void **state)
+{
+	guest = image_close(guest);
+	return 0;
+}
+
+struct fixture {
+	struct link *link;
+	struct cell_config config;
+	pthread_t thread;
+	int result;
+	_Alignas(64) char message[LINK_MESSAGE_MAX];
+};
+
+static void *serve(void *arg)
+{
+	struct fixture *f = arg;
+	f->result = cell_serve(&f->config, NULL);
+	return NULL;
+}
+
+/* The next message; a test that waits for ever fails by its timeout. */
+static struct link_message receive(struct fixture *f)
+{
+	struct link_message message;
+	for (;;) {
+		int64_t n = link_receive(f->link, f->message, sizeof(f->message));
+		if (n > 0) {
+			assert_int_equal(link_decode_to_node(f->message, (size_t)n, &message), 0);
+			return message;
+		}
+		assert_int_equal(n, 0);
+		if (link_prepare_wait(f->link) == 0)
+			continue;
+		struct pollfd bell = {.fd = link_doorbell_fd(f->link), .events = POLLIN};
+		poll(&bell, 1, -1);
+		link_doorbell_clear(f->link);
+	}
+}
+
+static struct fixture *start(void)
+{
+	struct fixture *f = aligned_alloc(64, sizeof(*f));
+	assert_non_null(f);
+	memset(f, 0, sizeof(*f));
+	memcpy(f->config.public_key, key.public_key, sizeof(f->config.public_key));
+	assert_int_equal(link_new(&f->link, &f->config.fds), 0);
+	assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
+	struct link_message ready = receive(f);
+	assert_int_equal(ready.header.kind, LINK_READY);
+	assert_int_equal(ready.ready.version, LINK_PROTO_VERSION);
+	return f;
+}
+
+/* The cell must have ended, or end now, with RESULT. */
+static void expect_end(struct fixture *f, int result)
+{
+	if (result == -EPIPE)
+		f->link = link_free(f->link);
+	pthread_join(f->thread, NULL);
+	assert_int_equal(f->result, result);
+	link_free(f->link);
+	free(f);
+}
+
+static void send_message(struct fixture *f, void *header, size_t header_len, const void *payload,
+			 size_t payload_len)
+{
+	((struct link_header *)header)->payload_len = (uint32_t)payload_len;
+	assert_int_equal(link_send(f->link, header, header_len, payload, payload_len), 0);
+}
+
+static void send_load(struct fixture *f, int fd, uint32_t id, uint64_t tag)
+{
+	struct link_load load = {.header.kind = LINK_LOAD, .image_id = id};
+	if (fd >= 0)
+		assert_int_equal(link_send_fd(f->link, fd, tag), 0);
+	send_message(f, &load, sizeof(load), NULL, 0);
+}
+
+static void load_guest(struct fixture *f, uint32_t id)
+{
+	send_load(f, image_fd(guest), id, id);
+	struct link_message loaded = receive(f);
+	assert_int_equal(loaded.header.kind, LINK_LOADED);
+	assert_int_equal(loaded.loaded.image_id, id);
+	assert_int_equal(loaded.loaded.err, 0);
+}
+
+static void send_invoke(struct fixture *f, uint64_t call_id, uint32_t image_id, const char *mode,
+			uint64_t input_len, uint64_t timeout_ns)
+{
+	char payload[256];
+	struct link_preopen preopen = {.bucket = "work", .access = LINK_ACCESS_READ};
+	memcpy(payload, &preopen, sizeof(preopen));
+	int n = snprintf(payload + sizeof(preopen), sizeof(payload) - sizeof(preopen), "aMODE=%s",
+			 mode);
+	struct link_invoke invoke = {
+		.header.kind = LINK_INVOKE,
+		.call_id = call_id,
+		.memory_bytes = 16 << 20,
+		.stack_bytes = 128 << 10,
+		.timeout_ns = timeout_ns,
+		.input_len = input_len,
+		.image_id = image_id,
+		.preopens_count = 1,
+		.name_len = 1,
+		.environment_len = (uint32_t)n,
+		.environment_count = 1,
+	};
+	/* "a", then "MODE=…" with its NUL. */
+	send_message(f, &invoke, sizeof(invoke), payload, sizeof(preopen) + (size_t)n + 1);
+}
+
+static void send_reply(struct fixture *f, const struct link_file_request *request, int64_t result,
+		       const void *data, size_t len)
+{
+	struct link_file_reply reply = {
+		.header.kind = LINK_FILE_REPLY,
+		.call_id = request->call_id,
+		.result = result,
+		.request_id = request->request_id,
+	};
+	send_message(f, &reply, sizeof(reply), data, len);
+}
+
+static void expect_done(struct fixture *f, uint64_t call_id, uint32_t outcome, const char *output)
+{
+	struct link_message done = receive(f);
+	assert_int_equal(done.header.kind, LINK_DONE);
+	assert_int_equal(done.done.call_id, call_id);
+	assert_int_equal(done.done.outcome, outcome);
+	assert_int_equal(done.done_parts.output.len, strlen(output));
+	assert_memory_equal(done.done_parts.output.data, output, strlen(output));
+}
+
+/* One message there, one back. */
+static void a_small_call_is_two_messages(void **state)
+{
+	struct fixture *f = start();
+	load_guest(f, 0);
+	for (uint64_t i = 1; i < 50; i++) {
+		send_invoke(f, i * LINK_CALLS_MAX, 0, "hello", 0, 0);
+		expect_done(f, i * LINK_CALLS_MAX, LINK_EXITED, "hello from a\n");
+	}
+	assert_false(link_has_message(f->link));
+	expect_end(f, -EPIPE);
+}
+
+static void asks_for_input(void **state)
+{
+	static char input[100000];
+	struct eos_buf output = {0};
+	struct fixture *f = start();
+	for (size_t i = 0; i < sizeof(input); i++)
+		input[i] = (char)(i / 7);
+	load_guest(f, 3);
+	send_invoke(f, 9, 3, "echo", sizeof(input), 0);
+	for (;;) {
+		struct link_message m = receive(f);
+		if (m.header.kind == LINK_OUTPUT) {
+			eos_buf_append(&output, m.payload.data, m.payload.len);
+		} else if (m.header.kind == LINK_FILE_REQUEST) {
+			assert_int_equal(m.file_request.op, LINK_OP_READ_INPUT);
+			assert_true(m.file_request.offset < sizeof(input));
+			size_t n = EOS_MIN(sizeof(input) - (size_t)m.file_request.offset,
+					   (size_t)m.file_request.size);
+			n = EOS_MIN(n, (size_t)1000);
+			send_reply(f, &m.file_request, (int64_t)n, input + m.file_request.offset,
+				   n);
+		} else {
+			assert_int_equal(m.header.kind, LINK_DONE);
+			eos_buf_append(&output, m.done_parts.output.data, m.done_parts.output.len);
+			break;
+		}
+	}
+	assert_int_equal(output.len, sizeof(input));
+	assert_memory_equal(output.data, input, sizeof(input));
+	eos_buf_fini(&output);
+	expect_end(f, -EPIPE);
+}
+
+static void late_messages_are_ignored(void **state)
+{
+	struct fixture *f = start();
+	struct link_cancel cancel = {.header.kind = LINK_CANCEL, .call_id = 77};
+	struct link_file_request request = {.call_id = 5, .request_id = 1};
+	load_guest(f, 0);
+	send_message(f, &cancel, sizeof(cancel), NULL, 0);
+	send_reply(f, &request, 0, NULL, 0);
+	/* Cancelled in a sleep, and while it waits for a reply. */
+	send_invoke(f, 5, 0, "sleep", 0, 0);
+	cancel.call_id = 5;
+	send_message(f, &cancel, sizeof(cancel), NULL, 0);
+	expect_done(f, 5, LINK_CANCELLED, "");
+	send_invoke(f, 6, 0, "hold", 0, 0);
+	struct link_message asked = receive(f);
+	assert_int_equal(asked.header.kind, LINK_FILE_REQUEST);
+	request = asked.file_request;
+	cancel.call_id = 6;
+	send_message(f, &cancel, sizeof(cancel), NULL, 0);
+	expect_done(f, 6, LINK_CANCELLED, "");
+	send_reply(f, &request, 0, NULL, 0);
+	send_invoke(f, 7, 0, "sleep", 0, 20000000);
+	expect_done(f, 7, LINK_TIMED_OUT, "");
+	expect_end(f, -EPIPE);
+}
+
+static void bad_images_are_refused(void **state)
+{
+	struct fixture *f = start();
+	int fd = memfd_create("junk", MFD_CLOEXEC);
+	assert_int_equal(eos_write_full(fd, "junk", 4), 0);
+	send_load(f, fd, 1, 1);
+	struct link_message loaded = receive(f);
+	assert_int_equal(loaded.header.kind, LINK_LOADED);
+	assert_true(loaded.loaded.err < 0);
+	assert_true(loaded.payload.len > 0);
+	load_guest(f, 1);
+	struct link_unload unload = {.header.kind = LINK_UNLOAD, .image_id = 1};
+	send_message(f, &unload, sizeof(unload), NULL, 0);
+	load_guest(f, 1);
+	eos_close(fd);
+	expect_end(f, -EPIPE);
+}
+
+/* Calls that want to say more than the ring holds, while nobody listens. */
+static void waits_for_room(void **state)
+{
+	enum { CALLS = 30 };
+	struct fixture *f = start();
+	unsigned done = 0;
+	size_t errors[CALLS] = {0};
+	load_guest(f, 0);
+	for (uint64_t i = 0; i < CALLS; i++)
+		send_invoke(f, i + 1, 0, "errors", 0, 0);
+	usleep(50000);
+	while (done < CALLS) {
+		struct link_message m = receive(f);
+		if (m.header.kind == LINK_OUTPUT) {
+			assert_int_equal(m.output.stream, LINK_STREAM_ERRORS);
+			errors[m.output.call_id - 1] += m.payload.len;
+			continue;
+		}
+		assert_int_equal(m.header.kind, LINK_DONE);
+		assert_int_equal(m.done.outcome, LINK_EXITED);
+		errors[m.done.call_id - 1] += m.done_parts.errors.len;
+		assert_int_equal(errors[m.done.call_id - 1], 1 << 20);
+		done++;
+	}
+	expect_end(f, -EPIPE);
+}
+
+static void ends_with_calls_under_way(void **state)
+{
+	struct fixture *f = start();
+	load_guest(f, 0);
+	for (uint64_t i = 1; i <= 20; i++)
+		send_invoke(f, i, 0, i % 3 == 0 ? "hold" : i % 3 == 1 ? "sleep" : "errors", 0, 0);
+	usleep(20000);
+	expect_end(f, -EPIPE);
+}
+
+static void hostile_kind(struct fixture *f, unsigned kind)
+{
+	struct link_unload unload = {.header.kind = LINK_UNLOAD, .image_id = 9};
+	struct link_file_request request = {.call_id = 1, .request_id = 999};
+	static char large[1000];
+	switch (kind) {
+	case 0:
+		assert_int_equal(link_send(f->link, "garbage", 7, NULL, 0), 0);
+		break;
+	case 1:
+		send_invoke(f, 2, 5, "hello", 0, 0); /* no such image */
+		break;
+	case 2:
+		send_invoke(f, 1 + LINK_CALLS_MAX, 0, "hello", 0, 0); /* in a slot that is taken */
+		break;
+	case 3:
+		send_load(f, -1, 2, 0); /* without its descriptor */
+		break;
+	case 4:
+		send_load(f, image_fd(guest), 2, 3); /* of another image */
+		break;
+	case 5:
+		send_load(f, image_fd(guest), 0, 0); /* twice */
+		break;
+	case 6:
+		send_load(f, image_fd(guest), LINK_IMAGES_MAX, LINK_IMAGES_MAX);
+		break;
+	case 7:
+		send_message(f, &unload, sizeof(unload), NULL, 0);
+		break;
+	case 8:
+		send_reply(f, &request, 0, NULL, 0); /* to what was not asked */
+		break;
+	default: {
+		struct link_message asked = receive(f);
+		assert_int_equal(asked.header.kind, LINK_FILE_REQUEST);
+		send_reply(f, &asked.file_request, 1000, large, sizeof(large)); /* too much */
+		break;
+	}
+	}
+}
+
+static void nonsense_ends_the_cell(void **state)
+{
+	for (unsigned kind = 0; kind < 10; kind++) {
+		struct fixture *f = start();
+		load_guest(f, 0);
+		send_invoke(f, 1, 0, kind == 9 ? "hold" : "sleep", 0, 0);
+		hostile_kind(f, kind);
+		expect_end(f, -EBADMSG);
+	}
+}
+
+/* PARENT and KEY_END replace parts of good arguments. */
+static int parse(int argc, const char *parent, const char *key_end, struct cell_config *config)
+{
+	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], text[32];
+	char fds[4][2] = {"3", "4", "5", "6"};
+	char *argv[] = {fds[0], fds[1], fds[2], fds[3], hex, text, NULL};
+	memset(hex, 'a', sizeof(hex));
+	strcpy(hex + sizeof(hex) - 1 - strlen(key_end), key_end);
+	strcpy(text, parent);
+	return cell_parse_args(argc, argv, config);
+}
+
+static void arguments(void **state)
+{
+	struct cell_config config;
+	assert_int_equal(parse(6, "123", "bb", &config), 0);
+	assert_int_equal(config.fds.memory, 3);
+	assert_int_equal(config.fds.socket, 6);
+	assert_int_equal(config.parent_pid, 123);
+	assert_int_equal(config.public_key[0], 0xaa);
+	assert_int_equal(config.public_key[31], 0xbb);
+	assert_int_equal(parse(5, "123", "bb", &config), -EINVAL);
+	assert_int_equal(parse(6, "12x", "bb", &config), -EINVAL);
+	assert_int_equal(parse(6, "99999999999", "bb", &config), -EINVAL);
+	assert_int_equal(parse(6, "123", "xb", &config), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(arguments),
+		cmocka_unit_test(a_small_call_is_two_messages),
+		cmocka_unit_test(asks_for_input),
+		cmocka_unit_test(late_messages_are_ignored),
+		cmocka_unit_test(bad_images_are_refused),
+		cmocka_unit_test(waits_for_room),
+		cmocka_unit_test(ends_with_calls_under_way),
+		cmocka_unit_test(nonsense_ends_the_cell),
+	};
+	return cmocka_run_group_tests(tests, open_guest, close_guest);
+}
