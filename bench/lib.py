@@ -173,9 +173,12 @@ class Report:
     def skipped(self, name, why):
         self.rows.append({"name": name, "skipped": why})
 
-    def ratio(self, name, value, must):
-        """VALUE must be at least MUST."""
-        self.ratios.append({"name": name, "value": round(value, 4), "must": must, "ok": value >= must})
+    def ratio(self, name, value, must=None):
+        """VALUE must be at least MUST, if there is a MUST."""
+        ratio = {"name": name, "value": round(value, 4)}
+        if must is not None:
+            ratio["must"] = must
+        self.ratios.append({**ratio, "ok": must is None or value >= must})
 
     def value(self, name, value, must):
         """A value, not a ratio: it must be at most MUST."""
@@ -208,8 +211,10 @@ class Report:
                 values = [f"{k} {v}" for k, v in row.items() if k not in ("name", "unit")]
                 print(f"{row['name']:<28} {', '.join(values)} {row['unit']}")
             for ratio in self.ratios:
-                verdict = "ok" if ratio["ok"] else "NOT REACHED"
-                print(f"{ratio['name']:<40} {ratio['value']:10.3f}   must {ratio['must']}: {verdict}")
+                verdict = ""
+                if "must" in ratio:
+                    verdict = f"must {ratio['must']}: {'ok' if ratio['ok'] else 'NOT REACHED'}"
+                print(f"{ratio['name']:<40} {ratio['value']:10.3f}   {verdict}")
         sys.exit(0 if all(ratio["ok"] for ratio in self.ratios) else 1)
 
 

@@ -69,7 +69,10 @@ struct fwp_death {
 
 struct fwp_engine_config {
 	unsigned fwps_max; /* 0: 1,024. Checked against vm.max_map_count */
-	uint64_t tick_ns;  /* how late a timeout may be; 0: 10 ms */
+	/* How many unused places keep the few pages (at most 128 KiB) that their last FWP touched,
+	 * so that the next one takes no page faults; 0: 64 */
+	unsigned warm_max;
+	uint64_t tick_ns; /* how late a timeout may be; 0: 10 ms */
 };
 
 /*

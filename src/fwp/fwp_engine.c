@@ -22,8 +22,10 @@
 #include "base/counter.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "fwp/fwp_pages_priv.h"
 
 #define FWPS_MAX_DEFAULT 1024u
+#define WARM_MAX_DEFAULT 64u
 #define TICK_NS_DEFAULT	 (10 * EOS_NS_PER_MS)
 /* Shorter waits would be spent in the kernel. */
 #define TICK_NS_MIN (50 * EOS_NS_PER_US)
@@ -107,6 +109,9 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	engine->tick_ns = config != NULL && config->tick_ns > 0 ? config->tick_ns : TICK_NS_DEFAULT;
 	engine->tick_ns = EOS_MAX(engine->tick_ns, TICK_NS_MIN);
 	engine->next_id = 1;
+	engine->pagemap_fd = fwp_pages_open();
+	engine->warm_max =
+		config != NULL && config->warm_max > 0 ? config->warm_max : WARM_MAX_DEFAULT;
 	engine->start_ns = eos_now_ns();
 	engine->start_ticks = fwp_machine_ticks();
 	eos_list_init(&engine->free);
@@ -126,6 +131,8 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	*ret_engine = engine;
 	return 0;
 fail:
+	if (engine != NULL)
+		eos_close(engine->pagemap_fd);
 	free(engine);
 	atomic_fetch_sub(&slots_promised, fwps_max);
 	return err;
@@ -146,6 +153,7 @@ struct fwp_engine *fwp_engine_free(struct fwp_engine *engine)
 		free(fwp);
 	}
 	atomic_fetch_sub(&slots_promised, engine->fwps_max);
+	eos_close(engine->pagemap_fd);
 	free(engine);
 	return NULL;
 }
@@ -186,6 +194,7 @@ int fwp_engine_take(struct fwp_engine *engine, struct fwp **ret_fwp, struct eos_
 	struct fwp *fwp = NULL;
 	if (node != NULL) {
 		fwp = EOS_CONTAINER_OF(node, struct fwp, node);
+		engine->free_count--;
 	} else {
 		int err = make_place(engine, &fwp, why);
 		if (err < 0)
@@ -214,12 +223,14 @@ void fwp_engine_give(struct fwp *fwp)
 	EOS_ASSERT(engine == fwp_engine_here && engine->alive_count > 0);
 	engine->alive_count--;
 	/* What the next tenant would see must be gone; better no slot than a dirty one. */
-	if (fwp_slot_clean(&fwp->slot) < 0) {
+	int pagemap_fd = engine->free_count < engine->warm_max ? engine->pagemap_fd : -1;
+	if (fwp_slot_clean(&fwp->slot, pagemap_fd) < 0) {
 		drop_place(fwp);
 		return;
 	}
 	/* At the head: last given, first taken. */
 	eos_list_add_tail(engine->free.next, &fwp->node);
+	engine->free_count++;
 }
 
 void fwp_engine_arm(struct fwp_engine *engine, uint64_t remaining_ns)

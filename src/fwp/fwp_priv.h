@@ -62,7 +62,9 @@ struct fwp_engine {
 	_Atomic(struct fwp *) current;
 	unsigned fwps_max, made_count, alive_count;
 	uint64_t next_id;
-	struct eos_list free;
+	struct eos_list free; /* the place used last is first */
+	unsigned free_count, warm_max;
+	int pagemap_fd;	  /* -1: this kernel cannot tell touched pages */
 	struct fwp *made; /* all, linked by next_made */
 
 	/* The timer, armed for at most tick_ns, only while somebody with a timeout runs. */

@@ -29,6 +29,7 @@
 
 #include "base/assert.h"
 #include "fwp/fwp.h"
+#include "fwp/fwp_pages_priv.h"
 #include "sched/context.h"
 
 /* Kernels for aarch64 may have pages of 16 or 64 KiB: all boundaries are multiples of 64 KiB
@@ -51,6 +52,8 @@
 /* Enough for the instances of most modules. */
 #define ARENA_OPEN_BYTES (4u * PAGE)
 #define ARENA_STEP_BYTES (64u << 10)
+/* Zeroing more pages than this costs more than giving them back and faulting them in again. */
+#define WARM_PAGES_MAX 32u
 
 _Static_assert(FWP_STACK_BYTES_MAX + FWP_HOST_STACK_BYTES + STACK_COLOURS * STACK_COLOUR_BYTES <=
 		       STACK_AREA_BYTES,
@@ -152,12 +155,19 @@ int fwp_slot_prepare(struct fwp_slot *slot, uint64_t stack_bytes, uint64_t memor
 	return err;
 }
 
-int fwp_slot_clean(struct fwp_slot *slot)
+int fwp_slot_clean(struct fwp_slot *slot, int pagemap_fd)
 {
 	if (!slot->is_dirty)
 		return 0;
 	/* One call for stack, arena and memory; what was not touched costs nothing. */
 	char *end = slot->memory + slot->memory_open;
+	if (pagemap_fd >= 0) {
+		sched_stack_forget(slot->stack_low, (size_t)(stack_end(slot) - slot->stack_low));
+		if (fwp_pages_zero(pagemap_fd, slot->stack_low, end, WARM_PAGES_MAX) == 0) {
+			slot->is_dirty = false;
+			return 0;
+		}
+	}
 	if (madvise(slot->stack_low, (size_t)(end - slot->stack_low), MADV_DONTNEED) < 0)
 		return -errno;
 	slot->is_dirty = false;

@@ -43,8 +43,9 @@ int fwp_slot_prepare(struct fwp_slot *slot, uint64_t stack_bytes,
 int fwp_slot_set_memory(struct fwp_slot *slot, uint64_t bytes) EOS_MUST_CHECK;
 /* Makes at least BYTES of the arena accessible. -ENOMEM. */
 int fwp_slot_open_arena(struct fwp_slot *slot, size_t bytes) EOS_MUST_CHECK;
-/* Everything reads as zero again. On failure the slot must not be used again. */
-int fwp_slot_clean(struct fwp_slot *slot) EOS_MUST_CHECK;
+/* Everything reads as zero again. On failure the slot must not be used again. With PAGEMAP_FD >= 0
+ * (fwp_pages_open()) the pages of a guest that touched few of them stay resident. */
+int fwp_slot_clean(struct fwp_slot *slot, int pagemap_fd) EOS_MUST_CHECK;
 
 /* Where an address lies; any context, also signal. */
 bool fwp_slot_is_stack_guard(const struct fwp_slot *slot, uintptr_t address);

@@ -1,0 +1,67 @@
+#include "fwp/fwp_pages_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/file.h"
+
+/* From the kernel's linux/fs.h of version 6.7, which Debian 12's headers precede. */
+struct page_region {
+	uint64_t start, end, categories;
+};
+struct pm_scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+_Static_assert(sizeof(struct pm_scan_arg) == 96, "the kernel's layout");
+#define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_PRESENT (UINT64_C(1) << 3)
+#define PAGE_IS_SWAPPED (UINT64_C(1) << 4)
+#define PAGE_IS_PFNZERO (UINT64_C(1) << 5)
+
+#define REGIONS_MAX 32u
+
+/* The touched pages as regions; the shared page of zeros, which reading brings, does not count. */
+static int scan(int fd, char *low, char *end, unsigned pages_max, struct page_region *regions)
+{
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = (uintptr_t)low,
+		.end = (uintptr_t)end,
+		.vec = (uintptr_t)regions,
+		.vec_len = REGIONS_MAX,
+		.max_pages = pages_max,
+		.category_inverted = PAGE_IS_PFNZERO,
+		.category_mask = PAGE_IS_PFNZERO,
+		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.return_mask = PAGE_IS_PRESENT,
+	};
+	int count = ioctl(fd, PAGEMAP_SCAN, &arg);
+	if (count < 0)
+		return -errno;
+	return arg.walk_end < (uintptr_t)end ? -E2BIG : count;
+}
+
+int fwp_pages_open(void)
+{
+	struct page_region regions[REGIONS_MAX];
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	/* Older kernels have the file and not the request. */
+	int err = scan(fd, NULL, NULL, 1, regions);
+	return err < 0 ? eos_close(fd) : fd;
+}
+
+int fwp_pages_zero(int fd, char *low, char *end, unsigned pages_max)
+{
+	struct page_region regions[REGIONS_MAX];
+	int count = scan(fd, low, end, pages_max, regions);
+	for (int i = 0; i < count; i++)
+		memset(low + (regions[i].start - (uintptr_t)low), 0,
+		       regions[i].end - regions[i].start);
+	return count < 0 ? count : 0;
+}
