@@ -1,6 +1,5 @@
 """What a hostile client, module, guest or moment may do: the node goes on, and stops when told."""
 import concurrent.futures
-import json
 import os
 import signal
 import socket
@@ -179,6 +178,7 @@ def test_second_signal_does_not_wait(node):
     node.process.send_signal(signal.SIGTERM)
     assert node.process.wait(20) in (0, 1)
     wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids[1:]), "the others' end")
+    node.kill_group()
 
 
 # Paths and headers
