@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "cli/cli.h"
 
@@ -55,6 +56,9 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
 	char name[64];
 	int n = snprintf(name, sizeof(name), "bench/%s", argv[1]);
 	if (n < 0 || (size_t)n >= sizeof(name))
+		return cli_usage("bench", "bench: no bench \"%s\"", argv[1]);
+	char path[4096];
+	if (eos_find_program(name, path, sizeof(path)) < 0)
 		return cli_usage("bench", "bench: no bench \"%s\"", argv[1]);
 	return cli_exec(name, argv + 1);
 }

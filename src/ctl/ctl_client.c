@@ -1,6 +1,7 @@
 #include "ctl/ctl_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,11 +13,13 @@ int ctl_client_init(struct ctl_client *client, const char *data_dir, struct eos_
 {
 	int n = snprintf(client->socket_path, sizeof(client->socket_path), "%s/control.sock",
 			 data_dir);
-	if (n < 0 || (size_t)n >= sizeof(client->socket_path))
-		return eos_why(why, -ENAMETOOLONG,
-			       "%s: longer than a local socket's path may be; choose a shorter "
-			       "data directory",
-			       data_dir);
+	if (n >= 0 && (size_t)n < sizeof(client->socket_path))
+		return 0;
+	int fd = open(data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return eos_why(why, -errno, "data directory %s: %s", data_dir, strerror(errno));
+	snprintf(client->socket_path, sizeof(client->socket_path), "/proc/self/fd/%d/control.sock",
+		 fd);
 	return 0;
 }
 

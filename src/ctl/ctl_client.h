@@ -12,10 +12,11 @@
 #include "base/why.h"
 
 struct ctl_client {
-	char socket_path[108]; /* DATA/control.sock */
+	char socket_path[108]; /* DATA/control.sock, or a shorter name of it */
 };
 
-/* -ENAMETOOLONG: the data directory's path does not fit a socket address. */
+/* A path that does not fit a socket address is reached through a descriptor of the directory,
+ * which stays open until the process ends. Errors of opening it. */
 int ctl_client_init(struct ctl_client *client, const char *data_dir,
 		    struct eos_why *why) EOS_MUST_CHECK;
 

@@ -26,10 +26,11 @@
 #define CTL_INVOKE_BYTES_MAX (8u << 20)
 
 struct ctl_ops {
-	/* Builds, checks and stores a function. SOURCE names the manifest in messages. Blocks. */
-	int (*deploy)(void *ctx, const char *source, const char *manifest, size_t manifest_len,
-		      const void *module, size_t module_len, struct func **ret_func,
-		      struct eos_why *why);
+	/* Builds, checks and stores a function. SOURCE names the manifest in messages; NAME must be
+	 * the manifest's. Blocks. */
+	int (*deploy)(void *ctx, const char *name, const char *source, const char *manifest,
+		      size_t manifest_len, const void *module, size_t module_len,
+		      struct func **ret_func, struct eos_why *why);
 	/* Runs NAME on INPUT and waits; its output is appended to OUTPUT. -ENOENT; -ECANCELED:
 	 * it ended badly, and WHY says how. */
 	int (*invoke)(void *ctx, const char *name, const void *input, size_t input_len,

@@ -167,6 +167,29 @@ static void damaged_credentials_are_refused(void **state)
 	assert_non_null(strstr(why.text, "aws_secret_access_key"));
 }
 
+static void odd_credentials_files(void **state)
+{
+	struct fixture *f = *state;
+	struct s3_credentials credentials;
+	struct eos_why why = {""};
+	struct stat status;
+	bool is_new;
+	static const char text[] = "aws_access_key_id = A\naws_secret_access_key = B\n";
+	/* What others could read is closed to them. */
+	assert_int_equal(eos_replace_file(f->dir_fd, "credentials", text, strlen(text), 0644), 0);
+	assert_int_equal(fchmodat(f->dir_fd, "credentials", 0644, 0), 0);
+	assert_int_equal(edged_credentials_load(f->dir_fd, &credentials, &is_new, &why), 0);
+	assert_int_equal(fstatat(f->dir_fd, "credentials", &status, 0), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_int_equal(eos_replace_file(f->dir_fd, "credentials", "", 0, 0600), 0);
+	assert_int_equal(edged_credentials_load(f->dir_fd, &credentials, &is_new, &why), -EINVAL);
+	/* A FIFO would be waited for without end. */
+	assert_int_equal(unlinkat(f->dir_fd, "credentials", 0), 0);
+	assert_int_equal(mkfifoat(f->dir_fd, "credentials", 0600), 0);
+	assert_int_equal(edged_credentials_load(f->dir_fd, &credentials, &is_new, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "not a plain file"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +200,7 @@ int main(void)
 		cmocka_unit_test(a_missing_file_is_named),
 		cmocka_unit_test_setup_teardown(credentials_are_made_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(damaged_credentials_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(odd_credentials_files, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,8 +41,9 @@ int edged_open_image(void *ctx, const struct func *func, struct image **ret_imag
 }
 
 /* Everything that can be wrong is found before anything is stored. */
-int edged_deploy(void *ctx, const char *source, const char *manifest, size_t manifest_len,
-		 const void *module, size_t module_len, struct func **ret_func, struct eos_why *why)
+int edged_deploy(void *ctx, const char *name, const char *source, const char *manifest,
+		 size_t manifest_len, const void *module, size_t module_len, struct func **ret_func,
+		 struct eos_why *why)
 {
 	struct edged *edged = ctx;
 	struct eos_doc *doc;
@@ -54,6 +55,12 @@ int edged_deploy(void *ctx, const char *source, const char *manifest, size_t man
 	eos_doc_free(doc);
 	if (err < 0)
 		return err;
+	if (strcmp(decoded->name, name) != 0) {
+		err = eos_why(why, -EINVAL, "%s: its function is \"%s\", not \"%s\"", source,
+			      decoded->name, name);
+		func_manifest_free(decoded);
+		return err;
+	}
 	const struct aot_config config = aot_config_of(edged);
 	const char *slash = strrchr(decoded->image, '/');
 	struct image *image = NULL;

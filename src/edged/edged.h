@@ -63,8 +63,8 @@ void edged_stop(struct edged *edged);
 void edged_format_url(char *out, size_t size, const struct edged_listen *listen);
 
 /* struct ctl_ops' functions, with the struct edged as their context. */
-int edged_deploy(void *ctx, const char *source, const char *manifest, size_t manifest_len,
-		 const void *module, size_t module_len, struct func **ret_func,
+int edged_deploy(void *ctx, const char *name, const char *source, const char *manifest,
+		 size_t manifest_len, const void *module, size_t module_len, struct func **ret_func,
 		 struct eos_why *why);
 int edged_invoke(void *ctx, const char *name, const void *input, size_t input_len,
 		 struct eos_buf *output, struct eos_why *why);

@@ -34,9 +34,10 @@
 #include "http/http_target.h"
 
 /* Threaded mode moves bodies in pieces of up to half the pool. Loop mode keeps many connections;
- * its pool has room for 16 KiB of headers, their descriptors and the answer's headers. */
+ * its pool has room for 16 KiB of headers, their descriptors and the answer's headers, and no more,
+ * because libmicrohttpd clears it after each request. */
 #define POOL_BYTES_THREADED (128u << 10)
-#define POOL_BYTES_LOOP	    (48u << 10)
+#define POOL_BYTES_LOOP	    (32u << 10)
 #define LINGER_MS	    1000
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STACK_BYTES (1024u << 10)

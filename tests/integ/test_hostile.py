@@ -1,6 +1,5 @@
 """What a hostile client, module, guest or moment may do: the node goes on, and stops when told."""
 import concurrent.futures
-import json
 import os
 import signal
 import socket
@@ -179,6 +178,7 @@ def test_second_signal_does_not_wait(node):
     node.process.send_signal(signal.SIGTERM)
     assert node.process.wait(20) in (0, 1)
     wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids[1:]), "the others' end")
+    node.kill_group()
 
 
 # Paths and headers
@@ -411,3 +411,87 @@ def test_long_listings(shared_node):
     assert node.cli_json("ls", "s3://many/nothing") == {"entries": []}
     missing = node.cli("ls", "s3://nowhere", "--json", check=False)
     assert (missing.returncode, missing.stdout) == (1, "")
+
+
+# Guests
+
+
+def test_long_names_in_a_listing(node):
+    """Keys as long as they may be, and names that files cannot have, in a function's directory."""
+    s3 = node.s3()
+    s3.create_bucket(Bucket="long")
+    names = ["k" * 1024, "d" * 1000 + "/x", "a//b", "dot/..", "..", ".", "é" * 500, "new\nline", "/"]
+    for name in names:
+        signed_put(node, "long", name)
+    deploy_c(
+        node,
+        "lister",
+        "#include <dirent.h>\nint main(void) {" + TEXT + 'DIR *d = opendir("/long"); int n = 0;'
+        ' for (struct dirent *e; d && (e = readdir(d)); n++); printf("%d", n); }',
+        "grants:\n  - {bucket: long, access: read}\n" + http_trigger("/lister"),
+    )
+    pid = node.cell_pid()
+    answer = requests.get(node.http_url + "/lister", timeout=60)
+    assert answer.status_code == 200 and int(answer.text) >= 2
+    assert node.cell_pid() == pid, "the cell died"
+
+
+def signed_put(node, bucket, key):
+    assert signed(node, "PUT", f"/{bucket}/{urllib.parse.quote(key)}").status_code in (200, 400)
+
+
+def test_greedy_guests_are_alone(node):
+    """Each takes all it can get; the node serves others meanwhile and afterwards."""
+    greedy = {
+        "files": 'for (int i = 0; i < 1000000; i++) { char n[32]; sprintf(n, "/tmp/%d", i);'
+        " fopen(n, \"w\"); }",
+        "tmp": 'FILE *f = fopen("/tmp/x", "w"); static char b[1 << 20];'
+        " for (int i = 0; i < 10000; i++) if (!fwrite(b, 1, sizeof b, f)) break;",
+        "grow": "for (int i = 0; i < 100000; i++) if (!malloc(1 << 20)) break;",
+        "deep": "volatile char *f(int n); printf(\"%p\", f(1 << 30));",
+        "poll": "for (;;) usleep(0);",
+        "spin": "for (volatile int i = 0;; i++);",
+    }
+    extra = "volatile char *f(int n) { volatile char b[4096]; b[n % 4096] = n;" \
+        " return n ? f(n - 1) + b[1] : (volatile char *)0; }\n"
+    for name, body in greedy.items():
+        deploy_c(
+            node,
+            name,
+            (extra if name == "deep" else "") + "int main(void) {" + body + TEXT + "}",
+            http_trigger(f"/{name}") + "limits: {timeout: 1s, memory: 16MiB}\n",
+        )
+    deploy_c(node, "fine", "int main(void) {" + TEXT + 'puts("fine"); }', http_trigger("/fine"))
+    pid = node.cell_pid()
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        calls = [
+            pool.submit(requests.get, f"{node.http_url}/{name}", timeout=120)
+            for name in list(greedy) * 3
+        ]
+        fine = pool.submit(requests.get, node.http_url + "/fine", timeout=120)
+        assert fine.result().text == "fine\n"
+        codes = {call.result().status_code for call in calls}
+    assert codes <= {200, 500, 502, 504}, codes
+    assert requests.get(node.http_url + "/fine", timeout=60).text == "fine\n"
+    assert node.cell_pid() == pid, "the cell died"
+
+
+def test_fd_renumber_tricks(shared_node):
+    deploy_c(
+        shared_node,
+        "renumber",
+        "#include <wasi/api.h>\n#include <stdint.h>\nint main(void) {"
+        ' FILE *f = fopen("/tmp/a", "w"); int a = fileno(f), n = 0;'
+        " for (uint32_t to = 0; to < 300; to++) n += __wasi_fd_renumber(a, to) == 0;"
+        " __wasi_fd_renumber(UINT32_MAX, 1); __wasi_fd_renumber(1, UINT32_MAX);"
+        " __wasi_fd_close(3); __wasi_fd_close(3);"
+        " __wasi_iovec_t v = {(void *)0xfffffff0, 0xffffffff}; size_t s;"
+        " __wasi_fd_read(0, &v, 0x7fffffff, &s); __wasi_fd_read(0, &v, 1, &s);"
+        " __wasi_fd_write(2, (void *)0xfffffff8, 2, &s);"
+        " __wasi_poll_oneoff((void *)8, (void *)8, 0xffffffff, &s);"
+        " __wasi_poll_oneoff((void *)0xfffffff0, (void *)8, 1, &s);"
+        " return 0; }",
+        http_trigger("/renumber"),
+    )
+    assert requests.get(shared_node.http_url + "/renumber", timeout=60).status_code == 502
+    assert requests.get(shared_node.http_url + "/healthz", timeout=60).status_code == 200
