@@ -46,7 +46,6 @@ def bulk_cases():
         body = f"(memory.copy (i32.const 0) (i32.const {source}) (i32.const {size}))"
         yield f"memory.copy from {source} {size}", body, BOUNDS
     yield "memory.init beyond", "(memory.init $data (i32.const 0) (i32.const 3) (i32.const 2))", BOUNDS
-    # A fault in the middle of what the host's memset() and memcpy() do.
     yield "table.set beyond", "(table.set $t (i32.const 8) (ref.null func))", BOUNDS
     yield "table.set -1", "(table.set $t (i32.const -1) (ref.func $void))", BOUNDS
     yield "table.get beyond", "(drop (table.get $t (i32.const 0x7fffffff)))", BOUNDS
