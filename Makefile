@@ -32,9 +32,9 @@ test: ## all checks and tests, with gcc and with clang's sanitizers
 	@tools/run_tests
 
 .PHONY: test-long
-test-long: ## the same, and the benches with their bounds
+test-long: ## the same, more of the hostile modules, and the benches with their bounds
 	@tools/deps
-	@tools/run_tests --long
+	@EDGEOS_LONG=1 tools/run_tests --long
 
 .PHONY: install
 install: $(BUILD)/build.ninja ## install below DESTDIR, with PREFIX (/usr)

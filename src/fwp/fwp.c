@@ -89,8 +89,6 @@ static int check_limits(const struct fwp_image *image, const struct fwp_limits *
 			struct eos_why *why)
 {
 	uint64_t memory_max = (uint64_t)FWP_MEMORY_PAGES_MAX * FWP_PAGE_SIZE;
-	if (image->start == NULL)
-		return eos_why(why, -EINVAL, "it does not export a function \"_start\"");
 	if (limits->memory_bytes > memory_max)
 		return eos_why(why, -EINVAL, "a memory limit of %llu bytes is beyond %llu",
 			       (unsigned long long)limits->memory_bytes,
@@ -111,6 +109,16 @@ static int check_limits(const struct fwp_image *image, const struct fwp_limits *
 int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp_limits *limits,
 	    void *context, struct fwp **ret_fwp, struct eos_why *why)
 {
+	if (image->start == NULL)
+		return eos_why(why, -EINVAL, "it does not export a function \"_start\"");
+	return fwp_new_with_entry(engine, image, limits, context, NULL, ret_fwp, why);
+}
+
+int fwp_new_with_entry(struct fwp_engine *engine, struct fwp_image *image,
+		       const struct fwp_limits *limits, void *context,
+		       void (*entry)(struct fwp *fwp, void *instance), struct fwp **ret_fwp,
+		       struct eos_why *why)
+{
 	if (limits == NULL)
 		limits = &fwp_limits_default;
 	int err = check_limits(image, limits, why);
@@ -129,6 +137,7 @@ int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp
 	fwp->id = engine->next_id++;
 	fwp->image = fwp_image_ref(image);
 	fwp->user = context;
+	fwp->entry = entry;
 	fwp->on_return = NULL;
 	fwp->limits = *limits;
 	fwp->deadline_ns = UINT64_MAX;
@@ -168,8 +177,11 @@ static void guest_main(void *arg)
 	fwp->instance = fwp_arena_allocate(fwp, exports->instance_size);
 	fwp_host_leave(fwp);
 	exports->instantiate(fwp->instance, fwp);
-	fwp->image->start(fwp->instance);
+	if (fwp->entry == NULL)
+		fwp->image->start(fwp->instance);
 	fwp_host_enter(fwp);
+	if (fwp->entry != NULL)
+		fwp->entry(fwp, fwp->instance);
 	if (fwp->on_return != NULL)
 		fwp->on_return(fwp);
 	fwp_exit(fwp, 0);

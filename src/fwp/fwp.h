@@ -102,6 +102,9 @@ struct fwp_image *fwp_image_ref(struct fwp_image *image);
 struct fwp_image *fwp_image_unref(struct fwp_image *image);
 /* True when the image exports a function NAME with SIGNATURE ("i:" …). */
 bool fwp_image_has_export(const struct fwp_image *image, const char *name, const char *signature);
+/* That function, or NULL; for fwp_new_with_entry(). Valid as long as the image. */
+void (*fwp_image_find_export(const struct fwp_image *image, const char *name,
+			     const char *signature))(void);
 
 /*
  * A ready FWP that will run the export "_start". LIMITS may be NULL: the defaults. CONTEXT is what
@@ -111,6 +114,17 @@ bool fwp_image_has_export(const struct fwp_image *image, const char *name, const
  */
 int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp_limits *limits,
 	    void *context, struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;
+/*
+ * The same, but what runs in the place of "_start", which need not be there, is ENTRY(FWP,
+ * INSTANCE): on the FWP's stack and as a host function, when the instance has been made. It calls
+ * exports between fwp_host_leave() and fwp_host_enter(), with INSTANCE before the arguments that
+ * the signature says; it may block between the calls. When it returns, the FWP goes on as if
+ * "_start" had.
+ */
+int fwp_new_with_entry(struct fwp_engine *engine, struct fwp_image *image,
+		       const struct fwp_limits *limits, void *context,
+		       void (*entry)(struct fwp *fwp, void *instance), struct fwp **ret_fwp,
+		       struct eos_why *why) EOS_MUST_CHECK;
 /* Not while it runs. */
 struct fwp *fwp_free(struct fwp *fwp);
 

@@ -190,3 +190,10 @@ bool fwp_image_has_export(const struct fwp_image *image, const char *name, const
 {
 	return find_export(image, name, signature) != NULL;
 }
+
+void (*fwp_image_find_export(const struct fwp_image *image, const char *name,
+			     const char *signature))(void)
+{
+	const struct image_export *e = find_export(image, name, signature);
+	return e != NULL ? e->call : NULL;
+}

@@ -61,6 +61,58 @@ static void image_without_start_is_refused_as_a_program(void **state)
 	fwp_engine_free(engine);
 }
 
+static void (*exported)(void);
+
+/* Calls the export twice, with a pause between. */
+static void call_twice(struct fwp *fwp, void *instance)
+{
+	for (int i = 0; i < 2; i++) {
+		fwp_host_leave(fwp);
+		((void (*)(void *))exported)(instance);
+		fwp_host_enter(fwp);
+		fwp_block(fwp);
+	}
+}
+
+static void entry_calls_exports(void **state)
+{
+	struct fwp_engine *engine = fixture_engine(NULL);
+	struct fwp_image *image = fixture_load("image");
+	struct fixture fixture = {.program = PROGRAM_MATH};
+	struct fwp *fwp = NULL;
+	struct eos_why why = {""};
+	exported = fwp_image_find_export(image, "_start", ":");
+	assert_non_null(exported);
+	assert_null(fwp_image_find_export(image, "_start", "i:"));
+	assert_null(fwp_image_find_export(image, "start", ":"));
+	assert_int_equal(fwp_new_with_entry(engine, image, NULL, &fixture, call_twice, &fwp, &why),
+			 0);
+	assert_int_equal(fwp_run(fwp), FWP_BLOCKED);
+	assert_int_equal(fixture.notes_count, 3);
+	/* A trap in a later call ends the FWP like any other. */
+	fixture.program = PROGRAM_TRAP_FIRST + IMAGE_TRAP_UNREACHABLE;
+	assert_int_equal(fwp_run(fwp), FWP_DEAD);
+	assert_int_equal(fwp_death(fwp)->kind, FWP_DEATH_TRAP);
+	fwp_free(fwp);
+	/* When the entry returns, so does the program. */
+	fixture.program = PROGRAM_RETURN;
+	assert_int_equal(fwp_new_with_entry(engine, image, NULL, &fixture, call_twice, &fwp, &why),
+			 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(fwp_run(fwp), FWP_BLOCKED);
+	assert_int_equal(fwp_run(fwp), FWP_DEAD);
+	assert_int_equal(fwp_death(fwp)->kind, FWP_DEATH_EXIT);
+	fwp_free(fwp);
+	fwp_image_unref(image);
+	/* "_start" need not be there. */
+	image = fixture_load("no_start");
+	assert_int_equal(fwp_new_with_entry(engine, image, NULL, &fixture, call_twice, &fwp, &why),
+			 0);
+	fwp_free(fwp);
+	fwp_image_unref(image);
+	fwp_engine_free(engine);
+}
+
 /* Maps the bytes as an image but runs no code of it. True when that succeeded. */
 static bool try_bytes(const uint8_t *bytes, size_t size)
 {
@@ -199,6 +251,7 @@ int main(void)
 		cmocka_unit_test(loads_and_knows_its_exports),
 		cmocka_unit_test(odd_images_are_refused_by_name),
 		cmocka_unit_test(image_without_start_is_refused_as_a_program),
+		cmocka_unit_test(entry_calls_exports),
 		cmocka_unit_test(damaged_files_are_refused_or_harmless),
 		cmocka_unit_test(cut_files_are_refused),
 		cmocka_unit_test(wrong_headers_are_refused),

@@ -35,10 +35,11 @@ struct fwp {
 	struct fwp_slot slot;
 
 	/* This FWP, from fwp_new() to fwp_free(). */
-	uint64_t id;			    /* counts up from 1 */
-	struct fwp_image *image;	    /* a reference */
-	void *user;			    /* fwp_context() */
-	void (*on_return)(struct fwp *fwp); /* NULL: nothing */
+	uint64_t id;					/* counts up from 1 */
+	struct fwp_image *image;			/* a reference */
+	void *user;					/* fwp_context() */
+	void (*on_return)(struct fwp *fwp);		/* NULL: nothing */
+	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
 	struct fwp_limits limits;
 	uint64_t deadline_ns;
 	struct sched_context context;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -283,7 +284,10 @@ static void test_many_blocks(void **state)
 	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
 	for (uint64_t i = 1; i <= 2500; i++)
 		assert_int_equal(object_put(f->store, "raw", "a", i, 17000), 0);
-	assert_true(local_of(f->store)->committer.unlinked_count <= LOCAL_UNLINKED_FLUSH);
+	struct local_committer *committer = &local_of(f->store)->committer;
+	pthread_mutex_lock(&committer->lock);
+	assert_true(committer->unlinked_count <= LOCAL_UNLINKED_FLUSH);
+	pthread_mutex_unlock(&committer->lock);
 	/* The file that the last one replaced is unlinked behind the acknowledgement. */
 	assert_in_range(block_files_count(f->dir), 1, 2);
 	fixture_reopen(f);
