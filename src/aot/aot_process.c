@@ -6,6 +6,7 @@
  * as the end of its progress pipe, which no tool of its inherits. When the time is over, its whole
  * process group is killed.
  */
+#include "aot/aot_glue.h"
 #include "aot/aot_priv.h"
 
 #include <errno.h>
@@ -262,6 +263,8 @@ static int start_and_supervise(struct session *session, const struct aot_toolcha
 	for (int i = 0; i < 3; i++)
 		(void)snprintf(fds[i], sizeof(fds[i]), "%d", AOT_FD_PROGRESS + i);
 	const char *argv[] = {toolchain->program,
+			      "--sources",
+			      aot_text_sources,
 			      "--progress-fd",
 			      fds[0],
 			      "--module-fd",

@@ -51,6 +51,8 @@ static int find_program(const struct aot_config *config, char out[AOT_PATH_SIZE]
 {
 	int err = config->program != NULL ? eos_str_copy(out, AOT_PATH_SIZE, config->program)
 					  : eos_find_program("edge-aot", out, AOT_PATH_SIZE);
+	if (err == 0 && access(out, X_OK) < 0)
+		err = -errno;
 	return err < 0 ? eos_why(why, err, "cannot find the program edge-aot") : 0;
 }
 
@@ -63,8 +65,7 @@ int aot_toolchain_find(const struct aot_config *config, struct aot_toolchain *re
 		err = find_compiler(config, ret_toolchain->compiler, why);
 	if (err < 0)
 		return err;
-	const char *const tools[] = {ret_toolchain->program, ret_toolchain->compiler,
-				     AOT_WASM_VALIDATE, AOT_WASM2C};
+	const char *const tools[] = {ret_toolchain->compiler, AOT_WASM_VALIDATE, AOT_WASM2C};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(tools); i++) {
 		err = describe_tool(&text, tools[i], why);
 		if (err < 0)
@@ -72,8 +73,8 @@ int aot_toolchain_find(const struct aot_config *config, struct aot_toolchain *re
 	}
 	for (const char *const *flag = aot_compile_flags; *flag != NULL; flag++)
 		(void)eos_buf_printf(&text, "%s\n", *flag);
-	(void)eos_buf_puts(&text, aot_text_image_abi);
-	(void)eos_buf_puts(&text, aot_text_image_runtime);
+	/* edge-aot refuses to work for a build of other sources. */
+	(void)eos_buf_puts(&text, aot_text_sources);
 	if (eos_buf_failed(&text) || crypto_sha256(text.data, text.len, ret_toolchain->sha256) < 0)
 		return eos_why(why, -ENOMEM, "out of memory");
 	return 0;

@@ -30,7 +30,7 @@
 
 struct options {
 	int module_fd, out_fd, progress_fd;
-	const char *dir, *compiler;
+	const char *dir, *compiler, *sources;
 	uint64_t memory_bytes, seconds;
 };
 
@@ -50,10 +50,19 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{"cc", required_argument, NULL, 'c'},
 		{"memory", required_argument, NULL, 'a'},
 		{"seconds", required_argument, NULL, 's'},
+		{"sources", required_argument, NULL, 'h'},
 		{0},
 	};
 	int c;
-	*options = (struct options){-1, -1, -1, NULL, "/usr/bin/gcc", UINT64_C(4) << 30, 300};
+	*options = (struct options){
+		.module_fd = -1,
+		.out_fd = -1,
+		.progress_fd = -1,
+		.compiler = "/usr/bin/gcc",
+		.sources = aot_text_sources,
+		.memory_bytes = UINT64_C(4) << 30,
+		.seconds = 300,
+	};
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		int err = 0;
 		if (c == 'm')
@@ -66,6 +75,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->dir = optarg;
 		else if (c == 'c')
 			options->compiler = optarg;
+		else if (c == 'h')
+			options->sources = optarg;
 		else if (c == 'a')
 			err = eos_parse_u64(optarg, &options->memory_bytes);
 		else if (c == 's')
@@ -273,6 +284,12 @@ int main(int argc, char **argv)
 				      "[--progress-fd N] [--cc PATH] [--memory BYTES] "
 				      "[--seconds N]\n");
 		return AOT_EXIT_USAGE;
+	}
+	/* The caller names images in its cache by its own sources. */
+	if (strcmp(options.sources, aot_text_sources) != 0) {
+		(void)fprintf(stderr, "edge-aot was built from other sources than its caller; "
+				      "install both from one build\n");
+		return AOT_EXIT_FAILED;
 	}
 	/* Tools get their three standard descriptors and nothing else. */
 	for (int fd = STDERR_FILENO + 1; fd < AOT_FDS_END; fd++)

@@ -40,6 +40,10 @@ def test_wasi_with_hostile_arguments(tmp_path):
     """Whatever the pointers, what comes back is an errno: anything else traps in the module."""
     inside = tmp_path / "inside"
     inside.mkdir()
+    # Memory full of "a" names these; the descriptors of what is opened are among the arguments.
+    (inside / "a").write_text("data")
+    (inside / "aaaa").mkdir()
+    (inside / "aaaaa").symlink_to("../outside")
     (tmp_path / "outside").write_text("kept")
     module = compile_wat(modules.wasi_module(5000 if IS_LONG else 500))
     result = run_edgeos("run", "--dir", f"{inside}::/", module, check=False, timeout_s=300)

@@ -17,7 +17,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / os.environ.get("EDGEOS_BUILD", "build")
 EDGEOS = BUILD / "edgeos"
 # Images that `edgeos run` compiled: kept from one run of the tests to the next.
-CACHE_HOME = BUILD / "test-cache"
+# They do not depend on how we were compiled, so all builds share them.
+CACHE_HOME = ROOT / "build" / "test-cache"
 SEED = CACHE_HOME / "node"
 IS_SANITIZED = "asan" in BUILD.name or "tsan" in BUILD.name
 START_TIMEOUT_S = 60

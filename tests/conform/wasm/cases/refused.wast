@@ -1,4 +1,4 @@
-;; What must not be accepted. The first module is only there for the instructions around it.
+;; What must not be accepted.
 (assert_invalid (module (func (result i32) (i64.const 1))) "type mismatch")
 (assert_invalid (module (func (drop (local.get 0)))) "unknown local")
 (assert_invalid (module (func (br 1))) "unknown label")
