@@ -144,6 +144,9 @@ static int default_data_dir(struct cli *cli)
 int cli_connect(struct cli *cli)
 {
 	struct eos_why why = {""};
+	/* Once: a client may hold a descriptor, and listings call for each page. */
+	if (cli->client.socket_path[0] != '\0')
+		return 0;
 	if (ctl_client_init(&cli->client, cli->data_dir, &why) < 0)
 		return cli_fail("%s", why.text);
 	return 0;

@@ -16,6 +16,7 @@ int ctl_client_init(struct ctl_client *client, const char *data_dir, struct eos_
 	if (n >= 0 && (size_t)n < sizeof(client->socket_path))
 		return 0;
 	int fd = open(data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	client->socket_path[0] = '\0';
 	if (fd < 0)
 		return eos_why(why, -errno, "data directory %s: %s", data_dir, strerror(errno));
 	snprintf(client->socket_path, sizeof(client->socket_path), "/proc/self/fd/%d/control.sock",

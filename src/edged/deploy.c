@@ -142,8 +142,12 @@ static int make_call(struct waiting_call *waiting, struct func *func, const void
 
 static int outcome_error(const struct waiting_call *waiting, const char *name, struct eos_why *why)
 {
-	if (waiting->submit_err < 0)
+	if (waiting->submit_err == -EAGAIN)
 		return eos_why(why, -EAGAIN, "%s: too many calls are waiting", name);
+	if (waiting->submit_err < 0)
+		return eos_why(why, waiting->submit_err, "%s: %s", name,
+			       waiting->submit_err == -ESHUTDOWN ? "the node is stopping"
+								 : strerror(-waiting->submit_err));
 	switch (waiting->outcome) {
 	case FUNC_OK:
 		return 0;

@@ -1,8 +1,9 @@
 """What all commands have in common."""
+import concurrent.futures
 import json
 
 import pytest
-from edgeos_node import run_edgeos
+from edgeos_node import Node, run_edgeos
 
 VERBS = ["up", "status", "version", "run", "deploy", "function", "bucket", "cp", "ls", "cat", "rm",
          "bench"]  # fmt: skip
@@ -102,3 +103,18 @@ def test_errors_are_one_line_with_the_name(shared_node, args, word):
     assert result.stdout == ""
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
     assert word in result.stderr
+
+
+def test_node_in_a_long_directory(tmp_path):
+    """Its local socket's path does not fit a socket address; listings call it page after page."""
+    node = Node(tmp_path / ("long" * 40)).start()
+    try:
+        node.cli("bucket", "create", "pages")
+        s3 = node.s3()
+        keys = [f"k{i:04}" for i in range(1005)]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda key: s3.put_object(Bucket="pages", Key=key, Body=b""), keys))
+        entries = node.cli_json("ls", "s3://pages")["entries"]
+        assert [entry["key"] for entry in entries] == keys
+    finally:
+        node.stop()
