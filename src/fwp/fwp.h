@@ -11,8 +11,8 @@
  *   tables. FWPs made from it start there, copy-on-write. fwp_template.h.
  * - An FWP runs only inside fwp_run_until(), until it blocks in a host call, dies, or its slice is
  *   over: then the timer's signal takes the processor away, from any instruction of guest code. It
- *   dies by exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices. The reason is kept
- *   in struct fwp_death until fwp_free().
+ *   dies by exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices. The reason is
+ * kept in struct fwp_death until fwp_free().
  *
  * Isolation: loads and stores of the guest land in a reservation of 8 GiB and a guard (any 32-bit
  * index plus any 32-bit offset), so that what is out of bounds faults and becomes a trap; the stack
@@ -77,8 +77,8 @@ struct fwp_death {
 
 struct fwp_engine_config {
 	unsigned fwps_max; /* 0: 1,024. Checked against vm.max_map_count */
-	/* How many clean places of a template keep the few pages (at most 128 KiB) that their last FWP
-	 * touched, so that the next one takes no page faults; 0: 64 */
+	/* How many clean places of a template keep the few pages (at most 128 KiB) that their last
+	 * FWP touched, so that the next one takes no page faults; 0: 64 */
 	unsigned pool_high;
 	/* How many clean places of a template fwp_engine_maintain() makes ready in advance; at most
 	 * POOL_HIGH */
@@ -93,13 +93,13 @@ struct fwp_engine_config {
  */
 int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **ret_engine,
 		   struct eos_why *why) EOS_MUST_CHECK;
-/* All its FWPs must have been freed. */
+/* All its FWPs and templates must have been freed. */
 struct fwp_engine *fwp_engine_free(struct fwp_engine *engine);
 
 /*
  * One step of what was put off: cleans a place that an FWP left, or prepares one up to pool_low.
- * False when nothing is left to do. For when the processor has nothing better to do; nothing depends
- * on it being called, as fwp_new() cleans for itself when it finds no clean place.
+ * False when nothing is left to do. For when the processor has nothing better to do; nothing
+ * depends on it being called, as fwp_new() cleans for itself when it finds no clean place.
  */
 bool fwp_engine_maintain(struct fwp_engine *engine);
 /* Gives back the memory of all places that no FWP is in, but pool_low of each template. For when
@@ -160,9 +160,9 @@ struct fwp *fwp_free(struct fwp *fwp);
 
 /*
  * Continues a ready or blocked FWP until it blocks, dies, or has run until END_NS (eos_now_ns()
- * time, UINT64_MAX: without end), which is found out in guest code at once and in a host function at
- * its end. Returns FWP_BLOCKED, FWP_DEAD, or FWP_READY: its slice is over, or it yielded.
- * An FWP that exceeds its host-call rate comes back as blocked too, with fwp_resume_ns() set.
+ * time, UINT64_MAX: without end), which is found out in guest code at once and in a host function
+ * at its end. Returns FWP_BLOCKED, FWP_DEAD, or FWP_READY: its slice is over, or it yielded. An FWP
+ * that exceeds its host-call rate comes back as blocked too, with fwp_resume_ns() set.
  */
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns);
 /* Without end, and again after each yield: returns FWP_BLOCKED or FWP_DEAD. */
@@ -183,7 +183,8 @@ const struct fwp_death *fwp_death(const struct fwp *fwp);
 void fwp_death_place(const struct fwp *fwp, char *out, size_t size);
 /* When its timeout ends (eos_now_ns() time), or UINT64_MAX. For FWPs that wait blocked. */
 uint64_t fwp_deadline_ns(const struct fwp *fwp);
-/* Bytes of linear memory now. Of an FWP that was not made from a template: 0 before its first run. */
+/* Bytes of linear memory now. Of an FWP that was not made from a template: 0 before its first run.
+ */
 uint64_t fwp_memory_bytes(const struct fwp *fwp);
 /* The linear memory for others than its own host functions, such as a mover on another thread: its
  * start, and its present size, which only grows until the FWP is freed. */

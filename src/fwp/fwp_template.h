@@ -1,10 +1,11 @@
 /*
  * Templates: what an instance of an image is after its own initialisation, to start others from.
  *
- * The initialisation runs once, in an FWP of its own: the module's data segments, its start function,
- * and the exports `_initialize` (for modules without `_start`) and `edgeos_init` if it has them. What
- * it left in memory, globals and tables is captured. An FWP made from the template finds all of that,
- * shares its pages with all others until it writes to them, and runs only "_start" (or its entry).
+ * The initialisation runs once, in an FWP of its own: the module's data segments, its start
+ * function, and the exports `_initialize` (for modules without `_start`) and `edgeos_init` if it
+ * has them. What it left in memory, globals and tables is captured. An FWP made from the template
+ * finds all of that, shares its pages with all others until it writes to them, and runs only
+ * "_start" (or its entry).
  *
  * What the initialisation did outside of its instance (files it opened, random numbers it drew) is
  * not repeated: all FWPs of a template have drawn the same. So a template belongs to one tenant and
@@ -20,16 +21,17 @@ struct fwp_template;
 
 /*
  * The FWP that initialises: fwp_run_until() it like any other; it may block. When it has died with
- * exit code 0, capture. Errors as fwp_new(). LIMITS bound the initialisation; FWPs that are made from
- * the template later have their own.
+ * exit code 0, capture. Errors as fwp_new(). LIMITS bound the initialisation; FWPs that are made
+ * from the template later have their own.
  */
 int fwp_new_for_template(struct fwp_engine *engine, struct fwp_image *image,
 			 const struct fwp_limits *limits, void *context, struct fwp **ret_fwp,
 			 struct eos_why *why) EOS_MUST_CHECK;
 /*
- * Makes the template of what FWP, from fwp_new_for_template(), has left; the FWP is still to be freed.
- * -EINVAL: it is not dead of exit code 0; -E2BIG: the module has more than FWP_TEMPLATE_TABLES_MAX
- * tables, or more pointers in them than fit; -ENOMEM. The template starts with one reference.
+ * Makes the template of what FWP, from fwp_new_for_template(), has left; the FWP is still to be
+ * freed. -EINVAL: it is not dead of exit code 0; -E2BIG: the module has more than
+ * FWP_TEMPLATE_TABLES_MAX tables, or more pointers in them than fit; -ENOMEM. The template starts
+ * with one reference.
  */
 #define FWP_TEMPLATE_TABLES_MAX 256u
 int fwp_template_capture(struct fwp *fwp, struct fwp_template **ret_template,
