@@ -197,8 +197,10 @@ static int find_pointers(struct capture *c)
 				      notes->notes[i].kind);
 		}
 	}
-	struct fwp_snapshot *snapshot = &c->template->snapshot;
-	qsort(c->template->pointers, snapshot->pointers_count, sizeof(uint32_t), compare_offsets);
+	/* There is one pointer at least, the host's. */
+	if (err == 0)
+		qsort(c->template->pointers, c->template->snapshot.pointers_count, sizeof(uint32_t),
+		      compare_offsets);
 	return err;
 }
 
