@@ -49,7 +49,8 @@ bool wasm_rt_is_initialized(void)
 	return true;
 }
 
-void wasm_rt_trap(wasm_rt_trap_t trap)
+/* A function of its own, so that its return address is in the function that trapped. */
+__attribute__((noinline)) void wasm_rt_trap(wasm_rt_trap_t trap)
 {
 	static const uint8_t reasons[] = {
 		[WASM_RT_TRAP_NONE] = IMAGE_TRAP_UNREACHABLE,
@@ -62,7 +63,7 @@ void wasm_rt_trap(wasm_rt_trap_t trap)
 		[WASM_RT_TRAP_UNCAUGHT_EXCEPTION] = IMAGE_TRAP_UNREACHABLE,
 		[WASM_RT_TRAP_EXHAUSTION] = IMAGE_TRAP_STACK_OVERFLOW,
 	};
-	host_ops->trap(reasons[trap]);
+	host_ops->trap(reasons[trap], (const char *)__builtin_return_address(0) - 1);
 }
 
 /*

@@ -85,7 +85,7 @@ static void __attribute__((noreturn)) refuse(struct fwp *fwp, const char *text)
 					.text = text});
 }
 
-static void __attribute__((noreturn)) host_trap(uint32_t reason)
+static void __attribute__((noreturn)) host_trap(uint32_t reason, const void *pc)
 {
 	fwp_trap(running(), reason);
 }

@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define IMAGE_ABI_VERSION 1u
+#define IMAGE_ABI_VERSION 2u
 
 enum image_trap {
 	IMAGE_TRAP_NONE = 0,
@@ -32,7 +32,9 @@ enum image_trap {
  * trap() does not return. Where no memory can be had they trap or return NULL as said.
  */
 struct image_host_ops {
-	void (*trap)(uint32_t reason) __attribute__((noreturn));
+	/* PC is in the function that trapped: the last byte of its call instruction. (What that
+	 * call would return to may already be another function: nothing has to follow it.) */
+	void (*trap)(uint32_t reason, const void *pc) __attribute__((noreturn));
 	/* The start of the linear memory, INITIAL pages of which are zero and accessible. Called
 	 * at most once an instance. MAX: from the module, 65536 when it names none. Lowers
 	 * *max to the FWP's limit. Traps when INITIAL is beyond the limit. */
