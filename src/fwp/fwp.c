@@ -374,7 +374,5 @@ struct fwp_memory_view fwp_memory_view(struct fwp *fwp)
 void fwp_death_place(const struct fwp *fwp, char *out, size_t size)
 {
 	EOS_ASSERT(fwp->state == FWP_DEAD && size > 0);
-	out[0] = '\0';
-	if (fwp->death.pc != 0)
-		fwp_image_describe(fwp->image, fwp->death.pc, out, size);
+	fwp_image_describe(fwp->image, fwp->death.pc, out, size);
 }

@@ -180,6 +180,7 @@ enum fwp_state fwp_state(const struct fwp *fwp);
 /* Why it died; only when it is dead. */
 const struct fwp_death *fwp_death(const struct fwp *fwp);
 /* Where it died, as "function+0x1f" in the module's own names; "" when that is not known. */
+#define FWP_PLACE_SIZE 272u /* enough for all of it */
 void fwp_death_place(const struct fwp *fwp, char *out, size_t size);
 /* When its timeout ends (eos_now_ns() time), or UINT64_MAX. For FWPs that wait blocked. */
 uint64_t fwp_deadline_ns(const struct fwp *fwp);

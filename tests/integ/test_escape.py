@@ -33,7 +33,8 @@ def test_case(cases, number):
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     else:
         assert (result.returncode, result.stdout) == (TRAPPED, "")
-        assert result.stderr == f"edgeos: {cases}: trap: {trap}\n"
+        start = re.escape(f"edgeos: {cases}: trap: {trap} in ")
+        assert re.fullmatch(start + r"\S+\+0x[0-9a-f]+\n", result.stderr), result.stderr
 
 
 def test_wasi_with_hostile_arguments(tmp_path):
