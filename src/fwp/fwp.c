@@ -260,6 +260,15 @@ static void watch(struct fwp_engine *engine, uint64_t end_ns)
 		fwp_engine_arm(engine, EOS_MAX(end_ns, eos_now_ns() + SLICE_NS_MIN));
 }
 
+void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
+{
+	struct fwp *fwp = atomic_load_explicit(&engine->current, memory_order_relaxed);
+	if (fwp == NULL || fwp->end_ns <= end_ns)
+		return;
+	fwp->end_ns = end_ns;
+	watch(engine, end_ns);
+}
+
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 {
 	struct fwp_engine *engine = fwp->engine;

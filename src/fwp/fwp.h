@@ -107,6 +107,8 @@ bool fwp_engine_maintain(struct fwp_engine *engine);
 void fwp_engine_shrink(struct fwp_engine *engine);
 /* The FWP that runs now yields when it leaves its present host function. On its stack. */
 void fwp_engine_preempt(struct fwp_engine *engine);
+/* The slice of the FWP that runs now ends at END_NS, if it was to end later. On its stack. */
+void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns);
 
 struct fwp_engine_stats {
 	unsigned alive, alive_max; /* FWPs */
