@@ -5,7 +5,7 @@ import struct
 import subprocess
 
 import pytest
-from edgeos_node import EDGEOS, run_edgeos
+from edgeos_node import EDGEOS, ROOT, run_edgeos
 from edgeos_wasm import compile_wat
 
 HERE = platform.machine()
@@ -30,8 +30,42 @@ HELLO = """
 """
 
 
+TRAPS = """
+(module
+  (memory 1)
+  (global $g (mut i32) (i32.const 0))
+  (type $v (func (param i32)))
+  (table $t 3 funcref)
+  (elem (table $t) (i32.const 0) func $lost $quiet $lost)
+  (func $lost (type $v) unreachable)
+  (func $quiet (type $v) (global.set $g (i32.div_u (i32.const 7) (local.get 0))))
+  (func $by_table (export "table") (type $v)
+    (call_indirect $t (type $v) (i32.const 0) (local.get 0)))
+  (func $fill_far (export "fill") (type $v)
+    (memory.fill (local.get 0) (i32.const 1) (i32.const 10)))
+  (func (export "convert") (type $v)
+    (global.set $g (i32.trunc_f64_s (f64.mul (f64.const 1e6) (f64.convert_i32_u (local.get 0)))))))
+"""
+
+
 def build(*args, **keywords):
     return run_edgeos("build", *args, **keywords)
+
+
+def split_image(data):
+    """The ELF object and the table of names of an image's bytes."""
+    (elf_bytes,) = struct.unpack_from("<Q", data, 24)
+    return data[4096 : 4096 + elf_bytes], data[4096 + elf_bytes : -64]
+
+
+def name_of(names, offset):
+    """The function whose code has this byte, without the suffix of its part."""
+    (count,) = struct.unpack_from("<I", names)
+    for i in range(count):
+        start, size, _, name = struct.unpack_from("<IIII", names, 4 + 16 * i)
+        if start <= offset < start + size:
+            return names[4 + 16 * count + name :].split(b"\0")[0].decode().removesuffix(".cold")
+    return None
 
 
 def check_image(path, target):
@@ -42,10 +76,9 @@ def check_image(path, target):
     assert (magic, version, pages) == (b"\x7fFWPIMG\n", 2, 1)
     assert number == IMAGE_TARGET[target]
     assert len(data) == 4096 + elf_bytes + names_bytes + 64
-    elf = data[4096 : 4096 + elf_bytes]
+    elf, names = split_image(data)
     kind, machine = struct.unpack_from("<HH", elf, 16)
     assert (elf[:6], kind, machine) == (b"\x7fELF\x02\x01", 3, ELF_MACHINE[target])
-    names = data[4096 + elf_bytes : -64]
     assert names.endswith(b"\0") and b"main\0" in names
 
 
@@ -79,6 +112,41 @@ def test_for_the_other(tmp_path, hello):
     assert result.stderr == (
         f"edgeos: {out}: the image is for {OTHER}, and this machine is {HERE}\n"
     )
+
+
+def test_the_other_processor_runs_it(tmp_path):
+    """Under emulation: it computes, traps, and the names of where it trapped are right."""
+    module = compile_wat(TRAPS, "--debug-names")
+    build(module, "-o", tmp_path / "t.fwp", "--target", OTHER)
+    elf, names = split_image((tmp_path / "t.fwp").read_bytes())
+    (tmp_path / "t.so").write_bytes(elf)
+    host = tmp_path / "host"
+    subprocess.run(
+        [COMPILER[OTHER], "-D_GNU_SOURCE", "-O1", "-w", f"-I{ROOT}/src", "-o", host]
+        + [ROOT / "tests" / "lib" / "image_host.c", "-ldl"],
+        check=True,
+    )
+    calls = {
+        # arguments: (enum image_trap, function)
+        ("table", "0"): (5, "lost"),
+        ("table", "1"): (3, "quiet"),
+        ("table", "2"): (5, "lost"),
+        ("table", "3"): (6, "by_table"),
+        ("fill", "65526"): (0, None),
+        ("fill", "65527"): (1, "fill_far"),
+        ("convert", "2"): (0, None),
+        ("convert", "4000"): (2, "convert"),
+    }
+    result = subprocess.run(
+        [f"qemu-{OTHER}-static", "-L", f"/usr/{OTHER}-linux-gnu", host, tmp_path / "t.so"]
+        + [word for call in calls for word in call],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    found = {(n, a): (int(trap), name_of(names, int(o))) for n, a, trap, o in lines}
+    assert found == calls
 
 
 def test_damaged_and_foreign_images(tmp_path, hello):
