@@ -1,0 +1,31 @@
+/*
+ * Processes that benches start to compare with. Each call waits for their end.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/macros.h"
+#include "base/why.h"
+
+/* vfork() and exec of ARGV with an empty environment, its end awaited. -ECHILD: it did not end with
+ * code 0. */
+int process_run(char *const argv[], struct eos_why *why) EOS_MUST_CHECK;
+
+/*
+ * The same for a program that writes CLOCK_MONOTONIC in nanoseconds, a uint64_t, to standard output
+ * as the first thing it, or what it starts, does: RET_NS is the time from the decision to start it
+ * until then. LOG_FD becomes its standard error. -ETIMEDOUT: nothing came for ten seconds, and it
+ * was killed; -ENODATA: it ended without a word.
+ */
+int process_time_start(char *const argv[], int log_fd, uint64_t *ret_ns,
+		       struct eos_why *why) EOS_MUST_CHECK;
+
+/* A child of this process that runs FN(ARG), and ends with it; dies with its parent. Killed and
+ * waited for with process_kill(). */
+int process_fork(void (*fn)(void *arg), void *arg, pid_t *ret_pid,
+		 struct eos_why *why) EOS_MUST_CHECK;
+/* PID 0: there is none. */
+void process_kill(pid_t pid);
