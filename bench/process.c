@@ -89,6 +89,48 @@ int process_time_start(char *const argv[], int log_fd, uint64_t *ret_ns, struct 
 	return err;
 }
 
+int process_open(char *const argv[], struct process *ret_process, struct eos_why *why)
+{
+	char *const environment[] = {NULL};
+	int in[2], out[2];
+
+	if (pipe2(in, O_CLOEXEC) < 0)
+		return eos_why(why, -errno, "pipe: %s", strerror(errno));
+	if (pipe2(out, O_CLOEXEC) < 0) {
+		int err = eos_why(why, -errno, "pipe: %s", strerror(errno));
+
+		close(in[0]);
+		close(in[1]);
+		return err;
+	}
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		execve(argv[0], argv, environment);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	if (pid < 0) {
+		int err = eos_why(why, -errno, "vfork: %s", strerror(errno));
+
+		close(in[1]);
+		close(out[0]);
+		return err;
+	}
+	*ret_process = (struct process){.pid = pid, .in_fd = in[1], .out_fd = out[0]};
+	return 0;
+}
+
+int process_close(struct process *process, struct eos_why *why)
+{
+	close(process->in_fd);
+	close(process->out_fd);
+	return await(process->pid, "the process", why);
+}
+
 int process_fork(void (*fn)(void *arg), void *arg, pid_t *ret_pid, struct eos_why *why)
 {
 	pid_t parent = getpid(), pid = fork();

@@ -1,5 +1,5 @@
 /*
- * Processes that benches start to compare with. Each call waits for their end.
+ * Processes that benches start to compare with.
  */
 #pragma once
 
@@ -22,6 +22,17 @@ int process_run(char *const argv[], struct eos_why *why) EOS_MUST_CHECK;
  */
 int process_time_start(char *const argv[], int log_fd, uint64_t *ret_ns,
 		       struct eos_why *why) EOS_MUST_CHECK;
+
+/* A running program, its standard input and output as pipes. */
+struct process {
+	pid_t pid;
+	int in_fd, out_fd; /* its input, written here; its output, read here */
+};
+
+int process_open(char *const argv[], struct process *ret_process,
+		 struct eos_why *why) EOS_MUST_CHECK;
+/* Closes both, and waits for its end. -ECHILD: it did not end with code 0. */
+int process_close(struct process *process, struct eos_why *why) EOS_MUST_CHECK;
 
 /* A child of this process that runs FN(ARG), and ends with it; dies with its parent. Killed and
  * waited for with process_kill(). */
