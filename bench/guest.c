@@ -4,7 +4,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 
 #include "aot/aot.h"
 #include "base/buf.h"
@@ -25,16 +26,25 @@ static int read_module(const char *name, struct eos_buf *buf, struct eos_why *wh
 	return err < 0 ? eos_why(why, err, "%s: %s", path, strerror(-err)) : 0;
 }
 
+/* The image as it was read from the cache, signature and all. */
 static int write_image(const struct image *image, const struct guest *guest, struct eos_why *why)
 {
 	EOS_CLEANUP(eos_close_ptr)
 	int fd = open(guest->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	size_t size;
-	const void *elf = image_elf(image, &size);
+	struct stat status;
+	off_t offset = 0;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(image_fd(image), &status) < 0)
 		return eos_why(why, -errno, "%s: %s", guest->path, strerror(errno));
-	return image_write(fd, image_info(image), elf, &guest->key, why);
+	while (offset < status.st_size) {
+		ssize_t n =
+			sendfile(fd, image_fd(image), &offset, (size_t)(status.st_size - offset));
+
+		if (n <= 0)
+			return eos_why(why, n < 0 ? -errno : -EIO, "%s: it could not be written",
+				       guest->path);
+	}
+	return 0;
 }
 
 int guest_build(const struct bench *bench, const char *name, struct guest *ret_guest,

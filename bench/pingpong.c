@@ -64,7 +64,7 @@ int pingpong_pipe(size_t bytes, struct samples *samples, struct eos_why *why)
 		err = process_fork(echo_pipe, &pipes, &pid, why);
 	if (err == 0)
 		err = measure_pipe(&pipes, samples, why);
-	process_kill(pid);
+	process_kill(&pid, 1);
 	for (int end = 0; end < 2; end++) {
 		eos_close(pipes.there[end]);
 		eos_close(pipes.back[end]);
@@ -129,7 +129,7 @@ int pingpong_futex(struct samples *samples, struct eos_why *why)
 
 	if (err == 0)
 		err = measure_futex(baton, samples, why);
-	process_kill(pid);
+	process_kill(&pid, 1);
 	(void)munmap(baton, sizeof(*baton));
 	return err;
 }

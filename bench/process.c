@@ -147,10 +147,13 @@ int process_fork(void (*fn)(void *arg), void *arg, pid_t *ret_pid, struct eos_wh
 	return 0;
 }
 
-void process_kill(pid_t pid)
+void process_kill(const pid_t *pids, unsigned count)
 {
-	if (pid == 0)
-		return;
-	kill(pid, SIGKILL);
-	(void)await(pid, "", NULL);
+	/* All at first: beside the others each would wait long for its last turn. */
+	for (unsigned i = 0; i < count; i++)
+		if (pids[i] != 0)
+			kill(pids[i], SIGKILL);
+	for (unsigned i = 0; i < count; i++)
+		if (pids[i] != 0)
+			(void)await(pids[i], "", NULL);
 }

@@ -38,5 +38,5 @@ int process_close(struct process *process, struct eos_why *why) EOS_MUST_CHECK;
  * waited for with process_kill(). */
 int process_fork(void (*fn)(void *arg), void *arg, pid_t *ret_pid,
 		 struct eos_why *why) EOS_MUST_CHECK;
-/* PID 0: there is none. */
-void process_kill(pid_t pid);
+/* Kills COUNT of them, and waits for their end. A PID of 0: there is none. */
+void process_kill(const pid_t *pids, unsigned count);

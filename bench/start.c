@@ -5,10 +5,12 @@
  *     vfork_exec_glibc   the same with glibc
  *     crun, runc         the same program (musl) as the only file of a container
  *     fwp_load           an image of the cache: its file opened, its signature verified, its code
- *                        mapped, and an FWP started
- *     fwp_cold           a new FWP of a loaded image: addresses are reserved, memory and stack made
+ *                        mapped, and an FWP started that initialises itself
+ *     fwp_cold           a new FWP of a template: addresses are reserved, memory and stack made
  *                        accessible, and it runs
- *     fwp_warm           the same in a place that was cleaned after another FWP
+ *     fwp_warm           the same in a place that was cleaned after another FWP of the template,
+ *                        and was left longest ago
+ *     fwp_hot            the same in the place that was left last
  *
  * Process and FWP tell the time themselves as the first thing that they do: the process in main,
  * with CLOCK_MONOTONIC; the FWP in a host call that is the first instruction of its _start, with
@@ -29,6 +31,7 @@
 #include "bench.h"
 #include "container.h"
 #include "fwp/fwp.h"
+#include "fwp/fwp_template.h"
 #include "guest.h"
 #include "process.h"
 #include "report.h"
@@ -39,11 +42,12 @@
 #define ROUNDS_QUICK	     2u
 #define WARM_PER_ROUND	     1024u
 #define COLD_PER_ROUND	     50u
+#define HOT_PER_ROUND	     200u
 #define LOAD_PER_ROUND	     3u
 #define PROCESS_PER_ROUND    5u
 #define ROUNDS_PER_CONTAINER 5u /* containers take milliseconds */
 
-enum { MUSL, GLIBC, CRUN, RUNC, LOAD, COLD, WARM, KINDS };
+enum { MUSL, GLIBC, CRUN, RUNC, LOAD, COLD, WARM, HOT, KINDS };
 
 static const struct {
 	const char *name;
@@ -56,6 +60,7 @@ static const struct {
 	[LOAD] = {"fwp_load", LOAD_PER_ROUND},
 	[COLD] = {"fwp_cold", COLD_PER_ROUND},
 	[WARM] = {"fwp_warm", WARM_PER_ROUND},
+	[HOT] = {"fwp_hot", HOT_PER_ROUND},
 };
 
 struct start {
@@ -66,6 +71,7 @@ struct start {
 	struct guest guest;
 	struct fwp_engine *engine;
 	struct fwp_image *image;
+	struct fwp_template *template;
 	struct fwp *kept[WARM_PER_ROUND];
 	struct samples samples[KINDS];
 };
@@ -82,20 +88,11 @@ static void host_first(struct fwp *fwp)
 
 static const struct fwp_import imports[] = {{"bench", "first", ":", (void (*)(void))host_first}};
 
-/* Runs an FWP to its end, which the caller frees. */
-static int run_fwp(struct start *start, struct fwp_image *image, struct fwp **ret_fwp,
-		   struct eos_why *why)
+/* To its end. */
+static int run_fwp(struct fwp *fwp, struct eos_why *why)
 {
-	struct fwp *fwp;
-	int err = fwp_new(start->engine, image, &fwp_limits_default, NULL, &fwp, why);
-
-	if (err < 0)
-		return err;
-	if (fwp_run(fwp) != FWP_DEAD || fwp_death(fwp)->kind != FWP_DEATH_EXIT) {
-		fwp_free(fwp);
+	if (fwp_run(fwp) != FWP_DEAD || fwp_death(fwp)->kind != FWP_DEATH_EXIT)
 		return eos_why(why, -EIO, "the guest did not end as it should");
-	}
-	*ret_fwp = fwp;
 	return 0;
 }
 
@@ -110,15 +107,17 @@ static int run_fwps(struct start *start, unsigned count, struct samples *samples
 	while (made < count && err == 0) {
 		uint64_t start_ticks = ticks_now();
 
-		err = run_fwp(start, start->image, &start->kept[made], why);
+		err = fwp_new_from(start->template, NULL, NULL, &start->kept[made], why);
 		if (err < 0)
 			break;
-		made++;
-		if (samples != NULL)
+		err = run_fwp(start->kept[made++], why);
+		if (err == 0 && samples != NULL)
 			samples_add(samples, ticks_to_ns(first_ticks - start_ticks));
 	}
 	for (unsigned i = 0; i < made; i++)
 		fwp_free(start->kept[i]);
+	while (fwp_engine_maintain(start->engine))
+		;
 	return err;
 }
 
@@ -131,7 +130,9 @@ static int measure_load(struct start *start, struct eos_why *why)
 
 	if (err < 0)
 		return err;
-	err = run_fwp(start, image, &fwp, why);
+	err = fwp_new(start->engine, image, NULL, NULL, &fwp, why);
+	if (err == 0)
+		err = run_fwp(fwp, why);
 	if (err == 0)
 		samples_add(&start->samples[LOAD], ticks_to_ns(first_ticks - start_ticks));
 	fwp_free(fwp);
@@ -142,18 +143,24 @@ static int measure_load(struct start *start, struct eos_why *why)
 /* On an engine of its own, so that its places are new. */
 static int measure_fwps(struct start *start, struct eos_why *why)
 {
-	struct fwp_engine_config config = {.fwps_max = WARM_PER_ROUND, .warm_max = WARM_PER_ROUND};
+	struct fwp_engine_config config = {.fwps_max = WARM_PER_ROUND + 1,
+					   .pool_high = WARM_PER_ROUND};
 	int err = fwp_engine_new(&config, &start->engine, why);
 
 	if (err < 0)
 		return err;
-	err = run_fwps(start, COLD_PER_ROUND, &start->samples[COLD], why);
+	err = fwp_template_new(start->engine, start->image, NULL, NULL, &start->template, why);
+	if (err == 0)
+		err = run_fwps(start, COLD_PER_ROUND, &start->samples[COLD], why);
 	if (err == 0)
 		err = run_fwps(start, WARM_PER_ROUND, NULL, why);
 	if (err == 0)
 		err = run_fwps(start, WARM_PER_ROUND, &start->samples[WARM], why);
+	for (unsigned i = 0; i < HOT_PER_ROUND && err == 0; i++)
+		err = run_fwps(start, 1, &start->samples[HOT], why);
 	for (unsigned i = 0; i < LOAD_PER_ROUND && err == 0; i++)
 		err = measure_load(start, why);
+	start->template = fwp_template_unref(start->template);
 	start->engine = fwp_engine_free(start->engine);
 	return err;
 }
