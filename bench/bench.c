@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+
+#define BUSY_PERCENT 10
 
 unsigned bench_count(const struct bench *bench, unsigned full, unsigned quick)
 {
@@ -48,14 +49,30 @@ int bench_pin(struct eos_why *why)
 	return 0;
 }
 
-/*
- * Before what else runs on this machine: a node's cores are its own, and a process that waits for a
- * core that others hold is no baseline. Children inherit it, so all that is measured is treated
- * alike. Not every user may; then more noise is all there is.
- */
-static void go_first(void)
+bool bench_go_first(bool is_first)
 {
-	(void)setpriority(PRIO_PROCESS, 0, -20);
+	struct sched_param param = {.sched_priority = is_first ? 1 : 0};
+	int policy = is_first ? SCHED_FIFO | SCHED_RESET_ON_FORK : SCHED_OTHER;
+
+	return sched_setscheduler(0, policy, &param) == 0;
+}
+
+/* Who reads the figures should know that they are those of a busy machine. What we do ourselves is
+ * not in it yet. */
+static void warn_if_busy(const char *name)
+{
+	FILE *file = fopen("/proc/pressure/cpu", "re"); /* not on every kernel */
+	double waited;
+
+	if (file == NULL)
+		return;
+	if (fscanf(file, "some avg10=%lf", &waited) == 1 && waited > BUSY_PERCENT)
+		fprintf(stderr,
+			"bench %s: other programs wait for this machine's processors %.0f %% of "
+			"the "
+			"time: the figures are not to be relied on\n",
+			name, waited);
+	fclose(file);
 }
 
 static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
@@ -90,7 +107,7 @@ int bench_main(int argc, char **argv, const char *name,
 		fprintf(stderr, "bench %s: %s: %s\n", name, bench.work_dir, strerror(errno));
 		return 1;
 	}
-	go_first();
+	warn_if_busy(name);
 	int err = run(&bench, &why);
 
 	if (remove_work_dir(bench.work_dir) != 0)

@@ -38,3 +38,7 @@ int bench_find(const char *name, char out[BENCH_PATH_SIZE], struct eos_why *why)
 /* From here on this process, and those that it makes, run on one core only: the last that it may
  * use, as interrupts often go to the first. */
 int bench_pin(struct eos_why *why) EOS_MUST_CHECK;
+
+/* This thread, without its children, goes before all others of its core from here on (SCHED_FIFO),
+ * or no longer. False: this user may not. */
+bool bench_go_first(bool is_first);

@@ -6,7 +6,7 @@
  *     fwp_churn               FWPs of a template, one after the other; the time in which their
  *                             places are cleaned counts
  *
- * In turns, so that whatever else this machine does hits both.
+ * In turns, so that whatever else this machine does hits both; a rate is that of the median turn.
  */
 #include <errno.h>
 
@@ -18,12 +18,13 @@
 #include "guest.h"
 #include "process.h"
 #include "report.h"
+#include "samples.h"
 
-#define ROUNDS			  10u
+#define ROUNDS			  100u
 #define ROUNDS_QUICK		  2u
-#define FWPS_PER_ROUND		  100000u
+#define FWPS_PER_ROUND		  5000u
 #define FWPS_PER_ROUND_QUICK	  100u
-#define PROCESSES_PER_ROUND	  500u
+#define PROCESSES_PER_ROUND	  50u
 #define PROCESSES_PER_ROUND_QUICK 5u
 /* What the project promises a core does. */
 #define FWPS_PER_S_LEAST 300000
@@ -32,6 +33,7 @@ struct churn {
 	struct fwp_engine *engine;
 	struct fwp_image *image;
 	struct fwp_template *template;
+	struct samples fwps, processes; /* the nanoseconds of a round */
 };
 
 static int run_fwps(struct churn *churn, unsigned count, struct eos_why *why)
@@ -64,52 +66,71 @@ static int run_processes(char *program, unsigned count, struct eos_why *why)
 	return err;
 }
 
+/* Fills the samples with the nanoseconds of rounds. PROGRAM may be "": there is none. */
+static int run_rounds(struct churn *churn, unsigned fwps, char *program, unsigned processes,
+		      struct eos_why *why)
+{
+	while (!samples_is_full(&churn->fwps)) {
+		uint64_t start_ns = eos_now_ns();
+		int err = program[0] == '\0' ? 0 : run_processes(program, processes, why);
+
+		if (err < 0)
+			return err;
+		uint64_t middle_ns = eos_now_ns();
+
+		err = run_fwps(churn, fwps, why);
+		if (err < 0)
+			return err;
+		samples_add(&churn->fwps, eos_now_ns() - middle_ns);
+		samples_add(&churn->processes, middle_ns - start_ns);
+	}
+	return 0;
+}
+
+static double add_rate(struct report *report, const char *name, struct samples *rounds,
+		       unsigned per_round)
+{
+	double rate = (double)per_round * EOS_NS_PER_S / (double)samples_median(rounds);
+
+	report_add_rate(report, name, "1/s", rounds->count * per_round, rate);
+	return rate;
+}
+
 static int measure(struct churn *churn, struct bench *bench, struct eos_why *why)
 {
 	static char program[BENCH_PATH_SIZE];
-	unsigned rounds = bench_count(bench, ROUNDS, ROUNDS_QUICK);
+	struct report *report = &bench->report;
 	unsigned fwps = bench_count(bench, FWPS_PER_ROUND, FWPS_PER_ROUND_QUICK);
 	unsigned processes = bench_count(bench, PROCESSES_PER_ROUND, PROCESSES_PER_ROUND_QUICK);
-	uint64_t fwps_ns = 0, processes_ns = 0;
 	struct eos_why missing = {0};
-	bool has_program = bench_find("churn_child", program, &missing) == 0;
-	int err = 0;
 
-	for (unsigned round = 0; round < rounds && err == 0; round++) {
-		uint64_t start_ns = eos_now_ns();
+	if (bench_find("churn_child", program, &missing) < 0)
+		program[0] = '\0';
+	int err = run_rounds(churn, fwps, program, processes, why);
 
-		if (has_program)
-			err = run_processes(program, processes, why);
-		uint64_t middle_ns = eos_now_ns();
-
-		if (err == 0)
-			err = run_fwps(churn, fwps, why);
-		processes_ns += middle_ns - start_ns;
-		fwps_ns += eos_now_ns() - middle_ns;
-	}
 	if (err < 0)
 		return err;
-	size_t count = (size_t)rounds * processes;
-
-	if (has_program)
-		report_add_rate(&bench->report, "vfork_exec_wait_musl", "1/s", count,
-				(double)count * EOS_NS_PER_S / (double)processes_ns);
+	if (program[0] != '\0')
+		add_rate(report, "vfork_exec_wait_musl", &churn->processes, processes);
 	else
-		report_add_skipped(&bench->report, "vfork_exec_wait_musl", missing.text);
-	count = (size_t)rounds * fwps;
-	double rate = (double)count * EOS_NS_PER_S / (double)fwps_ns;
+		report_add_skipped(report, "vfork_exec_wait_musl", missing.text);
+	double rate = add_rate(report, "fwp_churn", &churn->fwps, fwps);
 
-	report_add_rate(&bench->report, "fwp_churn", "1/s", count, rate);
-	report_add_rate_ratio(&bench->report, "fwp_churn", "vfork_exec_wait_musl", 40);
-	report_add_least(&bench->report, "fwp_churn/300000_per_s", rate / FWPS_PER_S_LEAST, 1);
+	report_add_rate_ratio(report, "fwp_churn", "vfork_exec_wait_musl", 40);
+	report_add_least(report, "fwp_churn/300000_per_s", rate / FWPS_PER_S_LEAST, 1);
 	return 0;
 }
 
 static int run(struct bench *bench, struct eos_why *why)
 {
 	struct churn churn = {0};
+	unsigned rounds = bench_count(bench, ROUNDS, ROUNDS_QUICK);
 	int err = bench_pin(why);
 
+	if (err == 0)
+		err = samples_init(&churn.fwps, rounds, why);
+	if (err == 0)
+		err = samples_init(&churn.processes, rounds, why);
 	if (err == 0)
 		err = guest_make(bench, "dirty", NULL, 0, &churn.image, why);
 	if (err == 0)
@@ -121,6 +142,8 @@ static int run(struct bench *bench, struct eos_why *why)
 	fwp_template_unref(churn.template);
 	fwp_engine_free(churn.engine);
 	fwp_image_unref(churn.image);
+	samples_fini(&churn.fwps);
+	samples_fini(&churn.processes);
 	return err;
 }
 

@@ -1,13 +1,13 @@
 #include "periodic.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bench.h"
 #include "process.h"
 
 #define SPINNERS_MAX 64u
@@ -56,19 +56,6 @@ static int run_periods(uint64_t period_ns, uint64_t duration_ns, struct samples 
 	return 0;
 }
 
-static int set_policy(bool is_fifo, struct eos_why *why)
-{
-	struct sched_param param = {.sched_priority = is_fifo ? 1 : 0};
-	int policy = is_fifo ? SCHED_FIFO | SCHED_RESET_ON_FORK : SCHED_OTHER;
-
-	if (sched_setscheduler(0, policy, &param) < 0)
-		return eos_why(why, -errno, "sched_setscheduler: %s", strerror(errno));
-	/* Without it the kernel may be 50 us late on purpose. */
-	if (prctl(PR_SET_TIMERSLACK, 1) < 0)
-		return eos_why(why, -errno, "prctl(PR_SET_TIMERSLACK): %s", strerror(errno));
-	return 0;
-}
-
 int periodic_measure(unsigned spinners, bool is_fifo, uint64_t period_ns, uint64_t duration_ns,
 		     struct samples *samples, struct eos_why *why)
 {
@@ -77,17 +64,19 @@ int periodic_measure(unsigned spinners, bool is_fifo, uint64_t period_ns, uint64
 	EOS_ASSERT(spinners <= SPINNERS_MAX);
 	if (samples_is_full(samples))
 		return 0;
-	int err = set_policy(is_fifo, why);
+	/* Without it the kernel may be 50 us late on purpose. */
+	if (prctl(PR_SET_TIMERSLACK, 1) < 0)
+		return eos_why(why, -errno, "prctl(PR_SET_TIMERSLACK): %s", strerror(errno));
+	if (is_fifo && !bench_go_first(true))
+		return eos_why(why, -EPERM, "this user may not set SCHED_FIFO");
+	int err = 0;
 
 	for (unsigned i = 0; i < spinners && err == 0; i++)
 		err = process_fork(spin, NULL, &pids[i], why);
 	if (err == 0)
 		err = run_periods(period_ns, duration_ns, samples, why);
 	process_kill(pids, spinners);
-	if (is_fifo) {
-		int policy_err = set_policy(false, err == 0 ? why : NULL);
-
-		err = err < 0 ? err : policy_err;
-	}
+	if (is_fifo && !bench_go_first(false) && err == 0)
+		err = eos_why(why, -EPERM, "this user may not leave SCHED_FIFO");
 	return err;
 }

@@ -21,3 +21,18 @@ void samples_fini(struct samples *samples)
 	free(samples->values);
 	*samples = (struct samples){0};
 }
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+uint64_t samples_median(struct samples *samples)
+{
+	if (samples->count == 0)
+		return 0;
+	qsort(samples->values, samples->count, sizeof(uint64_t), compare_u64);
+	return samples->values[samples->count / 2];
+}

@@ -22,6 +22,9 @@ int samples_init(struct samples *samples, size_t room, struct eos_why *why) EOS_
 /* Also of one that was not made. */
 void samples_fini(struct samples *samples);
 
+/* Sorts them; 0 when there are none. */
+uint64_t samples_median(struct samples *samples);
+
 static inline bool samples_is_full(const struct samples *samples)
 {
 	return samples->count == samples->room;
