@@ -128,8 +128,17 @@ const struct cli_verb cli_verbs[] = {
 		.run = cmd_bench,
 		.usage = "NAME [--json]",
 		.summary = "measure this box, side by side with what it is compared to",
-		.help = "NAME is start, http or node. Baselines that are not installed are named "
-			"and left out.\n"
+		.help = "NAME is one of\n"
+			"  start       how long a start takes, beside processes and containers\n"
+			"  churn       how many can be started and ended in a second\n"
+			"  switch      from one to the other on one core\n"
+			"  neighbour   what one tenant's work costs another in time\n"
+			"  density     the memory of one that waits\n"
+			"  http        requests a second, beside nginx and CGI\n"
+			"  node        the start of a whole node\n"
+			"Baselines that are not installed are named and left out. Exit code 1: a "
+			"figure "
+			"is not as it must be.\n"
 			"\n"
 			"  edgeos bench start\n"
 			"  edgeos bench http --json\n",
