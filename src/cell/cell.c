@@ -45,7 +45,7 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 	struct cell_config config;
 	int *numbers[] = {&config.fds.memory, &config.fds.doorbell_to_cell,
 			  &config.fds.doorbell_to_node, &config.fds.socket};
-	if (argc != 6)
+	if (argc != 7)
 		return -EINVAL;
 	for (int i = 0; i < 4; i++)
 		if (parse_number(argv[i], numbers[i]) < 0)
@@ -53,7 +53,8 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 	if (strlen(argv[4]) != 2 * sizeof(config.public_key) ||
 	    eos_hex_decode(argv[4], config.public_key, sizeof(config.public_key)) < 0)
 		return -EINVAL;
-	if (parse_number(argv[5], &config.parent_pid) < 0)
+	if (parse_number(argv[5], &config.parent_pid) < 0 ||
+	    link_config_parse(argv[6], &config.settings) < 0)
 		return -EINVAL;
 	*ret_config = config;
 	return 0;
@@ -228,7 +229,7 @@ static int cell_init(struct cell *cell, const struct cell_config *config, struct
 	int err = link_attach(&config->fds, &cell->link);
 	if (err < 0)
 		return eos_why(why, err, "the link: %s", strerror(-err));
-	struct fwp_engine_config engine_config = {.fwps_max = LINK_CALLS_MAX};
+	struct fwp_engine_config engine_config = {.fwps_max = config->settings.fwps_max};
 	return fwp_engine_new(&engine_config, &cell->engine, why);
 }
 

@@ -16,14 +16,16 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "link/link.h"
+#include "link/link_config.h"
 
 struct cell_config {
 	struct link_fds fds;			     /* taken */
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE]; /* of whoever signs images */
 	int parent_pid;				     /* edged */
+	struct link_config settings;
 };
 
-/* Reads "MEMFD BELL_TO_CELL BELL_TO_NODE SOCKET PUBLIC-KEY-IN-HEX PARENT-PID". -EINVAL. */
+/* Reads "MEMFD BELL_TO_CELL BELL_TO_NODE SOCKET PUBLIC-KEY-IN-HEX PARENT-PID SETTINGS". -EINVAL. */
 int cell_parse_args(int argc, char **argv, struct cell_config *ret_config) EOS_MUST_CHECK;
 
 /*

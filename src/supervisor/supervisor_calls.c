@@ -37,6 +37,12 @@ static_assert(FUNC_OUTPUT_MAX == LINK_OUTPUT_MAX, "one limit, enforced on both s
 static_assert((int)FUNC_ACCESS_READ == (int)LINK_ACCESS_READ &&
 		      (int)FUNC_ACCESS_WRITE == (int)LINK_ACCESS_WRITE,
 	      "grants cross the link as they are");
+static_assert(FUNC_CPU_CLASSES == LINK_CLASSES && FUNC_HOST_CALLS_MAX == LINK_HOST_CALLS_MAX &&
+		      FUNC_BUDGET_NS_MIN == LINK_BUDGET_NS_MIN &&
+		      FUNC_PERIOD_NS_MIN == LINK_PERIOD_NS_MIN &&
+		      FUNC_PERIOD_NS_MAX == LINK_PERIOD_NS_MAX,
+	      "what a manifest may say of processors crosses the link");
+static_assert(FUNC_RUNNING_MAX == LINK_FWPS_MAX, "each running call may have an FWP");
 static_assert(FUNC_GRANTS_MAX <= LINK_PREOPENS_MAX && FUNC_NAME_MAX <= LINK_NAME_MAX &&
 		      STORE_BUCKET_NAME_MAX <= LINK_NAME_MAX && STORE_KEY_MAX <= LINK_PATH_MAX,
 	      "a manifest fits an INVOKE");
@@ -193,6 +199,11 @@ static char *put_preopens(char *out, const struct func_manifest *manifest)
 	return out;
 }
 
+static struct link_budget budget_of(const struct func_budget *cpu)
+{
+	return (struct link_budget){.budget_ns = cpu->budget_ns, .period_ns = cpu->period_ns};
+}
+
 /* Fills HEADER and the payload. -E2BIG: the environment does not fit. */
 static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_invoke)
 {
@@ -200,8 +211,8 @@ static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_inv
 	const struct func_call *func_call = call->call;
 	const struct func_manifest *manifest = func_call->func->manifest;
 	int variables = count_variables(&func_call->environment);
-	size_t name_len = strlen(manifest->name);
-	size_t fixed = manifest->grants_count * sizeof(struct link_preopen) + name_len;
+	size_t name_len = strlen(manifest->name), tenant_len = strlen(manifest->tenant);
+	size_t fixed = manifest->grants_count * sizeof(struct link_preopen) + name_len + tenant_len;
 	if (variables < 0 || func_call->environment.len > LINK_PAYLOAD_MAX - fixed)
 		return -E2BIG;
 	size_t room = LINK_PAYLOAD_MAX - fixed - func_call->environment.len;
@@ -209,6 +220,7 @@ static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_inv
 	input_len = EOS_MIN(input_len, room);
 	char *out = put_preopens(supervisor->payload, manifest);
 	out = put(out, manifest->name, name_len);
+	out = put(out, manifest->tenant, tenant_len);
 	out = put(out, func_call->environment.data, func_call->environment.len);
 	out = put(out, func_call->input.data, input_len);
 	*ret_invoke = (struct link_invoke){
@@ -219,10 +231,16 @@ static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_inv
 		.stack_bytes = manifest->stack_bytes,
 		.timeout_ns = manifest->timeout_ns,
 		.input_len = func_call->input.len,
+		.function_version = func_call->func->version,
+		.function = budget_of(&manifest->cpu),
+		.tenant = budget_of(&func_call->tenant->cpu),
+		.host_calls_per_s = manifest->host_calls_per_s,
+		.task_class = manifest->cpu_class,
 		.image_id = (uint32_t)(call->image - supervisor->images),
 		.flags = func_call->event != NULL ? LINK_INVOKE_EVENT : 0,
 		.preopens_count = manifest->grants_count,
 		.name_len = (uint32_t)name_len,
+		.tenant_len = (uint32_t)tenant_len,
 		.environment_len = (uint32_t)func_call->environment.len,
 		.environment_count = (uint32_t)variables,
 		.input_inline_len = (uint32_t)input_len,
