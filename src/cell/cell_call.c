@@ -2,15 +2,18 @@
  * The life of a call: from its INVOKE to its DONE.
  *
  * Invariants
- *  1. A call is in the list of its state, and in no other; a running one is in none.
+ *  1. A call that waits for room, has ended or is free is in the list of its state; others are in
+ *     none. A ready one is a runnable task of the scheduler.
  *  2. Between its INVOKE and its DONE a call occupies the slot id % LINK_CALLS_MAX.
- *  3. An ended call has no FWP, no struct wasi and no image any more: only bytes to send.
+ *  3. An ended call has no FWP, no struct wasi, no function, task or timer any more: only bytes to
+ *     send.
  *
  * The FWP is made at its first turn and not when the INVOKE arrives: calls that wait for the
  * processor cost a buffer and no address space.
  *
- * Time counts from the receipt of the INVOKE, so a call that waits behind others dies in time too.
- * While it runs, the engine's own timer ends it.
+ * Time counts from the receipt of the INVOKE, so a call that waits behind others, or for its
+ * budget, dies in time too: its deadline is a timer of the scheduler, which also cuts the turn of
+ * what runs then.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -32,7 +35,7 @@ static const unsigned allowed_moves[CELL_CALL_STATES] = {
 	[CELL_CALL_FREE] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_READY] = BIT(CELL_CALL_RUNNING) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_RUNNING] = BIT(CELL_CALL_WAITS_REPLY) | BIT(CELL_CALL_WAITS_ROOM) |
-			      BIT(CELL_CALL_SLEEPS) | BIT(CELL_CALL_ENDED),
+			      BIT(CELL_CALL_SLEEPS) | BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_WAITS_REPLY] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_WAITS_ROOM] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_SLEEPS] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
@@ -42,14 +45,8 @@ static const unsigned allowed_moves[CELL_CALL_STATES] = {
 static struct eos_list *list_of(struct cell *cell, enum cell_call_state state)
 {
 	switch (state) {
-	case CELL_CALL_READY:
-		return &cell->ready;
-	case CELL_CALL_WAITS_REPLY:
-		return &cell->replies;
 	case CELL_CALL_WAITS_ROOM:
 		return &cell->room;
-	case CELL_CALL_SLEEPS:
-		return &cell->sleeping;
 	case CELL_CALL_ENDED:
 		return &cell->ended;
 	case CELL_CALL_FREE:
@@ -62,17 +59,15 @@ static struct eos_list *list_of(struct cell *cell, enum cell_call_state state)
 void cell_call_move(struct cell_call *call, enum cell_call_state state)
 {
 	struct cell *cell = call->cell;
+	bool is_waiting = call->state != CELL_CALL_RUNNING;
 	EOS_ASSERT((allowed_moves[call->state] & BIT(state)) != 0);
 	eos_list_remove(&call->link);
 	call->state = state;
 	struct eos_list *list = list_of(cell, state);
 	if (list != NULL)
 		eos_list_add_tail(list, &call->link);
-	uint64_t wake_ns = call->deadline_ns;
-	if (state == CELL_CALL_SLEEPS)
-		wake_ns = EOS_MIN(wake_ns, call->wake_ns);
-	if (list != NULL && state != CELL_CALL_ENDED && state != CELL_CALL_FREE)
-		cell->next_wake_ns = EOS_MIN(cell->next_wake_ns, wake_ns);
+	if (state == CELL_CALL_READY && is_waiting)
+		sched_task_wake(&call->task);
 }
 
 struct cell_call *cell_call_find(struct cell *cell, uint64_t id)
@@ -117,12 +112,26 @@ void cell_call_pool_free(struct cell *cell)
 		free(EOS_CONTAINER_OF(link, struct cell_call, link));
 }
 
+static void on_deadline(struct sched_timer *timer)
+{
+	cell_call_kill(EOS_CONTAINER_OF(timer, struct cell_call, deadline_timer), LINK_TIMED_OUT);
+}
+
+static void on_wake(struct sched_timer *timer)
+{
+	struct cell_call *call = EOS_CONTAINER_OF(timer, struct cell_call, wake_timer);
+	if (call->state == CELL_CALL_SLEEPS)
+		cell_call_move(call, CELL_CALL_READY);
+}
+
+/* Without memory for its timer a call does not sleep: the program sees a sleep that was too short.
+ */
 static void sleep_until(void *ctx, struct fwp *fwp, uint64_t monotonic_ns)
 {
 	struct cell_call *call = ctx;
-	if (eos_now_ns() >= monotonic_ns)
+	if (eos_now_ns() >= monotonic_ns ||
+	    sched_timer_set(call->cell->core, &call->wake_timer, monotonic_ns) < 0)
 		return;
-	call->wake_ns = monotonic_ns;
 	cell_call_block(call, CELL_CALL_SLEEPS);
 }
 
@@ -203,7 +212,12 @@ static void drop_guest(struct cell_call *call)
 	/* Files that are still open are edged's to drop when it gets the DONE. */
 	call->is_ending = true;
 	call->wasi = wasi_free(call->wasi);
-	call->image = fwp_image_unref(call->image);
+	if (call->function == NULL)
+		return;
+	sched_timer_cancel(call->cell->core, &call->deadline_timer);
+	sched_timer_cancel(call->cell->core, &call->wake_timer);
+	sched_task_fini(&call->task);
+	call->function = cell_function_give(call->cell, call->function);
 }
 
 /* The state machine's way to ENDED. */
@@ -222,6 +236,22 @@ static void refuse_call(struct cell_call *call, int err, const struct eos_why *w
 	end_call(call);
 }
 
+/* Its place among the others: function, task and timers. */
+static int enter_scheduler(struct cell_call *call, const struct link_message *message)
+{
+	struct cell *cell = call->cell;
+	int err = cell_function_take(cell, message, &call->function);
+	if (err < 0)
+		return err;
+	sched_task_init(&call->task, &call->function->server, message->invoke.task_class,
+			call->deadline_ns);
+	sched_timer_init(&call->deadline_timer, on_deadline);
+	sched_timer_init(&call->wake_timer, on_wake);
+	if (call->deadline_ns == UINT64_MAX)
+		return 0;
+	return sched_timer_set(cell->core, &call->deadline_timer, call->deadline_ns);
+}
+
 int cell_call_start(struct cell *cell, const struct link_message *message)
 {
 	const struct link_invoke *invoke = &message->invoke;
@@ -236,14 +266,15 @@ int cell_call_start(struct cell *cell, const struct link_message *message)
 	cell->calls[slot] = call;
 	cell->calls_count++;
 	eos_counter_add(&calls_total, 1);
-	call->image = fwp_image_ref(cell->images[invoke->image_id].image);
 	set_limits(call, invoke);
 	struct link_span input = message->invoke_parts.input;
 	call->input_len = invoke->input_len;
 	call->input_have = input.len;
 	if (input.len > 0)
 		memcpy(call->input_bytes, input.data, input.len);
-	int err = make_wasi(call, message);
+	int err = enter_scheduler(call, message);
+	if (err == 0)
+		err = make_wasi(call, message);
 	if (err == 0)
 		err = add_files(call, message);
 	if (err < 0)
@@ -294,14 +325,14 @@ static int make_fwp(struct cell_call *call, struct eos_why *why)
 		call->limits.timeout_ns =
 			call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 1;
 	}
-	int err = fwp_new(call->cell->engine, call->image, &call->limits, call->wasi, &call->fwp,
-			  why);
+	int err = fwp_new(call->cell->engine, call->function->image, &call->limits, call->wasi,
+			  &call->fwp, why);
 	if (err == 0)
 		fwp_set_on_return(call->fwp, wasi_finish);
 	return err;
 }
 
-void cell_call_run(struct cell_call *call)
+enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns)
 {
 	EOS_ASSERT(call->state == CELL_CALL_READY);
 	if (call->fwp == NULL) {
@@ -309,16 +340,17 @@ void cell_call_run(struct cell_call *call)
 		int err = make_fwp(call, &why);
 		if (err < 0) {
 			refuse_call(call, err, &why);
-			return;
+			return SCHED_TURN_GONE;
 		}
 	}
 	cell_call_move(call, CELL_CALL_RUNNING);
 	if (fwp_run(call->fwp) == FWP_BLOCKED) {
 		EOS_ASSERT(call->state != CELL_CALL_RUNNING);
-		return;
+		return SCHED_TURN_GONE;
 	}
 	note_death(call, fwp_death(call->fwp));
 	end_call(call);
+	return SCHED_TURN_GONE;
 }
 
 void cell_call_kill(struct cell_call *call, enum link_outcome outcome)

@@ -12,6 +12,7 @@
 #include "cell/cell.h"
 #include "fwp/fwp.h"
 #include "link/link_proto.h"
+#include "sched/core.h"
 #include "wasi/wasi.h"
 
 #define CELL_INPUT_BYTES  LINK_INPUT_INLINE_MAX
@@ -20,11 +21,15 @@
 #define CELL_TMP_BYTES	  (16u << 20)
 #define CELL_TMP_FILES	  256u
 
+#define CELL_FUNCTION_BUCKETS 256u /* of the hash over names; a power of two */
+
 /*
  * States of a call; cell_call_move() in cell_call.c has the table.
  *
  *   FREE → READY ⇄ RUNNING → WAITS_REPLY | WAITS_ROOM | SLEEPS → READY
  *   any but FREE → ENDED (dead; its DONE waits for room) → FREE
+ *
+ * Whether a ready one is in the run queue or waits for its budget is the scheduler's to know.
  */
 enum cell_call_state {
 	CELL_CALL_FREE,
@@ -56,18 +61,43 @@ struct cell_request {
 	int64_t result;
 };
 
+/* One tenant with one budget. */
+struct cell_tenant {
+	struct eos_list link; /* of the cell's tenants */
+	struct sched_server server;
+	struct link_budget budget;
+	unsigned functions_count;
+	char name[LINK_NAME_MAX + 1];
+};
+
+/* One deployment of a function with one image and budget; see cell_function.c. */
+struct cell_function {
+	struct eos_list link; /* of its hash bucket */
+	struct eos_list idle; /* of the idle ones, or in itself */
+	struct sched_server server;
+	struct cell_tenant *tenant;
+	struct fwp_image *image; /* a reference */
+	struct link_budget budget;
+	uint64_t deployment;
+	uint64_t idle_since_ns;
+	unsigned calls_count;
+	bool is_unloaded; /* edged took the image away: it goes with its last call */
+	char name[LINK_NAME_MAX + 1];
+};
+
 struct cell_call {
 	struct cell *cell;
-	struct eos_list link; /* ready, waiting or sleeping, as the state says; free list */
+	struct eos_list link; /* waiting for room, ended, free: as the state says */
 	enum cell_call_state state;
 	uint64_t id;
-	struct fwp_image *image; /* a reference */
+	struct cell_function *function; /* NULL when ended */
+	struct sched_task task;		/* initialised while there is a function */
+	struct sched_timer deadline_timer, wake_timer;
 	struct wasi *wasi;
 	struct fwp *fwp; /* NULL until its first turn */
 	struct fwp_limits limits;
 	uint64_t timeout_ns;
 	uint64_t deadline_ns; /* UINT64_MAX: none */
-	uint64_t wake_ns;     /* while it sleeps */
 	struct cell_request request;
 	uint32_t last_request_id;
 	bool is_ending;		   /* no more requests: its nodes are being freed */
@@ -98,12 +128,18 @@ struct cell {
 	struct link *link;
 	struct fwp_engine *engine;
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE];
-	int err;					/* not 0: the link is broken, stop */
-	struct eos_list ready, replies, room, sleeping; /* calls by state */
-	struct eos_list ended;				/* their DONE waits for room */
+	struct sched_core *core;
+	int err;	       /* not 0: the link is broken, stop */
+	struct eos_list room;  /* calls in that state */
+	struct eos_list ended; /* their DONE waits for room */
 	struct eos_list free;
-	unsigned calls_count;  /* not free */
-	uint64_t next_wake_ns; /* no deadline or sleep ends before this */
+	unsigned calls_count;	 /* not free */
+	uint64_t quantum_ns;	 /* of the scheduler */
+	uint64_t next_look_ns;	 /* when a busy cell looks at its descriptors again */
+	struct eos_list tenants; /* struct cell_tenant */
+	struct eos_list idle;	 /* functions without calls, the longest idle first */
+	unsigned functions_idle;
+	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */
 	/* A LOADED that found no room; nothing is received meanwhile. */
 	bool has_loaded;
 	struct link_loaded loaded;
@@ -125,13 +161,25 @@ int cell_receive(struct cell *cell, unsigned messages_max);
 void cell_flush_loaded(struct cell *cell);
 void cell_images_free(struct cell *cell);
 
+/* cell_function.c: tenants, functions and their budgets. */
+void cell_functions_init(struct cell *cell);
+/* No calls are left. */
+void cell_functions_free(struct cell *cell);
+/* The function of an INVOKE whose image is there, which then has one more call. -ENOMEM. */
+int cell_function_take(struct cell *cell, const struct link_message *message,
+		       struct cell_function **ret_function) EOS_MUST_CHECK;
+/* A call of it has ended; it may be freed. Returns NULL; NULL is fine. */
+struct cell_function *cell_function_give(struct cell *cell, struct cell_function *function);
+/* edged took IMAGE away: functions that have it are not kept. */
+void cell_functions_unload(struct cell *cell, const struct fwp_image *image);
+
 /* cell_call.c */
 /* The call with this id, or NULL. */
 struct cell_call *cell_call_find(struct cell *cell, uint64_t id);
 /* Takes an INVOKE; what goes wrong beyond the protocol is the call's outcome. -EBADMSG. */
 int cell_call_start(struct cell *cell, const struct link_message *message) EOS_MUST_CHECK;
-/* One turn of a ready call. */
-void cell_call_run(struct cell_call *call);
+/* One turn of a ready call, until about SLICE_END_NS. It may be freed in it. */
+enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns);
 /* Moves it and puts it into the list of its new state. */
 void cell_call_move(struct cell_call *call, enum cell_call_state state);
 /* Ends a call that is not running: it dies, and its DONE is sent as soon as there is room. */

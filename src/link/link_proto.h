@@ -99,17 +99,16 @@ struct link_budget {
 enum link_invoke_flags { LINK_INVOKE_EVENT = 1 /* there is an /event/object */ };
 /*
  * Payload: preopens, name (argv[0]), tenant, environment ("K=V\0" …), the first bytes of the input.
- * Calls of one tenant share its budget, calls of one tenant and name share the function's; what the
- * latest INVOKE says of a budget holds for all of them. Name and version say which calls may begin
- * from the same state of memory.
+ * Calls of one tenant (by name and budget) share its budget; calls of one function (by tenant,
+ * name, deployment and budget) share the function's, and may begin from the same state of memory.
  */
 struct link_invoke {
 	struct link_header header;
 	uint64_t call_id; /* never 0, never used again */
 	uint64_t memory_bytes, stack_bytes;
-	uint64_t timeout_ns;	   /* from the receipt; 0: none. Its end is the call's deadline */
-	uint64_t input_len;	   /* all of it */
-	uint64_t function_version; /* of the function NAME */
+	uint64_t timeout_ns; /* from the receipt; 0: none. Its end is the call's deadline */
+	uint64_t input_len;  /* all of it */
+	uint64_t deployment; /* tells the deployments of NAME apart */
 	struct link_budget function, tenant;
 	uint32_t host_calls_per_s; /* 0: no limit */
 	uint32_t task_class;	   /* < LINK_CLASSES */

@@ -52,7 +52,7 @@ static void invoke_sample(struct sample *s)
 		.call_id = 77,
 		.timeout_ns = 5,
 		.input_len = 1000,
-		.function_version = 2,
+		.deployment = 2,
 		.function = {.budget_ns = 5000000, .period_ns = 100000000},
 		.tenant = {.budget_ns = 100000, .period_ns = 1000000},
 		.host_calls_per_s = 1000,

@@ -231,7 +231,7 @@ static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_inv
 		.stack_bytes = manifest->stack_bytes,
 		.timeout_ns = manifest->timeout_ns,
 		.input_len = func_call->input.len,
-		.function_version = func_call->func->version,
+		.deployment = func_call->func->deployed_ns,
 		.function = budget_of(&manifest->cpu),
 		.tenant = budget_of(&func_call->tenant->cpu),
 		.host_calls_per_s = manifest->host_calls_per_s,
