@@ -124,14 +124,12 @@ static void on_wake(struct sched_timer *timer)
 		cell_call_move(call, CELL_CALL_READY);
 }
 
-/* Without memory for its timer a call does not sleep: the program sees a sleep that was too short.
- */
 static void sleep_until(void *ctx, struct fwp *fwp, uint64_t monotonic_ns)
 {
 	struct cell_call *call = ctx;
-	if (eos_now_ns() >= monotonic_ns ||
-	    sched_timer_set(call->cell->core, &call->wake_timer, monotonic_ns) < 0)
+	if (eos_now_ns() >= monotonic_ns)
 		return;
+	sched_timer_set(call->cell->core, &call->wake_timer, monotonic_ns);
 	cell_call_block(call, CELL_CALL_SLEEPS);
 }
 
@@ -247,9 +245,9 @@ static int enter_scheduler(struct cell_call *call, const struct link_message *me
 			call->deadline_ns);
 	sched_timer_init(&call->deadline_timer, on_deadline);
 	sched_timer_init(&call->wake_timer, on_wake);
-	if (call->deadline_ns == UINT64_MAX)
-		return 0;
-	return sched_timer_set(cell->core, &call->deadline_timer, call->deadline_ns);
+	if (call->deadline_ns != UINT64_MAX)
+		sched_timer_set(cell->core, &call->deadline_timer, call->deadline_ns);
+	return 0;
 }
 
 int cell_call_start(struct cell *cell, const struct link_message *message)

@@ -24,6 +24,7 @@
 
 static_assert(LINK_CLASSES == SCHED_CLASSES && LINK_PERIOD_NS_MIN >= SCHED_PERIOD_NS_MIN &&
 		      LINK_PERIOD_NS_MAX <= SCHED_PERIOD_NS_MAX &&
+		      LINK_BUDGET_NS_MIN >= SCHED_BUDGET_NS_MIN &&
 		      LINK_QUANTUM_NS_MIN >= SCHED_QUANTUM_NS_MIN,
 	      "what the link lets pass is what the scheduler takes");
 
