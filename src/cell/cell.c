@@ -155,11 +155,21 @@ static int wait_bell(struct cell *cell, uint64_t wake_ns)
 	return 0;
 }
 
+/* What was put off, until somebody wants the processor. True when somebody does. */
+static bool maintain(struct cell *cell, uint64_t wake_ns)
+{
+	while (fwp_engine_maintain(cell->engine))
+		if (has_message(cell) || eos_now_ns() >= wake_ns)
+			return true;
+	return false;
+}
+
 /* Nothing is runnable, and nothing of its own happens before WAKE_NS. */
 static int idle(struct cell *cell, uint64_t wake_ns, bool may_spin)
 {
-	if (may_spin && spin(cell))
+	if (maintain(cell, wake_ns) || (may_spin && spin(cell)))
 		return 0;
+	wake_ns = EOS_MIN(wake_ns, cell_memory_check(cell));
 	/* While a LOADED waits nothing is received, so a message must not keep us awake. */
 	if (!cell->has_loaded && link_prepare_wait(cell->link) == 0)
 		return 0;
@@ -173,6 +183,7 @@ static int look(struct cell *cell)
 	if (!wants_room(cell) && now_ns < cell->next_look_ns)
 		return 0;
 	cell->next_look_ns = now_ns + LOOK_NS;
+	(void)cell_memory_check(cell); /* it is called again without being asked */
 	return wait_bell(cell, 0);
 }
 
@@ -205,12 +216,17 @@ static int say_ready(struct cell *cell)
 
 static int init_engines(struct cell *cell, const struct link_config *settings, struct eos_why *why)
 {
-	struct fwp_engine_config engine = {.fwps_max = settings->fwps_max};
+	struct fwp_engine_config engine = {
+		.fwps_max = settings->fwps_max,
+		.pool_low = settings->pool_low,
+		.pool_high = settings->pool_high,
+	};
 	struct sched_core_config core = {
 		.policy = settings->is_edf ? &sched_policy_edf : &sched_policy_priority,
 		.quantum_ns = settings->quantum_ns,
 	};
 	cell->quantum_ns = settings->quantum_ns;
+	cell->init_timeout_ns = settings->init_timeout_ns;
 	int err = sched_core_new(&core, &sched_ops, cell, &cell->core, why);
 	return err < 0 ? err : fwp_engine_new(&engine, &cell->engine, why);
 }
@@ -221,6 +237,7 @@ static int cell_init(struct cell *cell, const struct cell_config *config, struct
 	eos_list_init(&cell->ended);
 	eos_list_init(&cell->free);
 	cell_functions_init(cell);
+	cell_memory_open(cell);
 	memcpy(cell->public_key, config->public_key, sizeof(cell->public_key));
 	int err = link_attach(&config->fds, &cell->link);
 	if (err < 0)
@@ -262,6 +279,7 @@ static void cell_free(struct cell *cell)
 	cell_images_free(cell);
 	fwp_engine_free(cell->engine);
 	sched_core_free(cell->core);
+	cell_memory_close(cell);
 	link_free(cell->link);
 	free(cell);
 }

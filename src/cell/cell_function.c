@@ -127,6 +127,7 @@ static int new_function(struct cell *cell, const struct link_message *message,
 	function->image = fwp_image_ref(cell->images[invoke->image_id].image);
 	memcpy(function->name, name->data, name->len);
 	eos_list_init(&function->idle);
+	eos_list_init(&function->waiting);
 	eos_list_add_tail(&cell->functions[bucket_of(*name)], &function->link);
 	eos_counter_add(&functions_now, 1);
 	*ret_function = function;
@@ -143,6 +144,8 @@ static void free_function(struct cell *cell, struct cell_function *function)
 	}
 	eos_list_remove(&function->link);
 	sched_server_fini(&function->server);
+	EOS_ASSERT(function->initialiser == NULL && eos_list_is_empty(&function->waiting));
+	fwp_template_unref(function->template);
 	fwp_image_unref(function->image);
 	free(function);
 	eos_counter_sub(&functions_now, 1);
@@ -235,6 +238,14 @@ void cell_functions_unload(struct cell *cell, const struct fwp_image *image)
 			if (function->calls_count == 0)
 				free_function(cell, function);
 		}
+	}
+}
+
+void cell_functions_shrink(struct cell *cell)
+{
+	EOS_LIST_FOR_EACH (link, &cell->idle) {
+		struct cell_function *function = EOS_CONTAINER_OF(link, struct cell_function, idle);
+		function->template = fwp_template_unref(function->template);
 	}
 }
 
