@@ -140,11 +140,17 @@ struct cell {
 	struct eos_list room;  /* calls in that state */
 	struct eos_list ended; /* their DONE waits for room */
 	struct eos_list free;
-	unsigned calls_count;	 /* not free */
-	uint64_t quantum_ns;	 /* of the scheduler */
-	uint64_t next_look_ns;	 /* when a busy cell looks at its descriptors again */
-	struct eos_list tenants; /* struct cell_tenant */
-	struct eos_list idle;	 /* functions without calls, the longest idle first */
+	unsigned calls_count;	  /* not free */
+	uint64_t quantum_ns;	  /* of the scheduler */
+	uint64_t init_timeout_ns; /* running time of an initialisation */
+	int meminfo_fd;		  /* -1: memory pressure is not seen */
+	uint64_t memory_low_kib;  /* pressure is when less is available */
+	uint64_t memory_check_ns; /* when it is looked at again */
+	uint64_t memory_used_ns;  /* when the last FWP was made */
+	bool has_used_memory;	  /* since it was given back */
+	uint64_t next_look_ns;	  /* when a busy cell looks at its descriptors again */
+	struct eos_list tenants;  /* struct cell_tenant */
+	struct eos_list idle;	  /* functions without calls, the longest idle first */
 	unsigned functions_idle;
 	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */
 	/* A LOADED that found no room; nothing is received meanwhile. */

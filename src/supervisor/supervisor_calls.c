@@ -9,10 +9,9 @@
  * stays taken until the call's request is finished and its files are closed, because a worker may
  * have them.
  *
- * Hung cells. A cell ends a call at its timeout, counted from the receipt of the INVOKE, but it
- * runs one guest at a time, so another guest may hold it up: once before it receives the INVOKE and
- * once more before it gets to end it, each time by at most that guest's timeout. So a call is
- * overdue after its own timeout, twice the longest other one, and a grace. Then the cell hangs.
+ * Hung cells. A cell ends a call at its timeout, counted from the receipt of the INVOKE, whatever
+ * the others do: it takes the processor away from guests. A call that is overdue by more than a
+ * grace, which is for a machine under load, says that the cell hangs.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -262,11 +261,7 @@ void supervisor_call_invoke(struct supervisor_call *call)
 	call->state = SUPERVISOR_CALL_RUNNING;
 	call->since_ns = eos_now_ns();
 	call->image->running++;
-	if (supervisor->calls_running == 0)
-		supervisor->longest_timeout_ns = supervisor->busy_calls = 0;
 	supervisor->calls_running++;
-	supervisor->busy_calls++;
-	supervisor->longest_timeout_ns = EOS_MAX(supervisor->longest_timeout_ns, invoke.timeout_ns);
 	call->call->started_ns = call->since_ns;
 	eos_counter_add(&calls_total, 1);
 	supervisor_send(supervisor, &invoke, sizeof(invoke), supervisor->payload,
@@ -378,17 +373,11 @@ void supervisor_calls_refuse(struct supervisor *supervisor, const char *text)
 
 static bool is_overdue(const struct supervisor_call *call, uint64_t now_ns)
 {
-	const struct supervisor *supervisor = call->supervisor;
 	uint64_t allowed_ns = call->call->func->manifest->timeout_ns;
-	if (allowed_ns == 0)
-		return false;
-	uint64_t others_ns = supervisor->busy_calls > 1 ? supervisor->longest_timeout_ns : 0;
 	uint64_t waited_ns = now_ns - call->since_ns;
-	/* Subtractions, because timeouts may be as long as anybody likes. */
-	if (waited_ns <= allowed_ns)
-		return false;
-	waited_ns -= allowed_ns;
-	return waited_ns > SUPERVISOR_GRACE_NS && (waited_ns - SUPERVISOR_GRACE_NS) / 2 > others_ns;
+	/* A subtraction, because timeouts may be as long as anybody likes. */
+	return allowed_ns > 0 && waited_ns > allowed_ns &&
+	       waited_ns - allowed_ns > SUPERVISOR_GRACE_NS;
 }
 
 /* Waiting calls: for a cell not without end; for the cell's answer to a LOAD neither. */
