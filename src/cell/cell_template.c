@@ -11,9 +11,9 @@
  *          ▲                          │
  *          └── fails, or the call ends ◄┘
  *
- * When the initialisation fails, the initialiser and those that wait end as not started; the next
- * call tries again. When the initialiser is ended for another reason, one of those that wait takes
- * its place.
+ * When the initialisation fails, the initialiser and those that wait end as not started, by the
+ * fault of the function; the next call tries again. When the initialiser is ended for another
+ * reason, one of those that wait takes its place.
  *
  * The initialisation sees the function's name as its argument, but no environment, no files and no
  * input: what is in them belongs to one call, and must not be found in the memory of another.
@@ -123,10 +123,14 @@ int cell_template_capture(struct cell_call *call, struct eos_why *why)
 void cell_template_fail(struct cell_call *call, int err, const struct eos_why *why)
 {
 	struct cell_function *function = call->function;
+	enum link_fault fault = err == -ENOMEM ? LINK_FAULT_CELL : LINK_FAULT_FUNCTION;
 	eos_counter_add(&failed_total, 1);
 	/* Before the initialiser: it has the function, which the last call may take with it. */
 	EOS_LIST_FOR_EACH (link, &function->waiting) {
-		cell_call_refuse(EOS_CONTAINER_OF(link, struct cell_call, link), err, why);
+		struct cell_call *waiting = EOS_CONTAINER_OF(link, struct cell_call, link);
+		waiting->exit_code = fault;
+		cell_call_refuse(waiting, err, why);
 	}
+	call->exit_code = fault;
 	cell_call_refuse(call, err, why);
 }

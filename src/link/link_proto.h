@@ -236,10 +236,12 @@ enum link_outcome {
 	LINK_TRAPPED,	 /* text */
 	LINK_TIMED_OUT,
 	LINK_CANCELLED,
-	LINK_NOT_STARTED,  /* text */
+	LINK_NOT_STARTED,  /* text; code: enum link_fault */
 	LINK_OUTPUT_LIMIT, /* over LINK_OUTPUT_MAX */
 	LINK_OUTCOME_LAST = LINK_OUTPUT_LIMIT,
 };
+/* Whose fault it is that a call was not started: a function's will be the same the next time. */
+enum link_fault { LINK_FAULT_CELL, LINK_FAULT_FUNCTION };
 /* Payload: text, the rest of the output, the rest of the errors. */
 struct link_done {
 	struct link_header header;

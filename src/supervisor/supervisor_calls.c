@@ -317,8 +317,11 @@ static enum func_outcome outcome_of(const struct link_done *done)
 		return FUNC_TIMEOUT;
 	case LINK_OUTPUT_LIMIT:
 		return FUNC_OUTPUT_LIMIT;
+	case LINK_NOT_STARTED:
+		/* A failed initialisation is a failed attempt, like a trap that comes later. */
+		return done->code == LINK_FAULT_FUNCTION ? FUNC_TRAP : FUNC_REFUSED;
 	default:
-		return FUNC_REFUSED; /* cancelled, or not started */
+		return FUNC_REFUSED; /* cancelled */
 	}
 }
 

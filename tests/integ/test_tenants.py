@@ -239,7 +239,7 @@ def test_initialisations_that_fail(make_node):
         with Background() as background:
             calls = [background.get(node, f"/f/{name}") for _ in range(4)]
             assert get(node, "/f/hello").text == "hello\n"
-            assert {call.result().status_code for call in calls} == {503}
+            assert {call.result().status_code for call in calls} == {500}
         assert reason in node.cli("function", "logs", name).stdout
     assert node.cli_json("status")["cell"]["restarts"] == 0
 
