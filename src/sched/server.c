@@ -10,8 +10,8 @@
  * 1. The refills are ordered by time and their amounts are the budget; the last is no more than a
  *    period later than the first.
  * 2. Two refills become one only by moving the earlier to where it ends when the later begins, or
- *    later: never to an earlier time. When the array is full those two are chosen that are least
- *    apart, so what that costs is small beside a period.
+ *    later: never to an earlier time. When the array is full those two are chosen where the least
+ *    budget becomes late by the least time, so what that costs is small beside a period.
  * 3. A server that has nothing left waits until it may run for a quantum, or for its whole budget:
  *    crumbs would cost more switches than they are worth.
  *
@@ -101,23 +101,25 @@ static uint64_t joined_when(const struct sched_refill *a, const struct sched_ref
 }
 
 /* Makes one place. The first refill is what the server runs on, and stays apart. */
-static void join_nearest(struct sched_server *server)
+static void join_cheapest(struct sched_server *server)
 {
 	struct sched_refill *refills = server->refills;
-	unsigned nearest = 1;
-	uint64_t least_ns = UINT64_MAX;
+	unsigned cheapest = 1;
+	uint64_t least_cost = UINT64_MAX;
 	for (unsigned i = 1; i + 1 < server->refills_count; i++) {
-		uint64_t lost_ns = joined_when(&refills[i], &refills[i + 1]) - refills[i].when_ns;
-		if (lost_ns < least_ns) {
-			least_ns = lost_ns;
-			nearest = i;
+		uint64_t late_ns = joined_when(&refills[i], &refills[i + 1]) - refills[i].when_ns;
+		/* A minute times a minute does not fit. */
+		uint64_t cost = (late_ns >> 8) * (refills[i].amount_ns >> 8);
+		if (cost < least_cost) {
+			least_cost = cost;
+			cheapest = i;
 		}
 	}
-	refills[nearest].when_ns = joined_when(&refills[nearest], &refills[nearest + 1]);
-	refills[nearest].amount_ns += refills[nearest + 1].amount_ns;
+	refills[cheapest].when_ns = joined_when(&refills[cheapest], &refills[cheapest + 1]);
+	refills[cheapest].amount_ns += refills[cheapest + 1].amount_ns;
 	server->refills_count--;
-	memmove(&refills[nearest + 1], &refills[nearest + 2],
-		(server->refills_count - nearest - 1) * sizeof(refills[0]));
+	memmove(&refills[cheapest + 1], &refills[cheapest + 2],
+		(server->refills_count - cheapest - 1) * sizeof(refills[0]));
 }
 
 static void add_last(struct sched_server *server, struct sched_refill refill)
@@ -130,7 +132,7 @@ static void add_last(struct sched_server *server, struct sched_refill refill)
 		return;
 	}
 	if (server->refills_count == SCHED_REFILLS_MAX)
-		join_nearest(server);
+		join_cheapest(server);
 	server->refills[server->refills_count++] = refill;
 }
 
