@@ -40,6 +40,23 @@ const struct cli_verb cli_verbs[] = {
 			"  edgeos run --dir .::/data --timeout 2s convert.wasm /data/in.csv\n",
 	},
 	{
+		.name = "build",
+		.run = cmd_build,
+		.usage = "FILE.wasm -o FILE.fwp [--target x86_64|aarch64]",
+		.summary = "compile a module to an image, for this machine or another",
+		.help = "`edgeos run` starts an image at once and needs no compiler; it takes only "
+			"images\n"
+			"signed with the same key, ~/.local/share/edgeos/image.key, on the "
+			"machine it\n"
+			"is for. Another machine's processor needs Debian's cross compiler:\n"
+			"gcc-aarch64-linux-gnu and libc6-dev-arm64-cross, or "
+			"gcc-x86-64-linux-gnu and\n"
+			"libc6-dev-amd64-cross.\n"
+			"\n"
+			"  edgeos build hello.wasm -o hello.fwp\n"
+			"  edgeos build hello.wasm -o hello-arm.fwp --target aarch64\n",
+	},
+	{
 		.name = "deploy",
 		.run = cmd_deploy,
 		.usage = "FILE.yaml | NAME FILE.wasm [--http PATH] [--on-object BUCKET[/PREFIX]] "
