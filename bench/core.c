@@ -5,12 +5,22 @@
 #include "base/clock.h"
 #include "ticks.h"
 
+static void serve(struct core *core)
+{
+	if (EOS_LIKELY(!core->is_kicked))
+		return;
+	core->is_kicked = false;
+	core->serve(core);
+}
+
 static enum sched_turn run_task(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
 {
 	struct core *core = ctx;
 	struct core_fwp *member = EOS_CONTAINER_OF(task, struct core_fwp, task);
 	enum fwp_state state = fwp_run_until(member->fwp, slice_end_ns);
 
+	/* In its turn: who sends pays for what that takes. */
+	serve(core);
 	if (state == FWP_READY)
 		return SCHED_TURN_AGAIN;
 	if (state == FWP_DEAD)
@@ -39,7 +49,7 @@ static bool is_interrupted(void *ctx)
 {
 	const struct core *core = ctx;
 
-	return core->is_stopped || core->is_kicked;
+	return core->is_stopped;
 }
 
 static const struct sched_core_ops ops = {
@@ -51,7 +61,7 @@ int core_init(struct core *core, const struct core_config *config, struct eos_wh
 {
 	struct fwp_engine_config engine_config = {.fwps_max = config->fwps_max};
 
-	*core = (struct core){.between = config->between};
+	*core = (struct core){.serve = config->serve};
 	int err = fwp_engine_new(&engine_config, &core->engine, why);
 
 	if (err < 0)
@@ -102,10 +112,7 @@ int core_run(struct core *core, uint64_t end_ns, struct eos_why *why)
 {
 	core->is_stopped = false;
 	while (!core->is_stopped && eos_now_ns() < end_ns) {
-		if (core->is_kicked) {
-			core->is_kicked = false;
-			core->between(core);
-		}
+		serve(core);
 		(void)sched_core_run(core->sched, end_ns);
 	}
 	return core->has_deceased ? eos_why(why, -EIO, "a guest ended, which should not") : 0;

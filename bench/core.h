@@ -16,9 +16,9 @@ struct core {
 	struct fwp_engine *engine;
 	struct sched_core *sched;
 	bool is_stopped;   /* core_run() returns after the present turn */
-	bool is_kicked;	   /* between() is called after the present turn */
+	bool is_kicked;	   /* serve() is called at the end of the present turn */
 	bool has_deceased; /* an FWP ended, which none should */
-	void (*between)(struct core *core);
+	void (*serve)(struct core *core);
 };
 
 /* A task and its FWP, whose fwp_context() it is. */
@@ -32,8 +32,9 @@ struct core_fwp {
 struct core_config {
 	unsigned fwps_max;
 	bool counts_time; /* in run_ns: by the bench's own clock, not the scheduler's */
-	/* What the core does between two turns when somebody has set is_kicked; may be NULL. */
-	void (*between)(struct core *core);
+	/* What the core does at the end of a turn in which somebody has set is_kicked; may set it
+	 * again. NULL: nobody does. */
+	void (*serve)(struct core *core);
 };
 
 int core_init(struct core *core, const struct core_config *config,
