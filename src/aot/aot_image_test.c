@@ -28,11 +28,9 @@ EOS_NORETURN static void host_trap(uint32_t reason, const void *pc)
 	longjmp(test_host.trapped, 1);
 }
 
-static uint8_t *host_memory_reserve(uint32_t initial_pages, uint32_t *max_pages)
+static uint8_t *host_memory_reserve(uint32_t initial_pages)
 {
-	if (*max_pages > test_host.pages_max)
-		*max_pages = test_host.pages_max;
-	if (initial_pages > *max_pages)
+	if (initial_pages > test_host.pages_max)
 		host_trap(IMAGE_TRAP_OUT_OF_BOUNDS, NULL);
 	memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
@@ -53,11 +51,14 @@ static void *host_allocate(uint64_t size)
 	return blocks[blocks_count++];
 }
 
+static void host_note(uint32_t kind, void *object)
+{
+	assert_in_range(kind, IMAGE_NOTE_MEMORY, IMAGE_NOTE_REFERENCES);
+	assert_non_null(object);
+}
+
 static const struct image_host_ops ops = {
-	host_trap,
-	host_memory_reserve,
-	host_memory_extend,
-	host_allocate,
+	host_trap, host_memory_reserve, host_memory_extend, host_allocate, host_note,
 };
 
 void test_image_open(const struct image *image, const char *dir, struct test_image *ret_image)
