@@ -122,7 +122,8 @@ def test_the_other_processor_runs_it(tmp_path):
     (tmp_path / "t.so").write_bytes(elf)
     host = tmp_path / "host"
     subprocess.run(
-        [COMPILER[OTHER], "-D_GNU_SOURCE", "-O1", "-w", f"-I{ROOT}/src", "-o", host]
+        [COMPILER[OTHER], "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror"]
+        + ["-Wno-unused-parameter", f"-I{ROOT}/src", "-o", host]
         + [ROOT / "tests" / "lib" / "image_host.c", "-ldl"],
         check=True,
     )

@@ -25,7 +25,7 @@ __attribute__((noreturn)) static void trap(uint32_t reason, const void *pc)
 	longjmp(trapped, (int)reason);
 }
 
-static uint8_t *memory_reserve(uint32_t initial_pages, uint32_t *max_pages)
+static uint8_t *memory_reserve(uint32_t initial_pages)
 {
 	return calloc(1, MEMORY_BYTES);
 }
@@ -40,7 +40,11 @@ static void *allocate(uint64_t size)
 	return calloc(1, size);
 }
 
-static const struct image_host_ops ops = {trap, memory_reserve, memory_extend, allocate};
+static void note(uint32_t kind, void *object)
+{
+}
+
+static const struct image_host_ops ops = {trap, memory_reserve, memory_extend, allocate, note};
 
 static const struct image_export *find(const struct image_exports *exports, const char *name)
 {
