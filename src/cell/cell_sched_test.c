@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -227,6 +228,46 @@ static void reads_what_memory_is_left(void **state)
 	assert_int_equal(cell_memory_parse("", "Mem", &kib), -ENOENT);
 }
 
+static void set_available(int fd, unsigned kib)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), "MemAvailable: %9u kB\n", kib);
+	assert_int_equal(pwrite(fd, text, (size_t)n, 0), n);
+}
+
+static void gives_memory_back_when_it_is_short(void **state)
+{
+	struct cell *cell = calloc(1, sizeof(*cell));
+	struct eos_why why = {""};
+	assert_non_null(cell);
+	cell_functions_init(cell);
+	assert_int_equal(fwp_engine_new(NULL, &cell->engine, &why), 0);
+	cell->meminfo_fd = memfd_create("meminfo", MFD_CLOEXEC);
+	cell->memory_low_kib = 1000;
+	/* Nothing was used: nothing to look for, also when memory is short. */
+	set_available(cell->meminfo_fd, 10);
+	assert_int_equal(cell_memory_check(cell), UINT64_MAX);
+	assert_int_equal(cell->memory_check_ns, 0);
+	cell_memory_note_use(cell, eos_now_ns());
+	assert_int_equal(cell_memory_check(cell), UINT64_MAX);
+	assert_false(cell->has_used_memory);
+	/* Not twice in a second. */
+	uint64_t now_ns = eos_now_ns();
+	cell_memory_note_use(cell, now_ns);
+	assert_true(cell_memory_check(cell) > now_ns);
+	assert_true(cell->has_used_memory);
+	/* Enough is there: it is kept, for a while. */
+	set_available(cell->meminfo_fd, 5000);
+	cell->memory_check_ns = 0;
+	assert_true(cell_memory_check(cell) > now_ns);
+	cell_memory_note_use(cell, now_ns - 60 * EOS_NS_PER_S);
+	assert_int_equal(cell_memory_check(cell), UINT64_MAX);
+	assert_false(cell->has_used_memory);
+	fwp_engine_free(cell->engine);
+	cell_memory_close(cell);
+	free(cell);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +279,7 @@ int main(void)
 		cmocka_unit_test(initialisers_are_replaced),
 		cmocka_unit_test(functions_come_and_go),
 		cmocka_unit_test(reads_what_memory_is_left),
+		cmocka_unit_test(gives_memory_back_when_it_is_short),
 	};
 	return cmocka_run_group_tests(tests, open_guest, close_guest);
 }
