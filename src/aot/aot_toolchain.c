@@ -34,10 +34,12 @@ static int find_compiler(const struct aot_config *config, char out[AOT_PATH_SIZE
 			 struct eos_why *why)
 {
 	static_assert(AOT_PATH_SIZE >= PATH_MAX, "realpath() writes up to PATH_MAX");
-	const char *candidates[] = {"/usr/bin/gcc", "/usr/bin/clang"};
-	if (config->compiler != NULL)
-		candidates[0] = candidates[1] = config->compiler;
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(candidates); i++) {
+	const char *candidates[] = {AOT_COMPILERS, NULL}; /* the build's option */
+	if (config->compiler != NULL) {
+		candidates[0] = config->compiler;
+		candidates[1] = NULL;
+	}
+	for (size_t i = 0; candidates[i] != NULL; i++) {
 		if (access(candidates[i], X_OK) == 0 && realpath(candidates[i], out) != NULL)
 			return 0;
 	}
