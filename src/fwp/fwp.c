@@ -62,8 +62,7 @@ static void move(struct fwp *fwp, enum fwp_state to)
 {
 	EOS_ASSERT((allowed[fwp->state] & TO(to)) != 0);
 	fwp->state = to;
-	fwp->history[fwp->changes++ % FWP_HISTORY_MAX] =
-		(struct fwp_change){fwp_machine_ticks(), to};
+	fwp->history[fwp->changes++ % FWP_HISTORY_MAX] = (struct fwp_change){eos_ticks(), to};
 }
 
 void fwp_place_init(struct fwp *fwp)
@@ -290,9 +289,9 @@ enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 	EOS_ASSERT(engine == fwp_engine_here);
 	EOS_ASSERT(fwp->state == FWP_READY || fwp->state == FWP_BLOCKED);
 	EOS_ASSERT(atomic_load_explicit(&engine->current, memory_order_relaxed) == NULL);
-	if (fwp->context.sp == NULL)
+	if (fwp->context.sp == NULL) {
 		start(fwp);
-	if (fwp->deadline_ns != UINT64_MAX && eos_now_ns() >= fwp->deadline_ns) {
+	} else if (fwp->deadline_ns != UINT64_MAX && eos_now_ns() >= fwp->deadline_ns) {
 		fwp_kill(fwp, FWP_DEATH_TIMEOUT, "timed out");
 		return FWP_DEAD;
 	}

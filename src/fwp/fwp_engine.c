@@ -108,7 +108,7 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	engine->next_id = 1;
 	engine->pagemap_fd = fwp_pages_open();
 	engine->start_ns = eos_now_ns();
-	engine->start_ticks = fwp_machine_ticks();
+	engine->start_ticks = eos_ticks();
 	atomic_init(&engine->armed_ns, UINT64_MAX);
 	eos_list_init(&engine->pools);
 	eos_list_init(&engine->dirty);

@@ -16,6 +16,7 @@
 #include <ucontext.h>
 
 #include "base/list.h"
+#include "base/ticks.h"
 #include "fwp/fwp.h"
 #include "fwp/fwp_elf_priv.h"
 #include "fwp/fwp_machine_priv.h"
@@ -28,7 +29,7 @@
 #define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
-	uint64_t ticks; /* fwp_machine_ticks() */
+	uint64_t ticks; /* eos_ticks() */
 	enum fwp_state state;
 };
 

@@ -100,7 +100,7 @@ static uint64_t ns_ago(const struct fwp_engine *engine, uint64_t ticks, uint64_t
 
 static void report_history(const struct fwp *fwp)
 {
-	uint64_t now_ticks = fwp_machine_ticks(), now_ns = eos_now_ns();
+	uint64_t now_ticks = eos_ticks(), now_ns = eos_now_ns();
 	struct line line = {0};
 	put(&line, "  states:");
 	unsigned first = fwp->changes > FWP_HISTORY_MAX ? fwp->changes - FWP_HISTORY_MAX : 0;

@@ -29,7 +29,8 @@
 
 uint64_t sched_core_clock(struct sched_core *core)
 {
-	uint64_t now_ns = core->ops->now_ns == NULL ? eos_now_ns() : core->ops->now_ns(core->ctx);
+	uint64_t now_ns = core->ops->now_ns == NULL ? eos_fast_clock_now(&core->clock)
+						    : core->ops->now_ns(core->ctx);
 	core->now_ns = EOS_MAX(core->now_ns, now_ns);
 	return core->now_ns;
 }
@@ -52,6 +53,7 @@ int sched_core_new(const struct sched_core_config *config, const struct sched_co
 	core->policy =
 		config == NULL || config->policy == NULL ? &sched_policy_priority : config->policy;
 	core->quantum_ns = quantum_ns;
+	eos_fast_clock_init(&core->clock);
 	core->least_ns = quantum_ns / 16;
 	for (unsigned c = 0; c < SCHED_CLASSES; c++) {
 		sched_heap_init(&core->classes[c].tenants);

@@ -137,7 +137,7 @@ struct sched_core_ops {
 	/* Between two turns: true makes sched_core_run() return, for instance as a message waits.
 	 * NULL: never. */
 	bool (*is_interrupted)(void *ctx);
-	uint64_t (*now_ns)(void *ctx); /* NULL: eos_now_ns() */
+	uint64_t (*now_ns)(void *ctx); /* NULL: eos_now_ns()'s time, read cheaply */
 };
 
 struct sched_policy_ops;

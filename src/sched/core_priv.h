@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/ticks.h"
 #include "sched/core.h"
 
 /* Why a task enters the run queue; says where. */
@@ -45,8 +46,9 @@ struct sched_core {
 	void *ctx;
 	const struct sched_policy_ops *policy;
 	uint64_t quantum_ns;
-	uint64_t least_ns; /* less than this of a quantum is not worth a turn */
-	uint64_t now_ns;   /* when the clock was last read; never falls */
+	uint64_t least_ns;	     /* less than this of a quantum is not worth a turn */
+	struct eos_fast_clock clock; /* where the owner has none */
+	uint64_t now_ns;	     /* when the clock was last read; never falls */
 	struct sched_turn_now turn;
 	bool is_in_run;
 	unsigned servers_count;
