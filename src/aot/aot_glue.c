@@ -141,6 +141,7 @@ int aot_glue_write(const struct aot_module *module, struct eos_buf *out)
 		out, "__attribute__((visibility(\"default\")))\n"
 		     "const struct image_exports eos_image_exports = {\n"
 		     "\tIMAGE_ABI_VERSION, sizeof(struct instance), IMPORTS_COUNT, EXPORTS_COUNT,\n"
+		     "\toffsetof(struct instance, host), SELF_OFFSET,\n"
 		     "\timports, exports, &host_ops, Z_m_init_module, instantiate, get_memory,\n"
 		     "};\n");
 	return eos_buf_failed(out) ? -ENOMEM : 0;
