@@ -80,8 +80,7 @@ static void sha_block(uint32_t state[8], const uint8_t *block)
 	for (int i = 16; i < 64; i++) {
 		uint32_t a = w[i - 15], b = w[i - 2];
 
-		w[i] = w[i - 16] + w[i - 7] +
-		       (rotate_right(a, 7) ^ rotate_right(a, 18) ^ a >> 3) +
+		w[i] = w[i - 16] + w[i - 7] + (rotate_right(a, 7) ^ rotate_right(a, 18) ^ a >> 3) +
 		       (rotate_right(b, 17) ^ rotate_right(b, 19) ^ b >> 10);
 	}
 	for (int i = 0; i < 8; i++)

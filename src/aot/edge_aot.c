@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "aot/aot.h"
+#include "aot/aot_access.h"
 #include "aot/aot_compile.h"
 #include "aot/aot_glue.h"
 #include "aot/aot_module.h"
@@ -188,6 +189,9 @@ static int write_sources(const struct aot_module *module, struct eos_why *why)
 	if (err == 0)
 		err = write_file("image_runtime.c", aot_text_image_runtime,
 				 strlen(aot_text_image_runtime), why);
+	if (err == 0)
+		err = write_file("image_access.c", aot_text_image_access,
+				 strlen(aot_text_image_access), why);
 	return err;
 }
 
