@@ -192,7 +192,7 @@ static int build_image(struct bench *bench, struct eos_why *why)
 	EOS_CLEANUP(eos_close_ptr)
 	int dir_fd = open(bench->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct image *image;
-	size_t size;
+	size_t size, names_size;
 
 	if (dir_fd < 0)
 		return eos_why(why, -errno, "%s: %s", bench->work_dir, strerror(errno));
@@ -211,7 +211,9 @@ static int build_image(struct bench *bench, struct eos_why *why)
 	int fd = open(bench->image_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	const void *elf = image_elf(image, &size);
 
-	err = fd < 0 ? -errno : image_write(fd, image_info(image), elf, &bench->key, why);
+	const void *names = image_names(image, &names_size);
+
+	err = fd < 0 ? -errno : image_write(fd, image_info(image), elf, names, &bench->key, why);
 	image_close(image);
 	return err;
 }

@@ -24,7 +24,7 @@ static unsigned blocks_count;
 
 EOS_NORETURN static void host_trap(uint32_t reason, const void *pc)
 {
-	(void)pc;
+	test_host.trap_pc = pc;
 	test_host.trap = reason;
 	longjmp(test_host.trapped, 1);
 }
@@ -80,6 +80,13 @@ void test_image_open(const struct image *image, const char *dir, struct test_ima
 	*ret_image->exports->host_ops = &ops;
 	ret_image->exports->init_module();
 	test_host.pages_max = MEMORY_BYTES / 65536;
+}
+
+uint64_t test_image_offset(const struct test_image *image, const void *address)
+{
+	Dl_info info;
+	assert_int_not_equal(dladdr(image->exports, &info), 0);
+	return (uint64_t)((uintptr_t)address - (uintptr_t)info.dli_fbase);
 }
 
 void test_image_close(struct test_image *image)

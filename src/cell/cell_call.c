@@ -266,6 +266,7 @@ static void note_death(struct cell_call *call, const struct fwp_death *death)
 {
 	if (call->outcome != 0)
 		return; /* whoever killed it has said why */
+	char place[FWP_PLACE_SIZE];
 	switch (death->kind) {
 	case FWP_DEATH_EXIT:
 		call->outcome = LINK_EXITED;
@@ -273,7 +274,9 @@ static void note_death(struct cell_call *call, const struct fwp_death *death)
 		break;
 	case FWP_DEATH_TRAP:
 		call->outcome = LINK_TRAPPED;
-		snprintf(call->text, sizeof(call->text), "trap: %s", death->text);
+		fwp_death_place(call->fwp, place, sizeof(place));
+		snprintf(call->text, sizeof(call->text), "trap: %s%s%s", death->text,
+			 place[0] != '\0' ? " in " : "", place);
 		break;
 	case FWP_DEATH_TIMEOUT:
 		call->outcome = LINK_TIMED_OUT;

@@ -271,10 +271,11 @@ static void refuses_other_keys(void **state)
 	struct eos_why why = {""};
 	struct image *image = NULL, *other = NULL;
 	struct outcome outcome;
-	size_t size;
+	size_t size, names_size;
 	int fd = memfd_create("other-image", MFD_CLOEXEC);
 	if (open_image(NULL, world.guest, &image, &why) < 0 ||
-	    image_write(fd, image_info(image), image_elf(image, &size), &other_key, &why) < 0 ||
+	    image_write(fd, image_info(image), image_elf(image, &size),
+			image_names(image, &names_size), &other_key, &why) < 0 ||
 	    image_open(fd, other_key.public_key, &other, &why) < 0)
 		fail_msg("%s", why.text);
 	start_node(&node, EDGE_CELL);

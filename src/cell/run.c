@@ -243,11 +243,14 @@ static int exit_code(const struct run *run)
 {
 	const struct fwp_death *death = fwp_death(run->fwp);
 	const char *file = run->config->file;
+	char place[FWP_PLACE_SIZE];
 	switch (death->kind) {
 	case FWP_DEATH_EXIT:
 		return (int)(death->code & 0xff); /* as Linux does */
 	case FWP_DEATH_TRAP:
-		fprintf(stderr, "edgeos: %s: trap: %s\n", file, death->text);
+		fwp_death_place(run->fwp, place, sizeof(place));
+		fprintf(stderr, "edgeos: %s: trap: %s%s%s\n", file, death->text,
+			place[0] != '\0' ? " in " : "", place);
 		return CELL_RUN_TRAPPED;
 	case FWP_DEATH_TIMEOUT:
 		fprintf(stderr, "edgeos: %s: timed out after %g s\n", file,

@@ -260,6 +260,15 @@ static void watch(struct fwp_engine *engine, uint64_t end_ns)
 		fwp_engine_arm(engine, EOS_MAX(end_ns, eos_now_ns() + SLICE_NS_MIN));
 }
 
+void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
+{
+	struct fwp *fwp = atomic_load_explicit(&engine->current, memory_order_relaxed);
+	if (fwp == NULL || fwp->end_ns <= end_ns)
+		return;
+	fwp->end_ns = end_ns;
+	watch(engine, end_ns);
+}
+
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 {
 	struct fwp_engine *engine = fwp->engine;
@@ -374,7 +383,5 @@ struct fwp_memory_view fwp_memory_view(struct fwp *fwp)
 void fwp_death_place(const struct fwp *fwp, char *out, size_t size)
 {
 	EOS_ASSERT(fwp->state == FWP_DEAD && size > 0);
-	out[0] = '\0';
-	if (fwp->death.pc != 0)
-		fwp_image_describe(fwp->image, fwp->death.pc, out, size);
+	fwp_image_describe(fwp->image, fwp->death.pc, out, size);
 }

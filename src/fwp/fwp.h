@@ -107,6 +107,8 @@ bool fwp_engine_maintain(struct fwp_engine *engine);
 void fwp_engine_shrink(struct fwp_engine *engine);
 /* The FWP that runs now yields when it leaves its present host function. On its stack. */
 void fwp_engine_preempt(struct fwp_engine *engine);
+/* The slice of the FWP that runs now ends at END_NS, if it was to end later. On its stack. */
+void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns);
 
 struct fwp_engine_stats {
 	unsigned alive, alive_max; /* FWPs */
@@ -180,6 +182,7 @@ enum fwp_state fwp_state(const struct fwp *fwp);
 /* Why it died; only when it is dead. */
 const struct fwp_death *fwp_death(const struct fwp *fwp);
 /* Where it died, as "function+0x1f" in the module's own names; "" when that is not known. */
+#define FWP_PLACE_SIZE 272u /* enough for all of it */
 void fwp_death_place(const struct fwp *fwp, char *out, size_t size);
 /* When its timeout ends (eos_now_ns() time), or UINT64_MAX. For FWPs that wait blocked. */
 uint64_t fwp_deadline_ns(const struct fwp *fwp);

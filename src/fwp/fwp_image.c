@@ -9,7 +9,6 @@
 #include "fwp/fwp_priv.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -158,6 +157,13 @@ static int start_image(struct fwp_image *image, const struct fwp_import *imports
 	return 0;
 }
 
+static void free_image(struct fwp_image *image)
+{
+	fwp_elf_unload(&image->elf);
+	fwp_names_free(image->names);
+	free(image);
+}
+
 int fwp_image_load(const struct image *source, const struct fwp_import *imports,
 		   size_t imports_count, struct fwp_image **ret_image, struct eos_why *why)
 {
@@ -173,10 +179,16 @@ int fwp_image_load(const struct image *source, const struct fwp_import *imports,
 		free(image);
 		return err;
 	}
-	err = start_image(image, imports, imports_count, why);
+	size_t names_size;
+	const void *names = image_names(source, &names_size);
+	err = eos_fault("fwp.calloc");
+	image->names = err == 0 ? fwp_names_new(names, names_size) : NULL;
+	if (image->names == NULL)
+		err = eos_why(why, -ENOMEM, "no memory for an image");
+	else
+		err = start_image(image, imports, imports_count, why);
 	if (err < 0) {
-		fwp_elf_unload(&image->elf);
-		free(image);
+		free_image(image);
 		return err;
 	}
 	atomic_init(&image->references, 1);
@@ -196,10 +208,8 @@ struct fwp_image *fwp_image_unref(struct fwp_image *image)
 		return NULL;
 	unsigned before = atomic_fetch_sub_explicit(&image->references, 1, memory_order_acq_rel);
 	EOS_ASSERT(before > 0);
-	if (before == 1) {
-		fwp_elf_unload(&image->elf);
-		free(image);
-	}
+	if (before == 1)
+		free_image(image);
 	return NULL;
 }
 
@@ -217,6 +227,23 @@ void (*fwp_image_find_export(const struct fwp_image *image, const char *name,
 
 void fwp_image_describe(const struct fwp_image *image, uintptr_t pc, char *out, size_t size)
 {
-	if (fwp_elf_contains(&image->elf, (const void *)pc, 1, FWP_ELF_EXECUTE))
-		snprintf(out, size, "image+%#zx", (size_t)(pc - (uintptr_t)image->elf.base));
+	out[0] = '\0';
+	if (!fwp_elf_contains(&image->elf, (const void *)pc, 1, FWP_ELF_EXECUTE))
+		return;
+	uint64_t offset = pc - (uintptr_t)image->elf.base;
+	if (fwp_names_describe(image->names, offset, out, size) >= 0)
+		return;
+	/* By hand: this may be a signal handler. */
+	static const char prefix[] = "image+0x";
+	char digits[16];
+	size_t count = 0, len = 0;
+	do {
+		digits[count++] = "0123456789abcdef"[offset % 16];
+		offset /= 16;
+	} while (offset > 0);
+	for (; len + 1 < size && prefix[len] != '\0'; len++)
+		out[len] = prefix[len];
+	while (len + 1 < size && count > 0)
+		out[len++] = digits[--count];
+	out[len] = '\0';
 }

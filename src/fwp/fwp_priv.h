@@ -18,6 +18,7 @@
 #include "fwp/fwp.h"
 #include "fwp/fwp_elf_priv.h"
 #include "fwp/fwp_machine_priv.h"
+#include "fwp/fwp_names_priv.h"
 #include "fwp/fwp_slot_priv.h"
 #include "fwp/fwp_template.h"
 #include "sched/context.h"
@@ -132,6 +133,7 @@ struct fwp_engine {
 struct fwp_image {
 	_Atomic unsigned references;
 	struct fwp_elf elf;
+	struct fwp_names *names; /* owned */
 	uint32_t memory_pages_initial;
 	struct image_exports exports;  /* a copy whose pointers were checked */
 	void (*start)(void *instance); /* "_start", or NULL */
@@ -198,7 +200,8 @@ void fwp_report_init(void);
 void fwp_report_crash(int sig, const siginfo_t *info, const ucontext_t *context);
 
 /* fwp_image.c */
-/* "function+0x1f" for PC; OUT stays what it is where PC is not in the image's code. */
+/* "function+0x1f" for PC, or "image+0x101f" where there is no name; "" where PC is not in the
+ * image's code. Any context, also signal. SIZE is not 0. */
 void fwp_image_describe(const struct fwp_image *image, uintptr_t pc, char *out, size_t size);
 /* The half of fwp_image_load() that runs no code of the image. */
 int fwp_image_map(const void *elf, size_t size, struct fwp_image *image,
