@@ -78,7 +78,7 @@ asan tsan:
 bench: ## the headline figures beside their baselines
 	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
-	@for name in start node http; do $(BUILD)/edgeos bench $$name || exit 1; done
+	@for name in start compute node http; do $(BUILD)/edgeos bench $$name || exit 1; done
 
 .PHONY: clean
 clean: ## remove what was built

@@ -16,5 +16,5 @@ uint64_t kernel_crc32(void);
 uint64_t kernel_sort(void);
 /* Parses a JSON document of about 50 KB into a tree and writes the tree as text again. */
 uint64_t kernel_json(void);
-/* The product of two matrices of 96 x 96 doubles. */
+/* The product of two matrices of 100 x 100 doubles. */
 uint64_t kernel_matmul(void);

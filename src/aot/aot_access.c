@@ -81,12 +81,17 @@ static bool accept_name(char **p, struct name *ret_name)
 	return true;
 }
 
+/* "4294967295u", "-0.0625", "1e+10", "-INFINITY" */
 static bool accept_number(char **p)
 {
-	char *start = *p;
+	(void)accept(p, "-");
+	if (accept(p, "INFINITY"))
+		return true;
+	if (**p < '0' || **p > '9')
+		return false;
 	while (is_word(**p) || **p == '.' || **p == '-' || **p == '+')
 		++*p;
-	return *p > start;
+	return true;
 }
 
 /* "(&instance->w2c_memory, (u64)(w2c_i0) + 4u" */

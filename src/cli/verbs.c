@@ -111,7 +111,8 @@ const struct cli_verb cli_verbs[] = {
 		.run = cmd_bench,
 		.usage = "NAME [--json]",
 		.summary = "measure this box, side by side with what it is compared to",
-		.help = "NAME is start, http or node. Baselines that are not installed are named "
+		.help = "NAME is start, compute, http or node. Baselines that are not installed "
+			"are named "
 			"and left out.\n"
 			"\n"
 			"  edgeos bench start\n"
