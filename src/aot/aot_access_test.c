@@ -4,15 +4,20 @@
  */
 #include "aot/aot_access.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 
 #define LOAD(to, type, at)                                                                         \
 	"  w2c_" to " = " type "_load(&instance->w2c_memory, (u64)(w2c_" at "));\n"
@@ -140,12 +145,43 @@ static void test_cut(void **state)
 	}
 }
 
+/* The start of what wabt 1.0.32 writes, and of what another version might. */
+static void test_rewrite(void **state)
+{
+	static const char known[] = "#define CALL_INDIRECT(table, t, ft, x, ...)\n\n"
+				    "DEFINE_STORE(i64_store32, u32, u64)\n";
+	static const char *const others[] = {
+		"", "\nDEFINE_STORE(i64_store32, u32, u64)\n",
+		"\n#define CALL_INDIRECT(table, t, ft, x, ...)\nDEFINE_STORE(i64_store32, u32)\n"};
+	char path[] = "/tmp/aot_access.XXXXXX", wanted[512];
+	struct eos_buf text = {0};
+	struct eos_why why = {""};
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(eos_pwrite_full(fd, "\n", 1, 0), 0);
+	assert_int_equal(eos_pwrite_full(fd, known, strlen(known), 1), 0);
+	assert_int_equal(aot_access_rewrite(path, &why), 0);
+	assert_int_equal(eos_read_file(AT_FDCWD, path, sizeof(wanted), &text), 0);
+	(void)snprintf(wanted, sizeof(wanted), "\n%s#include \"image_access.c\"\n", known);
+	assert_string_equal(text.data, wanted);
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(others); i++) {
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(eos_pwrite_full(fd, others[i], strlen(others[i]), 0), 0);
+		assert_int_equal(aot_access_rewrite(path, &why), -ENOTSUP);
+		assert_non_null(strstr(why.text, "1.0.32"));
+	}
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(aot_access_rewrite(path, &why), -ENOENT);
+	eos_buf_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stored),	     cmocka_unit_test(test_not_needed),
 		cmocka_unit_test(test_ends_of_runs), cmocka_unit_test(test_long_runs),
-		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut),	     cmocka_unit_test(test_rewrite),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
