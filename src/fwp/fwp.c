@@ -47,6 +47,9 @@ const struct fwp_limits fwp_limits_default = {
 	.timeout_ns = 0,
 };
 
+/* Starts after which the counters are brought up to date at the latest. */
+#define COUNTS_MAX 1024u
+
 #define TO(state) (1u << (state))
 static const uint8_t allowed[] = {
 	[FWP_READY] = TO(FWP_RUNNING) | TO(FWP_DEAD),
@@ -81,13 +84,23 @@ const char *fwp_state_text(enum fwp_state state)
 
 static void count_death(const struct fwp *fwp)
 {
-	struct eos_counter *const counters[] = {
+	fwp->engine->counts.deaths[fwp->death.kind]++;
+}
+
+void fwp_engine_count(struct fwp_engine *engine)
+{
+	struct eos_counter *const counters[FWP_DEATH_KINDS] = {
 		[FWP_DEATH_EXIT] = &exits,
 		[FWP_DEATH_TRAP] = &traps,
 		[FWP_DEATH_TIMEOUT] = &timeouts,
 		[FWP_DEATH_KILLED] = &kills,
 	};
-	eos_counter_add(counters[fwp->death.kind], 1);
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(counters); i++) {
+		eos_counter_add(counters[i], engine->counts.deaths[i]);
+		engine->counts.deaths[i] = 0;
+	}
+	eos_counter_add(&created, engine->counts.created);
+	engine->counts.created = 0;
 }
 
 int fwp_check_limits(uint64_t memory_bytes, const struct fwp_limits *limits, struct eos_why *why)
@@ -119,7 +132,8 @@ void fwp_place_start(struct fwp *fwp, struct fwp_image *image, const struct fwp_
 	fwp->user = context;
 	fwp->entry = NULL;
 	fwp->on_return = NULL;
-	fwp->limits = *limits;
+	fwp->timeout_ns = limits->timeout_ns;
+	fwp->host_calls_per_s = limits->host_calls_per_s;
 	fwp->deadline_ns = UINT64_MAX;
 	fwp->frame = NULL;
 	fwp->instance = NULL;
@@ -137,7 +151,8 @@ void fwp_place_start(struct fwp *fwp, struct fwp_image *image, const struct fwp_
 	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
 	atomic_store_explicit(&fwp->pending, 0, memory_order_relaxed);
 	move(fwp, FWP_READY);
-	eos_counter_add(&created, 1);
+	if (EOS_UNLIKELY(++fwp->engine->counts.created == COUNTS_MAX))
+		fwp_engine_count(fwp->engine);
 }
 
 int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp_limits *limits,
@@ -247,10 +262,10 @@ static void start(struct fwp *fwp)
 	slot->is_dirty = true;
 	sched_context_init(&fwp->context, slot->stack_low,
 			   (size_t)(slot->stack_top - slot->stack_low), guest_main, fwp);
-	if (fwp->limits.timeout_ns == 0)
+	if (fwp->timeout_ns == 0)
 		return;
 	uint64_t now = eos_now_ns();
-	fwp->deadline_ns = now + EOS_MIN(fwp->limits.timeout_ns, UINT64_MAX - 1 - now);
+	fwp->deadline_ns = now + EOS_MIN(fwp->timeout_ns, UINT64_MAX - 1 - now);
 }
 
 /* Arms the timer unless it comes early enough. CURRENT was set before: if the timer comes between

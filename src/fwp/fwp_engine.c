@@ -113,7 +113,7 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	eos_list_init(&engine->pools);
 	eos_list_init(&engine->dirty);
 	eos_list_init(&engine->made);
-	fwp_pool_init(&engine->plain, engine, NULL);
+	fwp_pool_init(&engine->plain, engine, NULL, 0);
 	/* A small instance must not cost a huge page. Kernels without them answer EINVAL. */
 	(void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	sched_context_init_thread(&engine->context);
@@ -149,6 +149,7 @@ struct fwp_engine *fwp_engine_free(struct fwp_engine *engine)
 	fwp_signal_thread_stop(engine);
 	EOS_ASSERT(eos_list_is_empty(&engine->pools));
 	fwp_pool_free_places(engine);
+	fwp_engine_count(engine);
 	atomic_fetch_sub(&slots_promised, engine->fwps_max);
 	eos_close(engine->pagemap_fd);
 	free(engine);
@@ -158,7 +159,10 @@ struct fwp_engine *fwp_engine_free(struct fwp_engine *engine)
 bool fwp_engine_maintain(struct fwp_engine *engine)
 {
 	EOS_ASSERT(engine == fwp_engine_here);
-	return fwp_pool_maintain(engine);
+	if (fwp_pool_maintain(engine))
+		return true;
+	fwp_engine_count(engine);
+	return false;
 }
 
 void fwp_engine_shrink(struct fwp_engine *engine)

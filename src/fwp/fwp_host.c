@@ -116,7 +116,7 @@ void fwp_engine_preempt(struct fwp_engine *engine)
  */
 void fwp_host_calls_refill(struct fwp *fwp)
 {
-	uint64_t rate = fwp->limits.host_calls_per_s;
+	uint64_t rate = fwp->host_calls_per_s;
 	if (rate == 0) {
 		fwp->host_calls_left = UINT32_MAX;
 		return;

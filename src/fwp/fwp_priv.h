@@ -10,6 +10,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <ucontext.h>
@@ -24,6 +25,7 @@
 #include "sched/context.h"
 
 #define FWP_HISTORY_MAX 16u /* a power of two */
+#define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
 	uint64_t ticks; /* fwp_machine_ticks() */
@@ -44,54 +46,70 @@ struct fwp_notes {
 	} notes[FWP_TEMPLATE_TABLES_MAX];
 };
 
+/*
+ * The order of the fields is that of a start: the fewer cache lines it touches, the sooner the
+ * guest runs, as on a busy node most of them come from memory.
+ */
 struct fwp {
 	/* Between the FWP and the signal handlers of its thread. */
-	_Atomic bool in_host;	  /* host code runs on its stack; false only in guest code */
-	_Atomic unsigned pending; /* FWP_PENDING_… */
-	uint64_t end_ns;	  /* of its slice or of its time, whichever is first */
-	void *frame;		  /* the last frame of its preemption; NULL: it never was */
+	alignas(64) _Atomic bool in_host; /* host code runs on its stack; false only in guest code
+					   */
+	bool has_memory;		  /* memory_reserve() was called */
+	bool is_initialising;		  /* from fwp_new_for_template() */
+	_Atomic unsigned pending;	  /* FWP_PENDING_… */
+	uint64_t end_ns;		  /* of its slice or of its time, whichever is first */
+	void *frame;			  /* the last frame of its preemption; NULL: it never was */
 
 	/* This FWP, from fwp_new() to fwp_free(). */
-	enum fwp_state state; /* assigned by move() in fwp.c only */
-	uint32_t memory_pages_max;
 	struct fwp_engine *engine;     /* made once */
 	struct fwp_template *template; /* a reference; NULL: it makes its own instance */
 	struct fwp_image *image;       /* a reference, or the template's */
+	enum fwp_state state;	       /* assigned by move() in fwp.c only */
+	unsigned changes;	       /* since fwp_new(); history is a ring */
+
 	struct sched_context context;
 	void *instance; /* in the arena; NULL until the first run without template */
 	void *user;	/* fwp_context() */
-	void (*on_return)(struct fwp *fwp);		/* NULL: nothing */
-	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
 	uint64_t deadline_ns;
 	_Atomic uint64_t memory_bytes; /* linear memory now; only grows */
+
+	struct fwp_slot slot; /* made once */
+
+	void (*on_return)(struct fwp *fwp);		/* NULL: nothing */
+	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
 	size_t arena_used;
-	uint64_t id;		  /* counts up from 1 */
-	uint32_t host_calls_left; /* until the rate must be looked at */
-	bool has_memory;	  /* memory_reserve() was called */
-	bool is_initialising;	  /* from fwp_new_for_template() */
-	struct fwp_limits limits;
-	uint64_t rate_from_ns;	 /* the time up to which host calls have been allowed; 0: never */
-	uint64_t resume_ns;	 /* fwp_resume_ns() */
+	uint32_t memory_pages_max;
+	uint32_t host_calls_left;  /* until the rate must be looked at */
+	uint32_t host_calls_per_s; /* 0: no limit */
+	uint64_t timeout_ns;	   /* 0: none */
+	uint64_t rate_from_ns;	   /* the time up to which host calls have been allowed; 0: never */
+	uint64_t resume_ns;	   /* fwp_resume_ns() */
+	uint64_t id;		   /* counts up from 1 */
+
+	struct fwp_change history[FWP_HISTORY_MAX];
 	struct fwp_notes *notes; /* owned; NULL unless is_initialising */
 	struct fwp_death death;	 /* also written by the signal handlers */
-	unsigned changes;	 /* since fwp_new(); history is a ring */
-	struct fwp_change history[FWP_HISTORY_MAX];
 
 	/* Pool: made once. */
-	struct eos_list node;	    /* in a pool's clean or dirty list, or in none */
-	struct eos_list dirty_node; /* in the engine's list of dirty places */
+	struct fwp_pool *pool; /* as its slot is bound */
+	bool is_warm;	       /* clean, and the pages that its last FWP wrote are there */
+	/* While it is clean: the next clean place, and where its stack and its instance are, to
+	 * have them on their way into the caches when this one is taken. */
+	struct fwp *next_clean;
+	const char *next_stack, *next_instance;
+	struct eos_list node;	    /* in the pool's dirty list, or in none */
+	struct eos_list dirty_node; /* in the engine's list of dirty places, or in none */
 	struct eos_list made_node;  /* of all that the engine made */
-	struct fwp_pool *pool;	    /* as its slot is bound */
-	bool is_warm;		    /* clean, and the pages that its last FWP wrote are there */
-	struct fwp_slot slot;
 };
 
 /* The places that are bound to one template, or to none, and have no FWP. */
 struct fwp_pool {
-	struct eos_list clean, dirty; /* the place used last is first */
+	struct fwp *clean;     /* a stack: the place used last is first */
+	struct eos_list dirty; /* the same */
 	unsigned clean_count, warm_count, dirty_count;
 	struct eos_list node;		     /* of the engine's pools of templates */
 	const struct fwp_snapshot *snapshot; /* NULL: the engine's pool of plain places */
+	size_t instance_distance;	     /* below the linear memory; 0: none */
 	struct fwp_engine *engine;
 };
 
@@ -102,7 +120,6 @@ struct fwp_template {
 	uint32_t *pointers; /* the snapshot's, owned */
 	struct fwp_pool pool;
 	size_t arena_used;
-	size_t instance_distance; /* below the linear memory */
 	bool has_memory;
 };
 
@@ -112,6 +129,12 @@ struct fwp_engine {
 	/* When the timer's signal comes; UINT64_MAX: it is not armed. */
 	_Atomic uint64_t armed_ns;
 	timer_t timer;
+
+	/* Counted here and not in the process's counters, whose atomic additions would wait for all
+	 * stores of a start; fwp_engine_count() adds them there. */
+	struct {
+		unsigned created, deaths[FWP_DEATH_KINDS];
+	} counts;
 
 	unsigned fwps_max, made_count, alive_count, alive_max;
 	uint64_t next_id;
@@ -167,9 +190,12 @@ void *fwp_arena_allocate(struct fwp *fwp, uint64_t size);
 /* Counts host calls against the rate; blocks. On its stack, as the host. */
 void fwp_host_calls_refill(struct fwp *fwp);
 
+/* fwp.c: what was counted in the engine since the last time goes into the process's counters. */
+void fwp_engine_count(struct fwp_engine *engine);
+
 /* fwp_pool.c */
 void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
-		   const struct fwp_snapshot *snapshot);
+		   const struct fwp_snapshot *snapshot, size_t instance_distance);
 /* Its places become the engine's plain ones; none of them has an FWP. */
 void fwp_pool_fini(struct fwp_pool *pool);
 /* A place with a clean slot, bound as POOL says. -EAGAIN: fwps_max; -ENOMEM. */
