@@ -135,6 +135,7 @@ const struct cli_verb cli_verbs[] = {
 			"  message     bytes from one to the other on one core\n"
 			"  neighbour   what one tenant's work costs another in time\n"
 			"  density     the memory of one that waits\n"
+			"  compute     the speed of what is computed, beside native code\n"
 			"  http        requests a second, beside nginx and CGI\n"
 			"  node        the start of a whole node\n"
 			"Baselines that are not installed are named and left out. Exit code 1: a "

@@ -227,6 +227,8 @@ static void call_export(struct fwp *fwp, void (*function)(void *instance))
 static void make_instance(struct fwp *fwp)
 {
 	const struct image_exports *exports = &fwp->image->exports;
+	/* The first thing in the arena: it ends where the memory starts, as image_abi.h wants it.
+	 */
 	fwp->instance = fwp_arena_allocate(fwp, exports->instance_size);
 	fwp_host_leave(fwp);
 	exports->instantiate(fwp->instance, fwp);
