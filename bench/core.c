@@ -34,7 +34,7 @@ static enum sched_turn run_and_count(void *ctx, struct sched_task *task, uint64_
 	uint64_t start = ticks_now();
 	enum sched_turn turn = run_task(ctx, task, slice_end_ns);
 
-	member->run_ns += ticks_to_ns(ticks_now() - start);
+	member->run_ns += ticks_between_ns(start, ticks_now());
 	return turn;
 }
 

@@ -101,7 +101,7 @@ static void take_sample(struct exchange *exchange)
 	if (exchange->warm_up > 0)
 		exchange->warm_up--;
 	else if (!samples_is_full(exchange->samples))
-		samples_add(exchange->samples, ticks_to_ns(now - exchange->start_ticks));
+		samples_add(exchange->samples, ticks_between_ns(exchange->start_ticks, now));
 	exchange->core.is_stopped = exchange->samples->count >= exchange->samples_until;
 	exchange->start_ticks = now;
 }
@@ -251,7 +251,7 @@ static void copy_round_trips(uint8_t *memories[4], size_t count, struct samples 
 		__asm__ volatile("" ::: "memory");
 		memcpy(memories[3], memories[2], LARGE_BYTES);
 		__asm__ volatile("" ::: "memory");
-		samples_add(samples, ticks_to_ns(ticks_now() - start));
+		samples_add(samples, ticks_between_ns(start, ticks_now()));
 	}
 }
 

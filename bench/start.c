@@ -111,7 +111,7 @@ static int run_fwps(struct start *start, unsigned count, struct samples *samples
 			break;
 		err = run_fwp(start->kept[made++], why);
 		if (err == 0 && samples != NULL)
-			samples_add(samples, ticks_to_ns(first_ticks - start_ticks));
+			samples_add(samples, ticks_between_ns(start_ticks, first_ticks));
 	}
 	for (unsigned i = 0; i < made; i++)
 		fwp_free(start->kept[i]);
@@ -133,7 +133,7 @@ static int measure_load(struct start *start, struct eos_why *why)
 	if (err == 0)
 		err = run_fwp(fwp, why);
 	if (err == 0)
-		samples_add(&start->samples[LOAD], ticks_to_ns(first_ticks - start_ticks));
+		samples_add(&start->samples[LOAD], ticks_between_ns(start_ticks, first_ticks));
 	fwp_free(fwp);
 	fwp_image_unref(image);
 	return err;
