@@ -8,18 +8,17 @@
  *                        mapped, and an FWP started that initialises itself
  *     fwp_cold           a new FWP of a template: addresses are reserved, memory and stack made
  *                        accessible, and it runs
- *     fwp_warm           the same in a place that was cleaned after another FWP of the template,
- *                        and was left longest ago
- *     fwp_hot            the same in the place that was left last
+ *     fwp_warm           the same in a place that was cleaned after another FWP of the template
+ *     fwp_hot            the same, always in the one place that was cleaned just before
  *
  * Process and FWP tell the time themselves as the first thing that they do: the process in main,
  * with CLOCK_MONOTONIC; the FWP in a host call that is the first instruction of its _start, with
  * the processor's counter (ticks.h), as clock_gettime() would be a good part of what is measured.
  *
  * All are measured in one process, in turns, so that whatever else this machine does hits all of
- * them. WARM_PER_ROUND FWPs are alive at once before the first of them ends, so that each takes the
- * place that was left longest ago, as on a busy node: the memory of as many others went through the
- * caches since.
+ * them. WARM_PER_ROUND FWPs are alive at once before the first of them ends: as many places are
+ * used in turn, and between two uses of one the memory of about as many others goes through the
+ * caches, as on a busy node.
  */
 #include <errno.h>
 #include <stdio.h>

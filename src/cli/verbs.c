@@ -132,6 +132,7 @@ const struct cli_verb cli_verbs[] = {
 			"  start       how long a start takes, beside processes and containers\n"
 			"  churn       how many can be started and ended in a second\n"
 			"  switch      from one to the other on one core\n"
+			"  message     bytes from one to the other on one core\n"
 			"  neighbour   what one tenant's work costs another in time\n"
 			"  density     the memory of one that waits\n"
 			"  http        requests a second, beside nginx and CGI\n"

@@ -16,8 +16,8 @@
  * edgeos_free() before fwp_free().
  *
  * Threads: the FWP's, but for ops->wake and ops->fault, which come on the mover's. Where the mover
- * has no thread, host calls that send or give buffers back move themselves, up to a budget; what
- * is left over is moved by the owner's mma_move().
+ * has no thread, host calls move what their own FWP sends, up to a budget, and the owner calls
+ * mma_move() for the rest when the FWP has blocked.
  */
 #pragma once
 

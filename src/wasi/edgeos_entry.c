@@ -132,9 +132,6 @@ void edgeos_entry(struct fwp *fwp, void *instance)
 			continue;
 		if (mma_port_is_dead(edgeos->port))
 			fwp_exit(fwp, EDGEOS_EXIT_RINGS);
-		/* Buffers given back may let others' messages move. */
-		if (!mma_has_thread(edgeos->config.mma))
-			(void)mma_move(edgeos->config.mma, edgeos->config.budget);
 		int err = edgeos_wait_port(edgeos, fwp, MMA_EVENT_RECEIVED, edgeos->taken, 0,
 					   until_ns);
 		/* Its time is over: leaving ends it. */

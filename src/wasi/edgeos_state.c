@@ -128,9 +128,10 @@ void edgeos_refresh(struct edgeos *edgeos, struct fwp *fwp)
 
 void edgeos_move(struct edgeos *edgeos)
 {
-	mma_kick(edgeos->port);
-	if (!mma_has_thread(edgeos->config.mma))
-		(void)mma_move(edgeos->config.mma, edgeos->config.budget);
+	if (mma_has_thread(edgeos->config.mma))
+		mma_kick(edgeos->port);
+	else
+		(void)mma_move_port(edgeos->port, edgeos->config.budget);
 }
 
 int edgeos_wait_port(struct edgeos *edgeos, struct fwp *fwp, unsigned events, uint32_t received,

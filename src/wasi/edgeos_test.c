@@ -451,12 +451,18 @@ static void main_loop(void **state)
 	assert_true(f->fwp->left >= 3);
 }
 
+static void move_all(struct fixture *f)
+{
+	mma_move(f->mma, UINT64_MAX);
+}
+
 static void main_loop_ends_with_its_rings(void **state)
 {
 	struct fixture *f = *state;
 	open_rings(f, 1);
 	ring_at(f, AT_OUT_RING)->head = 100;
 	mma_kick(edgeos_port(f->edgeos));
+	f->on_wait = move_all;
 	if (setjmp(f->fwp->on_exit) == 0)
 		edgeos_entry(f->fwp, f);
 	assert_true(f->fwp->has_exited);

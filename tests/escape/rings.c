@@ -43,9 +43,10 @@ static void scribble(void)
 	uint32_t *words = random_u32() % 2 ? (uint32_t *)&edgeos_out : (uint32_t *)&edgeos_in;
 	uint32_t choice = random_u32() % 8;
 
-	/* Heads go on mostly; some descriptors are nearly right. */
+	/* Heads go on mostly, and not too far, or few would get old; some descriptors are nearly
+	 * right. */
 	if (choice < 4)
-		words[16] += random_u32() % 3;
+		words[16] += words[16] - words[32] < 14 ? random_u32() % 3 : 0;
 	else if (choice < 7)
 		words[48 + random_u32() % (16 * 8)] = pick();
 	else
