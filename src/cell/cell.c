@@ -67,6 +67,8 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 
 static enum sched_turn run_call(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
 {
+	struct cell *cell = ctx;
+	fwp_engine_set_now(cell->engine, sched_core_now_ns(cell->core));
 	return cell_call_run(EOS_CONTAINER_OF(task, struct cell_call, task), slice_end_ns);
 }
 

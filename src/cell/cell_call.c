@@ -335,7 +335,7 @@ static void note_death(struct cell_call *call, const struct fwp_death *death)
 /* The FWP of a call whose function is initialised. */
 static int make_fwp(struct cell_call *call, struct eos_why *why)
 {
-	uint64_t now_ns = eos_now_ns();
+	uint64_t now_ns = sched_core_now_ns(call->cell->core);
 	if (call->deadline_ns != UINT64_MAX)
 		call->limits.timeout_ns =
 			call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 1;

@@ -62,7 +62,16 @@ static void move(struct fwp *fwp, enum fwp_state to)
 {
 	EOS_ASSERT((allowed[fwp->state] & TO(to)) != 0);
 	fwp->state = to;
-	fwp->history[fwp->changes++ % FWP_HISTORY_MAX] = (struct fwp_change){eos_ticks(), to};
+	fwp->history[fwp->changes++ % FWP_HISTORY_MAX] =
+		(struct fwp_change){fwp->engine->now_ns, to};
+}
+
+/* From RUNNING, on its stack: the time is read. */
+static void stop(struct fwp *fwp, enum fwp_state to)
+{
+	struct fwp_engine *engine = fwp->engine;
+	engine->now_ns = eos_fast_clock_now(&engine->clock);
+	move(fwp, to);
 }
 
 void fwp_place_init(struct fwp *fwp)
@@ -255,7 +264,7 @@ static void guest_main(void *arg)
 	fwp_exit(fwp, 0);
 }
 
-static void start(struct fwp *fwp)
+static void start(struct fwp *fwp, uint64_t now)
 {
 	struct fwp_slot *slot = &fwp->slot;
 	slot->is_dirty = true;
@@ -263,7 +272,6 @@ static void start(struct fwp *fwp)
 			   (size_t)(slot->stack_top - slot->stack_low), guest_main, fwp);
 	if (fwp->timeout_ns == 0)
 		return;
-	uint64_t now = eos_now_ns();
 	fwp->deadline_ns = now + EOS_MIN(fwp->timeout_ns, UINT64_MAX - 1 - now);
 }
 
@@ -273,7 +281,7 @@ static void watch(struct fwp_engine *engine, uint64_t end_ns)
 {
 	atomic_signal_fence(memory_order_seq_cst);
 	if (end_ns < atomic_load_explicit(&engine->armed_ns, memory_order_relaxed))
-		fwp_engine_arm(engine, EOS_MAX(end_ns, eos_now_ns() + SLICE_NS_MIN));
+		fwp_engine_arm(engine, EOS_MAX(end_ns, engine->now_ns + SLICE_NS_MIN));
 }
 
 void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
@@ -285,15 +293,29 @@ void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
 	watch(engine, end_ns);
 }
 
+void fwp_engine_set_now(struct fwp_engine *engine, uint64_t now_ns)
+{
+	engine->now_ns = now_ns;
+	engine->is_now_set = true;
+}
+
+uint64_t fwp_engine_stopped_ns(const struct fwp_engine *engine)
+{
+	return engine->now_ns;
+}
+
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 {
 	struct fwp_engine *engine = fwp->engine;
 	EOS_ASSERT(engine == fwp_engine_here);
 	EOS_ASSERT(fwp->state == FWP_READY || fwp->state == FWP_BLOCKED);
 	EOS_ASSERT(atomic_load_explicit(&engine->current, memory_order_relaxed) == NULL);
+	if (!engine->is_now_set)
+		engine->now_ns = eos_fast_clock_now(&engine->clock);
+	engine->is_now_set = false;
 	if (fwp->context.sp == NULL) {
-		start(fwp);
-	} else if (fwp->deadline_ns != UINT64_MAX && eos_now_ns() >= fwp->deadline_ns) {
+		start(fwp, engine->now_ns);
+	} else if (engine->now_ns >= fwp->deadline_ns) {
 		fwp_kill(fwp, FWP_DEATH_TIMEOUT, "timed out");
 		return FWP_DEAD;
 	}
@@ -322,7 +344,7 @@ void fwp_finish(void *arg)
 	struct fwp *fwp = arg;
 	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
 	count_death(fwp);
-	move(fwp, FWP_DEAD);
+	stop(fwp, FWP_DEAD);
 	sched_switch_final(&fwp->context, &fwp->engine->context);
 }
 
@@ -334,13 +356,13 @@ void fwp_die(struct fwp *fwp, struct fwp_death death)
 
 void fwp_block(struct fwp *fwp)
 {
-	move(fwp, FWP_BLOCKED);
+	stop(fwp, FWP_BLOCKED);
 	sched_switch(&fwp->context, &fwp->engine->context);
 }
 
 void fwp_yield(struct fwp *fwp)
 {
-	move(fwp, FWP_READY);
+	stop(fwp, FWP_READY);
 	sched_switch(&fwp->context, &fwp->engine->context);
 }
 

@@ -107,8 +107,7 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	engine->pool_low = config != NULL ? EOS_MIN(config->pool_low, engine->pool_high) : 0;
 	engine->next_id = 1;
 	engine->pagemap_fd = fwp_pages_open();
-	engine->start_ns = eos_now_ns();
-	engine->start_ticks = eos_ticks();
+	eos_fast_clock_init(&engine->clock);
 	atomic_init(&engine->armed_ns, UINT64_MAX);
 	eos_list_init(&engine->pools);
 	eos_list_init(&engine->dirty);

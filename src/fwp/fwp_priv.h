@@ -29,7 +29,7 @@
 #define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
-	uint64_t ticks; /* eos_ticks() */
+	uint64_t when_ns;
 	enum fwp_state state;
 };
 
@@ -137,6 +137,12 @@ struct fwp_engine {
 		unsigned created, deaths[FWP_DEATH_KINDS];
 	} counts;
 
+	/* The time as far as it is known: read when an FWP starts to run, unless the owner has told
+	 * it, and when it stops. */
+	struct eos_fast_clock clock;
+	uint64_t now_ns;
+	bool is_now_set;
+
 	unsigned fwps_max, made_count, alive_count, alive_max;
 	uint64_t next_id;
 	struct fwp_pool plain;
@@ -145,9 +151,6 @@ struct fwp_engine {
 	unsigned pool_low, pool_high;
 	int pagemap_fd;	      /* -1: this kernel cannot tell written pages */
 	struct eos_list made; /* all places */
-
-	/* To tell times from ticks: both clocks at the start. */
-	uint64_t start_ns, start_ticks;
 
 	void *signal_stack;
 	stack_t previous_stack;

@@ -35,6 +35,11 @@ uint64_t sched_core_clock(struct sched_core *core)
 	return core->now_ns;
 }
 
+uint64_t sched_core_now_ns(const struct sched_core *core)
+{
+	return core->now_ns;
+}
+
 int sched_core_new(const struct sched_core_config *config, const struct sched_core_ops *ops,
 		   void *ctx, struct sched_core **ret_core, struct eos_why *why)
 {

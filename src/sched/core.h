@@ -162,6 +162,8 @@ struct sched_core *sched_core_free(struct sched_core *core);
  */
 uint64_t sched_core_run(struct sched_core *core, uint64_t until_ns);
 bool sched_core_has_runnable(const struct sched_core *core);
+/* When the clock was last read; inside ops->run(), when the turn began. */
+uint64_t sched_core_now_ns(const struct sched_core *core);
 
 /* A budget, at first full. PARENT (NULL: this is a tenant) is borrowed and outlives it. -EINVAL:
  * CONFIG is out of range, and WHY says how. */
