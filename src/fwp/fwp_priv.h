@@ -26,6 +26,7 @@
 #include "sched/context.h"
 
 #define FWP_HISTORY_MAX 16u /* a power of two */
+#define FWP_PREFETCH_AHEAD 3u
 #define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
@@ -94,10 +95,10 @@ struct fwp {
 	/* Pool: made once. */
 	struct fwp_pool *pool; /* as its slot is bound */
 	bool is_warm;	       /* clean, and the pages that its last FWP wrote are there */
-	/* While it is clean: the next clean place, and where its stack and its instance are, to
-	 * have them on their way into the caches when this one is taken. */
-	struct fwp *next_clean;
-	const char *next_stack, *next_instance;
+	/* While it is clean: the next clean place; and the one that is FWP_PREFETCH_AHEAD behind it,
+	 * with its stack and instance, to have them in the caches when their turn comes. */
+	struct fwp *next_clean, *ahead;
+	const char *ahead_stack, *ahead_instance;
 	struct eos_list node;	    /* in the pool's dirty list, or in none */
 	struct eos_list dirty_node; /* in the engine's list of dirty places, or in none */
 	struct eos_list made_node;  /* of all that the engine made */
