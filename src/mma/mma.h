@@ -128,6 +128,16 @@ struct mma_port *mma_port_free(struct mma_port *port);
 int mma_port_attach(struct mma_port *port, uint32_t out_address,
 		    uint32_t in_address) EOS_MUST_CHECK;
 
+/* The same for rings that were in use elsewhere: memory that is a copy of another port's, at the
+ * positions that it was at. */
+struct mma_rings {
+	uint32_t out_address, in_address; /* 0: it has none */
+	uint32_t sent, received;
+};
+int mma_port_attach_rings(struct mma_port *port, const struct mma_rings *rings) EOS_MUST_CHECK;
+/* What another port over a copy of the memory has to be given. */
+void mma_port_rings(const struct mma_port *port, struct mma_rings *ret_rings);
+
 /* CONFIG may be NULL. RET_HANDLE is the sender's. -EINVAL: a port of another mover, to itself or
  * to one with the same memory, or len_max out of range; -EMFILE: the sender's table is full;
  * -ENOMEM. */

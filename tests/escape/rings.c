@@ -91,15 +91,14 @@ static void call(void)
 	check(edgeos_kick());
 }
 
-EDGEOS_EXPORT(edgeos_init) int edgeos_init(void)
+EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 {
 	if (edgeos_config("seed", 4, (char *)&seed, sizeof(seed)) < 0 || edgeos_open() < 0)
-		return 1;
+		__builtin_trap();
 	for (uint32_t i = 0; i < 300; i++) {
 		scribble();
 		call();
 	}
-	return 0;
 }
 
 EDGEOS_EXPORT(edgeos_message) void edgeos_message(uint32_t conn, void *buf, uint32_t len)
