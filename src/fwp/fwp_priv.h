@@ -25,9 +25,9 @@
 #include "fwp/fwp_template.h"
 #include "sched/context.h"
 
-#define FWP_HISTORY_MAX 16u /* a power of two */
+#define FWP_HISTORY_MAX	   16u /* a power of two */
 #define FWP_PREFETCH_AHEAD 3u
-#define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
+#define FWP_DEATH_KINDS	   (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
 	uint64_t when_ns;
@@ -95,8 +95,8 @@ struct fwp {
 	/* Pool: made once. */
 	struct fwp_pool *pool; /* as its slot is bound */
 	bool is_warm;	       /* clean, and the pages that its last FWP wrote are there */
-	/* While it is clean: the next clean place; and the one that is FWP_PREFETCH_AHEAD behind it,
-	 * with its stack and instance, to have them in the caches when their turn comes. */
+	/* While it is clean: the next clean place; and the one that is FWP_PREFETCH_AHEAD behind
+	 * it, with its stack and instance, to have them in the caches when their turn comes. */
 	struct fwp *next_clean, *ahead;
 	const char *ahead_stack, *ahead_instance;
 	struct eos_list node;	    /* in the pool's dirty list, or in none */
@@ -121,7 +121,6 @@ struct fwp_template {
 	struct fwp_snapshot snapshot;
 	uint32_t *pointers; /* the snapshot's, owned */
 	struct fwp_pool pool;
-	size_t arena_used;
 	bool has_memory;
 };
 

@@ -39,6 +39,7 @@ struct fwp_snapshot {
 	int fd;
 	const uint8_t *bytes;  /* the same, mapped read-only: arena, then memory */
 	size_t arena_bytes;    /* whole pages */
+	size_t arena_used;     /* of these, next to the memory; the rest is zero */
 	uint64_t memory_bytes; /* whole WebAssembly pages */
 	/* Where in the arena there are pointers: offsets from the start of BYTES, ascending. What
 	 * the file holds there is the distance from the start of the linear memory; OWNER instead
@@ -61,6 +62,7 @@ struct fwp_slot {
 	void *owner;			     /* what the snapshot's owner pointers become */
 	uint16_t index;			     /* for the colours */
 	bool is_dirty;			     /* a guest ran in it since it was cleaned */
+	bool has_used_slack; /* bytes of the arena\'s pages that the snapshot does not use */
 };
 
 /* Reserves the addresses of a plain slot; INDEX colours them. -ENOMEM. */

@@ -55,8 +55,9 @@ static void check_fresh(const struct fixture *fixture)
 	assert_int_equal(fixture->notes[3], 0);
 	/* The table is below the memory, in the same slot. */
 	assert_in_range(fixture->notes[4], 1, 16 << 20);
-	assert_int_equal(fixture->notes_count, 6);
+	assert_int_equal(fixture->notes_count, 7);
 	assert_int_equal(fixture->notes[5], 0);
+	assert_int_equal(fixture->notes[6], 0);
 }
 
 static void run_one(struct fwp_template *template, bool writes_much)
