@@ -29,8 +29,9 @@
 #include "base/fault.h"
 
 #define CACHE_LINE 64u
-/* What a start reads and writes of a place: all up to the history; and of its stack. */
-#define PREFETCH_PLACE_BYTES offsetof(struct fwp, history)
+/* What a start reads and writes of a place, besides the first line of its history; and of its
+ * stack. */
+#define PREFETCH_PLACE_BYTES offsetof(struct fwp, slot.low)
 #define PREFETCH_STACK_BYTES 256u
 
 EOS_COUNTER(places_made, "fwp.slots_total", "Address-space reservations made.");
@@ -116,7 +117,6 @@ static inline void prefetch_next(const struct fwp *fwp)
 	for (size_t at = 0; at < PREFETCH_PLACE_BYTES; at += CACHE_LINE)
 		__builtin_prefetch((const void *)(next + at), 1);
 	__builtin_prefetch((const void *)(next + offsetof(struct fwp, history)), 1);
-	__builtin_prefetch((const void *)(next + offsetof(struct fwp, next_clean)), 0);
 	for (size_t at = 1; at <= PREFETCH_STACK_BYTES; at += CACHE_LINE)
 		__builtin_prefetch((const void *)(stack - at), 1);
 	__builtin_prefetch(fwp->ahead_instance, 1);

@@ -69,40 +69,44 @@ struct fwp {
 	enum fwp_state state;	       /* assigned by move() in fwp.c only */
 	unsigned changes;	       /* since fwp_new(); history is a ring */
 
-	struct sched_context context;
+	alignas(64) struct sched_context context;
 	void *instance; /* in the arena; NULL until the first run without template */
 	void *user;	/* fwp_context() */
 	uint64_t deadline_ns;
 	_Atomic uint64_t memory_bytes; /* linear memory now; only grows */
 
-	struct fwp_slot slot; /* made once */
-
 	void (*on_return)(struct fwp *fwp);		/* NULL: nothing */
 	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
-	size_t arena_used;
+	uint64_t timeout_ns;				/* 0: none */
+	uint64_t rate_from_ns; /* the time up to which host calls have been allowed; 0: never */
+	uint64_t resume_ns;    /* fwp_resume_ns() */
+	uint64_t id;	       /* counts up from 1 */
+	uint32_t arena_used;
 	uint32_t memory_pages_max;
 	uint32_t host_calls_left;  /* until the rate must be looked at */
 	uint32_t host_calls_per_s; /* 0: no limit */
-	uint64_t timeout_ns;	   /* 0: none */
-	uint64_t rate_from_ns;	   /* the time up to which host calls have been allowed; 0: never */
-	uint64_t resume_ns;	   /* fwp_resume_ns() */
-	uint64_t id;		   /* counts up from 1 */
 
-	struct fwp_change history[FWP_HISTORY_MAX];
-	struct fwp_notes *notes; /* owned; NULL unless is_initialising */
-	struct fwp_death death;	 /* also written by the signal handlers */
-
-	/* Pool: made once. */
+	/* Pool: made once. While it is clean: the next clean place; and the one that is
+	 * FWP_PREFETCH_AHEAD behind it, with its stack and instance, to have them in the caches
+	 * when their turn comes. */
 	struct fwp_pool *pool; /* as its slot is bound */
-	bool is_warm;	       /* clean, and the pages that its last FWP wrote are there */
-	/* While it is clean: the next clean place; and the one that is FWP_PREFETCH_AHEAD behind
-	 * it, with its stack and instance, to have them in the caches when their turn comes. */
 	struct fwp *next_clean, *ahead;
 	const char *ahead_stack, *ahead_instance;
-	struct eos_list node;	    /* in the pool's dirty list, or in none */
-	struct eos_list dirty_node; /* in the engine's list of dirty places, or in none */
-	struct eos_list made_node;  /* of all that the engine made */
+	struct eos_list node; /* in the pool's dirty list, or in none */
+	bool is_warm;	      /* clean, and the pages that its last FWP wrote are there */
+
+	alignas(64) struct fwp_slot slot; /* made once */
+	struct eos_list dirty_node;	  /* in the engine's list of dirty places, or in none */
+	struct eos_list made_node;	  /* of all that the engine made */
+
+	alignas(64) struct fwp_change history[FWP_HISTORY_MAX];
+	struct fwp_death death;	 /* also written by the signal handlers */
+	struct fwp_notes *notes; /* owned; NULL unless is_initialising */
 };
+_Static_assert(offsetof(struct fwp, on_return) == 128 && offsetof(struct fwp, pool) == 192 &&
+		       offsetof(struct fwp, slot) == 256 && offsetof(struct fwp, slot.low) == 320 &&
+		       offsetof(struct fwp, history) == 384,
+	       "a start touches lines 0 to 4 and one of the history");
 
 /* The places that are bound to one template, or to none, and have no FWP. */
 struct fwp_pool {

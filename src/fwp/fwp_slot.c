@@ -205,7 +205,7 @@ static int open_extension(struct fwp_slot *slot, size_t bytes)
 	return err;
 }
 
-void *fwp_slot_arena(struct fwp_slot *slot, size_t *used, size_t size)
+void *fwp_slot_arena(struct fwp_slot *slot, uint32_t *used, size_t size)
 {
 	size_t room = slot->arena_room;
 	if (size > FWP_ARENA_BYTES_MAX)
@@ -217,13 +217,13 @@ void *fwp_slot_arena(struct fwp_slot *slot, size_t *used, size_t size)
 		if (open_arena(slot, *used + bytes) < 0)
 			return NULL;
 		slot->has_used_slack = true;
-		*used += bytes;
+		*used += (uint32_t)bytes;
 		return slot->memory - *used;
 	}
 	if (slot->snapshot == NULL || bytes > FWP_ARENA_BYTES_MAX - extension ||
 	    open_extension(slot, extension + bytes) < 0)
 		return NULL;
-	*used = room + extension + bytes;
+	*used = (uint32_t)(room + extension + bytes);
 	return extension_low(slot) + extension;
 }
 

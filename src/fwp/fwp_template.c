@@ -283,7 +283,7 @@ int fwp_template_capture(struct fwp *fwp, struct fwp_template **ret_template, st
 	template->has_memory = fwp->has_memory;
 	template->snapshot = (struct fwp_snapshot){
 		.fd = -1,
-		.arena_bytes = EOS_ALIGN_UP(fwp->arena_used, (size_t)FWP_SLOT_PAGE),
+		.arena_bytes = EOS_ALIGN_UP((size_t)fwp->arena_used, (size_t)FWP_SLOT_PAGE),
 		.arena_used = fwp->arena_used,
 		.memory_bytes = fwp_memory_bytes(fwp),
 	};
@@ -370,7 +370,7 @@ int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limi
 	fwp->entry = entry;
 	fwp->instance = fwp->slot.memory - template->pool.instance_distance;
 	fwp->has_memory = template->has_memory;
-	fwp->arena_used = template->snapshot.arena_used;
+	fwp->arena_used = (uint32_t) template->snapshot.arena_used;
 	atomic_store_explicit(&fwp->memory_bytes, memory_bytes, memory_order_relaxed);
 	*ret_fwp = fwp;
 	return 0;
