@@ -105,16 +105,17 @@ static void add_clean(struct fwp *fwp, bool is_warm)
 	pool->warm_count += is_warm;
 }
 
-/* The next start needs what this place says of the next one. A prefetch of NULL does nothing. */
+/* The next start needs what this place says of the next one. A prefetch of what is not there does
+ * nothing; numbers, as pointers may not be counted from NULL. */
 static inline void prefetch_next(const struct fwp *fwp)
 {
-	const char *next = (const char *)fwp->next_clean;
+	uintptr_t next = (uintptr_t)fwp->next_clean, stack = (uintptr_t)fwp->next_stack;
 	for (size_t at = 0; at < PREFETCH_PLACE_BYTES; at += CACHE_LINE)
-		__builtin_prefetch(next + at, 1);
-	__builtin_prefetch(next + offsetof(struct fwp, history), 1);
-	__builtin_prefetch(next + offsetof(struct fwp, next_clean), 0);
+		__builtin_prefetch((const void *)(next + at), 1);
+	__builtin_prefetch((const void *)(next + offsetof(struct fwp, history)), 1);
+	__builtin_prefetch((const void *)(next + offsetof(struct fwp, next_clean)), 0);
 	for (size_t at = 1; at <= PREFETCH_STACK_BYTES; at += CACHE_LINE)
-		__builtin_prefetch(fwp->next_stack - at, 1);
+		__builtin_prefetch((const void *)(stack - at), 1);
 	__builtin_prefetch(fwp->next_instance, 1);
 }
 

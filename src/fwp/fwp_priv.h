@@ -208,8 +208,11 @@ void fwp_pool_shrink(struct fwp_engine *engine);
 void fwp_pool_free_places(struct fwp_engine *engine);
 
 /* fwp_engine.c */
-/* Lets the timer's signal come at END_NS, unless it comes before. Any context, also signal. */
-void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns);
+/* Lets the timer's signal come at END_NS, unless it comes before. Any context, also signal. When
+ * it fails no signal comes, and the FWP that runs must not go on. */
+int fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns) EOS_MUST_CHECK;
+/* What such an FWP dies of. */
+extern const struct fwp_death fwp_death_no_timer;
 
 /* fwp_signal.c */
 /* Makes the process's handlers ours, if they are not. */
