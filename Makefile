@@ -28,7 +28,7 @@ demo: ## a node with a function on real measurements; DEMO_ONCE=1 stops by itsel
 
 .PHONY: test
 test: ## all checks and tests, with gcc and with clang's sanitizers
-	@tools/deps build run samples test
+	@tools/deps build run samples test cross
 	@tools/run_tests
 
 .PHONY: test-long
@@ -74,15 +74,24 @@ asan tsan:
 	$(NINJA) -C build-$@
 	$(MESON) test -C build-$@ --no-rebuild --print-errorlogs
 
+.PHONY: cross
+cross: all ## build for aarch64 into build-aarch64, run its unit tests under qemu
+	@tools/deps cross
+	@[ -f build-aarch64/build.ninja ] || $(SETUP) build-aarch64 \
+		--cross-file build-sysroot/root.ini --cross-file tools/cross/aarch64.ini
+	$(NINJA) -C build-aarch64
+	$(MESON) test -C build-aarch64 --no-rebuild --print-errorlogs
+
 .PHONY: bench
 bench: ## the headline figures beside their baselines
 	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
-	@for name in start node http; do $(BUILD)/edgeos bench $$name || exit 1; done
+	@status=0; for name in start churn switch message neighbour density node http; do \
+		echo "$$name:"; $(BUILD)/edgeos bench $$name || status=1; done; exit $$status
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf build build-asan build-tsan
+	rm -rf build build-aarch64 build-asan build-tsan
 
 .PHONY: help
 help: ## this list

@@ -152,6 +152,9 @@ static void test_messages(void **state)
 	} cases[] = {
 		{"not a WebAssembly module", 12, {0x7f, 'E', 'L', 'F', 2, 1, 1, 0, 0, 0, 0, 0}},
 		{"not a WebAssembly module", 3, {'a', 'b', 'c'}},
+		{"an image made by `edgeos build`, not a WebAssembly module",
+		 9,
+		 {0x7f, 'F', 'W', 'P', 'I', 'M', 'G', '\n', 2}},
 		{"a WebAssembly component, not a module; components are not supported "
 		 "(build for wasm32-wasi preview 1)",
 		 8,

@@ -60,7 +60,8 @@ static void check_names(const uint8_t *section, size_t len, const char *const wa
 
 static void test_without_section(void **state)
 {
-	check_names(NULL, 0, (const char *const[]){"e.i", "one", "func[2]", "func[3]", "func[4]"});
+	check_names((const uint8_t *)"", 0,
+		    (const char *const[]){"e.i", "one", "func[2]", "func[3]", "func[4]"});
 }
 
 static void test_section(void **state)

@@ -193,14 +193,12 @@ static void check_image_runs(const char *compiler)
 	test_image_close(&opened);
 }
 
-static void test_image_by_gcc(void **state)
+/* By each of those that the build names. */
+static void test_image_by_each_compiler(void **state)
 {
-	check_image_runs("/usr/bin/gcc");
-}
-
-static void test_image_by_clang(void **state)
-{
-	check_image_runs("/usr/bin/clang");
+	static const char *const compilers[] = {AOT_COMPILERS};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(compilers); i++)
+		check_image_runs(compilers[i]);
 }
 
 static void test_empty_module(void **state)
@@ -455,10 +453,9 @@ static void test_not_modules(void **state)
 /* Tools that misbehave, in the compiler's place. */
 static void test_bad_tools(void **state)
 {
-	static const char text[] = "(module (func (export \"_start\") (nop)))";
 	struct eos_buf module = {0};
 	struct aot_config config = test_config();
-	test_assemble(text, "", &module);
+	test_assemble(sample, "", &module);
 	config.compiler = "/usr/bin/false";
 	assert_string_equal(test_fail_to_build(&config, module.data, module.len, -EIO).text,
 			    "t.wasm: the compiler failed on it (exit code 1)");
@@ -495,8 +492,7 @@ static void test_bad_tools(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_image_by_clang),
-		cmocka_unit_test(test_image_by_gcc),
+		cmocka_unit_test(test_image_by_each_compiler),
 		cmocka_unit_test(test_elf),
 		cmocka_unit_test(test_other_target),
 		cmocka_unit_test(test_empty_module),

@@ -45,13 +45,16 @@ static int find_compiler(const struct aot_config *config, enum image_target targ
 			 char out[AOT_PATH_SIZE], struct eos_why *why)
 {
 	static_assert(AOT_PATH_SIZE >= PATH_MAX, "realpath() writes up to PATH_MAX");
-	const char *candidates[] = {"/usr/bin/gcc", "/usr/bin/clang"};
-	bool is_cross = target != image_target_native();
-	if (is_cross)
-		candidates[0] = candidates[1] = cross_compilers[target].path;
+	const char *const native[] = {AOT_COMPILERS}; /* the build's option */
+	const char *candidates[EOS_ARRAY_SIZE(native) + 1] = {NULL};
 	if (config->compiler != NULL)
-		candidates[0] = candidates[1] = config->compiler;
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(candidates); i++) {
+		candidates[0] = config->compiler;
+	else if (target != image_target_native())
+		candidates[0] = cross_compilers[target].path;
+	else
+		memcpy(candidates, native, sizeof(native));
+	bool is_cross = target != image_target_native();
+	for (size_t i = 0; candidates[i] != NULL; i++) {
 		if (access(candidates[i], X_OK) == 0 && realpath(candidates[i], out) != NULL)
 			return 0;
 	}

@@ -105,8 +105,8 @@ static void add_clean(struct fwp *fwp, bool is_warm)
 	pool->warm_count += is_warm;
 }
 
-/* The next start needs what this place says of the next one. A prefetch of what is not there does
- * nothing; numbers, as pointers may not be counted from NULL. */
+/* The next start needs what this place says of the next one. There may be none: then these are
+ * addresses near 0, whose prefetch does nothing, and which are no pointers to calculate with. */
 static inline void prefetch_next(const struct fwp *fwp)
 {
 	uintptr_t next = (uintptr_t)fwp->next_clean, stack = (uintptr_t)fwp->next_stack;

@@ -25,7 +25,7 @@
 #include "image/image_abi.h"
 #include "image/image_names.h"
 
-static const char magic[8] = {'\x7f', 'F', 'W', 'P', 'I', 'M', 'G', '\n'};
+static const char magic[IMAGE_MAGIC_SIZE] = {'\x7f', 'F', 'W', 'P', 'I', 'M', 'G', '\n'};
 
 /* Little-endian, as all of the file. */
 struct image_header {
@@ -75,6 +75,11 @@ const char *image_target_name(uint32_t target)
 		return "aarch64";
 	}
 	return "an unknown processor";
+}
+
+bool image_has_magic(const void *bytes, size_t len)
+{
+	return len >= sizeof(magic) && memcmp(bytes, magic, sizeof(magic)) == 0;
 }
 
 static void header_encode(const struct image_info *info, struct image_header *header)
@@ -292,6 +297,12 @@ const void *image_names(const struct image *image, size_t *ret_size)
 {
 	*ret_size = (size_t)image->info.names_bytes;
 	return image->bytes + IMAGE_HEADER_SIZE + image->info.elf_bytes;
+}
+
+const void *image_file(const struct image *image, size_t *ret_size)
+{
+	*ret_size = image->size;
+	return image->bytes;
 }
 
 int image_fd(const struct image *image)

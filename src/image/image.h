@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,10 @@ int image_key_load(int dir_fd, const char *name, struct image_key *ret_key,
 int image_write(int fd, const struct image_info *info, const void *elf, const void *names,
 		const struct image_key *key, struct eos_why *why) EOS_MUST_CHECK;
 
+/* True when a file that begins with these bytes is meant to be an image. */
+bool image_has_magic(const void *bytes, size_t len);
+#define IMAGE_MAGIC_SIZE 8u
+
 struct image;
 
 /*
@@ -68,6 +73,8 @@ const struct image_info *image_info(const struct image *image);
 const void *image_elf(const struct image *image, size_t *ret_size);
 /* The names of its functions (image_names.h), checked; borrowed until image_close(). */
 const void *image_names(const struct image *image, size_t *ret_size);
+/* The whole file, borrowed until image_close(). */
+const void *image_file(const struct image *image, size_t *ret_size);
 /* The sealed memfd, borrowed; it is the whole file, and the ELF starts at IMAGE_HEADER_SIZE. */
 int image_fd(const struct image *image);
 enum image_target image_target_native(void);

@@ -103,6 +103,13 @@ static void test_round_trip(void **state)
 	const void *names_back = image_names(image, &size);
 	assert_int_equal(size, sizeof(names));
 	assert_memory_equal(names_back, names, sizeof(names));
+	const uint8_t *file = image_file(image, &size);
+	assert_int_equal(size, IMAGE_SIZE);
+	assert_ptr_equal(file + IMAGE_HEADER_SIZE, read_back);
+	assert_true(image_has_magic(file, size));
+	assert_true(image_has_magic(file, IMAGE_MAGIC_SIZE));
+	assert_false(image_has_magic(file, IMAGE_MAGIC_SIZE - 1));
+	assert_false(image_has_magic(elf, sizeof(elf)));
 	uint8_t from_fd[ELF_SIZE];
 	assert_int_equal(
 		eos_pread_full(image_fd(image), from_fd, sizeof(from_fd), IMAGE_HEADER_SIZE), 0);

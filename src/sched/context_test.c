@@ -11,8 +11,10 @@
 
 #include "base/macros.h"
 #include "sched/context.h"
+#include "sched/fixtures/preserved.h"
 
 #define STACK_BYTES (256u << 10)
+#define DEPTH	    200 /* frames of at most 1 KiB, also with sanitizers */
 
 struct fiber {
 	struct sched_context context;
@@ -20,8 +22,9 @@ struct fiber {
 	void *stack;
 	int steps;
 	int rounding;
+	int id; /* what tells it from others */
 	double sum;
-	bool is_aligned;
+	bool is_aligned, is_same;
 	uintptr_t local;
 };
 
@@ -76,13 +79,22 @@ static void runs_and_comes_back(void **state)
 	fiber_fini(&two);
 }
 
+/* Not the same in any two directions of rounding; no compiler knows it. */
+static double third_of(double one)
+{
+	volatile double operand = one;
+	return operand / 3;
+}
+
 static void rounding_entry(void *arg)
 {
 	struct fiber *fiber = arg;
 	fiber->rounding = fegetround();
+	fiber->sum = third_of(1);
 	fesetround(FE_UPWARD);
 	sched_switch(&fiber->context, fiber->back);
 	fiber->steps = fegetround();
+	fiber->sum = third_of(1);
 	sched_switch_final(&fiber->context, fiber->back);
 }
 
@@ -92,15 +104,126 @@ static void keeps_rounding_apart(void **state)
 	sched_context_init_thread(&self);
 	struct fiber fiber;
 	fiber_init(&fiber, &self, rounding_entry);
+	/* A third is between two numbers and nearer to the lower one. */
+	double nearest = third_of(1);
 	fesetround(FE_DOWNWARD);
+	double minus_down = third_of(-1);
 	sched_switch(&self, &fiber.context);
 	assert_int_equal(fiber.rounding, FE_TONEAREST);
+	assert_true(fiber.sum == nearest);
 	assert_int_equal(fegetround(), FE_DOWNWARD);
+	assert_true(third_of(-1) == minus_down && minus_down < -nearest);
 	fesetround(FE_TONEAREST);
 	sched_switch(&self, &fiber.context);
 	assert_int_equal(fiber.steps, FE_UPWARD);
+	assert_true(fiber.sum > nearest);
 	assert_int_equal(fegetround(), FE_TONEAREST);
 	fiber_fini(&fiber);
+}
+
+/* Values that differ from fiber to fiber, register to register and round to round. */
+static void fill(uint64_t values[PRESERVED_COUNT], uint64_t owner, uint64_t round)
+{
+	for (uint64_t i = 0; i < PRESERVED_COUNT; i++)
+		values[i] = (owner << 56 | round << 32 | i) * UINT64_C(0x9e3779b97f4a7c15) + owner;
+}
+
+static void to_main(void *arg)
+{
+	struct fiber *fiber = arg;
+	sched_switch(&fiber->context, fiber->back);
+}
+
+static void preserving_entry(void *arg)
+{
+	struct fiber *fiber = arg;
+	uint64_t values[PRESERVED_COUNT], expected[PRESERVED_COUNT];
+	for (;;) {
+		fill(values, (uint64_t)fiber->id, (uint64_t)fiber->steps++);
+		memcpy(expected, values, sizeof(values));
+		preserved_call(values, to_main, fiber);
+		fiber->is_same &= memcmp(values, expected, sizeof(values)) == 0;
+	}
+}
+
+struct step {
+	struct sched_context *self;
+	struct fiber *fiber;
+};
+
+static void to_fiber(void *arg)
+{
+	struct step *step = arg;
+	sched_switch(step->self, &step->fiber->context);
+}
+
+/* In the main program and in two fibers, each with values of its own. */
+static void preserved_registers_are_preserved(void **state)
+{
+	struct sched_context self;
+	sched_context_init_thread(&self);
+	struct fiber fibers[2];
+	for (int i = 0; i < 2; i++) {
+		fiber_init(&fibers[i], &self, preserving_entry);
+		fibers[i].id = i + 1;
+		fibers[i].is_same = true;
+	}
+	for (unsigned round = 0; round < 1000; round++) {
+		uint64_t values[PRESERVED_COUNT], expected[PRESERVED_COUNT];
+		struct step step = {&self, &fibers[round % 2]};
+		fill(values, 3, round);
+		memcpy(expected, values, sizeof(values));
+		preserved_call(values, to_fiber, &step);
+		assert_memory_equal(values, expected, sizeof(values));
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fibers[i].steps, 500);
+		assert_true(fibers[i].is_same);
+		fiber_fini(&fibers[i]);
+	}
+}
+
+/* Switches away at each depth, on the way down and on the way up. */
+__attribute__((noinline)) static bool descend(struct fiber *fiber, int depth)
+{
+	volatile unsigned char frame[400];
+	memset((void *)(uintptr_t)frame, depth + fiber->id, sizeof(frame));
+	sched_switch(&fiber->context, fiber->back);
+	bool is_same = depth == 0 || descend(fiber, depth - 1);
+	sched_switch(&fiber->context, fiber->back);
+	for (size_t i = 0; i < sizeof(frame); i++)
+		is_same &= frame[i] == (unsigned char)(depth + fiber->id);
+	return is_same;
+}
+
+static void descending_entry(void *arg)
+{
+	struct fiber *fiber = arg;
+	fiber->is_same = descend(fiber, DEPTH - 1);
+	fiber->steps = 1;
+	sched_switch_final(&fiber->context, fiber->back);
+}
+
+static void deep_stacks_are_kept_apart(void **state)
+{
+	struct sched_context self;
+	sched_context_init_thread(&self);
+	struct fiber fibers[3];
+	for (int i = 0; i < 3; i++) {
+		fiber_init(&fibers[i], &self, descending_entry);
+		fibers[i].id = 80 * i;
+	}
+	for (int round = 0; round <= 2 * DEPTH; round++) {
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(fibers[i].steps, 0);
+			sched_switch(&self, &fibers[i].context);
+		}
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fibers[i].steps, 1);
+		assert_true(fibers[i].is_same);
+		fiber_fini(&fibers[i]);
+	}
 }
 
 static void restarted_entry(void *arg)
@@ -167,6 +290,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runs_and_comes_back),
 		cmocka_unit_test(keeps_rounding_apart),
+		cmocka_unit_test(preserved_registers_are_preserved),
+		cmocka_unit_test(deep_stacks_are_kept_apart),
 		cmocka_unit_test(restarts_on_the_same_stack),
 		cmocka_unit_test(abandoned_stack_is_used_again),
 	};

@@ -89,6 +89,7 @@ struct sched_server {
 	struct sched_server_config config;
 	struct sched_refill refills[SCHED_REFILLS_MAX]; /* by time; together the budget */
 	unsigned refills_count;
+	bool is_limited;      /* by its own budget or one above */
 	unsigned users_count; /* tasks and servers directly below */
 	uint64_t run_ns;
 	struct eos_list parked;	     /* tasks that wait for it */

@@ -166,6 +166,45 @@ static void a_cut_turn_goes_on(void **state)
 	rig_expect(&f->rig, "dcda");
 }
 
+static void nothing(struct sched_timer *timer)
+{
+	(void)timer;
+}
+
+/* Timers that wake nobody change nothing for tenants, however often they cut. */
+static void a_cut_turn_keeps_its_place_among_tenants(void **state)
+{
+	struct fixture *f = *state;
+	struct sched_timer timer;
+	start(f, 0, 0, 4, FOREVER);
+	start(f, 1, 1, 4, FOREVER);
+	sched_timer_init(&timer, nothing);
+	for (unsigned i = 0; i < 8; i++) {
+		sched_timer_set(f->rig.core, &timer, f->rig.now_ns + 400 * US);
+		rig_run_for(&f->rig, 500 * US);
+	}
+	rig_expect(&f->rig, "aaaabbbbaaaabbbb");
+}
+
+static enum sched_turn is_called_away(struct actor *actor)
+{
+	actor->rig->now_ns += 100 * US;
+	actor->rig->is_interrupted = true;
+	return SCHED_TURN_AGAIN;
+}
+
+static void an_interruption_is_no_yield(void **state)
+{
+	struct fixture *f = *state;
+	start(f, 0, 0, 4, 0)->act = is_called_away;
+	start(f, 1, 0, 4, 0)->act = is_called_away;
+	for (unsigned i = 0; i < 20; i++) {
+		f->rig.is_interrupted = false;
+		assert_int_equal(sched_core_run(f->rig.core, UINT64_MAX), 0);
+	}
+	rig_expect(&f->rig, "aaaaaaaaaabbbbbbbbbb");
+}
+
 static void a_yield_goes_to_the_tail(void **state)
 {
 	struct fixture *f = *state;
@@ -367,6 +406,41 @@ static void napping_starves_nobody(void **state)
 		assert_near(sched_server_run_ns(&f->tenants[i]), 500 * MS, 50);
 }
 
+/*
+ * Any two tenants that want to run all the time are never more than two quanta apart, whatever the
+ * others do: here some that nap, of which each gets no more than those.
+ */
+static void no_tenant_falls_behind(void **state)
+{
+	struct fixture *f = *state;
+	unsigned random = 1;
+	f->rig.overrun_ns = 5 * US;
+	for (unsigned i = 0; i < 30; i++) {
+		struct actor *actor = start(f, i, i < 20 ? i % 5 : i % 20, 4, FOREVER);
+		if (i < 20)
+			continue;
+		actor->left_ns = actor->work_ns = (1 + (unsigned)rand_r(&random) % 700) * US;
+		actor->every_ns = (1 + (unsigned)rand_r(&random) % 3000) * US;
+		actor->is_woken_by_device = rand_r(&random) % 2 == 0;
+	}
+	uint64_t least_ns = 0, most_ns = 0;
+	for (unsigned step = 0; step < 20000; step++) {
+		rig_run_for(&f->rig, 150 * US);
+		least_ns = UINT64_MAX;
+		most_ns = 0;
+		/* 0 to 4 spin, but 0 to 9 have nappers. */
+		for (unsigned i = 0; i < 5; i++) {
+			uint64_t run_ns = sched_server_run_ns(&f->tenants[i]);
+			least_ns = EOS_MIN(least_ns, run_ns);
+			most_ns = EOS_MAX(most_ns, run_ns);
+		}
+		assert_true(most_ns - least_ns <= 2 * (SCHED_QUANTUM_NS + f->rig.overrun_ns));
+	}
+	assert_true(least_ns > 190 * MS);
+	for (unsigned i = 5; i < 20; i++)
+		assert_true(sched_server_run_ns(&f->tenants[i]) <= most_ns + 2 * MS);
+}
+
 /* Time that was not wanted is not saved up, but for one quantum beyond the usual round. */
 static void a_long_pause_earns_little(void **state)
 {
@@ -436,6 +510,8 @@ int main(void)
 		TEST(tenants_take_turns),
 		TEST(a_wake_preempts_lower_classes_only),
 		TEST(a_cut_turn_goes_on),
+		TEST(a_cut_turn_keeps_its_place_among_tenants),
+		TEST(an_interruption_is_no_yield),
 		TEST(a_yield_goes_to_the_tail),
 		TEST(a_wake_inside_its_turn_is_not_lost),
 		TEST(a_task_may_be_freed_inside_its_turn),
@@ -445,6 +521,7 @@ int main(void)
 		TEST(waits_for_one_slice_at_most),
 		TEST(spinning_tenants_get_equal_parts),
 		TEST(napping_starves_nobody),
+		TEST(no_tenant_falls_behind),
 		TEST(a_long_pause_earns_little),
 		TEST(one_long_turn_does_not_starve),
 		TEST(tasks_come_and_go_inside_turns),

@@ -270,6 +270,26 @@ static void a_replenishment_cuts_the_slice(void **state)
 	assert_int_equal(limited->ran_ns, 10 * 700 * US);
 }
 
+/* What was used in crumbs comes back a quantum at a time to one that ran dry. */
+static void a_dry_server_waits_for_a_quantum(void **state)
+{
+	struct fixture *f = *state;
+	rig_server(&f->rig, &f->tenant, NULL, 2 * MS, 20 * MS);
+	struct actor *limited = start(f, 0, &f->tenant, 2, 100 * US);
+	limited->every_ns = 400 * US;
+	rig_run_for(&f->rig, 5 * MS); /* 10 crumbs, the half of it */
+	assert_int_equal(limited->ran_ns, MS);
+	actor_fini(limited);
+	start(f, 0, &f->tenant, 2, FOREVER);
+	rig_run_for(&f->rig, 15 * MS);
+	assert_int_equal(limited->ran_ns, MS);
+	assert_int_equal(limited->task.state, SCHED_TASK_PARKED);
+	f->rig.log_len = 0;
+	rig_run_for(&f->rig, 5 * MS);
+	rig_expect(&f->rig, "a");
+	assert_int_equal(limited->ran_ns, 2 * MS);
+}
+
 static void shares_a_class_fairly_up_to_its_budget(void **state)
 {
 	struct fixture *f = *state;
@@ -300,6 +320,7 @@ int main(void)
 		TEST(the_last_that_waits_may_go),
 		TEST(a_dry_server_without_tasks_wakes_nobody),
 		TEST(a_replenishment_cuts_the_slice),
+		TEST(a_dry_server_waits_for_a_quantum),
 		TEST(shares_a_class_fairly_up_to_its_budget),
 	};
 	return cmocka_run_group_tests_name("sched_server", tests, NULL, NULL);

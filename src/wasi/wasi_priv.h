@@ -76,8 +76,9 @@ struct wasi {
 	unsigned descriptors_count; /* allocated; grows to WASI_DESCRIPTORS_MAX */
 	const struct wasi_host_ops *host_ops;
 	void *host_ctx;
-	char *paths;   /* two buffers of WASI_PATH_MAX + 1 bytes, from the first use */
-	void *scratch; /* of the running function */
+	struct edgeos *edgeos; /* borrowed; NULL: it has no host calls of module "edgeos" */
+	char *paths;	       /* two buffers of WASI_PATH_MAX + 1 bytes, from the first use */
+	void *scratch;	       /* of the running function */
 	size_t scratch_size;
 };
 
@@ -115,6 +116,9 @@ int wasi_file_get(struct wasi *wasi, uint32_t fd, uint64_t rights,
 /* The same, and it must be a directory: -ENOTDIR. */
 int wasi_directory_get(struct wasi *wasi, uint32_t fd, uint64_t rights,
 		       struct wasi_descriptor **ret_descriptor) EOS_MUST_CHECK;
+/* May who has RIGHTS to a file have FDFLAGS on it? Those that sync every write need the right to
+ * sync: -WASI_ENOTCAPABLE. */
+int wasi_check_fdflags(uint32_t fdflags, uint64_t rights) EOS_MUST_CHECK;
 /* The lowest free number from FIRST on. -EMFILE, -ENOMEM. Moves the descriptors. */
 int wasi_descriptor_reserve(struct wasi *wasi, unsigned first, uint32_t *ret_fd) EOS_MUST_CHECK;
 /* Drops what the descriptor holds, without the back end's close(). */

@@ -8,8 +8,14 @@
  *	 96  d8 to d15
  *	160  fpcr, 8 bytes unused
  *
+ * Everything else is the caller's to save, of the vector registers also what is above 64 bits.
+ * Linux leaves x18 to programs, and compilers take it for one that calls destroy. Signed return
+ * addresses (PAC) are signed with the stack pointer of the function that saved them, to which it
+ * comes back.
+ *
  * The end is an indirect branch, not `ret`: the return predictor holds the call stack of the
- * context that we leave.
+ * context that we leave. It does not come to a landing pad (BTI), so this file does not carry the
+ * mark that it does: a linker then makes no program that insists on them.
  */
 	.text
 
