@@ -6,6 +6,10 @@
  * generated code), fwp_engine.c (engine and timer), fwp_pool.c (places), fwp_template.c (capture),
  * fwp_image.c and fwp_elf.c (loading), fwp_slot.c (addresses), fwp_signal.c and fwp_report.c
  * (faults and preemption).
+ *
+ * Fault points, named after the call that fails: fwp.calloc, fwp.mmap, fwp.mprotect, fwp.madvise,
+ * fwp.memfd (also its size and seals), fwp.pagemap_scan, fwp.sigaction, fwp.sigaltstack,
+ * fwp.timer_create, fwp.timer_settime.
  */
 #pragma once
 

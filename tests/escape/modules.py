@@ -412,8 +412,8 @@ def pathological(size):
     yield "types", start("", "".join(f"(type (func (param {'i32 ' * (i % 99)})))" for i in range(100 * size)))
     # One page of memory, filled by many segments or by one; exports and names of a length to notice.
     yield "data segment", start("", f'(data (i32.const 0) "{"a" * 6000 * size}")')
-    yield "passive data", start("", f'(data "{"a" * 1000000 * size}")')
-    elements = "".join(f"(elem (i32.const {i % 9}) func $f)" for i in range(1000 * size))
+    yield "passive data", start("", f'(data "{"a" * 200000 * size}")')
+    elements = "".join(f"(elem (i32.const {i % 9}) func $f)" for i in range(200 * size))
     yield "elements", start("", f"(func $f) (table 10 funcref) {elements}")
     yield "exports", start("", "(func $f) " + "".join(f'(export "e{i}" (func $f))' for i in range(1000 * size)))
     yield "long names", start("", "(func $f) " + "".join(f'(export "{i}{"x" * 20000}" (func $f))' for i in range(5 * size)))
