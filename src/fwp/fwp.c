@@ -47,6 +47,11 @@ const struct fwp_limits fwp_limits_default = {
 	.timeout_ns = 0,
 };
 
+const struct fwp_death fwp_death_no_timer = {
+	.kind = FWP_DEATH_KILLED,
+	.text = "the host has no timer for it",
+};
+
 /* Starts after which the counters are brought up to date at the latest. */
 #define COUNTS_MAX 1024u
 
@@ -277,11 +282,22 @@ static void start(struct fwp *fwp, uint64_t now)
 
 /* Arms the timer unless it comes early enough. CURRENT was set before: if the timer comes between
  * the two, its handler sees the FWP and arms it again, so the time read here is never stale. */
-static void watch(struct fwp_engine *engine, uint64_t end_ns)
+static int watch(struct fwp_engine *engine, uint64_t end_ns)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	if (end_ns < atomic_load_explicit(&engine->armed_ns, memory_order_relaxed))
-		fwp_engine_arm(engine, EOS_MAX(end_ns, engine->now_ns + SLICE_NS_MIN));
+	if (end_ns >= atomic_load_explicit(&engine->armed_ns, memory_order_relaxed))
+		return 0;
+	return fwp_engine_arm(engine, EOS_MAX(end_ns, engine->now_ns + SLICE_NS_MIN));
+}
+
+/* Nothing would take the processor from it: it does not get it. */
+static enum fwp_state __attribute__((noinline)) end_unwatched(struct fwp *fwp)
+{
+	atomic_store_explicit(&fwp->engine->current, NULL, memory_order_relaxed);
+	fwp->death = fwp_death_no_timer;
+	count_death(fwp);
+	move(fwp, FWP_DEAD);
+	return FWP_DEAD;
 }
 
 void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
@@ -290,7 +306,9 @@ void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
 	if (fwp == NULL || fwp->end_ns <= end_ns)
 		return;
 	fwp->end_ns = end_ns;
-	watch(engine, end_ns);
+	/* Then it is over when it leaves this host function. */
+	if (watch(engine, end_ns) < 0)
+		fwp_engine_preempt(engine);
 }
 
 void fwp_engine_set_now(struct fwp_engine *engine, uint64_t now_ns)
@@ -323,8 +341,8 @@ enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 	fwp->end_ns = EOS_MIN(fwp->deadline_ns, end_ns);
 	fwp->resume_ns = UINT64_MAX;
 	atomic_store_explicit(&engine->current, fwp, memory_order_relaxed);
-	if (fwp->end_ns != UINT64_MAX)
-		watch(engine, fwp->end_ns);
+	if (fwp->end_ns != UINT64_MAX && EOS_UNLIKELY(watch(engine, fwp->end_ns) < 0))
+		return end_unwatched(fwp);
 	sched_switch(&engine->context, &fwp->context);
 	atomic_store_explicit(&engine->current, NULL, memory_order_relaxed);
 	return fwp->state;

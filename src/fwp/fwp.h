@@ -64,7 +64,7 @@ enum fwp_death_kind {
 	FWP_DEATH_EXIT,	   /* _start returned, or proc_exit: code */
 	FWP_DEATH_TRAP,	   /* trap, an enum image_trap */
 	FWP_DEATH_TIMEOUT, /* limits.timeout_ns */
-	FWP_DEATH_KILLED,  /* fwp_kill() */
+	FWP_DEATH_KILLED,  /* fwp_kill(), or there was no timer to end its time or slice */
 };
 
 struct fwp_death {

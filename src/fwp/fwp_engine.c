@@ -188,7 +188,7 @@ void fwp_engine_stats(const struct fwp_engine *engine, struct fwp_engine_stats *
 	*ret_stats = stats;
 }
 
-void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns)
+int fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns)
 {
 	struct itimerspec when = {
 		.it_value = {.tv_sec = (time_t)(end_ns / EOS_NS_PER_S),
@@ -198,5 +198,11 @@ void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns)
 	atomic_store_explicit(&engine->armed_ns, end_ns, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	/* Fails for arguments that ours are not: a wrong timer, or nanoseconds beyond a second. */
-	(void)timer_settime(engine->timer, TIMER_ABSTIME, &when, NULL);
+	int err = eos_fault("fwp.timer_settime");
+	if (err == 0 && timer_settime(engine->timer, TIMER_ABSTIME, &when, NULL) < 0)
+		err = -errno;
+	/* Whoever needs it next tries again. */
+	if (EOS_UNLIKELY(err < 0))
+		atomic_store_explicit(&engine->armed_ns, UINT64_MAX, memory_order_relaxed);
+	return err;
 }

@@ -6,6 +6,10 @@
  * generated code), fwp_engine.c (engine and timer), fwp_pool.c (places), fwp_template.c (capture),
  * fwp_image.c and fwp_elf.c (loading), fwp_slot.c (addresses), fwp_signal.c and fwp_report.c
  * (faults and preemption).
+ *
+ * Fault points, named after the call that fails: fwp.calloc, fwp.mmap, fwp.mprotect, fwp.madvise,
+ * fwp.memfd (also its size and seals), fwp.pagemap_scan, fwp.sigaction, fwp.sigaltstack,
+ * fwp.timer_create, fwp.timer_settime.
  */
 #pragma once
 
@@ -216,8 +220,11 @@ void fwp_pool_shrink(struct fwp_engine *engine);
 void fwp_pool_free_places(struct fwp_engine *engine);
 
 /* fwp_engine.c */
-/* Lets the timer's signal come at END_NS, unless it comes before. Any context, also signal. */
-void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns);
+/* Lets the timer's signal come at END_NS, unless it comes before. Any context, also signal. When
+ * it fails no signal comes, and the FWP that runs must not go on. */
+int fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns) EOS_MUST_CHECK;
+/* What such an FWP dies of. */
+extern const struct fwp_death fwp_death_no_timer;
 
 /* fwp_signal.c */
 /* Makes the process's handlers ours, if they are not. */

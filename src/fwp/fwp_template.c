@@ -212,7 +212,12 @@ static int make_file(struct capture *c)
 	if (err < 0)
 		return err;
 	snapshot->fd = memfd_create("edgeos-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (snapshot->fd < 0 || ftruncate(snapshot->fd, (off_t)c->bytes) < 0)
+	if (snapshot->fd < 0)
+		return -errno;
+	err = eos_fault("fwp.memfd");
+	if (err < 0)
+		return err;
+	if (ftruncate(snapshot->fd, (off_t)c->bytes) < 0)
 		return -errno;
 	err = eos_fault("fwp.mmap");
 	if (err < 0)
@@ -230,10 +235,13 @@ static int seal_file(struct capture *c)
 	struct fwp_snapshot *snapshot = &c->template->snapshot;
 	(void)munmap(c->file, c->bytes);
 	c->file = NULL;
+	int err = eos_fault("fwp.memfd");
+	if (err < 0)
+		return err;
 	if (fcntl(snapshot->fd, F_ADD_SEALS,
 		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		return -errno;
-	int err = eos_fault("fwp.mmap");
+	err = eos_fault("fwp.mmap");
 	if (err < 0)
 		return err;
 	void *bytes = mmap(NULL, c->bytes, PROT_READ, MAP_PRIVATE, snapshot->fd, 0);
