@@ -113,8 +113,10 @@ static uint8_t *make_file(const uint8_t *data, size_t size, size_t *ret_size)
 	if ((data[0] & FLAG_BAD_SIGNATURE) != 0)
 		file[signed_bytes + data[1] % CRYPTO_SIGNATURE_SIZE] ^= 1;
 	*ret_size = signed_bytes + CRYPTO_SIGNATURE_SIZE;
-	*ret_size += (data[0] & FLAG_FILE_LONGER) != 0;
-	*ret_size -= (data[0] & FLAG_FILE_CUT) != 0;
+	if ((data[0] & FLAG_FILE_CUT) != 0)
+		*ret_size -= 1;
+	else if ((data[0] & FLAG_FILE_LONGER) != 0)
+		*ret_size += 1;
 	return file;
 }
 
@@ -165,7 +167,7 @@ static void describe_places(const struct fwp_image *image)
 	for (size_t i = 0; i < image->elf.segments_count; i++) {
 		const struct fwp_elf_segment *s = &image->elf.segments[i];
 		uintptr_t low = (uintptr_t)image->elf.base + s->address;
-		for (uintptr_t pc = low - 1; pc <= low + s->size && pc - low < 4096; pc += 7) {
+		for (uintptr_t pc = low - 1; pc <= low + s->size && pc + 1 - low < 4096; pc += 7) {
 			fwp_image_describe(image, pc, text, sizeof(text));
 			fwp_image_describe(image, pc, cut, sizeof(cut));
 			EOS_ASSERT(strlen(text) < sizeof(text) && strlen(cut) < sizeof(cut));
