@@ -65,11 +65,12 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 	return 0;
 }
 
-static enum sched_turn run_call(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
+static enum sched_turn run_task(void *ctx, struct sched_task *sched_task, uint64_t slice_end_ns)
 {
 	struct cell *cell = ctx;
+	struct cell_task *task = EOS_CONTAINER_OF(sched_task, struct cell_task, task);
 	fwp_engine_set_now(cell->engine, sched_core_now_ns(cell->core));
-	return cell_call_run(EOS_CONTAINER_OF(task, struct cell_call, task), slice_end_ns);
+	return task->run(task, slice_end_ns);
 }
 
 static void preempt(void *ctx)
@@ -92,7 +93,7 @@ static bool has_message(void *ctx)
 }
 
 static const struct sched_core_ops sched_ops = {
-	.run = run_call,
+	.run = run_task,
 	.preempt = preempt,
 	.shorten = shorten,
 	.is_interrupted = has_message,
@@ -233,7 +234,8 @@ static int say_ready(struct cell *cell)
 static int init_engines(struct cell *cell, const struct link_config *settings, struct eos_why *why)
 {
 	struct fwp_engine_config engine = {
-		.fwps_max = settings->fwps_max,
+		/* Those that stay take nobody's place. */
+		.fwps_max = settings->fwps_max + CELL_RESIDENTS_MAX,
 		.pool_low = settings->pool_low,
 		.pool_high = settings->pool_high,
 	};

@@ -2,8 +2,8 @@
  * The life of a call: from its INVOKE to its DONE.
  *
  * Invariants
- *  1. A call that waits for room or a template, has ended or is free is in the list of its state;
- *     others are in none. A ready one is a runnable task of the scheduler.
+ *  1. A call that waits for room, a template or the calls before it, has ended or is free is in
+ *     the list of its state; others are in none. A ready one is a runnable task of the scheduler.
  *  2. Between its INVOKE and its DONE a call occupies the slot id % LINK_CALLS_MAX.
  *  3. An ended call has no FWP, no struct wasi, no function, task or timer any more: only bytes to
  *     send.
@@ -37,11 +37,14 @@ static const unsigned allowed_moves[CELL_CALL_STATES] = {
 	[CELL_CALL_FREE] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_READY] = BIT(CELL_CALL_RUNNING) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_RUNNING] = BIT(CELL_CALL_WAITS_REPLY) | BIT(CELL_CALL_WAITS_ROOM) |
-			      BIT(CELL_CALL_WAITS_TEMPLATE) | BIT(CELL_CALL_SLEEPS) |
+			      BIT(CELL_CALL_WAITS_TEMPLATE) | BIT(CELL_CALL_WAITS_RESIDENT) |
+			      BIT(CELL_CALL_WAITS_ANSWER) | BIT(CELL_CALL_SLEEPS) |
 			      BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_WAITS_REPLY] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_WAITS_ROOM] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_WAITS_TEMPLATE] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
+	[CELL_CALL_WAITS_RESIDENT] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
+	[CELL_CALL_WAITS_ANSWER] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_SLEEPS] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_ENDED] = BIT(CELL_CALL_FREE),
 };
@@ -54,6 +57,8 @@ static struct eos_list *list_of(struct cell_call *call, enum cell_call_state sta
 		return &cell->room;
 	case CELL_CALL_WAITS_TEMPLATE:
 		return &call->function->waiting;
+	case CELL_CALL_WAITS_RESIDENT:
+		return &call->function->queue;
 	case CELL_CALL_ENDED:
 		return &cell->ended;
 	case CELL_CALL_FREE:
@@ -73,7 +78,7 @@ void cell_call_move(struct cell_call *call, enum cell_call_state state)
 	if (list != NULL)
 		eos_list_add_tail(list, &call->link);
 	if (state == CELL_CALL_READY && is_waiting)
-		sched_task_wake(&call->task);
+		sched_task_wake(&call->task.task);
 }
 
 struct cell_call *cell_call_find(struct cell *cell, uint64_t id)
@@ -159,13 +164,13 @@ static int make_wasi(struct cell_call *call, const struct link_message *message)
 	return err;
 }
 
-static int add_tmp(struct cell_call *call)
+int cell_add_tmp(struct wasi *wasi)
 {
 	struct wasi_node *tmp;
 	int err = vfs_memory_new(CELL_TMP_BYTES, CELL_TMP_FILES, &tmp);
 	if (err < 0)
 		return err;
-	err = wasi_add_preopen(call->wasi, "/tmp", tmp, false);
+	err = wasi_add_preopen(wasi, "/tmp", tmp, false);
 	wasi_node_unref(tmp);
 	return err;
 }
@@ -192,7 +197,7 @@ static int add_files(struct cell_call *call, const struct link_message *message)
 		cell_bucket_root_init(&call->event, call, LINK_BUCKET_EVENT);
 		err = wasi_add_preopen(call->wasi, "/event", &call->event.node, false);
 	}
-	return err == 0 ? add_tmp(call) : err;
+	return err == 0 ? cell_add_tmp(call->wasi) : err;
 }
 
 static void set_limits(struct cell_call *call, const struct link_invoke *invoke)
@@ -214,8 +219,12 @@ static void drop_guest(struct cell_call *call)
 {
 	struct cell *cell = call->cell;
 	call->request.id = 0;
-	if (call->function != NULL)
+	if (call->function != NULL) {
 		cell_template_leave(call);
+		cell_resident_leave(call);
+	}
+	free(call->environment);
+	call->environment = NULL;
 	call->fwp = fwp_free(call->fwp);
 	/* Files that are still open are edged's to drop when it gets the DONE. */
 	call->is_ending = true;
@@ -226,12 +235,12 @@ static void drop_guest(struct cell_call *call)
 		return;
 	sched_timer_cancel(cell->core, &call->deadline_timer);
 	sched_timer_cancel(cell->core, &call->wake_timer);
-	sched_task_fini(&call->task);
+	sched_task_fini(&call->task.task);
 	call->function = cell_function_give(cell, call->function);
 }
 
 /* The state machine's way to ENDED. */
-static void end_call(struct cell_call *call)
+void cell_call_end(struct cell_call *call)
 {
 	drop_guest(call);
 	cell_call_move(call, CELL_CALL_ENDED);
@@ -243,7 +252,12 @@ void cell_call_refuse(struct cell_call *call, int err, const struct eos_why *why
 	call->outcome = LINK_NOT_STARTED;
 	const char *text = why->text[0] != '\0' ? why->text : strerror(-err);
 	snprintf(call->text, sizeof(call->text), "%s", text);
-	end_call(call);
+	cell_call_end(call);
+}
+
+static enum sched_turn run_task(struct cell_task *task, uint64_t slice_end_ns)
+{
+	return cell_call_run(EOS_CONTAINER_OF(task, struct cell_call, task), slice_end_ns);
 }
 
 /* Its place among the others: function, task and timers. */
@@ -254,12 +268,30 @@ static int enter_scheduler(struct cell_call *call, const struct link_message *me
 	int err = cell_function_take(cell, message, &call->function, why);
 	if (err < 0)
 		return err;
-	sched_task_init(&call->task, &call->function->server, message->invoke.task_class,
+	call->task.run = run_task;
+	sched_task_init(&call->task.task, &call->function->server, message->invoke.task_class,
 			call->deadline_ns);
 	sched_timer_init(&call->deadline_timer, on_deadline);
 	sched_timer_init(&call->wake_timer, on_wake);
 	if (call->deadline_ns != UINT64_MAX)
 		sched_timer_set(cell->core, &call->deadline_timer, call->deadline_ns);
+	return 0;
+}
+
+/* What a call has of its own: an FWP's surroundings, or what the message to a resident one needs. */
+static int take_parts(struct cell_call *call, const struct link_message *message)
+{
+	if (!call->function->stays) {
+		int err = make_wasi(call, message);
+		return err == 0 ? add_files(call, message) : err;
+	}
+	const struct link_span *block = &message->invoke_parts.environment;
+	call->environment = malloc(EOS_MAX(block->len, 1u));
+	if (call->environment == NULL)
+		return -ENOMEM;
+	if (block->len > 0)
+		memcpy(call->environment, block->data, block->len);
+	call->environment_len = block->len;
 	return 0;
 }
 
@@ -286,9 +318,7 @@ int cell_call_start(struct cell *cell, const struct link_message *message)
 	struct eos_why why = {""};
 	int err = enter_scheduler(call, message, &why);
 	if (err == 0)
-		err = make_wasi(call, message);
-	if (err == 0)
-		err = add_files(call, message);
+		err = take_parts(call, message);
 	if (err < 0)
 		cell_call_refuse(call, err, &why);
 	else
@@ -304,9 +334,9 @@ static void write_duration(char *out, size_t size, uint64_t ns)
 		snprintf(out, size, "timed out after %.3f s", (double)ns / (double)EOS_NS_PER_S);
 }
 
-/* Why the FWP died, in the words of the protocol. */
-static void note_death(struct cell_call *call, const struct fwp_death *death)
+void cell_call_note_death(struct cell_call *call, const struct fwp *fwp)
 {
+	const struct fwp_death *death = fwp_death(fwp);
 	if (call->outcome != 0)
 		return; /* whoever killed it has said why */
 	char place[FWP_PLACE_SIZE];
@@ -317,7 +347,7 @@ static void note_death(struct cell_call *call, const struct fwp_death *death)
 		break;
 	case FWP_DEATH_TRAP:
 		call->outcome = LINK_TRAPPED;
-		fwp_death_place(call->fwp, place, sizeof(place));
+		fwp_death_place(fwp, place, sizeof(place));
 		snprintf(call->text, sizeof(call->text), "trap: %s%s%s", death->text,
 			 place[0] != '\0' ? " in " : "", place);
 		break;
@@ -387,11 +417,15 @@ static bool begin(struct cell_call *call)
 	struct eos_why why = {""};
 	if (call->fwp != NULL)
 		return true;
-	int err = call->function->template != NULL ? make_fwp(call, &why)
-						   : cell_template_join(call, &why);
+	bool is_made = call->function->template != NULL;
+	bool stays = call->function->stays;
+	int err = !is_made ? cell_template_join(call, &why)
+		  : stays  ? cell_resident_join(call, &why)
+			   : make_fwp(call, &why);
 	if (err < 0)
 		cell_call_refuse(call, err, &why);
-	return err == 0 && call->state == CELL_CALL_READY;
+	/* A call that joined may have its answer already, and be gone. */
+	return err == 0 && !(is_made && stays) && call->state == CELL_CALL_READY;
 }
 
 enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns)
@@ -412,8 +446,8 @@ enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns)
 		return end_init_turn(call, eos_now_ns() - start_ns);
 	if (state != FWP_DEAD)
 		return state == FWP_READY ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
-	note_death(call, fwp_death(call->fwp));
-	end_call(call);
+	cell_call_note_death(call, call->fwp);
+	cell_call_end(call);
 	return SCHED_TURN_GONE;
 }
 
@@ -429,7 +463,7 @@ void cell_call_kill(struct cell_call *call, enum link_outcome outcome)
 		snprintf(call->text, sizeof(call->text), "cancelled");
 	if (call->fwp != NULL)
 		fwp_kill(call->fwp, FWP_DEATH_KILLED, "ended by the cell");
-	end_call(call);
+	cell_call_end(call);
 }
 
 void cell_call_flush(struct cell_call *call)

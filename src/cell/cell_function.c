@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/counter.h"
+#include "cell/cell_image.h"
 #include "cell/cell_priv.h"
 
 #define FUNCTIONS_KEPT 64u
@@ -128,6 +129,8 @@ static int new_function(struct cell *cell, const struct link_message *message,
 	memcpy(function->name, name->data, name->len);
 	eos_list_init(&function->idle);
 	eos_list_init(&function->waiting);
+	eos_list_init(&function->queue);
+	function->stays = cell_image_stays(function->image);
 	eos_list_add_tail(&cell->functions[bucket_of(*name)], &function->link);
 	cell->functions_count++;
 	eos_counter_add(&functions_now, 1);
@@ -138,14 +141,16 @@ static int new_function(struct cell *cell, const struct link_message *message,
 static void free_function(struct cell *cell, struct cell_function *function)
 {
 	struct cell_tenant *tenant = function->tenant;
-	EOS_ASSERT(function->calls_count == 0);
+	EOS_ASSERT(function->calls_count == 0 && function->current == NULL);
+	function->resident = cell_resident_free(function->resident);
 	if (!eos_list_is_empty(&function->idle)) {
 		eos_list_remove(&function->idle);
 		cell->functions_idle--;
 	}
 	eos_list_remove(&function->link);
 	sched_server_fini(&function->server);
-	EOS_ASSERT(function->initialiser == NULL && eos_list_is_empty(&function->waiting));
+	EOS_ASSERT(function->initialiser == NULL && eos_list_is_empty(&function->waiting) &&
+		   eos_list_is_empty(&function->queue));
 	fwp_template_unref(function->template);
 	fwp_image_unref(function->image);
 	free(function);
@@ -177,6 +182,24 @@ static struct cell_function *find_function(struct cell *cell, const struct link_
 	return NULL;
 }
 
+/* FUNCTION is new: older deployments of its name keep their resident FWPs no longer than calls need
+ * them. */
+static void supersede_others(struct cell *cell, struct cell_function *function)
+{
+	struct link_span name = {function->name, (uint32_t)strlen(function->name)};
+	EOS_LIST_FOR_EACH (link, &cell->functions[bucket_of(name)]) {
+		struct cell_function *other = EOS_CONTAINER_OF(link, struct cell_function, link);
+		if (other == function || strcmp(other->name, function->name) != 0 ||
+		    strcmp(other->tenant->name, function->tenant->name) != 0)
+			continue;
+		other->is_superseded = true;
+		if (other->calls_count > 0 || other->resident == NULL)
+			continue;
+		other->resident = cell_resident_free(other->resident);
+		cell_function_settle(cell, other);
+	}
+}
+
 /* Gives up those that were idle longest. */
 static void trim_idle(struct cell *cell, uint64_t now_ns)
 {
@@ -204,6 +227,7 @@ int cell_function_take(struct cell *cell, const struct link_message *message,
 		int err = new_function(cell, message, &function);
 		if (err < 0)
 			return err;
+		supersede_others(cell, function);
 	}
 	if (!eos_list_is_empty(&function->idle)) {
 		eos_list_remove(&function->idle);
@@ -222,15 +246,27 @@ struct cell_function *cell_function_give(struct cell *cell, struct cell_function
 	function->calls_count--;
 	if (function->calls_count > 0)
 		return NULL;
+	if (function->is_superseded)
+		function->resident = cell_resident_free(function->resident);
+	cell_function_settle(cell, function);
+	return NULL;
+}
+
+void cell_function_settle(struct cell *cell, struct cell_function *function)
+{
+	if (function->calls_count > 0 || !eos_list_is_empty(&function->idle))
+		return;
 	if (function->is_unloaded) {
 		free_function(cell, function);
-		return NULL;
+		return;
 	}
+	/* One with a resident FWP is not idle: that would lose its state. */
+	if (function->resident != NULL)
+		return;
 	function->idle_since_ns = eos_now_ns();
 	eos_list_add_tail(&cell->idle, &function->idle);
 	cell->functions_idle++;
 	trim_idle(cell, function->idle_since_ns);
-	return NULL;
 }
 
 void cell_functions_unload(struct cell *cell, const struct fwp_image *image)
@@ -250,6 +286,7 @@ void cell_functions_unload(struct cell *cell, const struct fwp_image *image)
 
 void cell_functions_shrink(struct cell *cell)
 {
+	cell_residents_shrink(cell);
 	EOS_LIST_FOR_EACH (link, &cell->idle) {
 		struct cell_function *function = EOS_CONTAINER_OF(link, struct cell_function, idle);
 		function->template = fwp_template_unref(function->template);
@@ -260,6 +297,7 @@ void cell_functions_init(struct cell *cell)
 {
 	eos_list_init(&cell->tenants);
 	eos_list_init(&cell->idle);
+	eos_list_init(&cell->residents);
 	for (size_t i = 0; i < CELL_FUNCTION_BUCKETS; i++)
 		eos_list_init(&cell->functions[i]);
 }

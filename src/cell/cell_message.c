@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/file.h"
+#include "cell/cell_image.h"
 #include "cell/cell_priv.h"
 #include "image/image.h"
 
@@ -28,21 +29,39 @@ static int take_image_fd(struct cell *cell, uint32_t image_id, int *ret_fd)
 	return 0;
 }
 
+static int check_exports(const struct fwp_image *image, uint32_t isolation, struct eos_why *why)
+{
+	bool starts = fwp_image_has_export(image, "_start", ":");
+	bool stays = cell_image_stays(image);
+	if (!starts && !stays)
+		return eos_why(why, -ENOSYS, "it exports no function _start without parameters");
+	if (stays && isolation == LINK_ISOLATION_REQUEST)
+		return eos_why(why, -ENOSYS,
+			       "it exports edgeos_message and no _start, so it is a function that "
+			       "stays: write `isolation: tenant` into its manifest");
+	if (starts && isolation == LINK_ISOLATION_TENANT)
+		return eos_why(why, -ENOSYS,
+			       "it exports _start, so each call is an instance: `isolation: tenant` "
+			       "is for modules that export edgeos_message instead");
+	return 0;
+}
+
 /* Verifies and maps; what is wrong with the image is edged's answer, not our failure. */
-static int load_image(struct cell *cell, int fd, struct fwp_image **ret_image, struct eos_why *why)
+static int load_image(struct cell *cell, int fd, uint32_t isolation, struct fwp_image **ret_image,
+		      struct eos_why *why)
 {
 	struct image *image;
-	size_t count;
-	const struct fwp_import *imports = wasi_imports(&count);
+	struct fwp_image *loaded = NULL;
 	int err = image_open(fd, cell->public_key, &image, why);
 	if (err < 0)
 		return err;
-	err = fwp_image_load(image, imports, count, ret_image, why);
-	if (err == 0 && !fwp_image_has_export(*ret_image, "_start", ":")) {
-		*ret_image = fwp_image_unref(*ret_image);
-		err = eos_why(why, -ENOSYS, "it exports no function _start without parameters");
-	}
+	err = cell_image_load(image, &loaded, why);
+	if (err == 0)
+		err = check_exports(loaded, isolation, why);
+	if (err < 0)
+		loaded = fwp_image_unref(loaded);
 	image_close(image);
+	*ret_image = loaded;
 	return err;
 }
 
@@ -69,7 +88,7 @@ static int apply_load(struct cell *cell, const struct link_message *message)
 	int err = take_image_fd(cell, id, &fd);
 	if (err < 0)
 		return err;
-	err = load_image(cell, fd, &image, &why);
+	err = load_image(cell, fd, message->load.isolation, &image, &why);
 	eos_close(fd);
 	cell->images[id].image = image;
 	if (err < 0 && why.text[0] == '\0')

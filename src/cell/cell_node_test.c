@@ -249,7 +249,8 @@ struct check {
 static void *check_image(void *arg)
 {
 	struct check *check = arg;
-	check->err = supervisor_check_image(check->node->supervisor, check->image, &check->why);
+	check->err = supervisor_check_image(check->node->supervisor, check->image,
+					    FUNC_ISOLATION_REQUEST, &check->why);
 	atomic_store(&check->is_done, true);
 	return NULL;
 }

@@ -8,12 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "cell/cell.h"
 #include "fwp/fwp.h"
 #include "fwp/fwp_template.h"
 #include "link/link_proto.h"
+#include "mma/mma_host.h"
 #include "sched/core.h"
+#include "wasi/edgeos.h"
 #include "wasi/wasi.h"
 
 #define CELL_INPUT_BYTES  LINK_INPUT_INLINE_MAX
@@ -25,10 +28,15 @@
 #define CELL_FUNCTION_BUCKETS 256u  /* of the hash over names; a power of two */
 #define CELL_FUNCTIONS_MAX    8192u /* twice as many as can be deployed */
 
+#define CELL_RESIDENTS_MAX	64u
+#define CELL_RESIDENT_BYTES	LINK_PAYLOAD_MAX /* of a message to one, and of its answer */
+#define CELL_RESIDENT_IDLE_NS	(30 * EOS_NS_PER_S)
+
 /*
  * States of a call; cell_call_move() in cell_call.c has the table.
  *
- *   FREE → READY ⇄ RUNNING → WAITS_REPLY | WAITS_ROOM | WAITS_TEMPLATE | SLEEPS → READY
+ *   FREE → READY ⇄ RUNNING → WAITS_REPLY | WAITS_ROOM | WAITS_TEMPLATE | WAITS_RESIDENT |
+ *                            WAITS_ANSWER | SLEEPS → READY
  *   any but FREE → ENDED (dead; its DONE waits for room) → FREE
  *
  * Whether a ready one is in the run queue or waits for its budget is the scheduler's to know.
@@ -40,6 +48,8 @@ enum cell_call_state {
 	CELL_CALL_WAITS_REPLY,	  /* for the FILE_REPLY of its request */
 	CELL_CALL_WAITS_ROOM,	  /* for room in the ring to edged */
 	CELL_CALL_WAITS_TEMPLATE, /* for another call of its function to make it */
+	CELL_CALL_WAITS_RESIDENT, /* for the calls before it to be answered */
+	CELL_CALL_WAITS_ANSWER,	  /* of the resident FWP */
 	CELL_CALL_SLEEPS,	  /* until its timer */
 	CELL_CALL_ENDED,
 	CELL_CALL_STATES,
@@ -64,6 +74,40 @@ struct cell_request {
 	int64_t result;
 };
 
+/* What the scheduler runs: a call, or a resident FWP. */
+struct cell_task {
+	struct sched_task task;
+	enum sched_turn (*run)(struct cell_task *task, uint64_t slice_end_ns);
+};
+
+/* The FWP that answers the calls of a function that stays; see cell_resident.c. */
+struct cell_resident {
+	struct cell *cell;
+	struct cell_function *function; /* borrowed: it has us */
+	struct eos_list link;		/* of the cell's, the one that was used last at the end */
+	struct cell_task task;
+	struct sched_timer wake_timer, idle_timer;
+	uint64_t resume_ns; /* it makes more host calls than it may: not before; 0: now */
+	struct mma *mma;
+	struct mma_host *host; /* the cell's side */
+	struct wasi *wasi;
+	struct edgeos *edgeos;
+	struct fwp *fwp; /* NULL: it died after its answer, which is still to be taken */
+	bool is_woken;
+	/* The call under way, if it has begun: */
+	bool is_full; /* its message finds no room behind those of cancelled calls */
+	bool is_connected;
+	uint32_t to_guest, to_host; /* handles of the host's and the guest's port */
+	uint64_t dropped_before;    /* by the host's port */
+	bool has_answer;	    /* at the host's port, not released */
+	bool has_refused;	    /* its buffer is too small for the message */
+	char *environment;	    /* of the last call: "K=V\0" … */
+	uint32_t environment_len;
+	struct wasi_node input, output;
+	uint32_t log_len; /* lines that were written without a call, for the next */
+	char log[CELL_ERRORS_BYTES];
+};
+
 /* One tenant with one budget. */
 struct cell_tenant {
 	struct eos_list link; /* of the cell's tenants */
@@ -86,8 +130,14 @@ struct cell_function {
 	struct fwp_template *template; /* NULL: none yet */
 	struct cell_call *initialiser; /* it makes the template; NULL: nobody */
 	struct eos_list waiting;       /* calls that wait for it */
+	bool stays;		       /* its calls are answered by one resident FWP */
+	struct edgeos_saved saved;     /* with the template, if it stays */
+	struct cell_resident *resident; /* NULL: none now */
+	struct cell_call *current;	/* the call that it answers, or will answer next */
+	struct eos_list queue;		/* calls behind that */
 	unsigned calls_count;
-	bool is_unloaded; /* edged took the image away: it goes with its last call */
+	bool is_unloaded;   /* edged took the image away: it goes with its last call */
+	bool is_superseded; /* there is a newer deployment of its name */
 	char name[LINK_NAME_MAX + 1];
 };
 
@@ -97,12 +147,16 @@ struct cell_call {
 	enum cell_call_state state;
 	uint64_t id;
 	struct cell_function *function; /* NULL when ended */
-	struct sched_task task;		/* initialised while there is a function */
+	struct cell_task task;		/* initialised while there is a function */
 	struct sched_timer deadline_timer, wake_timer;
 	struct wasi *wasi;
 	struct fwp *fwp; /* NULL until its first turn; the initialiser's first one initialises */
 	struct wasi *init_wasi; /* of that one */
+	struct mma *init_mma;	/* the same, if the function stays */
+	struct edgeos *init_edgeos;
 	uint64_t init_left_ns;	/* running time it still has */
+	char *environment;	/* if the function stays: the INVOKE's */
+	uint32_t environment_len;
 	struct fwp_limits limits;
 	uint64_t timeout_ns;
 	uint64_t deadline_ns; /* UINT64_MAX: none */
@@ -151,6 +205,8 @@ struct cell {
 	bool has_used_memory;	  /* since it was given back */
 	uint64_t next_look_ns;	  /* when a busy cell looks at its descriptors again */
 	struct eos_list tenants;  /* struct cell_tenant */
+	struct eos_list residents;
+	unsigned residents_count;
 	struct eos_list idle;	  /* functions without calls, the longest idle first */
 	unsigned functions_idle, functions_count;
 	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */
@@ -185,9 +241,11 @@ int cell_function_take(struct cell *cell, const struct link_message *message,
 		       struct cell_function **ret_function, struct eos_why *why) EOS_MUST_CHECK;
 /* A call of it has ended; it may be freed. Returns NULL; NULL is fine. */
 struct cell_function *cell_function_give(struct cell *cell, struct cell_function *function);
+/* Its resident FWP is gone; it may be freed. */
+void cell_function_settle(struct cell *cell, struct cell_function *function);
 /* edged took IMAGE away: functions that have it are not kept. */
 void cell_functions_unload(struct cell *cell, const struct fwp_image *image);
-/* Gives up the templates of functions without calls. */
+/* Gives up the templates and resident FWPs of functions without calls. */
 void cell_functions_shrink(struct cell *cell);
 
 /* cell_call.c */
@@ -197,10 +255,16 @@ struct cell_call *cell_call_find(struct cell *cell, uint64_t id);
 int cell_call_start(struct cell *cell, const struct link_message *message) EOS_MUST_CHECK;
 /* One turn of a ready call, until about SLICE_END_NS. It may be freed in it. */
 enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns);
+/* Why FWP died, as the call's outcome, unless there is one already. */
+void cell_call_note_death(struct cell_call *call, const struct fwp *fwp);
+/* Gives back what it holds; its DONE, with the outcome that was set, is sent when there is room. */
+void cell_call_end(struct cell_call *call);
 /* Ends a call that could not be started, or not go on, as NOT_STARTED. Not while it runs. */
 void cell_call_refuse(struct cell_call *call, int err, const struct eos_why *why);
 /* What its struct wasi needs; the context is the call. */
 extern const struct wasi_host_ops cell_call_host_ops;
+/* An FWP's /tmp. -ENOMEM. */
+int cell_add_tmp(struct wasi *wasi) EOS_MUST_CHECK;
 /* Moves it and puts it into the list of its new state. */
 void cell_call_move(struct cell_call *call, enum cell_call_state state);
 /* Ends a call that is not running: it dies, and its DONE is sent as soon as there is room. */
@@ -227,6 +291,32 @@ int cell_template_capture(struct cell_call *call, struct eos_why *why) EOS_MUST_
 void cell_template_fail(struct cell_call *call, int err, const struct eos_why *why);
 /* A call ends or goes on: if it is the initialiser, another one may be. */
 void cell_template_leave(struct cell_call *call);
+
+/* cell_resident.c */
+/*
+ * A turn of a ready call of a function that stays and has its template: the call begins, waits for
+ * those before it, or ends with the answer. Errors, with which the call is to be refused:
+ * -EMSGSIZE: its message is too long; -EAGAIN: too many functions stay; others as fwp_new().
+ */
+int cell_resident_join(struct cell_call *call, struct eos_why *why) EOS_MUST_CHECK;
+/* A call ends: if it was the one under way, the next one is. */
+void cell_resident_leave(struct cell_call *call);
+/* NULL is fine. Whoever calls this lets cell_function_settle() follow. */
+struct cell_resident *cell_resident_free(struct cell_resident *resident);
+/* Gives up those without calls. */
+void cell_residents_shrink(struct cell *cell);
+
+/* cell_resident_host.c: what a resident FWP gets from its host. */
+extern const struct edgeos_host_ops cell_resident_ops;
+extern const struct wasi_host_ops cell_resident_wasi_ops;
+/* Standard input (empty), output and errors (its log), and /tmp. */
+int cell_resident_add_files(struct cell_resident *resident) EOS_MUST_CHECK;
+/* To the call's standard errors; what finds no room is lost. */
+void cell_resident_report(struct cell_call *call, const char *text, size_t len);
+/* For the initialiser: the same host calls, but no connections and no configuration. -ENOMEM. */
+int cell_resident_init_new(struct cell_call *call) EOS_MUST_CHECK;
+/* Before its FWP. */
+void cell_resident_init_free(struct cell_call *call);
 
 /* cell_memory.c */
 /* Before the sandbox. Without the kernel's figures the cell works, and says so in the log. */

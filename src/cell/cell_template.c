@@ -31,6 +31,14 @@ EOS_COUNTER(templates_total, "cell.templates_total", "Initialisations of functio
 EOS_COUNTER(failed_total, "cell.templates_failed_total",
 	    "Initialisations of functions that failed.")
 
+/* The FWP that initialises, and what it has. */
+static void free_init(struct cell_call *call)
+{
+	cell_resident_init_free(call);
+	call->fwp = fwp_free(call->fwp);
+	call->init_wasi = wasi_free(call->init_wasi);
+}
+
 static int start(struct cell_call *call, struct eos_why *why)
 {
 	struct cell_function *function = call->function;
@@ -45,10 +53,15 @@ static int start(struct cell_call *call, struct eos_why *why)
 	if (err < 0)
 		return err;
 	wasi_set_host_ops(call->init_wasi, &cell_call_host_ops, call);
-	err = fwp_new_for_template(cell->engine, function->image, &limits, call->init_wasi,
-				   &call->fwp, why);
+	if (function->stays)
+		err = cell_resident_init_new(call);
+	if (err == 0)
+		err = fwp_new_for_template(cell->engine, function->image, &limits, call->init_wasi,
+					   &call->fwp, why);
+	if (err == 0 && function->stays)
+		err = edgeos_bind(call->init_edgeos, call->fwp, function->image, why);
 	if (err < 0) {
-		call->init_wasi = wasi_free(call->init_wasi);
+		free_init(call);
 		return err;
 	}
 	call->init_left_ns = cell->init_timeout_ns;
@@ -88,8 +101,7 @@ void cell_template_leave(struct cell_call *call)
 	if (function->initialiser != call)
 		return;
 	function->initialiser = NULL;
-	call->fwp = fwp_free(call->fwp);
-	call->init_wasi = wasi_free(call->init_wasi);
+	free_init(call);
 	EOS_LIST_FOR_EACH (link, &function->waiting) {
 		cell_call_move(EOS_CONTAINER_OF(link, struct cell_call, link), CELL_CALL_READY);
 	}
@@ -115,6 +127,8 @@ int cell_template_capture(struct cell_call *call, struct eos_why *why)
 	int err = fwp_template_capture(call->fwp, &function->template, why);
 	if (err < 0)
 		return err;
+	if (function->stays)
+		edgeos_save(call->init_edgeos, &function->saved);
 	eos_counter_add(&templates_total, 1);
 	cell_template_leave(call);
 	return 0;

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "cell/cell_image.h"
 #include "fwp/fwp.h"
 #include "image/image.h"
 #include "sandbox/sandbox.h"
@@ -132,9 +133,11 @@ static int load(struct run *run)
 	int err = fwp_engine_new(&config, &run->engine, &run->why);
 	if (err < 0)
 		return err;
-	size_t count;
-	const struct fwp_import *imports = wasi_imports(&count);
-	err = fwp_image_load(run->image, imports, count, &run->code, &run->why);
+	err = cell_image_load(run->image, &run->code, &run->why);
+	if (err == 0 && cell_image_stays(run->code))
+		err = eos_why(&run->why, -ENOSYS,
+			      "a function that stays (it exports edgeos_message and no _start): it "
+			      "needs a node; deploy it with `isolation: tenant`");
 	if (err < 0)
 		eos_why_prefix(&run->why, "%s", run->config->file);
 	return err;

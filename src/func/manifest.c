@@ -131,7 +131,11 @@ static int decode_identity(const struct eos_node *root, struct func_manifest *ma
 	if (err < 0 || strcmp(isolation, "request") == 0)
 		return err;
 	const struct eos_node *node = eos_node_get(root, "isolation");
-	if (strcmp(isolation, "client") == 0 || strcmp(isolation, "tenant") == 0)
+	if (strcmp(isolation, "tenant") == 0) {
+		manifest->isolation = FUNC_ISOLATION_TENANT;
+		return 0;
+	}
+	if (strcmp(isolation, "client") == 0)
 		return eos_node_fail(node, why, "isolation: %s: not supported by this version",
 				     isolation);
 	return eos_node_fail(node, why,
@@ -361,6 +365,9 @@ static int decode(const struct eos_node *root, struct func_manifest *manifest, s
 		err = decode_cpu(eos_node_get(root, "cpu"), manifest, why);
 	if (err == 0)
 		err = decode_grants(eos_node_get(root, "grants"), manifest, why);
+	if (err == 0 && manifest->isolation == FUNC_ISOLATION_TENANT && manifest->grants_count > 0)
+		err = eos_node_fail(eos_node_get(root, "grants"), why,
+				    "grants: not supported by this version with isolation: tenant");
 	if (err == 0)
 		err = func_manifest_decode_triggers(eos_node_get(root, "triggers"), manifest, why);
 	if (err == 0)

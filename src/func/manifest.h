@@ -58,7 +58,7 @@ struct func_manifest {
 	char name[FUNC_NAME_MAX + 1]; /* a-z 0-9 -, begins with a letter */
 	char tenant[FUNC_NAME_MAX + 1];
 	char image[FUNC_PATH_MAX + 1]; /* the module's file, relative to the manifest; required */
-	enum func_isolation isolation; /* only "request" can be had so far; others are refused */
+	enum func_isolation isolation; /* "client" is refused so far */
 	uint64_t memory_bytes, stack_bytes, timeout_ns;
 	unsigned concurrency_max;
 	uint32_t host_calls_per_s; /* of each instance; 0: no limit */

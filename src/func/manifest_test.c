@@ -41,6 +41,14 @@ static void test_defaults(void **state)
 	assert_null(func_manifest_free(NULL));
 }
 
+static void test_isolation(void **state)
+{
+	struct func_manifest *m;
+	assert_int_equal(decode("function: f\nimage: f.wasm\nisolation: tenant\n", &m), 0);
+	assert_int_equal(m->isolation, FUNC_ISOLATION_TENANT);
+	func_manifest_free(m);
+}
+
 static void test_everything(void **state)
 {
 	struct func_manifest *m;
@@ -110,7 +118,8 @@ static const struct {
 	{HEAD "tenant: ''\n", "m.yaml:3: tenant: not a name"},
 	{HEAD "colour: red\n", "m.yaml:3: unknown key \"colour\""},
 	{HEAD "isolation: client\n", "m.yaml:3: isolation: client: not supported by this version"},
-	{HEAD "isolation: tenant\n", "m.yaml:3: isolation: tenant: not supported by this version"},
+	{HEAD "isolation: tenant\ngrants: [{bucket: raw, access: read}]\n",
+	 "m.yaml:4: grants: not supported by this version with isolation: tenant"},
 	{HEAD "isolation: none\n", "m.yaml:3: isolation: must be"},
 	{HEAD "cpu: {class: 8}\n", "m.yaml:3: cpu.class: must be from 0 to 7"},
 	{HEAD "cpu: {class: -1}\n", "m.yaml:3: cpu.class: not a"},
@@ -259,7 +268,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_isolation), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_removal_and_writing_is_no_recursion),
 		cmocka_unit_test(test_too_many),

@@ -30,7 +30,7 @@
 
 #include "base/macros.h"
 
-#define LINK_PROTO_VERSION    2u
+#define LINK_PROTO_VERSION    3u
 #define LINK_PAYLOAD_MAX      (64u << 10)
 #define LINK_MESSAGE_MAX      (LINK_PAYLOAD_MAX + 128u)
 #define LINK_CALLS_MAX	      1024u /* a power of two: a call's slot is its id modulo this */
@@ -70,11 +70,18 @@ struct link_header {
 	uint32_t payload_len;
 };
 
+/* What the function's manifest says of its instances, which must fit what the image exports. */
+enum link_isolation {
+	LINK_ISOLATION_ANY,
+	LINK_ISOLATION_REQUEST, /* one a call: `_start` */
+	LINK_ISOLATION_TENANT,	/* one for all calls: `edgeos_message`, and no `_start` */
+	LINK_ISOLATION_LAST = LINK_ISOLATION_TENANT,
+};
 /* The next descriptor on the socket, tagged with the image's id, is an image to verify and load. */
 struct link_load {
 	struct link_header header;
 	uint32_t image_id;
-	uint32_t reserved;
+	uint32_t isolation; /* enum link_isolation */
 };
 
 struct link_unload {

@@ -251,7 +251,7 @@ static void refuses_hostile_invokes(void **state)
 
 static void refuses_hostile_replies_and_loads(void **state)
 {
-	check_field(0, offsetof(struct link_load, reserved), 1);
+	check_field(0, offsetof(struct link_load, isolation), LINK_ISOLATION_LAST + 1);
 	check_field(1, offsetof(struct link_unload, reserved), 1);
 	check_field(3, offsetof(struct link_file_reply, call_id), 0);
 	check_field(3, offsetof(struct link_file_reply, reserved), 1);

@@ -57,9 +57,10 @@ struct supervisor_stats {
 void supervisor_stats(const struct supervisor *supervisor, struct supervisor_stats *ret_stats);
 
 /*
- * Tries whether the cell can load IMAGE (imports, ABI) before a function is deployed with it. Any
+ * Tries whether the cell can load IMAGE (imports, ABI, and that ISOLATION fits its exports) before
+ * a function is deployed with it. Any
  * thread but the loop's; blocks, at most ten seconds. -ENOSYS: a missing import, named in WHY;
  * -EAGAIN: no cell now.
  */
 int supervisor_check_image(struct supervisor *supervisor, const struct image *image,
-			   struct eos_why *why) EOS_MUST_CHECK;
+			   enum func_isolation isolation, struct eos_why *why) EOS_MUST_CHECK;

@@ -27,6 +27,7 @@ struct supervisor_check {
 	_Atomic unsigned refs;
 	struct supervisor_relay *relay; /* a reference */
 	int fd;				/* of the image; owned */
+	enum func_isolation isolation;
 	pthread_mutex_t lock;		/* guards all below */
 	pthread_cond_t done_cond;
 	bool is_done;
@@ -79,6 +80,11 @@ static void check_unref(struct supervisor_check *check)
 int supervisor_check_fd(const struct supervisor_check *check)
 {
 	return check->fd;
+}
+
+enum func_isolation supervisor_check_isolation(const struct supervisor_check *check)
+{
+	return check->isolation;
 }
 
 void supervisor_check_finish(struct supervisor_check *check, int err, const char *text,
@@ -148,12 +154,13 @@ static int wait_check(struct supervisor_check *check, struct eos_why *why)
 }
 
 int supervisor_check_image(struct supervisor *supervisor, const struct image *image,
-			   struct eos_why *why)
+			   enum func_isolation isolation, struct eos_why *why)
 {
 	struct supervisor_check *check = NULL;
 	int err = new_check(supervisor, image, &check);
 	if (err < 0)
 		return eos_why(why, err, "trying the image: %s", strerror(-err));
+	check->isolation = isolation;
 	err = eos_loop_post(supervisor->config.loop, begin_check, check);
 	if (err < 0) {
 		check_unref(check); /* the loop's */

@@ -111,6 +111,14 @@ static struct supervisor_image *take_place(struct supervisor *supervisor, unsign
 	return oldest;
 }
 
+static uint32_t isolation_of(const struct supervisor_image *entry)
+{
+	enum func_isolation isolation = entry->check != NULL
+						? supervisor_check_isolation(entry->check)
+						: entry->func->manifest->isolation;
+	return isolation == FUNC_ISOLATION_REQUEST ? LINK_ISOLATION_REQUEST : LINK_ISOLATION_TENANT;
+}
+
 /* OPENED → LOADING, if there is a cell to load it. */
 static void send_image(struct supervisor *supervisor, struct supervisor_image *entry)
 {
@@ -128,6 +136,7 @@ static void send_image(struct supervisor *supervisor, struct supervisor_image *e
 	struct link_load load = {
 		.header.kind = LINK_LOAD,
 		.image_id = id_of(supervisor, entry),
+		.isolation = isolation_of(entry),
 	};
 	supervisor_send(supervisor, &load, sizeof(load), NULL, 0);
 }

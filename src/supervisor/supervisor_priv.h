@@ -205,6 +205,7 @@ int supervisor_relay_new(struct supervisor *supervisor,
 /* The supervisor goes: late posts find nobody. */
 void supervisor_relay_close(struct supervisor_relay *relay);
 int supervisor_check_fd(const struct supervisor_check *check);
+enum func_isolation supervisor_check_isolation(const struct supervisor_check *check);
 /* The answer; takes the image's reference. */
 void supervisor_check_finish(struct supervisor_check *check, int err, const char *text,
 			     size_t text_len);
