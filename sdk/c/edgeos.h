@@ -20,6 +20,13 @@
  * and is compiled with -mexec-model=reactor (sdk/build does). A program with a main() can use all
  *of it but the handlers and timers; it waits with edgeos_wait().
  *
+ * In a node (`isolation: tenant` in the manifest; docs/manifest.md) each call of such a function,
+ *by HTTP or by an event, is one message: the call's environment as lines NAME=value (a line break
+ *in a value is a space), an empty line, and the body. What is sent to its CONN, once, is the
+ *answer: header lines, an empty line, the body, as a program would write to its standard output. It
+ *may be sent later, from edgeos_timer(). One call is under way at a time; when it is over, CONN is
+ *a stale handle (-EBADF). An answer has at most 64 KiB (-EMSGSIZE).
+ *
  * Results below zero are errors: -EAGAIN and so on, with the numbers of <errno.h>.
  */
 #pragma once

@@ -40,9 +40,10 @@ static int check_exports(const struct fwp_image *image, uint32_t isolation, stru
 			       "it exports edgeos_message and no _start, so it is a function that "
 			       "stays: write `isolation: tenant` into its manifest");
 	if (starts && isolation == LINK_ISOLATION_TENANT)
-		return eos_why(why, -ENOSYS,
-			       "it exports _start, so each call is an instance: `isolation: tenant` "
-			       "is for modules that export edgeos_message instead");
+		return eos_why(
+			why, -ENOSYS,
+			"it exports _start, so each call is an instance: `isolation: tenant` "
+			"is for modules that export edgeos_message instead");
 	return 0;
 }
 

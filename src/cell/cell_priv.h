@@ -28,9 +28,9 @@
 #define CELL_FUNCTION_BUCKETS 256u  /* of the hash over names; a power of two */
 #define CELL_FUNCTIONS_MAX    8192u /* twice as many as can be deployed */
 
-#define CELL_RESIDENTS_MAX	64u
-#define CELL_RESIDENT_BYTES	LINK_PAYLOAD_MAX /* of a message to one, and of its answer */
-#define CELL_RESIDENT_IDLE_NS	(30 * EOS_NS_PER_S)
+#define CELL_RESIDENTS_MAX    64u
+#define CELL_RESIDENT_BYTES   LINK_PAYLOAD_MAX /* of a message to one, and of its answer */
+#define CELL_RESIDENT_IDLE_NS (30 * EOS_NS_PER_S)
 
 /*
  * States of a call; cell_call_move() in cell_call.c has the table.
@@ -127,11 +127,11 @@ struct cell_function {
 	struct link_budget budget;
 	uint64_t deployment;
 	uint64_t idle_since_ns;
-	struct fwp_template *template; /* NULL: none yet */
-	struct cell_call *initialiser; /* it makes the template; NULL: nobody */
-	struct eos_list waiting;       /* calls that wait for it */
-	bool stays;		       /* its calls are answered by one resident FWP */
-	struct edgeos_saved saved;     /* with the template, if it stays */
+	struct fwp_template *template;	/* NULL: none yet */
+	struct cell_call *initialiser;	/* it makes the template; NULL: nobody */
+	struct eos_list waiting;	/* calls that wait for it */
+	bool stays;			/* its calls are answered by one resident FWP */
+	struct edgeos_saved saved;	/* with the template, if it stays */
 	struct cell_resident *resident; /* NULL: none now */
 	struct cell_call *current;	/* the call that it answers, or will answer next */
 	struct eos_list queue;		/* calls behind that */
@@ -154,8 +154,8 @@ struct cell_call {
 	struct wasi *init_wasi; /* of that one */
 	struct mma *init_mma;	/* the same, if the function stays */
 	struct edgeos *init_edgeos;
-	uint64_t init_left_ns;	/* running time it still has */
-	char *environment;	/* if the function stays: the INVOKE's */
+	uint64_t init_left_ns; /* running time it still has */
+	char *environment;     /* if the function stays: the INVOKE's */
 	uint32_t environment_len;
 	struct fwp_limits limits;
 	uint64_t timeout_ns;
@@ -207,7 +207,7 @@ struct cell {
 	struct eos_list tenants;  /* struct cell_tenant */
 	struct eos_list residents;
 	unsigned residents_count;
-	struct eos_list idle;	  /* functions without calls, the longest idle first */
+	struct eos_list idle; /* functions without calls, the longest idle first */
 	unsigned functions_idle, functions_count;
 	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */
 	/* A LOADED that found no room; nothing is received meanwhile. */

@@ -89,8 +89,7 @@ static void give_up(struct cell_resident *resident)
 static struct cell_resident *find_idle(struct cell *cell)
 {
 	EOS_LIST_FOR_EACH (link, &cell->residents) {
-		struct cell_resident *resident =
-			EOS_CONTAINER_OF(link, struct cell_resident, link);
+		struct cell_resident *resident = EOS_CONTAINER_OF(link, struct cell_resident, link);
 		if (resident->function->calls_count == 0)
 			return resident;
 	}
@@ -106,15 +105,13 @@ void cell_residents_shrink(struct cell *cell)
 
 static void on_wake(struct sched_timer *timer)
 {
-	struct cell_resident *resident =
-		EOS_CONTAINER_OF(timer, struct cell_resident, wake_timer);
+	struct cell_resident *resident = EOS_CONTAINER_OF(timer, struct cell_resident, wake_timer);
 	sched_task_wake(&resident->task.task);
 }
 
 static void on_idle(struct sched_timer *timer)
 {
-	struct cell_resident *resident =
-		EOS_CONTAINER_OF(timer, struct cell_resident, idle_timer);
+	struct cell_resident *resident = EOS_CONTAINER_OF(timer, struct cell_resident, idle_timer);
 	if (resident->function->calls_count == 0)
 		give_up(resident);
 }
@@ -247,8 +244,9 @@ static int start(struct cell_resident *resident, struct cell_call *call, struct 
 		return eos_why(why, err, "its initialisation wrote over its message rings");
 	mma_port_in_ring(edgeos_port(resident->edgeos), &address, &count);
 	if (count == 0)
-		return eos_why(why, -ENOTCONN, "its initialisation opened no inbound ring "
-					       "(edgeos_open() in edgeos_init())");
+		return eos_why(why, -ENOTCONN,
+			       "its initialisation opened no inbound ring "
+			       "(edgeos_open() in edgeos_init())");
 	call->exit_code = LINK_FAULT_CELL;
 	return 0;
 }
@@ -380,8 +378,8 @@ static void take_answer(struct cell_resident *resident, struct cell_call *call)
 		.stream = LINK_STREAM_OUTPUT,
 	};
 	if (before > 0) {
-		int err = link_send(call->cell->link, &output, sizeof(output), message.data,
-				    before);
+		int err =
+			link_send(call->cell->link, &output, sizeof(output), message.data, before);
 		if (err < 0) {
 			if (err != -EAGAIN)
 				call->cell->err = err;

@@ -1,6 +1,6 @@
 /*
  * Functions that stay: one FWP that answers all calls of a function, through the mover. The cell
- * runs on a thread of this process; fixtures/resident.c is the function.
+ * runs on a thread of this process; tests/lib/resident_guest.c is the function.
  */
 #include "cell/cell_priv.h"
 

@@ -268,7 +268,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_isolation), cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_removal_and_writing_is_no_recursion),
 		cmocka_unit_test(test_too_many),

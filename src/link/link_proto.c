@@ -36,8 +36,7 @@ static bool has_nul(struct link_span span)
 
 static int check_load(struct link_message *m, const char *payload)
 {
-	bool is_good = m->load.header.payload_len == 0 &&
-		       m->load.isolation <= LINK_ISOLATION_LAST;
+	bool is_good = m->load.header.payload_len == 0 && m->load.isolation <= LINK_ISOLATION_LAST;
 	return is_good ? 0 : -EBADMSG;
 }
 

@@ -28,7 +28,7 @@ struct supervisor_check {
 	struct supervisor_relay *relay; /* a reference */
 	int fd;				/* of the image; owned */
 	enum func_isolation isolation;
-	pthread_mutex_t lock;		/* guards all below */
+	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t done_cond;
 	bool is_done;
 	int err;
