@@ -8,7 +8,7 @@
  *     fwp_copy_64k      64 KiB from an FWP to another, in the same way as above
  *
  * Times are half of a round trip, in which both send. Rates are of the median. The mover runs on
- * the core of the two, at the end of the sender's turn. Rates are measured in turns, so that
+ * the core of the two, in the sender's host call. Rates are measured in turns, so that
  * whatever else this machine does hits both.
  */
 #include <errno.h>
@@ -88,8 +88,9 @@ static void host_kick(struct fwp *fwp)
 	fwp_host_enter(fwp);
 	struct side *side = side_of(fwp);
 
-	mma_kick(side->port);
-	side->member.core->is_kicked = true;
+	(void)mma_move_port(side->port, MOVE_BUDGET);
+	if (!mma_is_idle(exchange_of(side)->mma))
+		side->member.core->is_kicked = true;
 	fwp_host_leave(fwp);
 }
 
