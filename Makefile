@@ -86,7 +86,8 @@ cross: all ## build for aarch64 into build-aarch64, run its unit tests under qem
 bench: ## the headline figures beside their baselines
 	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
-	@for name in start node http; do $(BUILD)/edgeos bench $$name || exit 1; done
+	@status=0; for name in start churn switch neighbour density node http; do \
+		echo "$$name:"; $(BUILD)/edgeos bench $$name || status=1; done; exit $$status
 
 .PHONY: clean
 clean: ## remove what was built

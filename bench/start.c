@@ -3,342 +3,271 @@
  *
  *     vfork_exec_musl    vfork and exec of a static program (musl), until its main
  *     vfork_exec_glibc   the same with glibc
+ *     crun, runc         the same program (musl) as the only file of a container
  *     fwp_load           an image of the cache: its file opened, its signature verified, its code
- *                        mapped, and an FWP started
- *     fwp_cold           a new FWP of a loaded image: addresses are reserved, memory and stack made
+ *                        mapped, and an FWP started that initialises itself
+ *     fwp_cold           a new FWP of a template: addresses are reserved, memory and stack made
  *                        accessible, and it runs
- *     fwp_reused         the same in a place that another FWP has left
+ *     fwp_warm           the same in a place that was cleaned after another FWP of the template,
+ *                        and was left longest ago
+ *     fwp_hot            the same in the place that was left last
  *
- * Process and FWP tell the time themselves as the first thing that they do, with the same clock:
- * the process in main, the FWP in a host call that is the first instruction of its _start. All are
- * measured in one process, in turns, so that whatever else this machine does hits all of them.
+ * Process and FWP tell the time themselves as the first thing that they do: the process in main,
+ * with CLOCK_MONOTONIC; the FWP in a host call that is the first instruction of its _start, with
+ * the processor's counter (ticks.h), as clock_gettime() would be a good part of what is measured.
+ *
+ * All are measured in one process, in turns, so that whatever else this machine does hits all of
+ * them. WARM_PER_ROUND FWPs are alive at once before the first of them ends, so that each takes the
+ * place that was left longest ago, as on a busy node: the memory of as many others went through the
+ * caches since.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "aot/aot.h"
-#include "base/buf.h"
-#include "base/clock.h"
-#include "base/file.h"
 #include "base/macros.h"
 #include "base/why.h"
+#include "bench.h"
+#include "container.h"
 #include "fwp/fwp.h"
-#include "image/image.h"
+#include "fwp/fwp_template.h"
+#include "guest.h"
+#include "process.h"
 #include "report.h"
+#include "samples.h"
+#include "ticks.h"
 
-#define ROUNDS		  100
-#define COLD_PER_ROUND	  50
-#define LOAD_PER_ROUND	  3
-#define PROCESS_PER_ROUND 5
-#define PATH_SIZE	  4096
+#define ROUNDS		     100u
+#define ROUNDS_QUICK	     2u
+#define WARM_PER_ROUND	     1024u
+#define COLD_PER_ROUND	     50u
+#define HOT_PER_ROUND	     200u
+#define LOAD_PER_ROUND	     3u
+#define PROCESS_PER_ROUND    5u
+#define ROUNDS_PER_CONTAINER 5u /* containers take milliseconds */
 
-/*
- * (module (import "bench" "first" (func)) (memory (export "memory") 1)
- *         (func (export "_start") (call 0)))
- */
-static const uint8_t module[] = {
-	0x00, 'a',  's',  'm',	0x01, 0x00, 0x00, 0x00,				/* version 1 */
-	0x01, 0x04, 0x01, 0x60, 0x00, 0x00,					/* type () */
-	0x02, 0x0f, 0x01, 0x05, 'b',  'e',  'n',  'c',	'h',			/* import */
-	0x05, 'f',  'i',  'r',	's',  't',  0x00, 0x00, 0x03, 0x02, 0x01, 0x00, /* function */
-	0x05, 0x03, 0x01, 0x00, 0x01,						/* memory */
-	0x07, 0x13, 0x02, 0x06, 'm',  'e',  'm',  'o',	'r',  'y',  0x02, 0x00, /* exports */
-	0x06, '_',  's',  't',	'a',  'r',  't',  0x00, 0x01, 0x0a, 0x06, 0x01, 0x04, /* code */
-	0x00, 0x10, 0x00, 0x0b,
-};
+enum { MUSL, GLIBC, CRUN, RUNC, LOAD, COLD, WARM, HOT, KINDS };
 
-struct bench {
-	char work_dir[PATH_SIZE];
-	char image_path[PATH_SIZE + 16];
-	struct image_key key;
-	struct fwp_engine *engine;
-	struct fwp_image *image; /* loaded, for fwp_cold */
-	struct report report;
-};
-
-struct samples {
+static const struct {
 	const char *name;
-	size_t count, room;
-	uint64_t *ns;
+	unsigned per_round;
+} kinds[KINDS] = {
+	[MUSL] = {"vfork_exec_musl", PROCESS_PER_ROUND},
+	[GLIBC] = {"vfork_exec_glibc", PROCESS_PER_ROUND},
+	[CRUN] = {"crun", 1},
+	[RUNC] = {"runc", 1},
+	[LOAD] = {"fwp_load", LOAD_PER_ROUND},
+	[COLD] = {"fwp_cold", COLD_PER_ROUND},
+	[WARM] = {"fwp_warm", WARM_PER_ROUND},
+	[HOT] = {"fwp_hot", HOT_PER_ROUND},
 };
 
-static uint64_t first_ns;
+struct start {
+	struct bench *bench;
+	char programs[2][BENCH_PATH_SIZE]; /* MUSL and GLIBC */
+	struct container containers[2];	   /* CRUN and RUNC */
+	struct eos_why missing[KINDS];	   /* why it cannot be measured; "": it can */
+	struct guest guest;
+	struct fwp_engine *engine;
+	struct fwp_image *image;
+	struct fwp_template *template;
+	struct fwp *kept[WARM_PER_ROUND];
+	struct samples samples[KINDS];
+};
+
+static uint64_t first_ticks;
 
 /* The guest's first instruction. */
 static void host_first(struct fwp *fwp)
 {
-	first_ns = eos_now_ns();
+	first_ticks = ticks_now();
 	fwp_host_enter(fwp);
 	fwp_host_leave(fwp);
 }
 
 static const struct fwp_import imports[] = {{"bench", "first", ":", (void (*)(void))host_first}};
 
-static int samples_add(struct samples *samples, uint64_t ns)
+/* To its end. */
+static int run_fwp(struct fwp *fwp, struct eos_why *why)
 {
-	if (samples->count == samples->room)
-		return -ENOSPC;
-	samples->ns[samples->count++] = ns;
-	return 0;
-}
-
-/* Runs an FWP to its end, which the caller frees. */
-static int run_fwp(struct bench *bench, struct fwp_image *image, struct fwp **ret_fwp,
-		   struct eos_why *why)
-{
-	struct fwp *fwp;
-	int err = fwp_new(bench->engine, image, &fwp_limits_default, NULL, &fwp, why);
-
-	if (err < 0)
-		return err;
-	if (fwp_run(fwp) != FWP_DEAD || fwp_death(fwp)->kind != FWP_DEATH_EXIT) {
-		fwp_free(fwp);
+	if (fwp_run(fwp) != FWP_DEAD || fwp_death(fwp)->kind != FWP_DEATH_EXIT)
 		return eos_why(why, -EIO, "the guest did not end as it should");
-	}
-	*ret_fwp = fwp;
 	return 0;
 }
 
-/* COUNT FWPs one after the other; while they are kept, each needs a place of its own. */
-static int measure_new(struct bench *bench, struct samples *samples, unsigned count, bool is_kept,
-		       struct eos_why *why)
+/* COUNT FWPs that are kept until the last has run: each needs a place of its own. Without SAMPLES
+ * they only use the places. */
+static int run_fwps(struct start *start, unsigned count, struct samples *samples,
+		    struct eos_why *why)
 {
-	struct fwp *kept[COLD_PER_ROUND] = {NULL};
+	unsigned made = 0;
 	int err = 0;
 
-	for (unsigned i = 0; i < count && err == 0; i++) {
-		uint64_t start_ns = eos_now_ns();
-		err = run_fwp(bench, bench->image, &kept[i], why);
-		if (err == 0)
-			err = samples_add(samples, first_ns - start_ns);
-		if (!is_kept)
-			kept[i] = fwp_free(kept[i]);
+	while (made < count && err == 0) {
+		uint64_t start_ticks = ticks_now();
+
+		err = fwp_new_from(start->template, NULL, NULL, &start->kept[made], why);
+		if (err < 0)
+			break;
+		err = run_fwp(start->kept[made++], why);
+		if (err == 0 && samples != NULL)
+			samples_add(samples, ticks_to_ns(first_ticks - start_ticks));
 	}
-	for (unsigned i = 0; i < count; i++)
-		fwp_free(kept[i]);
+	for (unsigned i = 0; i < made; i++)
+		fwp_free(start->kept[i]);
+	while (fwp_engine_maintain(start->engine))
+		;
 	return err;
 }
 
-static int load_image(struct bench *bench, struct fwp_image **ret_image, struct eos_why *why)
-{
-	EOS_CLEANUP(eos_close_ptr) int fd = open(bench->image_path, O_RDONLY | O_CLOEXEC);
-	struct image *image;
-
-	if (fd < 0)
-		return eos_why(why, -errno, "%s: %s", bench->image_path, strerror(errno));
-	int err = image_open(fd, bench->key.public_key, &image, why);
-
-	if (err < 0)
-		return err;
-	err = fwp_image_load(image, imports, EOS_ARRAY_SIZE(imports), ret_image, why);
-	image_close(image);
-	return err;
-}
-
-static int measure_load(struct bench *bench, struct samples *samples, struct eos_why *why)
+static int measure_load(struct start *start, struct eos_why *why)
 {
 	struct fwp_image *image;
-	uint64_t start_ns = eos_now_ns();
-	int err = load_image(bench, &image, why);
+	struct fwp *fwp = NULL;
+	uint64_t start_ticks = ticks_now();
+	int err = guest_load(&start->guest, imports, EOS_ARRAY_SIZE(imports), &image, why);
 
 	if (err < 0)
 		return err;
-	struct fwp *fwp = NULL;
-	err = run_fwp(bench, image, &fwp, why);
+	err = fwp_new(start->engine, image, NULL, NULL, &fwp, why);
+	if (err == 0)
+		err = run_fwp(fwp, why);
+	if (err == 0)
+		samples_add(&start->samples[LOAD], ticks_to_ns(first_ticks - start_ticks));
 	fwp_free(fwp);
 	fwp_image_unref(image);
-	return err < 0 ? err : samples_add(samples, first_ns - start_ns);
-}
-
-static int measure_process(const char *program, struct samples *samples, struct eos_why *why)
-{
-	int pipe_fds[2], status;
-	char fd_text[16];
-	uint64_t main_ns = 0;
-
-	if (pipe(pipe_fds) < 0)
-		return eos_why(why, -errno, "pipe: %s", strerror(errno));
-	snprintf(fd_text, sizeof(fd_text), "%d", pipe_fds[1]);
-	char *const argv[] = {(char *)(uintptr_t)program, fd_text, NULL};
-	char *const environment[] = {NULL};
-	uint64_t start_ns = eos_now_ns();
-	pid_t pid = vfork();
-
-	if (pid == 0) {
-		execve(program, argv, environment);
-		_exit(127);
-	}
-	close(pipe_fds[1]);
-	int err = pid < 0 ? -errno : eos_read_full(pipe_fds[0], &main_ns, sizeof(main_ns));
-
-	close(pipe_fds[0]);
-	if (pid > 0 && waitpid(pid, &status, 0) < 0 && err == 0)
-		err = -errno;
-	if (err < 0)
-		return eos_why(why, err, "%s: %s", program, strerror(-err));
-	return samples_add(samples, main_ns - start_ns);
-}
-
-/* Compiles the module and leaves its image in a file, as a node's cache does. */
-static int build_image(struct bench *bench, struct eos_why *why)
-{
-	EOS_CLEANUP(eos_close_ptr)
-	int dir_fd = open(bench->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct image *image;
-	size_t size;
-
-	if (dir_fd < 0)
-		return eos_why(why, -errno, "%s: %s", bench->work_dir, strerror(errno));
-	int err = image_key_load(dir_fd, "key", &bench->key, why);
-
-	if (err < 0)
-		return err;
-	struct aot_config config = {
-		.cache_dir_fd = dir_fd, .work_dir = bench->work_dir, .key = &bench->key};
-
-	err = aot_build(&config, "bench", module, sizeof(module), &image, why);
-	if (err < 0)
-		return err;
-	snprintf(bench->image_path, sizeof(bench->image_path), "%s/image", bench->work_dir);
-	EOS_CLEANUP(eos_close_ptr)
-	int fd = open(bench->image_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	const void *elf = image_elf(image, &size);
-
-	err = fd < 0 ? -errno : image_write(fd, image_info(image), elf, &bench->key, why);
-	image_close(image);
 	return err;
 }
-
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-	return remove(path);
-}
-
-/* The cache's files have names that are not ours to know. */
-static int remove_work_dir(const char *dir)
-{
-	return nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* A baseline program beside this one; it may be missing where its compiler is. */
-static bool find_child(const char *name, char *out)
-{
-	char dir[PATH_SIZE - 64];
-
-	if (eos_program_dir(dir, sizeof(dir)) < 0)
-		return false;
-	snprintf(out, PATH_SIZE, "%s/%s", dir, name);
-	return access(out, X_OK) == 0;
-}
-
-enum { MUSL, GLIBC, LOAD, COLD, REUSED, KINDS };
 
 /* On an engine of its own, so that its places are new. */
-static int measure_fwps(struct bench *bench, struct samples samples[KINDS], struct eos_why *why)
+static int measure_fwps(struct start *start, struct eos_why *why)
 {
-	int err = fwp_engine_new(NULL, &bench->engine, why);
+	struct fwp_engine_config config = {.fwps_max = WARM_PER_ROUND + 1,
+					   .pool_high = WARM_PER_ROUND};
+	int err = fwp_engine_new(&config, &start->engine, why);
 
 	if (err < 0)
 		return err;
-	err = measure_new(bench, &samples[COLD], COLD_PER_ROUND, true, why);
+	err = fwp_template_new(start->engine, start->image, NULL, NULL, &start->template, why);
 	if (err == 0)
-		err = measure_new(bench, &samples[REUSED], COLD_PER_ROUND, false, why);
-	for (int i = 0; i < LOAD_PER_ROUND && err == 0; i++)
-		err = measure_load(bench, &samples[LOAD], why);
-	bench->engine = fwp_engine_free(bench->engine);
+		err = run_fwps(start, COLD_PER_ROUND, &start->samples[COLD], why);
+	if (err == 0)
+		err = run_fwps(start, WARM_PER_ROUND, NULL, why);
+	if (err == 0)
+		err = run_fwps(start, WARM_PER_ROUND, &start->samples[WARM], why);
+	for (unsigned i = 0; i < HOT_PER_ROUND && err == 0; i++)
+		err = run_fwps(start, 1, &start->samples[HOT], why);
+	for (unsigned i = 0; i < LOAD_PER_ROUND && err == 0; i++)
+		err = measure_load(start, why);
+	start->template = fwp_template_unref(start->template);
+	start->engine = fwp_engine_free(start->engine);
 	return err;
 }
 
-static int measure_all(struct bench *bench, struct samples samples[KINDS],
-		       char programs[2][PATH_SIZE], struct eos_why *why)
+static int measure_process(struct start *start, int kind, struct eos_why *why)
+{
+	char *const argv[] = {start->programs[kind], NULL};
+	uint64_t ns;
+	int err = process_time_start(argv, STDERR_FILENO, &ns, why);
+
+	if (err == 0)
+		samples_add(&start->samples[kind], ns);
+	return err;
+}
+
+static int measure_container(struct start *start, int kind, struct eos_why *why)
+{
+	uint64_t ns;
+	int err = container_time_start(&start->containers[kind - CRUN], &ns, why);
+
+	if (err == 0)
+		samples_add(&start->samples[kind], ns);
+	return err;
+}
+
+static bool is_there(const struct start *start, int kind)
+{
+	return start->missing[kind].text[0] == '\0';
+}
+
+static int measure_round(struct start *start, unsigned round, struct eos_why *why)
 {
 	int err = 0;
 
-	for (int round = 0; round < ROUNDS; round++) {
-		for (int kind = MUSL; kind <= GLIBC; kind++)
-			for (int i = 0; i < PROCESS_PER_ROUND && programs[kind][0]; i++)
-				if ((err = measure_process(programs[kind], &samples[kind], why)) <
-				    0)
-					return err;
-		err = measure_fwps(bench, samples, why);
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	for (int kind = MUSL; kind <= GLIBC; kind++)
+		for (unsigned i = 0; i < PROCESS_PER_ROUND && err == 0; i++)
+			if (is_there(start, kind))
+				err = measure_process(start, kind, why);
+	for (int kind = CRUN; kind <= RUNC && err == 0; kind++)
+		if (is_there(start, kind) && round % ROUNDS_PER_CONTAINER == 0)
+			err = measure_container(start, kind, why);
+	return err < 0 ? err : measure_fwps(start, why);
 }
 
-static int run_bench(struct bench *bench, struct eos_why *why)
+/* What there is to measure. What is missing is reported, and is no error. */
+static void find_baselines(struct start *start)
 {
-	static struct samples samples[KINDS] = {{.name = "vfork_exec_musl"},
-						{.name = "vfork_exec_glibc"},
-						{.name = "fwp_load"},
-						{.name = "fwp_cold"},
-						{.name = "fwp_reused"}};
-	static char programs[2][PATH_SIZE];
-	int err = build_image(bench, why);
+	(void)!bench_find("start_child_musl", start->programs[MUSL], &start->missing[MUSL]);
+	(void)!bench_find("start_child_glibc", start->programs[GLIBC], &start->missing[GLIBC]);
+	for (int kind = CRUN; kind <= RUNC; kind++) {
+		if (!is_there(start, MUSL))
+			start->missing[kind] = start->missing[MUSL];
+		else
+			(void)!container_prepare(&start->containers[kind - CRUN], start->bench,
+						 kinds[kind].name, start->programs[MUSL],
+						 &start->missing[kind]);
+	}
+}
 
+static void report(struct start *start)
+{
+	struct report *report = &start->bench->report;
+
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct samples *samples = &start->samples[kind];
+
+		if (is_there(start, kind))
+			report_add_samples(report, kinds[kind].name, "ns", samples->values,
+					   samples->count);
+		else
+			report_add_skipped(report, kinds[kind].name, start->missing[kind].text);
+	}
+	report_add_ratio(report, "vfork_exec_musl", "fwp_warm", 400);
+	report_add_ratio(report, "vfork_exec_glibc", "fwp_warm", 1500);
+	report_add_ratio(report, "crun", "fwp_warm", 50000);
+	report_add_ratio(report, "runc", "fwp_warm", 50000);
+	report_add_ratio(report, "vfork_exec_musl", "fwp_cold", 5);
+	report_add_ratio(report, "vfork_exec_musl", "fwp_load", 0);
+}
+
+static int run(struct bench *bench, struct eos_why *why)
+{
+	static struct start start;
+	unsigned rounds = bench_count(bench, ROUNDS, ROUNDS_QUICK);
+	int err = guest_build(bench, "first", &start.guest, why);
+
+	start.bench = bench;
+	ticks_calibrate();
+	if (err == 0)
+		err = guest_load(&start.guest, imports, EOS_ARRAY_SIZE(imports), &start.image, why);
 	if (err < 0)
 		return err;
-	if (!find_child("start_child_musl", programs[MUSL]))
-		programs[MUSL][0] = '\0';
-	if (!find_child("start_child_glibc", programs[GLIBC]))
-		programs[GLIBC][0] = '\0';
-	err = load_image(bench, &bench->image, why);
-	for (int kind = 0; kind < KINDS; kind++) {
-		samples[kind].room = (size_t)ROUNDS * COLD_PER_ROUND;
-		samples[kind].ns = calloc(samples[kind].room, sizeof(uint64_t));
-		if (samples[kind].ns == NULL && err == 0)
-			err = -ENOMEM;
-	}
+	find_baselines(&start);
+	for (int kind = 0; kind < KINDS && err == 0; kind++)
+		err = samples_init(&start.samples[kind], (size_t)rounds * kinds[kind].per_round,
+				   why);
+	for (unsigned round = 0; round < rounds && err == 0; round++)
+		err = measure_round(&start, round, why);
 	if (err == 0)
-		err = measure_all(bench, samples, programs, why);
-	for (int kind = 0; kind < KINDS; kind++) {
-		struct samples *s = &samples[kind];
-
-		if (s->count > 0)
-			report_add_samples(&bench->report, s->name, "ns", s->ns, s->count);
-		else
-			report_add_skipped(&bench->report, s->name,
-					   "its program was not built: tools/deps bench");
-		free(s->ns);
-	}
-	fwp_image_unref(bench->image);
-	report_add_ratio(&bench->report, "vfork_exec_musl", "fwp_cold", 1);
-	report_add_ratio(&bench->report, "vfork_exec_glibc", "fwp_cold", 1);
-	report_add_ratio(&bench->report, "vfork_exec_musl", "fwp_reused", 1);
-	report_add_ratio(&bench->report, "vfork_exec_musl", "fwp_load", 0);
+		report(&start);
+	for (int kind = 0; kind < KINDS; kind++)
+		samples_fini(&start.samples[kind]);
+	fwp_image_unref(start.image);
 	return err;
 }
 
 int main(int argc, char **argv)
 {
-	static struct bench bench = {.report = {.bench = "start"}};
-	bool as_json = argc > 1 && strcmp(argv[1], "--json") == 0;
-	struct eos_why why = {0};
-
-	if (argc > (as_json ? 2 : 1)) {
-		fprintf(stderr, "bench start: wrong use; expected: start [--json]\n");
-		return 2;
-	}
-	snprintf(bench.work_dir, sizeof(bench.work_dir), "/tmp/edgeos-bench-XXXXXX");
-	if (mkdtemp(bench.work_dir) == NULL) {
-		fprintf(stderr, "bench start: %s: %s\n", bench.work_dir, strerror(errno));
-		return 1;
-	}
-	int err = run_bench(&bench, &why);
-
-	if (remove_work_dir(bench.work_dir) != 0)
-		fprintf(stderr, "bench start: could not remove %s\n", bench.work_dir);
-	if (err < 0) {
-		fprintf(stderr, "bench start: %s\n", why.text[0] ? why.text : strerror(-err));
-		return 1;
-	}
-	return report_print(&bench.report, as_json) ? 0 : 1;
+	return bench_main(argc, argv, "start", run);
 }

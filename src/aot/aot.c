@@ -20,10 +20,12 @@
 
 #include "aot/aot_priv.h"
 #include "aot/aot_protocol.h"
+#include "base/buf.h"
 #include "base/counter.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "image/image_names.h"
 
 EOS_COUNTER(hits, "aot.cache_hits_total", "Images taken from the cache.")
 EOS_COUNTER(builds, "aot.builds_total", "Images built.")
@@ -52,7 +54,8 @@ static int make_cache_key(const void *module, size_t len, const struct aot_toolc
 }
 
 /* The image from the cache, or NULL. One that is not as it should be is removed. */
-static struct image *find_in_cache(const struct aot_config *config, const struct cache_key *key)
+static struct image *find_in_cache(const struct aot_config *config, enum image_target target,
+				   const struct cache_key *key)
 {
 	EOS_CLEANUP(eos_close_ptr)
 	int fd = openat(config->cache_dir_fd, key->file,
@@ -61,7 +64,7 @@ static struct image *find_in_cache(const struct aot_config *config, const struct
 	struct eos_why why = {""};
 	if (fd < 0)
 		return NULL;
-	int err = image_open(fd, config->key->public_key, &image, &why);
+	int err = image_open_for(fd, target, config->key->public_key, &image, &why);
 	if (err == 0 && (memcmp(image_info(image)->module_sha256, key->module_sha256,
 				CRYPTO_SHA256_SIZE) != 0 ||
 			 memcmp(image_info(image)->toolchain_sha256, key->toolchain_sha256,
@@ -86,10 +89,11 @@ static int sync_directory(int dir_fd)
 	return 0;
 }
 
-/* Signs the ELF object and gives it its name in the cache, durably. */
+/* Signs the ELF object and its names and gives the image its name in the cache, durably. Opening it
+ * checks the names, which nobody but edge-aot has looked at. */
 static int store_in_cache(const struct aot_config *config, const struct cache_key *key,
-			  const struct image_info *info, const void *elf, struct image **ret_image,
-			  struct eos_why *why)
+			  const struct image_info *info, const void *elf, const void *names,
+			  struct image **ret_image, struct eos_why *why)
 {
 	char temporary[sizeof(key->file) + 24];
 	uint64_t unique;
@@ -103,11 +107,11 @@ static int store_in_cache(const struct aot_config *config, const struct cache_ke
 			0600);
 	if (fd < 0)
 		return eos_why(why, -errno, "cannot write to the image cache: %s", strerror(errno));
-	err = image_write(fd, info, elf, config->key, why);
+	err = image_write(fd, info, elf, names, config->key, why);
 	if (err == 0 && fsync(fd) < 0)
 		err = eos_why(why, -errno, "cannot write to the image cache: %s", strerror(errno));
 	if (err == 0)
-		err = image_open(fd, config->key->public_key, ret_image, why);
+		err = image_open_for(fd, info->target, config->key->public_key, ret_image, why);
 	if (err < 0) {
 		(void)unlinkat(config->cache_dir_fd, temporary, 0);
 		return err;
@@ -124,33 +128,44 @@ static int store_in_cache(const struct aot_config *config, const struct cache_ke
 	return 0;
 }
 
-static int sign_and_store(const struct aot_config *config, const struct cache_key *key,
-			  const struct aot_result *result, struct image **ret_image,
-			  struct eos_why *why)
+/* All of a file that edge-aot wrote; empty is too little. */
+static int read_result(int fd, size_t max, struct eos_buf *out, struct eos_why *why)
 {
 	struct stat status;
-	if (fstat(result->elf_fd, &status) < 0)
+	if (fstat(fd, &status) < 0)
 		return eos_why(why, -errno, "cannot read its image: %s", strerror(errno));
-	if (status.st_size <= 0 || status.st_size > AOT_ELF_BYTES_MAX)
+	if (status.st_size <= 0 || (uint64_t)status.st_size > max)
 		return eos_why(why, -EFBIG, "its image is empty or too large");
 	size_t size = (size_t)status.st_size;
-	void *elf = malloc(size);
-	if (elf == NULL)
+	if (eos_buf_reserve(out, size) < 0)
 		return eos_why(why, -ENOMEM, "out of memory");
+	int err = eos_pread_full(fd, out->data, size, 0);
+	if (err < 0)
+		return eos_why(why, err, "cannot read its image: %s", strerror(-err));
+	out->len = size;
+	return 0;
+}
+
+static int sign_and_store(const struct aot_config *config, enum image_target target,
+			  const struct cache_key *key, const struct aot_result *result,
+			  struct image **ret_image, struct eos_why *why)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf elf = {0};
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf names = {0};
+	int err = read_result(result->elf_fd, AOT_ELF_BYTES_MAX, &elf, why);
+	if (err == 0)
+		err = read_result(result->names_fd, IMAGE_NAMES_BYTES_MAX, &names, why);
+	if (err < 0)
+		return err;
 	struct image_info info = {
-		.target = image_target_native(),
+		.target = target,
 		.memory_pages_initial = result->memory_pages_initial,
-		.elf_bytes = size,
+		.elf_bytes = elf.len,
+		.names_bytes = names.len,
 	};
 	memcpy(info.module_sha256, key->module_sha256, sizeof(info.module_sha256));
 	memcpy(info.toolchain_sha256, key->toolchain_sha256, sizeof(info.toolchain_sha256));
-	int err = eos_pread_full(result->elf_fd, elf, size, 0);
-	if (err < 0)
-		eos_why(why, err, "cannot read its image: %s", strerror(-err));
-	else
-		err = store_in_cache(config, key, &info, elf, ret_image, why);
-	free(elf);
-	return err;
+	return store_in_cache(config, key, &info, elf.data, names.data, ret_image, why);
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
@@ -175,8 +190,9 @@ static int build(const struct aot_config *config, const struct aot_toolchain *to
 	(void)nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	if (err < 0)
 		return err;
-	err = sign_and_store(config, key, &result, ret_image, why);
+	err = sign_and_store(config, toolchain->target, key, &result, ret_image, why);
 	result.elf_fd = eos_close(result.elf_fd);
+	result.names_fd = eos_close(result.names_fd);
 	return err;
 }
 
@@ -229,7 +245,7 @@ int aot_build(const struct aot_config *config, const char *name, const void *mod
 			eos_why(why, err, "out of memory");
 	}
 	if (err == 0) {
-		struct image *image = find_in_cache(config, &key);
+		struct image *image = find_in_cache(config, toolchain.target, &key);
 		if (image != NULL) {
 			eos_counter_add(&hits, 1);
 			*ret_image = image;

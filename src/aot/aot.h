@@ -29,7 +29,8 @@ struct aot_config {
 	const struct image_key *key; /* signs and verifies the cache's images */
 	uint64_t timeout_ns;	     /* of one build; 0: 300 s */
 	uint64_t memory_bytes;	     /* address space of each compiler process; 0: 4 GiB */
-	const char *compiler;	     /* path; NULL: /usr/bin/gcc, else /usr/bin/clang */
+	enum image_target target;    /* 0: this machine's */
+	const char *compiler;	     /* path, for that target; NULL: as aot_toolchain.c finds it */
 	const char *program;	     /* path of edge-aot; NULL: as eos_find_program() finds it */
 	/* Becomes readable when the build shall be given up; 0: never. Borrowed. */
 	int cancel_fd;
@@ -43,10 +44,10 @@ struct aot_config {
  * The image of MODULE, from the cache or built. NAME stands for the module in messages, which
  * start with it. -EINVAL: not WebAssembly, truncated, invalid, or it uses what is not supported;
  * WHY is one line that names the feature or import. -ETIMEDOUT, -ENOMEM, -EFBIG: beyond a limit.
- * -ECANCELED: as CANCEL_FD asked for. -ENOENT: no compiler, wabt or edge-aot here. Other errors are
- * the machine's (-ENOSPC, -EIO). A cached image that does not verify is dropped and built again.
- * Blocks; any thread. The caller must not reap children that are not its own (wait() or
- * waitpid(-1)).
+ * -ECANCELED: as CANCEL_FD asked for. -ENOENT: no compiler (WHY names the package that has it),
+ * wabt or edge-aot here. Other errors are the machine's (-ENOSPC, -EIO). A cached image that does
+ * not verify is dropped and built again. Blocks; any thread. The caller must not reap children that
+ * are not its own (wait() or waitpid(-1)).
  *
  * Which host functions a module imports is not judged here: fwp_image_load() names a missing one.
  */

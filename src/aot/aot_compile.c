@@ -13,6 +13,9 @@ const char *const aot_compile_flags[] = {
 	"-w",
 	"-DNDEBUG",
 	"-fPIC",
+	/* Code stays in the function that it was written in, for the names of traps, where that
+	 * costs nothing: wasm's compilers have inlined already. (clang does not know this one.) */
+	"-fno-inline-functions-called-once",
 	/* Unbounded recursion must reach the stack's guard, and may not jump over it. */
 	"-fno-optimize-sibling-calls",
 	"-fstack-clash-protection",

@@ -114,7 +114,7 @@ static void put_exports(struct eos_buf *out, const struct aot_module *module)
 		put_string(out, &export->name);
 		(void)eos_buf_puts(out, ", \"");
 		(void)aot_type_signature(aot_module_type_of(module, export->function), out);
-		(void)eos_buf_printf(out, "\", (void (*)(void))Z_mZ_e%u},\n", i);
+		(void)eos_buf_printf(out, "\", (void (*)(void))Z_mZ_x%u},\n", i);
 	}
 	(void)eos_buf_puts(out, "};\n");
 }
@@ -124,12 +124,9 @@ int aot_glue_write(const struct aot_module *module, struct eos_buf *out)
 	uint32_t exports_count = 0;
 	for (uint32_t i = 0; i < module->exports_count; i++)
 		exports_count += is_callable(module, &module->exports[i]) ? 1 : 0;
-	/* <math.h> first, so that m.c keeps our isnan(): with -fsignaling-nans the compiler's own
-	 * would be a call. */
-	(void)eos_buf_puts(out, "#include <math.h>\n"
-				"#undef isnan\n"
-				"#define isnan(x) ((x) != (x))\n"
+	(void)eos_buf_puts(out, "#include \"image_prelude.c\"\n"
 				"#include \"m.c\"\n"
+				"#undef inline\n"
 				"#include \"image_abi.h\"\n");
 	put_counts(out, module, exports_count);
 	(void)eos_buf_puts(out, "#include \"image_runtime.c\"\n");
@@ -141,6 +138,7 @@ int aot_glue_write(const struct aot_module *module, struct eos_buf *out)
 		out, "__attribute__((visibility(\"default\")))\n"
 		     "const struct image_exports eos_image_exports = {\n"
 		     "\tIMAGE_ABI_VERSION, sizeof(struct instance), IMPORTS_COUNT, EXPORTS_COUNT,\n"
+		     "\toffsetof(struct instance, host), SELF_OFFSET,\n"
 		     "\timports, exports, &host_ops, Z_m_init_module, instantiate, get_memory,\n"
 		     "};\n");
 	return eos_buf_failed(out) ? -ENOMEM : 0;

@@ -9,10 +9,11 @@
 
 /* The texts that are compiled into each image (tools/embed_text), NUL-terminated. */
 extern const char aot_text_image_abi[];
+extern const char aot_text_image_prelude[];
 extern const char aot_text_image_runtime[];
 /* SHA-256 of the sources of this folder, in hexadecimal: made by the build. */
 extern const char aot_text_sources[];
 
-/* Appends the text of glue.c to OUT. It expects m.c, image_abi.h and image_runtime.c beside it, and
- * in m.c the module that aot_module_rewrite() made of MODULE. -ENOMEM. */
+/* Appends the text of glue.c to OUT. It expects m.c and the texts above beside it, and in m.c the
+ * module that aot_module_rewrite() made of MODULE. -ENOMEM. */
 int aot_glue_write(const struct aot_module *module, struct eos_buf *out) EOS_MUST_CHECK;

@@ -21,18 +21,17 @@ static uint8_t *memory;
 static void *blocks[BLOCKS_MAX];
 static unsigned blocks_count;
 
-EOS_NORETURN static void host_trap(uint32_t reason)
+EOS_NORETURN static void host_trap(uint32_t reason, const void *pc)
 {
+	test_host.trap_pc = pc;
 	test_host.trap = reason;
 	longjmp(test_host.trapped, 1);
 }
 
-static uint8_t *host_memory_reserve(uint32_t initial_pages, uint32_t *max_pages)
+static uint8_t *host_memory_reserve(uint32_t initial_pages)
 {
-	if (*max_pages > test_host.pages_max)
-		*max_pages = test_host.pages_max;
-	if (initial_pages > *max_pages)
-		host_trap(IMAGE_TRAP_OUT_OF_BOUNDS);
+	if (initial_pages > test_host.pages_max)
+		host_trap(IMAGE_TRAP_OUT_OF_BOUNDS, NULL);
 	memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
@@ -47,16 +46,19 @@ static int host_memory_extend(uint32_t from_page, uint32_t to_page)
 static void *host_allocate(uint64_t size)
 {
 	if (blocks_count == BLOCKS_MAX || size > MEMORY_BYTES)
-		host_trap(IMAGE_TRAP_OUT_OF_BOUNDS);
+		host_trap(IMAGE_TRAP_OUT_OF_BOUNDS, NULL);
 	blocks[blocks_count] = calloc(1, size);
 	return blocks[blocks_count++];
 }
 
+static void host_note(uint32_t kind, void *object)
+{
+	assert_in_range(kind, IMAGE_NOTE_MEMORY, IMAGE_NOTE_REFERENCES);
+	assert_non_null(object);
+}
+
 static const struct image_host_ops ops = {
-	host_trap,
-	host_memory_reserve,
-	host_memory_extend,
-	host_allocate,
+	host_trap, host_memory_reserve, host_memory_extend, host_allocate, host_note,
 };
 
 void test_image_open(const struct image *image, const char *dir, struct test_image *ret_image)
@@ -80,6 +82,13 @@ void test_image_open(const struct image *image, const char *dir, struct test_ima
 	*ret_image->exports->host_ops = &ops;
 	ret_image->exports->init_module();
 	test_host.pages_max = MEMORY_BYTES / 65536;
+}
+
+uint64_t test_image_offset(const struct test_image *image, const void *address)
+{
+	Dl_info info;
+	assert_int_not_equal(dladdr(image->exports, &info), 0);
+	return (uint64_t)((uintptr_t)address - (uintptr_t)info.dli_fbase);
 }
 
 void test_image_close(struct test_image *image)

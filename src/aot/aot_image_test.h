@@ -20,6 +20,7 @@ struct test_image {
 struct test_host {
 	jmp_buf trapped;
 	uint32_t trap; /* enum image_trap */
+	const void *trap_pc;
 	uint32_t pages_max;
 	void *last_host; /* the host pointer an import got */
 	unsigned calls;
@@ -27,6 +28,8 @@ struct test_host {
 extern struct test_host test_host;
 
 void test_image_open(const struct image *image, const char *dir, struct test_image *ret_image);
+/* The offset of an address in the image's ELF object. */
+uint64_t test_image_offset(const struct test_image *image, const void *address);
 void test_image_close(struct test_image *image);
 /* A new instance, zeroed and instantiated with HOST. NULL when it trapped. */
 void *test_image_instantiate(const struct test_image *image, void *host);

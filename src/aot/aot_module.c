@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "aot/aot_module_priv.h"
+#include "image/image.h"
 
 static const uint8_t magic[4] = {0x00, 'a', 's', 'm'};
 static const uint8_t version[4] = {1, 0, 0, 0};
@@ -93,6 +94,9 @@ static int check_header(const uint8_t *bytes, size_t len, struct eos_why *why)
 {
 	if (len == 0)
 		return eos_why(why, -EINVAL, "not a WebAssembly module (the file is empty)");
+	if (image_has_magic(bytes, len))
+		return eos_why(why, -EINVAL,
+			       "an image made by `edgeos build`, not a WebAssembly module");
 	if (memcmp(bytes, magic, EOS_MIN(len, sizeof(magic))) != 0)
 		return eos_why(why, -EINVAL, "not a WebAssembly module");
 	if (len < AOT_HEADER_SIZE)

@@ -87,7 +87,7 @@ bool aot_type_signature(const struct aot_type *type, struct eos_buf *out);
 
 /*
  * Appends to OUT the same module with our names: import N is "h" "iN", exported function N is
- * "eN", the memory is "memory", nothing else is exported, and there are no custom sections.
+ * "xN", the memory is "memory", nothing else is exported, and there are no custom sections.
  * The module must be valid. -ENOMEM.
  */
 int aot_module_rewrite(const struct aot_module *module, struct eos_buf *out) EOS_MUST_CHECK;

@@ -10,6 +10,7 @@
 struct aot_toolchain {
 	char program[AOT_PATH_SIZE];  /* edge-aot */
 	char compiler[AOT_PATH_SIZE]; /* resolved */
+	enum image_target target;
 	uint8_t sha256[CRYPTO_SHA256_SIZE];
 };
 
@@ -21,7 +22,7 @@ int aot_toolchain_find(const struct aot_config *config, struct aot_toolchain *re
 		       struct eos_why *why) EOS_MUST_CHECK;
 
 struct aot_result {
-	int elf_fd; /* owned */
+	int elf_fd, names_fd; /* owned */
 	uint32_t memory_pages_initial;
 };
 

@@ -35,7 +35,7 @@
 
 struct session {
 	const struct aot_config *config;
-	int module_fd, elf_fd;
+	int module_fd, elf_fd, names_fd;
 	int progress_read, progress_write;
 	int error_read, error_write;
 	struct eos_buf progress, error;
@@ -64,7 +64,8 @@ static int session_open(struct session *session, const void *module, size_t len)
 {
 	session->module_fd = high_fd(memfd_create("module", MFD_CLOEXEC));
 	session->elf_fd = high_fd(memfd_create("elf", MFD_CLOEXEC));
-	if (session->module_fd < 0 || session->elf_fd < 0)
+	session->names_fd = high_fd(memfd_create("names", MFD_CLOEXEC));
+	if (session->module_fd < 0 || session->elf_fd < 0 || session->names_fd < 0)
 		return -EMFILE;
 	int err = eos_write_full(session->module_fd, module, len);
 	if (err == 0)
@@ -76,8 +77,9 @@ static int session_open(struct session *session, const void *module, size_t len)
 
 static void session_close(struct session *session)
 {
-	int *const fds[] = {&session->module_fd,      &session->elf_fd,	    &session->progress_read,
-			    &session->progress_write, &session->error_read, &session->error_write};
+	int *const fds[] = {&session->module_fd,     &session->elf_fd,	       &session->names_fd,
+			    &session->progress_read, &session->progress_write, &session->error_read,
+			    &session->error_write};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(fds); i++)
 		*fds[i] = eos_close(*fds[i]);
 	eos_buf_fini(&session->progress);
@@ -98,6 +100,7 @@ static int spawn_with(const struct session *session, char *const *argv,
 		{AOT_FD_PROGRESS, offsetof(struct session, progress_write)},
 		{AOT_FD_MODULE, offsetof(struct session, module_fd)},
 		{AOT_FD_OUT, offsetof(struct session, elf_fd)},
+		{AOT_FD_NAMES, offsetof(struct session, names_fd)},
 	};
 	sigset_t none, all;
 	sigemptyset(&none);
@@ -256,11 +259,11 @@ static int start_and_supervise(struct session *session, const struct aot_toolcha
 	const struct aot_config *config = session->config;
 	uint64_t timeout_ns = config->timeout_ns != 0 ? config->timeout_ns : 300 * EOS_NS_PER_S;
 	uint64_t memory = config->memory_bytes != 0 ? config->memory_bytes : UINT64_C(4) << 30;
-	char memory_text[24], seconds_text[24], fds[3][12];
+	char memory_text[24], seconds_text[24], fds[4][12];
 	(void)snprintf(memory_text, sizeof(memory_text), "%llu", (unsigned long long)memory);
 	(void)snprintf(seconds_text, sizeof(seconds_text), "%llu",
 		       (unsigned long long)(timeout_ns / EOS_NS_PER_S + 1));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		(void)snprintf(fds[i], sizeof(fds[i]), "%d", AOT_FD_PROGRESS + i);
 	const char *argv[] = {toolchain->program,
 			      "--sources",
@@ -271,6 +274,8 @@ static int start_and_supervise(struct session *session, const struct aot_toolcha
 			      fds[1],
 			      "--out-fd",
 			      fds[2],
+			      "--names-fd",
+			      fds[3],
 			      "--dir",
 			      work_dir,
 			      "--cc",
@@ -296,6 +301,7 @@ int aot_run(const struct aot_config *config, const struct aot_toolchain *toolcha
 	struct session session = {.config = config,
 				  .module_fd = -1,
 				  .elf_fd = -1,
+				  .names_fd = -1,
 				  .progress_read = -1,
 				  .progress_write = -1,
 				  .error_read = -1,
@@ -306,8 +312,8 @@ int aot_run(const struct aot_config *config, const struct aot_toolchain *toolcha
 	else
 		err = start_and_supervise(&session, toolchain, work_dir, why);
 	if (err == 0) {
-		*ret_result = (struct aot_result){session.elf_fd, session.pages};
-		session.elf_fd = -1;
+		*ret_result = (struct aot_result){session.elf_fd, session.names_fd, session.pages};
+		session.elf_fd = session.names_fd = -1;
 	}
 	session_close(&session);
 	return err;

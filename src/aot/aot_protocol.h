@@ -1,10 +1,11 @@
 /*
  * What aot_build() and the program edge-aot say to each other.
  *
- *     edge-aot --module-fd N --out-fd M --progress-fd P --dir WORKDIR --cc COMPILER
+ *     edge-aot --module-fd N --out-fd M --names-fd K --progress-fd P --dir WORKDIR --cc COMPILER
  *              --memory BYTES --seconds CPU_SECONDS
  *
- * The module is read from --module-fd; the ELF object is written to --out-fd. Lines on
+ * The module is read from --module-fd; the ELF object is written to --out-fd and the section of its
+ * functions' names (image/image_names.h) to --names-fd. Lines on
  * --progress-fd: "phase checking" and so on, and "pages N", the module's initial memory, before
  * it ends with exit code 0. Otherwise one line on standard error says what is wrong with the
  * module, and the exit code is one of those below.
@@ -23,7 +24,13 @@ enum aot_exit {
 };
 
 /* Where aot_build() puts the descriptors. */
-enum { AOT_FD_PROGRESS = 3, AOT_FD_MODULE = 4, AOT_FD_OUT = 5, AOT_FDS_END = 6 };
+enum {
+	AOT_FD_PROGRESS = 3,
+	AOT_FD_MODULE = 4,
+	AOT_FD_OUT = 5,
+	AOT_FD_NAMES = 6,
+	AOT_FDS_END = 7,
+};
 
 /* Results of the compiler, and what wasm2c writes on the way there. */
 #define AOT_ELF_BYTES_MAX  (128u << 20)

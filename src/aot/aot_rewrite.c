@@ -71,7 +71,8 @@ static void put_exports(struct eos_buf *out, const struct aot_module *module)
 		put_u32(&body, 0);
 	}
 	for (uint32_t i = 0; i < module->exports_count; i++) {
-		put_numbered_name(&body, 'e', i);
+		/* wasm2c has no numbered names of its own with this letter. */
+		put_numbered_name(&body, 'x', i);
 		put_byte(&body, AOT_KIND_FUNCTION);
 		put_u32(&body, module->exports[i].function);
 	}

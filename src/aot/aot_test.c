@@ -5,9 +5,9 @@
 #include "aot/aot.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,82 +20,11 @@
 
 #include <cmocka.h>
 
+#include "aot/aot_fixture_test.h"
 #include "aot/aot_image_test.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/str.h"
-
-static char dir[] = "/tmp/aot_test.XXXXXX";
-static char program[4200];
-static struct image_key key;
-static int cache_fd;
-static char phases[128];
-
-static void on_progress(void *ctx, const char *phase)
-{
-	assert_ptr_equal(ctx, phases);
-	size_t len = strlen(phases);
-	(void)snprintf(phases + len, sizeof(phases) - len, "%s ", phase);
-}
-
-static struct aot_config make_config(void)
-{
-	phases[0] = '\0';
-	return (struct aot_config){
-		.cache_dir_fd = cache_fd,
-		.work_dir = dir,
-		.key = &key,
-		.program = program,
-		.on_progress = on_progress,
-		.progress_ctx = phases,
-	};
-}
-
-/* The binary of a module in text, with options of wat2wasm. */
-static void assemble(const char *text, const char *options, struct eos_buf *out)
-{
-	char path[64], command[256];
-	eos_buf_clear(out);
-	(void)snprintf(path, sizeof(path), "%s/t.wat", dir);
-	FILE *file = fopen(path, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-	(void)snprintf(command, sizeof(command), "wat2wasm %s %s/t.wat -o %s/t.wasm", options, dir,
-		       dir);
-	assert_int_equal(system(command), 0);
-	(void)snprintf(path, sizeof(path), "%s/t.wasm", dir);
-	assert_int_equal(eos_read_file(AT_FDCWD, path, AOT_MODULE_BYTES_MAX, out), 0);
-}
-
-static struct image *build_text(const struct aot_config *config, const char *text)
-{
-	struct eos_buf module = {0};
-	struct eos_why why = {""};
-	struct image *image = NULL;
-	assemble(text, "", &module);
-	if (aot_build(config, "t.wasm", module.data, module.len, &image, &why) < 0)
-		fail_msg("%s", why.text);
-	eos_buf_fini(&module);
-	return image;
-}
-
-/* Fails with this error; what it says. */
-static struct eos_why fail_to_build(const struct aot_config *config, const void *module, size_t len,
-				    int wanted)
-{
-	struct eos_why why = {""};
-	struct image *image = NULL;
-	int err = aot_build(config, "t.wasm", module, len, &image, &why);
-	assert_null(image);
-	if (err != wanted)
-		fail_msg("%d instead of %d: %s", err, wanted, why.text);
-	assert_true(eos_str_starts_with(why.text, "t.wasm: "));
-	/* No temporary path, one line. */
-	assert_null(strstr(why.text, "/tmp"));
-	assert_null(strchr(why.text, '\n'));
-	return why;
-}
 
 static const char sample[] =
 	"(module\n"
@@ -237,13 +166,13 @@ static void check_memory(const struct test_image *image, void *instance)
 
 static void check_image_runs(const char *compiler)
 {
-	struct aot_config config = make_config();
+	struct aot_config config = test_config();
 	config.compiler = compiler;
-	struct image *image = build_text(&config, sample);
-	assert_string_equal(phases, "checking translating compiling ");
+	struct image *image = test_build(&config, sample);
+	assert_string_equal(test_phases, "checking translating compiling ");
 	assert_int_equal(image_info(image)->memory_pages_initial, 2);
 	struct test_image opened;
-	test_image_open(image, dir, &opened);
+	test_image_open(image, test_dir, &opened);
 	image_close(image);
 	join_imports(&opened);
 	for (int round = 0; round < 2; round++) {
@@ -274,10 +203,10 @@ static void test_image_by_each_compiler(void **state)
 
 static void test_empty_module(void **state)
 {
-	struct aot_config config = make_config();
-	struct image *image = build_text(&config, "(module)");
+	struct aot_config config = test_config();
+	struct image *image = test_build(&config, "(module)");
 	struct test_image opened;
-	test_image_open(image, dir, &opened);
+	test_image_open(image, test_dir, &opened);
 	assert_int_equal(opened.exports->imports_count, 0);
 	assert_int_equal(opened.exports->exports_count, 0);
 	void *instance = test_image_instantiate(&opened, NULL);
@@ -290,54 +219,11 @@ static void test_empty_module(void **state)
 	image_close(image);
 }
 
-/* No names of libraries, no other symbols, nothing to run at load: as docs/formats/image.md says.
- */
-static void test_elf(void **state)
-{
-	static const char *const checks[] = {
-		"! readelf -dW %s/e.so | grep -E 'NEEDED|INIT|FINI|TEXTREL|JMPREL|GNU_HASH'",
-		"! readelf -lW %s/e.so | grep -E 'TLS|INTERP|RWE|EH_FRAME'",
-		"! readelf -rW %s/e.so | grep -oE 'R_X86_64_[A-Z0-9_]+|R_AARCH64_[A-Z0-9_]+' |"
-		" grep -vE '_(RELATIVE|GLOB_DAT|JUMP_SLO.?|64|ABS64)$'",
-		"readelf -dW %s/e.so | grep -q '(HASH)'",
-		"test $(readelf --dyn-syms -W %s/e.so | awk '$7 != \"UND\" && $5 == \"GLOBAL\" "
-		"{print $8}') = eos_image_exports",
-		"! readelf --dyn-syms -W %s/e.so | awk '$7 == \"UND\" && $8 != \"\" {print $8}' |"
-		" grep -vE '^(memcpy|memmove|memset|memcmp|bcmp|"
-		"(floor|ceil|trunc|nearbyint|rint|sqrt|fabs|copysign)f?)$'",
-	};
-	struct aot_config config = make_config();
-	struct image *image = build_text(&config, sample); /* from the cache by now */
-	char path[64], command[512];
-	size_t size;
-	const void *elf = image_elf(image, &size);
-	(void)snprintf(path, sizeof(path), "%s/e.so", dir);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_int_equal(eos_write_full(fd, elf, size), 0);
-	close(fd);
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(checks); i++) {
-		size_t len = 0;
-		for (const char *p = checks[i]; *p != '\0'; p++) {
-			if (p[0] == '%' && p[1] == 's') {
-				len += (size_t)snprintf(command + len, sizeof(command) - len, "%s",
-							dir);
-				p++;
-			} else {
-				command[len++] = *p;
-			}
-		}
-		command[len] = '\0';
-		if (system(command) != 0)
-			fail_msg("%s", command);
-	}
-	image_close(image);
-}
-
 /* The only image in the cache directory, and how many there are. */
 static unsigned find_images(char name[256])
 {
 	unsigned count = 0;
-	int fd = openat(cache_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(test_cache_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *listing = fdopendir(fd);
 	assert_non_null(listing);
 	for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
@@ -354,64 +240,154 @@ static void clear_cache(void)
 {
 	char name[256];
 	while (find_images(name) > 0)
-		assert_int_equal(unlinkat(cache_fd, name, 0), 0);
+		assert_int_equal(unlinkat(test_cache_fd, name, 0), 0);
+}
+
+/* No names of libraries, no other symbols, nothing to run at load: as docs/formats/image.md says.
+ */
+static void check_elf(const struct image *image)
+{
+	static const char *const checks[] = {
+		"! readelf -dW %s/e.so | grep -E 'NEEDED|INIT|FINI|TEXTREL|JMPREL|GNU_HASH'",
+		"! readelf -lW %s/e.so | grep -E 'TLS|INTERP|RWE|EH_FRAME'",
+		"! readelf -DrW %s/e.so | grep -oE 'R_X86_64_[A-Z0-9_]+|R_AARCH64_[A-Z0-9_]+' |"
+		" grep -vE '_(RELATIVE|GLOB_DAT|JUMP_SLO.?|64|ABS64)$'",
+		"readelf -dW %s/e.so | grep -q '(HASH)'",
+		/* No symbols but the dynamic ones: the names are in a table of their own. */
+		"readelf -hW %s/e.so | grep -q 'section headers: *0$'",
+		"test $(readelf -D --syms -W %s/e.so | awk '$7 != \"UND\" && $5 == \"GLOBAL\" "
+		"{print $8}') = eos_image_exports",
+		"! readelf -D --syms -W %s/e.so | awk '$7 == \"UND\" && $8 != \"\" {print $8}' |"
+		" grep -vE '^(memcpy|memmove|memset|memcmp|bcmp|"
+		"(floor|ceil|trunc|nearbyint|rint|sqrt|fabs|copysign)f?)$'",
+	};
+	char path[64], command[512];
+	size_t size;
+	const void *elf = image_elf(image, &size);
+	(void)snprintf(path, sizeof(path), "%s/e.so", test_dir);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_equal(eos_write_full(fd, elf, size), 0);
+	close(fd);
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(checks); i++) {
+		size_t len = 0;
+		for (const char *p = checks[i]; *p != '\0'; p++) {
+			if (p[0] == '%' && p[1] == 's') {
+				len += (size_t)snprintf(command + len, sizeof(command) - len, "%s",
+							test_dir);
+				p++;
+			} else {
+				command[len++] = *p;
+			}
+		}
+		command[len] = '\0';
+		if (system(command) != 0)
+			fail_msg("%s", command);
+	}
+}
+
+static void test_elf(void **state)
+{
+	struct aot_config config = test_config();
+	struct image *image = test_build(&config, sample); /* from the cache by now */
+	check_elf(image);
+	image_close(image);
+}
+
+/* The other processor's image, by its cross compiler: of the same form, and not for here. */
+static void test_other_target(void **state)
+{
+	bool is_x86 = image_target_native() == IMAGE_TARGET_X86_64;
+	struct aot_config config = test_config();
+	char name[256], path[300];
+	size_t size;
+	clear_cache();
+	config.target = is_x86 ? IMAGE_TARGET_AARCH64 : IMAGE_TARGET_X86_64;
+	struct image *image = test_build(&config, sample);
+	assert_string_equal(test_phases, "checking translating compiling ");
+	assert_int_equal(image_info(image)->target, config.target);
+	Elf64_Ehdr header;
+	memcpy(&header, image_elf(image, &size), sizeof(header));
+	assert_int_equal(header.e_machine, is_x86 ? EM_AARCH64 : EM_X86_64);
+	check_elf(image);
+	(void)image_names(image, &size);
+	assert_true(size > 100);
+	image_close(image);
+
+	/* Refused by name here; and it is another one in the cache than this machine's. */
+	struct eos_why why = {""};
+	assert_int_equal(find_images(name), 1);
+	int fd = openat(test_cache_fd, name, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(image_open(fd, test_key.public_key, &image, &why), -EPROTO);
+	(void)snprintf(path, sizeof(path), "the image is for %s, and this machine is %s",
+		       image_target_name(config.target), image_target_name(image_target_native()));
+	assert_string_equal(why.text, path);
+	close(fd);
+	config = test_config();
+	image_close(test_build(&config, sample));
+	assert_string_equal(test_phases, "checking translating compiling ");
+	assert_int_equal(find_images(name), 2);
+	config = test_config();
+	config.target = is_x86 ? IMAGE_TARGET_AARCH64 : IMAGE_TARGET_X86_64;
+	image_close(test_build(&config, sample));
+	assert_string_equal(test_phases, "");
+	clear_cache();
 }
 
 static void test_cache(void **state)
 {
 	static const char text[] = "(module (func (export \"_start\")))";
-	struct aot_config config = make_config();
+	struct aot_config config = test_config();
 	char name[256];
 	clear_cache();
-	image_close(build_text(&config, text));
-	assert_string_equal(phases, "checking translating compiling ");
+	image_close(test_build(&config, text));
+	assert_string_equal(test_phases, "checking translating compiling ");
 	assert_int_equal(find_images(name), 1);
 	assert_int_equal(strlen(name), 64 + 4);
 	assert_true(eos_str_ends_with(name, ".fwp"));
 
-	config = make_config();
-	image_close(build_text(&config, text));
-	assert_string_equal(phases, "");
+	config = test_config();
+	image_close(test_build(&config, text));
+	assert_string_equal(test_phases, "");
 
 	/* Damaged: dropped, and built again. */
-	int fd = openat(cache_fd, name, O_RDWR | O_CLOEXEC);
+	int fd = openat(test_cache_fd, name, O_RDWR | O_CLOEXEC);
 	uint8_t byte;
 	assert_int_equal(pread(fd, &byte, 1, 5000), 1);
 	byte ^= 1;
 	assert_int_equal(pwrite(fd, &byte, 1, 5000), 1);
 	close(fd);
-	image_close(build_text(&config, text));
-	assert_string_equal(phases, "checking translating compiling ");
+	image_close(test_build(&config, text));
+	assert_string_equal(test_phases, "checking translating compiling ");
 
 	/* Signed by somebody else. */
-	struct image_key other = key;
+	struct image_key other = test_key;
 	other.seed[0] ^= 1;
 	assert_int_equal(crypto_sign_public(other.seed, other.public_key), 0);
-	config = make_config();
+	config = test_config();
 	config.key = &other;
-	image_close(build_text(&config, text));
-	assert_string_equal(phases, "checking translating compiling ");
+	image_close(test_build(&config, text));
+	assert_string_equal(test_phases, "checking translating compiling ");
 	assert_int_equal(find_images(name), 1);
 
 	/* An image of another module under this one's name. */
 	char other_name[256];
 	clear_cache();
-	config = make_config();
-	image_close(build_text(&config, "(module)"));
+	config = test_config();
+	image_close(test_build(&config, "(module)"));
 	assert_int_equal(find_images(other_name), 1);
-	assert_int_equal(renameat(cache_fd, other_name, cache_fd, name), 0);
-	config = make_config();
-	image_close(build_text(&config, text));
-	assert_string_equal(phases, "checking translating compiling ");
+	assert_int_equal(renameat(test_cache_fd, other_name, test_cache_fd, name), 0);
+	config = test_config();
+	image_close(test_build(&config, text));
+	assert_string_equal(test_phases, "checking translating compiling ");
 }
 
 static void test_clean(void **state)
 {
-	struct aot_config config = make_config();
+	struct aot_config config = test_config();
 	char name[256], left[128], file[256];
 	clear_cache();
-	image_close(build_text(&config, "(module)"));
-	int fd = openat(cache_fd, ".0123.fwp.4567", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	image_close(test_build(&config, "(module)"));
+	int fd = openat(test_cache_fd, ".0123.fwp.4567", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	close(fd);
 	(void)snprintf(left, sizeof(left), "%s/edge-aot.left", config.work_dir);
@@ -422,7 +398,7 @@ static void test_clean(void **state)
 	close(fd);
 	aot_clean(&config);
 	assert_int_equal(access(left, F_OK), -1);
-	assert_int_equal(faccessat(cache_fd, ".0123.fwp.4567", F_OK, 0), -1);
+	assert_int_equal(faccessat(test_cache_fd, ".0123.fwp.4567", F_OK, 0), -1);
 	assert_int_equal(find_images(name), 1);
 	clear_cache();
 }
@@ -432,7 +408,7 @@ static void test_bad_modules(void **state)
 {
 	DIR *listing = opendir(AOT_BAD_MODULES);
 	struct eos_buf text = {0}, module = {0};
-	struct aot_config config = make_config();
+	struct aot_config config = test_config();
 	unsigned count = 0;
 	assert_non_null(listing);
 	for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
@@ -444,8 +420,9 @@ static void test_bad_modules(void **state)
 		assert_int_equal(eos_read_file(AT_FDCWD, path, 65536, &text), 0);
 		assert_true(sscanf(text.data, ";; expect: %500[^\n]\n;; options: %60[^\n]", wanted,
 				   options) >= 1);
-		assemble(text.data, eos_str_starts_with(options, "--") ? options : "", &module);
-		struct eos_why why = fail_to_build(&config, module.data, module.len, -EINVAL);
+		test_assemble(text.data, eos_str_starts_with(options, "--") ? options : "",
+			      &module);
+		struct eos_why why = test_fail_to_build(&config, module.data, module.len, -EINVAL);
 		if (!eos_str_starts_with(why.text + strlen("t.wasm: "), wanted))
 			fail_msg("%s: %s", entry->d_name, why.text);
 		count++;
@@ -458,18 +435,18 @@ static void test_bad_modules(void **state)
 
 static void test_not_modules(void **state)
 {
-	struct aot_config config = make_config();
+	struct aot_config config = test_config();
 	struct eos_buf module = {0};
-	assert_string_equal(fail_to_build(&config, "#!/bin/sh\n", 10, -EINVAL).text,
+	assert_string_equal(test_fail_to_build(&config, "#!/bin/sh\n", 10, -EINVAL).text,
 			    "t.wasm: not a WebAssembly module");
-	assert_string_equal(fail_to_build(&config, "", 0, -EINVAL).text,
+	assert_string_equal(test_fail_to_build(&config, "", 0, -EINVAL).text,
 			    "t.wasm: not a WebAssembly module (the file is empty)");
-	assemble("(module (memory 1) (func (export \"_start\")))", "", &module);
-	(void)fail_to_build(&config, module.data, 9, -EINVAL);
-	(void)fail_to_build(&config, module.data, module.len - 1, -EINVAL);
-	assert_string_equal(fail_to_build(&config, module.data, 30, -EINVAL).text,
+	test_assemble("(module (memory 1) (func (export \"_start\")))", "", &module);
+	(void)test_fail_to_build(&config, module.data, 9, -EINVAL);
+	(void)test_fail_to_build(&config, module.data, module.len - 1, -EINVAL);
+	assert_string_equal(test_fail_to_build(&config, module.data, 30, -EINVAL).text,
 			    "t.wasm: truncated at byte 30 in the export section");
-	(void)fail_to_build(&config, module.data, AOT_MODULE_BYTES_MAX + 1, -EFBIG);
+	(void)test_fail_to_build(&config, module.data, AOT_MODULE_BYTES_MAX + 1, -EFBIG);
 	eos_buf_fini(&module);
 }
 
@@ -477,84 +454,39 @@ static void test_not_modules(void **state)
 static void test_bad_tools(void **state)
 {
 	struct eos_buf module = {0};
-	struct aot_config config = make_config();
-	assemble(sample, "", &module);
+	struct aot_config config = test_config();
+	test_assemble(sample, "", &module);
 	config.compiler = "/usr/bin/false";
-	assert_string_equal(fail_to_build(&config, module.data, module.len, -EIO).text,
+	assert_string_equal(test_fail_to_build(&config, module.data, module.len, -EIO).text,
 			    "t.wasm: the compiler failed on it (exit code 1)");
 	config.compiler = "/usr/bin/true";
-	assert_string_equal(fail_to_build(&config, module.data, module.len, -EIO).text,
+	assert_string_equal(test_fail_to_build(&config, module.data, module.len, -EIO).text,
 			    "t.wasm: the compiler made nothing of it");
 	config.compiler = "/no/such/compiler";
-	assert_string_equal(fail_to_build(&config, module.data, module.len, -ENOENT).text,
+	assert_string_equal(test_fail_to_build(&config, module.data, module.len, -ENOENT).text,
 			    "t.wasm: there is no compiler /no/such/compiler");
 	config.compiler = NULL;
 	config.timeout_ns = 1000000;
-	assert_string_equal(fail_to_build(&config, module.data, module.len, -ETIMEDOUT).text,
+	assert_string_equal(test_fail_to_build(&config, module.data, module.len, -ETIMEDOUT).text,
 			    "t.wasm: compiling it takes longer than 1 ms");
-	config = make_config();
+	config = test_config();
 	config.cancel_fd = eventfd(1, EFD_CLOEXEC);
-	assert_string_equal(fail_to_build(&config, module.data, module.len, -ECANCELED).text,
+	assert_string_equal(test_fail_to_build(&config, module.data, module.len, -ECANCELED).text,
 			    "t.wasm: compiling it was given up");
 	close(config.cancel_fd);
-	config = make_config();
+	config = test_config();
 	config.memory_bytes = 48 << 20;
-	(void)fail_to_build(&config, module.data, module.len, -ENOMEM);
-	config = make_config();
+	(void)test_fail_to_build(&config, module.data, module.len, -ENOMEM);
+	config = test_config();
 	config.program = "/no/such/edge-aot";
-	(void)fail_to_build(&config, module.data, module.len, -ENOENT);
+	(void)test_fail_to_build(&config, module.data, module.len, -ENOENT);
 	config.program = "/usr/bin/false";
-	assert_string_equal(fail_to_build(&config, module.data, module.len, -EINVAL).text,
+	assert_string_equal(test_fail_to_build(&config, module.data, module.len, -EINVAL).text,
 			    "t.wasm: edge-aot failed on it (exit code 1)");
-	config = make_config();
+	config = test_config();
 	config.work_dir = "/no/such/directory";
-	(void)fail_to_build(&config, module.data, module.len, -ENOENT);
+	(void)test_fail_to_build(&config, module.data, module.len, -ENOENT);
 	eos_buf_fini(&module);
-}
-
-/* edge-aot lies in the build directory's root when all is built, else in its folder there. */
-static void find_program(void)
-{
-	static const char *const places[] = {"edge-aot", "src/aot/edge-aot"};
-	char here[4096];
-	assert_int_equal(eos_program_dir(here, sizeof(here)), 0);
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(places); i++) {
-		(void)snprintf(program, sizeof(program), "%s/%s", here, places[i]);
-		if (access(program, X_OK) == 0)
-			return;
-	}
-	fail_msg("edge-aot is not built");
-}
-
-static int setup(void **state)
-{
-	/* Images call these; the test must have the library that they are in. */
-	static double (*volatile keep_libm)(double) = nearbyint;
-	(void)keep_libm;
-	find_program();
-	assert_non_null(mkdtemp(dir));
-	char cache[64];
-	(void)snprintf(cache, sizeof(cache), "%s/cache", dir);
-	assert_int_equal(mkdir(cache, 0700), 0);
-	cache_fd = open(cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(cache_fd >= 0);
-	struct eos_why why = {""};
-	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(image_key_load(dir_fd, "key", &key, &why), 0);
-	close(dir_fd);
-	return 0;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
-{
-	/* Work directories must be gone already. */
-	return strstr(path, "/edge-aot.") != NULL ? -1 : remove(path);
-}
-
-static int teardown(void **state)
-{
-	close(cache_fd);
-	return nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 int main(void)
@@ -562,6 +494,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_image_by_each_compiler),
 		cmocka_unit_test(test_elf),
+		cmocka_unit_test(test_other_target),
 		cmocka_unit_test(test_empty_module),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_clean),
@@ -569,5 +502,5 @@ int main(void)
 		cmocka_unit_test(test_not_modules),
 		cmocka_unit_test(test_bad_tools),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, test_setup, test_teardown);
 }

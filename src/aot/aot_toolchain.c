@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,14 +30,26 @@ static int describe_tool(struct eos_buf *text, const char *path, struct eos_why 
 	return 0;
 }
 
+/* Debian's cross compilers. Only gcc's: clang would need the other processor's headers too. */
+static const struct cross {
+	const char *path, *packages;
+} cross_compilers[] = {
+	[IMAGE_TARGET_X86_64] = {"/usr/bin/x86_64-linux-gnu-gcc",
+				 "gcc-x86-64-linux-gnu and libc6-dev-amd64-cross"},
+	[IMAGE_TARGET_AARCH64] = {"/usr/bin/aarch64-linux-gnu-gcc",
+				  "gcc-aarch64-linux-gnu and libc6-dev-arm64-cross"},
+};
+
 /* The compiler's own path, behind the links that lead to it. */
-static int find_compiler(const struct aot_config *config, char out[AOT_PATH_SIZE],
-			 struct eos_why *why)
+static int find_compiler(const struct aot_config *config, enum image_target target,
+			 char out[AOT_PATH_SIZE], struct eos_why *why)
 {
 	static_assert(AOT_PATH_SIZE >= PATH_MAX, "realpath() writes up to PATH_MAX");
 	const char *candidates[] = {AOT_COMPILERS, NULL}; /* the build's option */
-	if (config->compiler != NULL) {
-		candidates[0] = config->compiler;
+	bool is_cross = target != image_target_native();
+	if (is_cross || config->compiler != NULL) {
+		candidates[0] =
+			config->compiler != NULL ? config->compiler : cross_compilers[target].path;
 		candidates[1] = NULL;
 	}
 	for (size_t i = 0; candidates[i] != NULL; i++) {
@@ -45,6 +58,10 @@ static int find_compiler(const struct aot_config *config, char out[AOT_PATH_SIZE
 	}
 	if (config->compiler != NULL)
 		return eos_why(why, -ENOENT, "there is no compiler %s", config->compiler);
+	if (is_cross)
+		return eos_why(why, -ENOENT,
+			       "there is no compiler for %s (install Debian's packages %s)",
+			       image_target_name(target), cross_compilers[target].packages);
 	return eos_why(why, -ENOENT, "there is no C compiler (install gcc or clang)");
 }
 
@@ -62,11 +79,14 @@ int aot_toolchain_find(const struct aot_config *config, struct aot_toolchain *re
 		       struct eos_why *why)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
+	enum image_target target = config->target != 0 ? config->target : image_target_native();
+	ret_toolchain->target = target;
 	int err = find_program(config, ret_toolchain->program, why);
 	if (err == 0)
-		err = find_compiler(config, ret_toolchain->compiler, why);
+		err = find_compiler(config, target, ret_toolchain->compiler, why);
 	if (err < 0)
 		return err;
+	(void)eos_buf_printf(&text, "%s\n", image_target_name(target));
 	const char *const tools[] = {ret_toolchain->compiler, AOT_WASM_VALIDATE, AOT_WASM2C};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(tools); i++) {
 		err = describe_tool(&text, tools[i], why);

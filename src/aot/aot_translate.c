@@ -40,6 +40,9 @@ static const struct feature features[] = {
 /* SIMD is on by default in wabt. */
 static const char *const disable_simd = "--disable-simd";
 
+/* They say nothing about what a module does, and it is valid whatever is in them. */
+static const char *const ignore_custom = "--ignore-custom-section-errors";
+
 struct attempt {
 	struct eos_buf output;
 	int status;
@@ -48,8 +51,8 @@ struct attempt {
 /* Validates with the features of IS_ON besides those that we have. 1: valid, 0: not. */
 static int try_features(const char *file, const bool is_on[FEATURES_COUNT], struct attempt *attempt)
 {
-	const char *argv[FEATURES_COUNT + 4] = {AOT_WASM_VALIDATE};
-	size_t n = 1;
+	const char *argv[FEATURES_COUNT + 4] = {AOT_WASM_VALIDATE, ignore_custom};
+	size_t n = 2;
 	/* The first feature is SIMD, which needs no option to be on. */
 	if (!is_on[0])
 		argv[n++] = disable_simd;

@@ -19,8 +19,11 @@
 
 #include "aot/aot.h"
 #include "aot/aot_compile.h"
+#include "aot/aot_elf.h"
 #include "aot/aot_glue.h"
+#include "aot/aot_map.h"
 #include "aot/aot_module.h"
+#include "aot/aot_names.h"
 #include "aot/aot_protocol.h"
 #include "aot/aot_tool.h"
 #include "aot/aot_translate.h"
@@ -29,7 +32,7 @@
 #include "sandbox/sandbox.h"
 
 struct options {
-	int module_fd, out_fd, progress_fd;
+	int module_fd, out_fd, names_fd, progress_fd;
 	const char *dir, *compiler, *sources;
 	uint64_t memory_bytes, seconds;
 };
@@ -45,6 +48,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	static const struct option names[] = {
 		{"module-fd", required_argument, NULL, 'm'},
 		{"out-fd", required_argument, NULL, 'o'},
+		{"names-fd", required_argument, NULL, 'n'},
 		{"progress-fd", required_argument, NULL, 'p'},
 		{"dir", required_argument, NULL, 'd'},
 		{"cc", required_argument, NULL, 'c'},
@@ -57,6 +61,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	*options = (struct options){
 		.module_fd = -1,
 		.out_fd = -1,
+		.names_fd = -1,
 		.progress_fd = -1,
 		.compiler = "/usr/bin/gcc",
 		.sources = aot_text_sources,
@@ -69,6 +74,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->module_fd = parse_fd(optarg);
 		else if (c == 'o')
 			options->out_fd = parse_fd(optarg);
+		else if (c == 'n')
+			options->names_fd = parse_fd(optarg);
 		else if (c == 'p')
 			options->progress_fd = parse_fd(optarg);
 		else if (c == 'd')
@@ -181,13 +188,17 @@ static int write_sources(const struct aot_module *module, struct eos_why *why)
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf glue = {0};
 	if (aot_glue_write(module, &glue) < 0)
 		return eos_why(why, -ENOMEM, "out of memory");
-	int err = write_file("glue.c", glue.data, glue.len, why);
-	if (err == 0)
-		err = write_file("image_abi.h", aot_text_image_abi, strlen(aot_text_image_abi),
-				 why);
-	if (err == 0)
-		err = write_file("image_runtime.c", aot_text_image_runtime,
-				 strlen(aot_text_image_runtime), why);
+	const struct {
+		const char *file, *text;
+	} texts[] = {
+		{"glue.c", glue.data},
+		{"image_abi.h", aot_text_image_abi},
+		{"image_prelude.c", aot_text_image_prelude},
+		{"image_runtime.c", aot_text_image_runtime},
+	};
+	int err = 0;
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(texts) && err == 0; i++)
+		err = write_file(texts[i].file, texts[i].text, strlen(texts[i].text), why);
 	return err;
 }
 
@@ -199,17 +210,41 @@ static int write_rewritten(const struct aot_module *module, struct eos_why *why)
 	return write_file("m.wasm", rewritten.data, rewritten.len, why);
 }
 
-static int copy_result(const struct options *options, struct eos_why *why)
+/* The section of names. It must be made before the object is stripped. */
+static int write_names(const struct options *options, const struct aot_module *module,
+		       const struct eos_buf *elf, struct eos_why *why)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf section = {0};
+	struct aot_names names;
+	if (aot_names_read(module, &names) < 0)
+		return eos_why(why, -ENOMEM, "out of memory");
+	int err = aot_map_write((const uint8_t *)elf->data, elf->len, &names, &section, why);
+	aot_names_fini(&names);
+	if (err < 0 || options->names_fd < 0)
+		return err;
+	err = eos_write_full(options->names_fd, section.data, section.len);
+	return err < 0 ? eos_why(why, err, "cannot write its names: %s", strerror(-err)) : 0;
+}
+
+static int copy_result(const struct options *options, const struct aot_module *module,
+		       struct eos_why *why)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf elf = {0};
+	size_t size = 0;
 	int err = eos_read_file(AT_FDCWD, "image.so", AOT_ELF_BYTES_MAX, &elf);
 	if (err == -EFBIG)
 		return eos_why(why, err, "its image is larger than %u MiB",
 			       AOT_ELF_BYTES_MAX >> 20);
 	if (err == -ENOENT)
 		return eos_why(why, -EIO, "the compiler made nothing of it");
-	if (err == 0)
-		err = eos_write_full(options->out_fd, elf.data, elf.len);
+	if (err < 0)
+		return eos_why(why, err, "cannot read its image: %s", strerror(-err));
+	err = write_names(options, module, &elf, why);
+	if (err < 0)
+		return err;
+	if (aot_elf_strip((uint8_t *)elf.data, elf.len, &size) < 0)
+		return eos_why(why, -EIO, "the compiler made a damaged object of it");
+	err = eos_write_full(options->out_fd, elf.data, size);
 	return err < 0 ? eos_why(why, err, "cannot write its image: %s", strerror(-err)) : 0;
 }
 
@@ -228,7 +263,7 @@ static int build(const struct options *options, const struct aot_module *module,
 	report(options, "phase", "compiling");
 	err = aot_compile(options->compiler, "image.so", why);
 	if (err == 0)
-		err = copy_result(options, why);
+		err = copy_result(options, module, why);
 	(void)snprintf(pages, sizeof(pages), "%u", module->memory_pages_initial);
 	if (err == 0)
 		report(options, "pages", pages);
@@ -281,8 +316,8 @@ int main(int argc, char **argv)
 	struct eos_why why = {""};
 	if (parse_options(argc, argv, &options) < 0) {
 		(void)fprintf(stderr, "usage: edge-aot --module-fd N --out-fd N --dir DIR "
-				      "[--progress-fd N] [--cc PATH] [--memory BYTES] "
-				      "[--seconds N]\n");
+				      "[--names-fd N] [--progress-fd N] [--cc PATH] "
+				      "[--memory BYTES] [--seconds N]\n");
 		return AOT_EXIT_USAGE;
 	}
 	/* The caller names images in its cache by its own sources. */

@@ -49,7 +49,8 @@ bool wasm_rt_is_initialized(void)
 	return true;
 }
 
-void wasm_rt_trap(wasm_rt_trap_t trap)
+/* A function of its own, so that its return address is in the function that trapped. */
+__attribute__((noinline)) void wasm_rt_trap(wasm_rt_trap_t trap)
 {
 	static const uint8_t reasons[] = {
 		[WASM_RT_TRAP_NONE] = IMAGE_TRAP_UNREACHABLE,
@@ -62,7 +63,7 @@ void wasm_rt_trap(wasm_rt_trap_t trap)
 		[WASM_RT_TRAP_UNCAUGHT_EXCEPTION] = IMAGE_TRAP_UNREACHABLE,
 		[WASM_RT_TRAP_EXHAUSTION] = IMAGE_TRAP_STACK_OVERFLOW,
 	};
-	host_ops->trap(reasons[trap]);
+	host_ops->trap(reasons[trap], (const char *)__builtin_return_address(0) - 1);
 }
 
 /*
@@ -107,10 +108,12 @@ uint32_t wasm_rt_register_func_type(uint32_t params, uint32_t results, ...)
 
 void wasm_rt_allocate_memory(wasm_rt_memory_t *memory, uint32_t initial_pages, uint32_t max_pages)
 {
-	memory->data = host_ops->memory_reserve(initial_pages, &max_pages);
+	/* The FWP's own limit is the host's to keep, in memory_extend(). */
+	memory->data = host_ops->memory_reserve(initial_pages);
 	memory->pages = initial_pages;
 	memory->max_pages = max_pages;
 	memory->size = initial_pages * 65536u;
+	host_ops->note(IMAGE_NOTE_MEMORY, memory);
 }
 
 uint32_t wasm_rt_grow_memory(wasm_rt_memory_t *memory, uint32_t pages)
@@ -138,7 +141,7 @@ static uint64_t table_capacity(uint64_t size)
 	return capacity;
 }
 
-#define DEFINE_TABLE(kind)                                                                         \
+#define DEFINE_TABLE(kind, note_kind)                                                              \
 	void wasm_rt_allocate_##kind##_table(wasm_rt_##kind##_table_t *table, uint32_t size,       \
 					     uint32_t max_size)                                    \
 	{                                                                                          \
@@ -148,6 +151,7 @@ static uint64_t table_capacity(uint64_t size)
 				host_ops->allocate(table_capacity(size) * sizeof(*table->data));   \
 		table->size = size;                                                                \
 		table->max_size = max_size;                                                        \
+		host_ops->note(note_kind, table);                                                  \
 	}                                                                                          \
                                                                                                    \
 	uint32_t wasm_rt_grow_##kind##_table(wasm_rt_##kind##_table_t *table, uint32_t delta,      \
@@ -175,8 +179,23 @@ static uint64_t table_capacity(uint64_t size)
 	{                                                                                          \
 	}
 
-DEFINE_TABLE(funcref)
-DEFINE_TABLE(externref)
+DEFINE_TABLE(funcref, IMAGE_NOTE_FUNCTIONS)
+DEFINE_TABLE(externref, IMAGE_NOTE_REFERENCES)
+
+_Static_assert(sizeof(struct image_memory) == sizeof(wasm_rt_memory_t) &&
+		       offsetof(struct image_memory, data) == offsetof(wasm_rt_memory_t, data),
+	       "the memory of wasm2c is the ABI's");
+_Static_assert(sizeof(struct image_table) == sizeof(wasm_rt_funcref_table_t) &&
+		       sizeof(struct image_table) == sizeof(wasm_rt_externref_table_t) &&
+		       offsetof(struct image_table, size) ==
+			       offsetof(wasm_rt_funcref_table_t, size) &&
+		       offsetof(struct image_table, size) ==
+			       offsetof(wasm_rt_externref_table_t, size),
+	       "the tables of wasm2c are the ABI's");
+_Static_assert(sizeof(struct image_funcref) == sizeof(wasm_rt_funcref_t) &&
+		       offsetof(struct image_funcref, instance) ==
+			       offsetof(wasm_rt_funcref_t, module_instance),
+	       "the references of wasm2c are the ABI's");
 
 void wasm_rt_free_memory(wasm_rt_memory_t *memory)
 {
@@ -192,6 +211,12 @@ static void instantiate(void *instance, void *host)
 	Z_m_instantiate(&self->module);
 #endif
 }
+
+#if IMPORTS_COUNT > 0
+#define SELF_OFFSET offsetof(struct instance, module.Z_h_instance)
+#else
+#define SELF_OFFSET IMAGE_NO_OFFSET
+#endif
 
 static uint8_t *get_memory(void *instance, uint64_t *ret_size)
 {

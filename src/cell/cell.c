@@ -1,10 +1,14 @@
 /*
  * The cell's loop.
  *
- * A turn takes what has arrived, ends what is over time, gives each call that is ready one turn of
- * its own, and sends what found no room earlier. When nothing is ready it looks at the ring for
- * CELL_SPIN_NS more (where another processor may be about to write to it), then sleeps on the
- * doorbell until the next deadline.
+ * A turn takes what has arrived, lets the scheduler run the calls until a message waits or nothing
+ * is runnable, and sends what found no room earlier. When nothing is runnable it looks at the ring
+ * for CELL_SPIN_NS more (where another processor may be about to write to it), then sleeps on the
+ * doorbell until the next timer or replenishment of a budget; without one, until the bell rings.
+ *
+ * A message waits for at most the slice that is running: nobody rings while the cell is busy, it
+ * looks at the ring between slices. Its descriptors it looks at every LOOK_NS, for the end of the
+ * link, and after each slice while something waits for room in the ring to edged.
  *
  * Why there is no deadlock with full rings: the cell stops receiving only while a LOADED waits for
  * room, and edged takes everything off its ring before it waits for room in ours.
@@ -28,6 +32,7 @@
 #include "sandbox/sandbox.h"
 
 #define CELL_SPIN_NS	 (20 * EOS_NS_PER_US)
+#define LOOK_NS		 (10 * EOS_NS_PER_MS)
 #define MESSAGES_AT_ONCE 64u
 
 static int parse_number(const char *text, int *ret_value)
@@ -45,7 +50,7 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 	struct cell_config config;
 	int *numbers[] = {&config.fds.memory, &config.fds.doorbell_to_cell,
 			  &config.fds.doorbell_to_node, &config.fds.socket};
-	if (argc != 6)
+	if (argc != 7)
 		return -EINVAL;
 	for (int i = 0; i < 4; i++)
 		if (parse_number(argv[i], numbers[i]) < 0)
@@ -53,42 +58,29 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 	if (strlen(argv[4]) != 2 * sizeof(config.public_key) ||
 	    eos_hex_decode(argv[4], config.public_key, sizeof(config.public_key)) < 0)
 		return -EINVAL;
-	if (parse_number(argv[5], &config.parent_pid) < 0)
+	if (parse_number(argv[5], &config.parent_pid) < 0 ||
+	    link_config_parse(argv[6], &config.settings) < 0)
 		return -EINVAL;
 	*ret_config = config;
 	return 0;
 }
 
-/* Ends the calls in LIST whose time is over and wakes the sleepers; lowers *NEXT_NS. */
-static void expire_list(struct eos_list *list, uint64_t now_ns, uint64_t *next_ns)
+static enum sched_turn run_call(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
 {
-	EOS_LIST_FOR_EACH (link, list) {
-		struct cell_call *call = EOS_CONTAINER_OF(link, struct cell_call, link);
-		if (call->deadline_ns <= now_ns) {
-			cell_call_kill(call, LINK_TIMED_OUT);
-			continue;
-		}
-		*next_ns = EOS_MIN(*next_ns, call->deadline_ns);
-		if (call->state != CELL_CALL_SLEEPS)
-			continue;
-		if (call->wake_ns <= now_ns)
-			cell_call_move(call, CELL_CALL_READY);
-		else
-			*next_ns = EOS_MIN(*next_ns, call->wake_ns);
-	}
+	return cell_call_run(EOS_CONTAINER_OF(task, struct cell_call, task), slice_end_ns);
 }
 
-static void expire(struct cell *cell)
+/* While a LOADED waits nothing is received: then a message is no reason to stop either. */
+static bool has_message(void *ctx)
 {
-	uint64_t now_ns = eos_now_ns(), next_ns = UINT64_MAX;
-	if (now_ns < cell->next_wake_ns)
-		return;
-	expire_list(&cell->ready, now_ns, &next_ns);
-	expire_list(&cell->replies, now_ns, &next_ns);
-	expire_list(&cell->room, now_ns, &next_ns);
-	expire_list(&cell->sleeping, now_ns, &next_ns);
-	cell->next_wake_ns = next_ns;
+	struct cell *cell = ctx;
+	return cell->err < 0 || (!cell->has_loaded && link_has_message(cell->link));
 }
+
+static const struct sched_core_ops sched_ops = {
+	.run = run_call,
+	.is_interrupted = has_message,
+};
 
 static bool wants_room(const struct cell *cell)
 {
@@ -106,19 +98,6 @@ static void retry_room(struct cell *cell)
 	}
 	EOS_LIST_FOR_EACH (waiting, &cell->room) {
 		cell_call_move(EOS_CONTAINER_OF(waiting, struct cell_call, link), CELL_CALL_READY);
-	}
-}
-
-/* One turn for each call that is ready now; those that become ready meanwhile wait for the next,
- * so that messages and deadlines get their turn too. */
-static void run_ready(struct cell *cell)
-{
-	struct eos_list *last = cell->ready.prev;
-	while (cell->err == 0 && !eos_list_is_empty(&cell->ready)) {
-		struct eos_list *link = cell->ready.next;
-		cell_call_run(EOS_CONTAINER_OF(link, struct cell_call, link));
-		if (link == last || eos_now_ns() >= cell->next_wake_ns)
-			break;
 	}
 }
 
@@ -176,14 +155,36 @@ static int wait_bell(struct cell *cell, uint64_t wake_ns)
 	return 0;
 }
 
-static int idle(struct cell *cell, bool may_spin)
+/* What was put off, until somebody wants the processor. True when somebody does. */
+static bool maintain(struct cell *cell, uint64_t wake_ns)
 {
-	if (may_spin && spin(cell))
+	while (fwp_engine_maintain(cell->engine))
+		if (has_message(cell) || eos_now_ns() >= wake_ns)
+			return true;
+	return false;
+}
+
+/* Nothing is runnable, and nothing of its own happens before WAKE_NS. */
+static int idle(struct cell *cell, uint64_t wake_ns, bool may_spin)
+{
+	if (maintain(cell, wake_ns) || (may_spin && spin(cell)))
 		return 0;
+	wake_ns = EOS_MIN(wake_ns, cell_memory_check(cell));
 	/* While a LOADED waits nothing is received, so a message must not keep us awake. */
 	if (!cell->has_loaded && link_prepare_wait(cell->link) == 0)
 		return 0;
-	return wait_bell(cell, cell->next_wake_ns);
+	return wait_bell(cell, wake_ns);
+}
+
+/* There is more to run. */
+static int look(struct cell *cell)
+{
+	uint64_t now_ns = eos_now_ns();
+	if (!wants_room(cell) && now_ns < cell->next_look_ns)
+		return 0;
+	cell->next_look_ns = now_ns + LOOK_NS;
+	(void)cell_memory_check(cell); /* it is called again without being asked */
+	return wait_bell(cell, 0);
 }
 
 /* -EPIPE: edged closed the link; anything else: it broke. */
@@ -194,15 +195,11 @@ static int loop(struct cell *cell)
 		int n = cell_receive(cell, MESSAGES_AT_ONCE);
 		if (n < 0)
 			return n;
-		expire(cell);
-		run_ready(cell);
+		uint64_t slice_ns = wants_room(cell) ? cell->quantum_ns : LOOK_NS;
+		uint64_t wake_ns = sched_core_run(cell->core, eos_now_ns() + slice_ns);
 		if (cell->err < 0)
 			return cell->err;
-		int err = 0;
-		if (eos_list_is_empty(&cell->ready))
-			err = idle(cell, may_spin);
-		else if (wants_room(cell))
-			err = wait_bell(cell, 0);
+		int err = wake_ns > 0 ? idle(cell, wake_ns, may_spin) : look(cell);
 		if (err < 0)
 			return err;
 	}
@@ -217,19 +214,35 @@ static int say_ready(struct cell *cell)
 	return link_send(cell->link, &ready, sizeof(ready), NULL, 0);
 }
 
+static int init_engines(struct cell *cell, const struct link_config *settings, struct eos_why *why)
+{
+	struct fwp_engine_config engine = {
+		.fwps_max = settings->fwps_max,
+		.pool_low = settings->pool_low,
+		.pool_high = settings->pool_high,
+	};
+	struct sched_core_config core = {
+		.policy = settings->is_edf ? &sched_policy_edf : &sched_policy_priority,
+		.quantum_ns = settings->quantum_ns,
+	};
+	cell->quantum_ns = settings->quantum_ns;
+	cell->init_timeout_ns = settings->init_timeout_ns;
+	int err = sched_core_new(&core, &sched_ops, cell, &cell->core, why);
+	return err < 0 ? err : fwp_engine_new(&engine, &cell->engine, why);
+}
+
 static int cell_init(struct cell *cell, const struct cell_config *config, struct eos_why *why)
 {
-	struct eos_list *lists[] = {&cell->ready,    &cell->replies, &cell->room,
-				    &cell->sleeping, &cell->ended,   &cell->free};
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(lists); i++)
-		eos_list_init(lists[i]);
-	cell->next_wake_ns = UINT64_MAX;
+	eos_list_init(&cell->room);
+	eos_list_init(&cell->ended);
+	eos_list_init(&cell->free);
+	cell_functions_init(cell);
+	cell_memory_open(cell);
 	memcpy(cell->public_key, config->public_key, sizeof(cell->public_key));
 	int err = link_attach(&config->fds, &cell->link);
 	if (err < 0)
 		return eos_why(why, err, "the link: %s", strerror(-err));
-	struct fwp_engine_config engine_config = {.fwps_max = LINK_CALLS_MAX};
-	return fwp_engine_new(&engine_config, &cell->engine, why);
+	return init_engines(cell, &config->settings, why);
 }
 
 /* libcrypto reads its configuration at its first use; there are no files in the sandbox. */
@@ -262,8 +275,11 @@ static void cell_free(struct cell *cell)
 			cell_call_abandon(cell->calls[i]);
 	EOS_ASSERT(cell->calls_count == 0);
 	cell_call_pool_free(cell);
+	cell_functions_free(cell);
 	cell_images_free(cell);
 	fwp_engine_free(cell->engine);
+	sched_core_free(cell->core);
+	cell_memory_close(cell);
 	link_free(cell->link);
 	free(cell);
 }

@@ -1,10 +1,10 @@
 /*
  * A cell of a node: the process that runs featherweight processes for edged.
  *
- * One thread does everything: it takes messages off the link, runs FWPs one after the other in the
- * order in which they became ready, and sleeps when there is nothing to do. An FWP runs until it
- * blocks (a file operation that edged answers, output for which there is no room, a sleep) or dies;
- * its time limit ends it while it runs. Each invocation is one FWP with its own struct wasi.
+ * One thread does everything: it takes messages off the link, gives the calls their turns by their
+ * class (or deadline) and budgets, and sleeps when there is nothing to do. Each invocation is one
+ * FWP with its own struct wasi, and one task of the scheduler (sched/core.h); calls of a function
+ * share its server, those of a tenant the tenant's.
  *
  * Bounds: LINK_CALLS_MAX calls, LINK_IMAGES_MAX images; a call's buffers are of fixed size and
  * are used again by later calls.
@@ -16,14 +16,16 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "link/link.h"
+#include "link/link_config.h"
 
 struct cell_config {
 	struct link_fds fds;			     /* taken */
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE]; /* of whoever signs images */
 	int parent_pid;				     /* edged */
+	struct link_config settings;
 };
 
-/* Reads "MEMFD BELL_TO_CELL BELL_TO_NODE SOCKET PUBLIC-KEY-IN-HEX PARENT-PID". -EINVAL. */
+/* Reads "MEMFD BELL_TO_CELL BELL_TO_NODE SOCKET PUBLIC-KEY-IN-HEX PARENT-PID SETTINGS". -EINVAL. */
 int cell_parse_args(int argc, char **argv, struct cell_config *ret_config) EOS_MUST_CHECK;
 
 /*

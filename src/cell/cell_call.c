@@ -2,15 +2,18 @@
  * The life of a call: from its INVOKE to its DONE.
  *
  * Invariants
- *  1. A call is in the list of its state, and in no other; a running one is in none.
+ *  1. A call that waits for room or a template, has ended or is free is in the list of its state;
+ *     others are in none. A ready one is a runnable task of the scheduler.
  *  2. Between its INVOKE and its DONE a call occupies the slot id % LINK_CALLS_MAX.
- *  3. An ended call has no FWP, no struct wasi and no image any more: only bytes to send.
+ *  3. An ended call has no FWP, no struct wasi, no function, task or timer any more: only bytes to
+ *     send.
  *
  * The FWP is made at its first turn and not when the INVOKE arrives: calls that wait for the
  * processor cost a buffer and no address space.
  *
- * Time counts from the receipt of the INVOKE, so a call that waits behind others dies in time too.
- * While it runs, the engine's own timer ends it.
+ * Time counts from the receipt of the INVOKE, so a call that waits behind others, or for its
+ * budget, dies in time too: its deadline is a timer of the scheduler, which also cuts the turn of
+ * what runs then.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +28,8 @@
 #include "wasi/vfs_memory.h"
 
 EOS_COUNTER(calls_total, "cell.calls_total", "Calls that were started.")
+EOS_COUNTER(throttled_total, "cell.calls_throttled_total",
+	    "Times that a call had to wait because of its host-call rate.")
 
 #define BIT(state) (1u << (state))
 
@@ -32,24 +37,23 @@ static const unsigned allowed_moves[CELL_CALL_STATES] = {
 	[CELL_CALL_FREE] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_READY] = BIT(CELL_CALL_RUNNING) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_RUNNING] = BIT(CELL_CALL_WAITS_REPLY) | BIT(CELL_CALL_WAITS_ROOM) |
-			      BIT(CELL_CALL_SLEEPS) | BIT(CELL_CALL_ENDED),
+			      BIT(CELL_CALL_WAITS_TEMPLATE) | BIT(CELL_CALL_SLEEPS) |
+			      BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_WAITS_REPLY] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_WAITS_ROOM] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
+	[CELL_CALL_WAITS_TEMPLATE] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_SLEEPS] = BIT(CELL_CALL_READY) | BIT(CELL_CALL_ENDED),
 	[CELL_CALL_ENDED] = BIT(CELL_CALL_FREE),
 };
 
-static struct eos_list *list_of(struct cell *cell, enum cell_call_state state)
+static struct eos_list *list_of(struct cell_call *call, enum cell_call_state state)
 {
+	struct cell *cell = call->cell;
 	switch (state) {
-	case CELL_CALL_READY:
-		return &cell->ready;
-	case CELL_CALL_WAITS_REPLY:
-		return &cell->replies;
 	case CELL_CALL_WAITS_ROOM:
 		return &cell->room;
-	case CELL_CALL_SLEEPS:
-		return &cell->sleeping;
+	case CELL_CALL_WAITS_TEMPLATE:
+		return &call->function->waiting;
 	case CELL_CALL_ENDED:
 		return &cell->ended;
 	case CELL_CALL_FREE:
@@ -61,18 +65,15 @@ static struct eos_list *list_of(struct cell *cell, enum cell_call_state state)
 
 void cell_call_move(struct cell_call *call, enum cell_call_state state)
 {
-	struct cell *cell = call->cell;
+	bool is_waiting = call->state != CELL_CALL_RUNNING;
 	EOS_ASSERT((allowed_moves[call->state] & BIT(state)) != 0);
 	eos_list_remove(&call->link);
 	call->state = state;
-	struct eos_list *list = list_of(cell, state);
+	struct eos_list *list = list_of(call, state);
 	if (list != NULL)
 		eos_list_add_tail(list, &call->link);
-	uint64_t wake_ns = call->deadline_ns;
-	if (state == CELL_CALL_SLEEPS)
-		wake_ns = EOS_MIN(wake_ns, call->wake_ns);
-	if (list != NULL && state != CELL_CALL_ENDED && state != CELL_CALL_FREE)
-		cell->next_wake_ns = EOS_MIN(cell->next_wake_ns, wake_ns);
+	if (state == CELL_CALL_READY && is_waiting)
+		sched_task_wake(&call->task);
 }
 
 struct cell_call *cell_call_find(struct cell *cell, uint64_t id)
@@ -117,16 +118,28 @@ void cell_call_pool_free(struct cell *cell)
 		free(EOS_CONTAINER_OF(link, struct cell_call, link));
 }
 
+static void on_deadline(struct sched_timer *timer)
+{
+	cell_call_kill(EOS_CONTAINER_OF(timer, struct cell_call, deadline_timer), LINK_TIMED_OUT);
+}
+
+static void on_wake(struct sched_timer *timer)
+{
+	struct cell_call *call = EOS_CONTAINER_OF(timer, struct cell_call, wake_timer);
+	if (call->state == CELL_CALL_SLEEPS)
+		cell_call_move(call, CELL_CALL_READY);
+}
+
 static void sleep_until(void *ctx, struct fwp *fwp, uint64_t monotonic_ns)
 {
 	struct cell_call *call = ctx;
 	if (eos_now_ns() >= monotonic_ns)
 		return;
-	call->wake_ns = monotonic_ns;
+	sched_timer_set(call->cell->core, &call->wake_timer, monotonic_ns);
 	cell_call_block(call, CELL_CALL_SLEEPS);
 }
 
-static const struct wasi_host_ops host_ops = {.sleep_until = sleep_until};
+const struct wasi_host_ops cell_call_host_ops = {.sleep_until = sleep_until};
 
 static int make_wasi(struct cell_call *call, const struct link_message *message)
 {
@@ -142,7 +155,7 @@ static int make_wasi(struct cell_call *call, const struct link_message *message)
 	const char *argv[1] = {program};
 	int err = wasi_new(argv, 1, environment, count, &call->wasi);
 	if (err == 0)
-		wasi_set_host_ops(call->wasi, &host_ops, call);
+		wasi_set_host_ops(call->wasi, &cell_call_host_ops, call);
 	return err;
 }
 
@@ -187,6 +200,7 @@ static void set_limits(struct cell_call *call, const struct link_invoke *invoke)
 	call->limits = (struct fwp_limits){
 		.memory_bytes = invoke->memory_bytes,
 		.stack_bytes = invoke->stack_bytes,
+		.host_calls_per_s = invoke->host_calls_per_s,
 	};
 	call->timeout_ns = invoke->timeout_ns;
 	call->deadline_ns = UINT64_MAX;
@@ -198,12 +212,22 @@ static void set_limits(struct cell_call *call, const struct link_invoke *invoke)
 /* Whatever it holds of the guest is given back; the bytes to send stay. */
 static void drop_guest(struct cell_call *call)
 {
+	struct cell *cell = call->cell;
 	call->request.id = 0;
+	if (call->function != NULL)
+		cell_template_leave(call);
 	call->fwp = fwp_free(call->fwp);
 	/* Files that are still open are edged's to drop when it gets the DONE. */
 	call->is_ending = true;
 	call->wasi = wasi_free(call->wasi);
-	call->image = fwp_image_unref(call->image);
+	/* Out of its function's list of those that wait, before that is gone. */
+	eos_list_remove(&call->link);
+	if (call->function == NULL)
+		return;
+	sched_timer_cancel(cell->core, &call->deadline_timer);
+	sched_timer_cancel(cell->core, &call->wake_timer);
+	sched_task_fini(&call->task);
+	call->function = cell_function_give(cell, call->function);
 }
 
 /* The state machine's way to ENDED. */
@@ -214,12 +238,28 @@ static void end_call(struct cell_call *call)
 	cell_call_flush(call);
 }
 
-static void refuse_call(struct cell_call *call, int err, const struct eos_why *why)
+void cell_call_refuse(struct cell_call *call, int err, const struct eos_why *why)
 {
 	call->outcome = LINK_NOT_STARTED;
 	const char *text = why != NULL && why->text[0] != '\0' ? why->text : strerror(-err);
 	snprintf(call->text, sizeof(call->text), "%s", text);
 	end_call(call);
+}
+
+/* Its place among the others: function, task and timers. */
+static int enter_scheduler(struct cell_call *call, const struct link_message *message)
+{
+	struct cell *cell = call->cell;
+	int err = cell_function_take(cell, message, &call->function);
+	if (err < 0)
+		return err;
+	sched_task_init(&call->task, &call->function->server, message->invoke.task_class,
+			call->deadline_ns);
+	sched_timer_init(&call->deadline_timer, on_deadline);
+	sched_timer_init(&call->wake_timer, on_wake);
+	if (call->deadline_ns != UINT64_MAX)
+		sched_timer_set(cell->core, &call->deadline_timer, call->deadline_ns);
+	return 0;
 }
 
 int cell_call_start(struct cell *cell, const struct link_message *message)
@@ -236,18 +276,19 @@ int cell_call_start(struct cell *cell, const struct link_message *message)
 	cell->calls[slot] = call;
 	cell->calls_count++;
 	eos_counter_add(&calls_total, 1);
-	call->image = fwp_image_ref(cell->images[invoke->image_id].image);
 	set_limits(call, invoke);
 	struct link_span input = message->invoke_parts.input;
 	call->input_len = invoke->input_len;
 	call->input_have = input.len;
 	if (input.len > 0)
 		memcpy(call->input_bytes, input.data, input.len);
-	int err = make_wasi(call, message);
+	int err = enter_scheduler(call, message);
+	if (err == 0)
+		err = make_wasi(call, message);
 	if (err == 0)
 		err = add_files(call, message);
 	if (err < 0)
-		refuse_call(call, err, NULL);
+		cell_call_refuse(call, err, NULL);
 	else
 		cell_call_move(call, CELL_CALL_READY);
 	return 0;
@@ -266,6 +307,7 @@ static void note_death(struct cell_call *call, const struct fwp_death *death)
 {
 	if (call->outcome != 0)
 		return; /* whoever killed it has said why */
+	char place[FWP_PLACE_SIZE];
 	switch (death->kind) {
 	case FWP_DEATH_EXIT:
 		call->outcome = LINK_EXITED;
@@ -273,7 +315,9 @@ static void note_death(struct cell_call *call, const struct fwp_death *death)
 		break;
 	case FWP_DEATH_TRAP:
 		call->outcome = LINK_TRAPPED;
-		snprintf(call->text, sizeof(call->text), "trap: %s", death->text);
+		fwp_death_place(call->fwp, place, sizeof(place));
+		snprintf(call->text, sizeof(call->text), "trap: %s%s%s", death->text,
+			 place[0] != '\0' ? " in " : "", place);
 		break;
 	case FWP_DEATH_TIMEOUT:
 		call->outcome = LINK_TIMED_OUT;
@@ -286,39 +330,87 @@ static void note_death(struct cell_call *call, const struct fwp_death *death)
 	}
 }
 
-/* Makes the FWP at the call's first turn. */
+/* The FWP of a call whose function is initialised. */
 static int make_fwp(struct cell_call *call, struct eos_why *why)
 {
-	if (call->deadline_ns != UINT64_MAX) {
-		uint64_t now_ns = eos_now_ns();
+	uint64_t now_ns = eos_now_ns();
+	if (call->deadline_ns != UINT64_MAX)
 		call->limits.timeout_ns =
 			call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 1;
-	}
-	int err = fwp_new(call->cell->engine, call->image, &call->limits, call->wasi, &call->fwp,
-			  why);
+	cell_memory_note_use(call->cell, now_ns);
+	int err =
+		fwp_new_from(call->function->template, &call->limits, call->wasi, &call->fwp, why);
 	if (err == 0)
 		fwp_set_on_return(call->fwp, wasi_finish);
 	return err;
 }
 
-void cell_call_run(struct cell_call *call)
+/* The initialisation has run once more, and died or not. */
+static enum sched_turn end_init_turn(struct cell_call *call, uint64_t ran_ns)
+{
+	struct eos_why why = {""};
+	bool is_dead = fwp_state(call->fwp) == FWP_DEAD;
+	int err = cell_template_charge(call, ran_ns, &why);
+	if (err == 0 && is_dead) {
+		cell_call_move(call, CELL_CALL_READY);
+		err = cell_template_capture(call, &why);
+	}
+	if (err < 0) {
+		if (!is_dead)
+			fwp_kill(call->fwp, FWP_DEATH_KILLED, "ended by the cell");
+		cell_template_fail(call, err, &why);
+		return SCHED_TURN_GONE;
+	}
+	return is_dead || call->state == CELL_CALL_READY ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
+}
+
+/* What the FWP's turn means for the state of the call. */
+static void note_turn(struct cell_call *call, enum fwp_state state)
+{
+	if (state == FWP_READY) {
+		cell_call_move(call, CELL_CALL_READY);
+	} else if (state == FWP_BLOCKED && call->state == CELL_CALL_RUNNING) {
+		/* Not by us: it makes more host calls than it may. */
+		eos_counter_add(&throttled_total, 1);
+		sched_timer_set(call->cell->core, &call->wake_timer, fwp_resume_ns(call->fwp));
+		cell_call_move(call, CELL_CALL_SLEEPS);
+	}
+}
+
+/* Makes the FWP at the call's first turn. False: the call waits, or has ended. */
+static bool begin(struct cell_call *call)
+{
+	struct eos_why why = {""};
+	if (call->fwp != NULL)
+		return true;
+	int err = call->function->template != NULL ? make_fwp(call, &why)
+						   : cell_template_join(call, &why);
+	if (err < 0)
+		cell_call_refuse(call, err, &why);
+	return err == 0 && call->state == CELL_CALL_READY;
+}
+
+enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns)
 {
 	EOS_ASSERT(call->state == CELL_CALL_READY);
-	if (call->fwp == NULL) {
-		struct eos_why why = {""};
-		int err = make_fwp(call, &why);
-		if (err < 0) {
-			refuse_call(call, err, &why);
-			return;
-		}
+	if (!begin(call))
+		return SCHED_TURN_GONE;
+	bool is_init = call->function->initialiser == call;
+	uint64_t start_ns = 0;
+	if (is_init) {
+		start_ns = eos_now_ns();
+		slice_end_ns = cell_template_slice(call, slice_end_ns);
 	}
 	cell_call_move(call, CELL_CALL_RUNNING);
-	if (fwp_run(call->fwp) == FWP_BLOCKED) {
-		EOS_ASSERT(call->state != CELL_CALL_RUNNING);
-		return;
-	}
+	enum fwp_state state = fwp_run_until(call->fwp, slice_end_ns);
+	note_turn(call, state);
+	if (is_init)
+		return end_init_turn(call, eos_now_ns() - start_ns);
+	if (state != FWP_DEAD)
+		return state == FWP_READY ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
 	note_death(call, fwp_death(call->fwp));
 	end_call(call);
+	return SCHED_TURN_GONE;
 }
 
 void cell_call_kill(struct cell_call *call, enum link_outcome outcome)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "cell/fixtures/node_fixture.h"
 
 /* Each misbehaving cell costs its calls and itself, and is started again. */
@@ -49,6 +50,18 @@ static void outlives_cells_that_do_not_start(void **state)
 	}
 }
 
+/* The first restarts are immediate; a cell that goes on dying is started once a second. */
+static void restarts_back_off(void **state)
+{
+	struct node node;
+	start_node(&node, FAKE_CELLS "/fake_cell-dies");
+	uint64_t begin_ns = eos_now_ns();
+	node.restarts = 7;
+	run_until(&node, has_restarted);
+	assert_true(eos_now_ns() - begin_ns > 1900 * EOS_NS_PER_MS);
+	stop_node(&node);
+}
+
 static void a_call_is_done_once(void **state)
 {
 	struct node node;
@@ -80,6 +93,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(outlives_hostile_cells),
 		cmocka_unit_test(outlives_cells_that_do_not_start),
+		cmocka_unit_test(restarts_back_off),
 		cmocka_unit_test(a_call_is_done_once),
 		cmocka_unit_test(a_hung_cell_is_killed),
 	};

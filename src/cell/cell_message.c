@@ -90,6 +90,7 @@ static int apply_unload(struct cell *cell, const struct link_message *message)
 	uint32_t id = message->unload.image_id;
 	if (id >= LINK_IMAGES_MAX || cell->images[id].image == NULL)
 		return -EBADMSG;
+	cell_functions_unload(cell, cell->images[id].image);
 	cell->images[id].image = fwp_image_unref(cell->images[id].image);
 	return 0;
 }

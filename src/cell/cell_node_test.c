@@ -178,6 +178,32 @@ static void survives_a_killed_cell(void **state)
 	stop_node(&node);
 }
 
+static bool is_ready_again(struct node *node)
+{
+	return has_restarted(node) && is_ready(node);
+}
+
+/* The time without a cell, as its clients see it. */
+static void a_killed_cell_is_replaced_at_once(void **state)
+{
+	struct node node;
+	struct supervisor_stats stats;
+	uint64_t longest_ns = 0;
+	start_node(&node, EDGE_CELL);
+	expect_output(&node, "hello", "hello from guest\n");
+	for (node.restarts = 1; node.restarts <= 3; node.restarts++) {
+		supervisor_stats(node.supervisor, &stats);
+		uint64_t begin_ns = eos_now_ns();
+		assert_int_equal(kill(stats.cell_pid, SIGKILL), 0);
+		run_until(&node, is_ready_again);
+		longest_ns = EOS_MAX(longest_ns, eos_now_ns() - begin_ns);
+	}
+	print_message("from kill -9 to READY: at most %.1f ms\n", (double)longest_ns / 1e6);
+	assert_true(longest_ns < EOS_NS_PER_S);
+	expect_output(&node, "hello", "hello from guest\n");
+	stop_node(&node);
+}
+
 static void stops_under_load(void **state)
 {
 	struct node node;
@@ -271,10 +297,11 @@ static void refuses_other_keys(void **state)
 	struct eos_why why = {""};
 	struct image *image = NULL, *other = NULL;
 	struct outcome outcome;
-	size_t size;
+	size_t size, names_size;
 	int fd = memfd_create("other-image", MFD_CLOEXEC);
 	if (open_image(NULL, world.guest, &image, &why) < 0 ||
-	    image_write(fd, image_info(image), image_elf(image, &size), &other_key, &why) < 0 ||
+	    image_write(fd, image_info(image), image_elf(image, &size),
+			image_names(image, &names_size), &other_key, &why) < 0 ||
 	    image_open(fd, other_key.public_key, &other, &why) < 0)
 		fail_msg("%s", why.text);
 	start_node(&node, EDGE_CELL);
@@ -319,11 +346,17 @@ static void no_such_program(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(runs_functions),   cmocka_unit_test(carries_input_and_errors),
-		cmocka_unit_test(serves_files),	    cmocka_unit_test(many_calls_at_once),
-		cmocka_unit_test(cancels),	    cmocka_unit_test(survives_a_killed_cell),
-		cmocka_unit_test(stops_under_load), cmocka_unit_test(stops_at_once),
-		cmocka_unit_test(checks_images),    cmocka_unit_test(refuses_other_keys),
+		cmocka_unit_test(runs_functions),
+		cmocka_unit_test(carries_input_and_errors),
+		cmocka_unit_test(serves_files),
+		cmocka_unit_test(many_calls_at_once),
+		cmocka_unit_test(cancels),
+		cmocka_unit_test(survives_a_killed_cell),
+		cmocka_unit_test(a_killed_cell_is_replaced_at_once),
+		cmocka_unit_test(stops_under_load),
+		cmocka_unit_test(stops_at_once),
+		cmocka_unit_test(checks_images),
+		cmocka_unit_test(refuses_other_keys),
 		cmocka_unit_test(no_such_program),
 	};
 	return cmocka_run_group_tests(tests, make_world, free_world);

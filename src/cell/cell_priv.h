@@ -11,7 +11,9 @@
 #include "base/list.h"
 #include "cell/cell.h"
 #include "fwp/fwp.h"
+#include "fwp/fwp_template.h"
 #include "link/link_proto.h"
+#include "sched/core.h"
 #include "wasi/wasi.h"
 
 #define CELL_INPUT_BYTES  LINK_INPUT_INLINE_MAX
@@ -20,19 +22,24 @@
 #define CELL_TMP_BYTES	  (16u << 20)
 #define CELL_TMP_FILES	  256u
 
+#define CELL_FUNCTION_BUCKETS 256u /* of the hash over names; a power of two */
+
 /*
  * States of a call; cell_call_move() in cell_call.c has the table.
  *
- *   FREE → READY ⇄ RUNNING → WAITS_REPLY | WAITS_ROOM | SLEEPS → READY
+ *   FREE → READY ⇄ RUNNING → WAITS_REPLY | WAITS_ROOM | WAITS_TEMPLATE | SLEEPS → READY
  *   any but FREE → ENDED (dead; its DONE waits for room) → FREE
+ *
+ * Whether a ready one is in the run queue or waits for its budget is the scheduler's to know.
  */
 enum cell_call_state {
 	CELL_CALL_FREE,
 	CELL_CALL_READY,
 	CELL_CALL_RUNNING,
-	CELL_CALL_WAITS_REPLY, /* for the FILE_REPLY of its request */
-	CELL_CALL_WAITS_ROOM,  /* for room in the ring to edged */
-	CELL_CALL_SLEEPS,      /* until wake_ns */
+	CELL_CALL_WAITS_REPLY,	  /* for the FILE_REPLY of its request */
+	CELL_CALL_WAITS_ROOM,	  /* for room in the ring to edged */
+	CELL_CALL_WAITS_TEMPLATE, /* for another call of its function to make it */
+	CELL_CALL_SLEEPS,	  /* until its timer */
 	CELL_CALL_ENDED,
 	CELL_CALL_STATES,
 };
@@ -56,18 +63,48 @@ struct cell_request {
 	int64_t result;
 };
 
+/* One tenant with one budget. */
+struct cell_tenant {
+	struct eos_list link; /* of the cell's tenants */
+	struct sched_server server;
+	struct link_budget budget;
+	unsigned functions_count;
+	char name[LINK_NAME_MAX + 1];
+};
+
+/* One deployment of a function with one image and budget; see cell_function.c. */
+struct cell_function {
+	struct eos_list link; /* of its hash bucket */
+	struct eos_list idle; /* of the idle ones, or in itself */
+	struct sched_server server;
+	struct cell_tenant *tenant;
+	struct fwp_image *image; /* a reference */
+	struct link_budget budget;
+	uint64_t deployment;
+	uint64_t idle_since_ns;
+	struct fwp_template *template; /* NULL: none yet */
+	struct cell_call *initialiser; /* it makes the template; NULL: nobody */
+	struct eos_list waiting;       /* calls that wait for it */
+	unsigned calls_count;
+	bool is_unloaded; /* edged took the image away: it goes with its last call */
+	char name[LINK_NAME_MAX + 1];
+};
+
 struct cell_call {
 	struct cell *cell;
-	struct eos_list link; /* ready, waiting or sleeping, as the state says; free list */
+	struct eos_list link; /* waiting for room or a template, ended, free: as the state says */
 	enum cell_call_state state;
 	uint64_t id;
-	struct fwp_image *image; /* a reference */
+	struct cell_function *function; /* NULL when ended */
+	struct sched_task task;		/* initialised while there is a function */
+	struct sched_timer deadline_timer, wake_timer;
 	struct wasi *wasi;
-	struct fwp *fwp; /* NULL until its first turn */
+	struct fwp *fwp; /* NULL until its first turn; the initialiser's first one initialises */
+	struct wasi *init_wasi; /* of that one */
+	uint64_t init_left_ns;	/* running time it still has */
 	struct fwp_limits limits;
 	uint64_t timeout_ns;
 	uint64_t deadline_ns; /* UINT64_MAX: none */
-	uint64_t wake_ns;     /* while it sleeps */
 	struct cell_request request;
 	uint32_t last_request_id;
 	bool is_ending;		   /* no more requests: its nodes are being freed */
@@ -98,12 +135,24 @@ struct cell {
 	struct link *link;
 	struct fwp_engine *engine;
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE];
-	int err;					/* not 0: the link is broken, stop */
-	struct eos_list ready, replies, room, sleeping; /* calls by state */
-	struct eos_list ended;				/* their DONE waits for room */
+	struct sched_core *core;
+	int err;	       /* not 0: the link is broken, stop */
+	struct eos_list room;  /* calls in that state */
+	struct eos_list ended; /* their DONE waits for room */
 	struct eos_list free;
-	unsigned calls_count;  /* not free */
-	uint64_t next_wake_ns; /* no deadline or sleep ends before this */
+	unsigned calls_count;	  /* not free */
+	uint64_t quantum_ns;	  /* of the scheduler */
+	uint64_t init_timeout_ns; /* running time of an initialisation */
+	int meminfo_fd;		  /* -1: memory pressure is not seen */
+	uint64_t memory_low_kib;  /* pressure is when less is available */
+	uint64_t memory_check_ns; /* when it is looked at again */
+	uint64_t memory_used_ns;  /* when the last FWP was made */
+	bool has_used_memory;	  /* since it was given back */
+	uint64_t next_look_ns;	  /* when a busy cell looks at its descriptors again */
+	struct eos_list tenants;  /* struct cell_tenant */
+	struct eos_list idle;	  /* functions without calls, the longest idle first */
+	unsigned functions_idle;
+	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */
 	/* A LOADED that found no room; nothing is received meanwhile. */
 	bool has_loaded;
 	struct link_loaded loaded;
@@ -125,13 +174,31 @@ int cell_receive(struct cell *cell, unsigned messages_max);
 void cell_flush_loaded(struct cell *cell);
 void cell_images_free(struct cell *cell);
 
+/* cell_function.c: tenants, functions and their budgets. */
+void cell_functions_init(struct cell *cell);
+/* No calls are left. */
+void cell_functions_free(struct cell *cell);
+/* The function of an INVOKE whose image is there, which then has one more call. -ENOMEM. */
+int cell_function_take(struct cell *cell, const struct link_message *message,
+		       struct cell_function **ret_function) EOS_MUST_CHECK;
+/* A call of it has ended; it may be freed. Returns NULL; NULL is fine. */
+struct cell_function *cell_function_give(struct cell *cell, struct cell_function *function);
+/* edged took IMAGE away: functions that have it are not kept. */
+void cell_functions_unload(struct cell *cell, const struct fwp_image *image);
+/* Gives up the templates of functions without calls. */
+void cell_functions_shrink(struct cell *cell);
+
 /* cell_call.c */
 /* The call with this id, or NULL. */
 struct cell_call *cell_call_find(struct cell *cell, uint64_t id);
 /* Takes an INVOKE; what goes wrong beyond the protocol is the call's outcome. -EBADMSG. */
 int cell_call_start(struct cell *cell, const struct link_message *message) EOS_MUST_CHECK;
-/* One turn of a ready call. */
-void cell_call_run(struct cell_call *call);
+/* One turn of a ready call, until about SLICE_END_NS. It may be freed in it. */
+enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns);
+/* Ends a call that could not be started, or not go on, as NOT_STARTED. Not while it runs. */
+void cell_call_refuse(struct cell_call *call, int err, const struct eos_why *why);
+/* What its struct wasi needs; the context is the call. */
+extern const struct wasi_host_ops cell_call_host_ops;
 /* Moves it and puts it into the list of its new state. */
 void cell_call_move(struct cell_call *call, enum cell_call_state state);
 /* Ends a call that is not running: it dies, and its DONE is sent as soon as there is room. */
@@ -141,6 +208,34 @@ void cell_call_flush(struct cell_call *call);
 /* Frees a call without a word, in any state but running. */
 void cell_call_abandon(struct cell_call *call);
 void cell_call_pool_free(struct cell *cell);
+
+/* cell_template.c */
+/* The function of a ready call has no template: makes the FWP that initialises, or lets the call
+ * wait for the one that does so already. Errors as fwp_new(). */
+int cell_template_join(struct cell_call *call, struct eos_why *why) EOS_MUST_CHECK;
+/* The end of the initialiser's turn, given that of the scheduler. */
+uint64_t cell_template_slice(const struct cell_call *call, uint64_t slice_end_ns);
+/* It has run for RAN_NS. -ETIMEDOUT: that is all it may. */
+int cell_template_charge(struct cell_call *call, uint64_t ran_ns,
+			 struct eos_why *why) EOS_MUST_CHECK;
+/* The initialisation is dead: the function has its template, and the calls that waited are ready.
+ * -EIO: it failed; others as fwp_template_capture(). */
+int cell_template_capture(struct cell_call *call, struct eos_why *why) EOS_MUST_CHECK;
+/* Ends the initialiser, and with it all that wait. */
+void cell_template_fail(struct cell_call *call, int err, const struct eos_why *why);
+/* A call ends or goes on: if it is the initialiser, another one may be. */
+void cell_template_leave(struct cell_call *call);
+
+/* cell_memory.c */
+/* Before the sandbox. Without the kernel's figures the cell works, and says so in the log. */
+void cell_memory_open(struct cell *cell);
+void cell_memory_close(struct cell *cell);
+/* An FWP was made. */
+void cell_memory_note_use(struct cell *cell, uint64_t now_ns);
+/* Gives back what is kept, if it is time. Returns when to call again if nothing happens before. */
+uint64_t cell_memory_check(struct cell *cell);
+/* The value of NAME in a text like /proc/meminfo. -ENOENT, -EBADMSG. */
+int cell_memory_parse(const char *text, const char *name, uint64_t *ret_kib) EOS_MUST_CHECK;
 
 /* cell_request.c: for host functions on the FWP's stack; they block it. */
 /* Leaves the processor in STATE until the call is ready again. */

@@ -96,6 +96,7 @@ static struct fixture *start(void)
 	assert_non_null(f);
 	memset(f, 0, sizeof(*f));
 	memcpy(f->config.public_key, key.public_key, sizeof(f->config.public_key));
+	f->config.settings = link_config_default;
 	assert_int_equal(link_new(&f->link, &f->config.fds), 0);
 	assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
 	struct link_message ready = receive(f);
@@ -145,7 +146,7 @@ static void send_invoke(struct fixture *f, uint64_t call_id, uint32_t image_id, 
 	char payload[256];
 	struct link_preopen preopen = {.bucket = "work", .access = LINK_ACCESS_READ};
 	memcpy(payload, &preopen, sizeof(preopen));
-	int n = snprintf(payload + sizeof(preopen), sizeof(payload) - sizeof(preopen), "aMODE=%s",
+	int n = snprintf(payload + sizeof(preopen), sizeof(payload) - sizeof(preopen), "atMODE=%s",
 			 mode);
 	struct link_invoke invoke = {
 		.header.kind = LINK_INVOKE,
@@ -157,10 +158,11 @@ static void send_invoke(struct fixture *f, uint64_t call_id, uint32_t image_id, 
 		.image_id = image_id,
 		.preopens_count = 1,
 		.name_len = 1,
-		.environment_len = (uint32_t)n,
+		.tenant_len = 1,
+		.environment_len = (uint32_t)n - 1,
 		.environment_count = 1,
 	};
-	/* "a", then "MODE=…" with its NUL. */
+	/* "a" of "t", then "MODE=…" with its NUL. */
 	send_message(f, &invoke, sizeof(invoke), payload, sizeof(preopen) + (size_t)n + 1);
 }
 
@@ -370,8 +372,9 @@ static void nonsense_ends_the_cell(void **state)
 static int parse(int argc, const char *parent, const char *key_end, struct cell_config *config)
 {
 	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], text[32];
-	char fds[4][2] = {"3", "4", "5", "6"};
-	char *argv[] = {fds[0], fds[1], fds[2], fds[3], hex, text, NULL};
+	char fds[4][2] = {"3", "4", "5", "6"}, settings[LINK_CONFIG_TEXT_SIZE];
+	char *argv[] = {fds[0], fds[1], fds[2], fds[3], hex, text, settings, NULL};
+	link_config_format(&link_config_default, settings);
 	memset(hex, 'a', sizeof(hex));
 	strcpy(hex + sizeof(hex) - 1 - strlen(key_end), key_end);
 	strcpy(text, parent);
@@ -381,16 +384,22 @@ static int parse(int argc, const char *parent, const char *key_end, struct cell_
 static void arguments(void **state)
 {
 	struct cell_config config;
-	assert_int_equal(parse(6, "123", "bb", &config), 0);
+	assert_int_equal(parse(7, "123", "bb", &config), 0);
 	assert_int_equal(config.fds.memory, 3);
 	assert_int_equal(config.fds.socket, 6);
 	assert_int_equal(config.parent_pid, 123);
 	assert_int_equal(config.public_key[0], 0xaa);
 	assert_int_equal(config.public_key[31], 0xbb);
-	assert_int_equal(parse(5, "123", "bb", &config), -EINVAL);
-	assert_int_equal(parse(6, "12x", "bb", &config), -EINVAL);
-	assert_int_equal(parse(6, "99999999999", "bb", &config), -EINVAL);
-	assert_int_equal(parse(6, "123", "xb", &config), -EINVAL);
+	assert_int_equal(config.settings.fwps_max, link_config_default.fwps_max);
+	assert_int_equal(parse(6, "123", "bb", &config), -EINVAL);
+	assert_int_equal(parse(7, "12x", "bb", &config), -EINVAL);
+	assert_int_equal(parse(7, "99999999999", "bb", &config), -EINVAL);
+	assert_int_equal(parse(7, "123", "xb", &config), -EINVAL);
+	char numbers[] = "3", parent[] = "1", settings[] = "fwps_max=1";
+	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1] = {0};
+	memset(hex, 'a', sizeof(hex) - 1);
+	char *argv[] = {numbers, numbers, numbers, numbers, hex, parent, settings, NULL};
+	assert_int_equal(cell_parse_args(7, argv, &config), -EINVAL);
 }
 
 int main(void)

@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aot/aot.h"
+#include "aot/aot_user.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -38,52 +40,6 @@ static int print_error(const char *text)
 {
 	fprintf(stderr, "edgeos: %s\n", text);
 	return CELL_RUN_FAILED;
-}
-
-/* The directory that XDG_NAME or else HOME/BELOW names, with /edgeos behind it. */
-static int user_dir(const char *xdg_name, const char *below, struct eos_buf *path,
-		    struct eos_why *why)
-{
-	const char *base = getenv(xdg_name);
-	const char *home = getenv("HOME");
-	int err;
-	/* The XDG specification: a relative path is to be ignored. */
-	if (base != NULL && base[0] == '/')
-		err = eos_buf_printf(path, "%s/edgeos", base);
-	else if (home != NULL && home[0] == '/')
-		err = eos_buf_printf(path, "%s/%s/edgeos", home, below);
-	else
-		return eos_why(why, -ENOENT, "where to keep images? set HOME or %s", xdg_name);
-	return err < 0 ? eos_why(why, -ENOMEM, "out of memory") : 0;
-}
-
-/* Makes PATH and opens it. Returns the descriptor. */
-static int make_and_open(const char *path, struct eos_why *why)
-{
-	int err = eos_mkdir_p(path, 0700);
-	if (err < 0)
-		return eos_why(why, err, "cannot make the directory %s: %s", path, strerror(-err));
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return eos_why(why, -errno, "cannot open the directory %s: %s", path,
-			       strerror(errno));
-	return fd;
-}
-
-static int load_key(struct image_key *ret_key, struct eos_why *why)
-{
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
-	int err = user_dir("XDG_DATA_HOME", ".local/share", &path, why);
-	if (err < 0)
-		return err;
-	int fd = make_and_open(path.data, why);
-	if (fd < 0)
-		return fd;
-	err = image_key_load(fd, "image.key", ret_key, why);
-	eos_close(fd);
-	if (err < 0)
-		eos_why_prefix(why, "%s", path.data);
-	return err;
 }
 
 /* Only what takes long enough to be read is ever called. */
@@ -119,37 +75,54 @@ static int read_module(struct run *run, struct eos_buf *module)
 	return 0;
 }
 
-/* From FILE to run->image. */
-static int build(struct run *run)
+static int compile(struct run *run, const struct aot_user *user)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf module = {0};
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf work = {0};
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf images = {0};
-	struct image_key key;
 	int err = read_module(run, &module);
-	if (err == 0)
-		err = load_key(&key, &run->why);
-	if (err == 0)
-		err = user_dir("XDG_CACHE_HOME", ".cache", &work, &run->why);
 	if (err < 0)
 		return err;
-	if (eos_buf_printf(&images, "%s/images", work.data) < 0)
-		return eos_why(&run->why, -ENOMEM, "out of memory");
-	int cache_fd = make_and_open(images.data, &run->why);
-	if (cache_fd < 0)
-		return cache_fd;
 	const struct aot_config config = {
-		.cache_dir_fd = cache_fd,
-		.work_dir = work.data,
-		.key = &key,
+		.cache_dir_fd = user->cache_dir_fd,
+		.work_dir = user->work_dir.data,
+		.key = &user->key,
 		.on_progress = show_progress,
 		.progress_ctx = run,
 	};
 	err = aot_build(&config, run->config->file, module.data, module.len, &run->image,
 			&run->why);
-	eos_close(cache_fd);
-	explicit_bzero(&key, sizeof(key));
 	clear_progress(run);
+	return err;
+}
+
+/* If FILE is an image of `edgeos build`, opens it. 0 also when it is none. */
+static int open_image(struct run *run, const struct aot_user *user)
+{
+	char magic[IMAGE_MAGIC_SIZE];
+	struct stat status;
+	/* A pipe can be opened once only. */
+	if (stat(run->config->file, &status) < 0 || !S_ISREG(status.st_mode))
+		return 0;
+	EOS_CLEANUP(eos_close_ptr) int fd = open(run->config->file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || eos_pread_full(fd, magic, sizeof(magic), 0) < 0 ||
+	    !image_has_magic(magic, sizeof(magic)))
+		return 0;
+	int err = image_open(fd, user->key.public_key, &run->image, &run->why);
+	if (err < 0)
+		eos_why_prefix(&run->why, "%s", run->config->file);
+	return err;
+}
+
+/* From FILE to run->image. */
+static int build(struct run *run)
+{
+	struct aot_user user;
+	int err = aot_user_open(&user, &run->why);
+	if (err < 0)
+		return err;
+	err = open_image(run, &user);
+	if (err == 0 && run->image == NULL)
+		err = compile(run, &user);
+	aot_user_close(&user);
 	return err;
 }
 
@@ -243,11 +216,14 @@ static int exit_code(const struct run *run)
 {
 	const struct fwp_death *death = fwp_death(run->fwp);
 	const char *file = run->config->file;
+	char place[FWP_PLACE_SIZE];
 	switch (death->kind) {
 	case FWP_DEATH_EXIT:
 		return (int)(death->code & 0xff); /* as Linux does */
 	case FWP_DEATH_TRAP:
-		fprintf(stderr, "edgeos: %s: trap: %s\n", file, death->text);
+		fwp_death_place(run->fwp, place, sizeof(place));
+		fprintf(stderr, "edgeos: %s: trap: %s%s%s\n", file, death->text,
+			place[0] != '\0' ? " in " : "", place);
 		return CELL_RUN_TRAPPED;
 	case FWP_DEATH_TIMEOUT:
 		fprintf(stderr, "edgeos: %s: timed out after %g s\n", file,

@@ -55,6 +55,25 @@ static const struct cli_option *find_option(const struct cli_option *options, co
 	return NULL;
 }
 
+static const struct cli_option *find_letter(const struct cli_option *options, const char *arg)
+{
+	for (const struct cli_option *o = options; o != NULL && o->name != NULL; o++) {
+		if (o->letter != '\0' && arg[0] == '-' && arg[1] == o->letter && arg[2] == '\0')
+			return o;
+	}
+	return NULL;
+}
+
+/* The value in the next argument. 0 or -CLI_USAGE. */
+static int take_value(const struct cli_verb *verb, const struct cli_option *option, int argc,
+		      char **argv, int *index)
+{
+	if (*index + 1 >= argc)
+		return -cli_usage(verb->name, "%s: %s wants a value", verb->name, argv[*index]);
+	*option->value = argv[++*index];
+	return 0;
+}
+
 /* One "--name", "--name=value" or "--name value" at argv[*INDEX]. 0 or -CLI_USAGE. */
 static int take_option(const struct cli_verb *verb, const struct cli_option *const *tables,
 		       int argc, char **argv, int *index)
@@ -73,13 +92,9 @@ static int take_option(const struct cli_verb *verb, const struct cli_option *con
 		*option->flag = true;
 		return 0;
 	}
-	if (name[len] == '=') {
-		*option->value = name + len + 1;
-	} else if (*index + 1 < argc) {
-		*option->value = argv[++*index];
-	} else {
-		return -cli_usage(verb->name, "%s: --%s wants a value", verb->name, option->name);
-	}
+	if (name[len] != '=')
+		return take_value(verb, option, argc, argv, index);
+	*option->value = name + len + 1;
 	return 0;
 }
 
@@ -102,11 +117,8 @@ int cli_parse(struct cli *cli, const struct cli_verb *verb, int argc, char **arg
 			int err = take_option(verb, tables, argc, argv, &i);
 			if (err < 0)
 				return err;
-		} else if (!is_options_end && strcmp(argv[i], "-c") == 0 && options != NULL &&
-			   find_option(options, "config", 6) != NULL) {
-			char long_form[] = "--config";
-			argv[i] = long_form;
-			int err = take_option(verb, tables, argc, argv, &i);
+		} else if (!is_options_end && find_letter(options, argv[i]) != NULL) {
+			int err = take_value(verb, find_letter(options, argv[i]), argc, argv, &i);
 			if (err < 0)
 				return err;
 		} else if (!is_options_end && argv[i][0] == '-' && argv[i][1] != '\0') {

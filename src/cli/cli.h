@@ -41,6 +41,7 @@ const struct cli_verb *cli_find_verb(const char *name);
 /* An option of a verb; --data DIR and --json are known to all. */
 struct cli_option {
 	const char *name;   /* "http": --http */
+	char letter;	    /* 'c': -c too, or 0 */
 	bool *flag;	    /* an option without a value, or NULL */
 	const char **value; /* an option with one; the last wins */
 };
@@ -88,6 +89,7 @@ int cli_exec(const char *program, char *const *argv);
 int cmd_up(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_version(struct cli *cli, int argc, char **argv);
+int cmd_build(struct cli *cli, int argc, char **argv);
 int cmd_run(struct cli *cli, int argc, char **argv);
 int cmd_bench(struct cli *cli, int argc, char **argv);
 int cmd_deploy(struct cli *cli, int argc, char **argv);

@@ -13,7 +13,8 @@
 int cmd_up(struct cli *cli, int argc, char **argv)
 {
 	const char *config = NULL;
-	const struct cli_option options[] = {{.name = "config", .value = &config}, {.name = NULL}};
+	const struct cli_option options[] = {{.name = "config", .letter = 'c', .value = &config},
+					     {.name = NULL}};
 	int operands = cli_parse(cli, cli_find_verb("up"), argc, argv, options);
 	if (operands < 0)
 		return -operands;

@@ -40,6 +40,23 @@ const struct cli_verb cli_verbs[] = {
 			"  edgeos run --dir .::/data --timeout 2s convert.wasm /data/in.csv\n",
 	},
 	{
+		.name = "build",
+		.run = cmd_build,
+		.usage = "FILE.wasm -o FILE.fwp [--target x86_64|aarch64]",
+		.summary = "compile a module to an image, for this machine or another",
+		.help = "`edgeos run` starts an image at once and needs no compiler; it takes only "
+			"images\n"
+			"signed with the same key, ~/.local/share/edgeos/image.key, on the "
+			"machine it\n"
+			"is for. Another machine's processor needs Debian's cross compiler:\n"
+			"gcc-aarch64-linux-gnu and libc6-dev-arm64-cross, or "
+			"gcc-x86-64-linux-gnu and\n"
+			"libc6-dev-amd64-cross.\n"
+			"\n"
+			"  edgeos build hello.wasm -o hello.fwp\n"
+			"  edgeos build hello.wasm -o hello-arm.fwp --target aarch64\n",
+	},
+	{
 		.name = "deploy",
 		.run = cmd_deploy,
 		.usage = "FILE.yaml | NAME FILE.wasm [--http PATH] [--on-object BUCKET[/PREFIX]] "
@@ -111,8 +128,17 @@ const struct cli_verb cli_verbs[] = {
 		.run = cmd_bench,
 		.usage = "NAME [--json]",
 		.summary = "measure this box, side by side with what it is compared to",
-		.help = "NAME is start, http or node. Baselines that are not installed are named "
-			"and left out.\n"
+		.help = "NAME is one of\n"
+			"  start       how long a start takes, beside processes and containers\n"
+			"  churn       how many can be started and ended in a second\n"
+			"  switch      from one to the other on one core\n"
+			"  neighbour   what one tenant's work costs another in time\n"
+			"  density     the memory of one that waits\n"
+			"  http        requests a second, beside nginx and CGI\n"
+			"  node        the start of a whole node\n"
+			"Baselines that are not installed are named and left out. Exit code 1: a "
+			"figure "
+			"is not as it must be.\n"
 			"\n"
 			"  edgeos bench start\n"
 			"  edgeos bench http --json\n",

@@ -22,7 +22,9 @@ void edged_config_init(struct edged_config *config)
 		       .domain = "localhost"},
 		.functions = {.listen = {.address = "127.0.0.1", .port = 9800},
 			      .connections_max = 1024},
+		.cell = link_config_default,
 	};
+	func_tenants_init(&config->tenants);
 }
 
 int edged_parse_listen(const char *text, struct edged_listen *ret_listen)
@@ -113,9 +115,50 @@ static int decode_functions(const struct eos_node *map, struct edged_config *con
 	return err;
 }
 
+static int decode_policy(const struct eos_node *map, bool *ret_is_edf, struct eos_why *why)
+{
+	const char *policy = "priority";
+	int err = eos_node_get_text(map, "policy", &policy, why);
+	if (err < 0)
+		return err;
+	if (strcmp(policy, "priority") != 0 && strcmp(policy, "edf") != 0)
+		return eos_node_fail(eos_node_get(map, "policy"), why,
+				     "policy: must be priority or edf, not \"%.40s\"", policy);
+	*ret_is_edf = strcmp(policy, "edf") == 0;
+	return 0;
+}
+
+static int decode_cell(const struct eos_node *map, struct link_config *cell, struct eos_why *why)
+{
+	static const char *const keys[] = {"fwps_max", "pool_low",     "pool_high", "quantum",
+					   "policy",   "init_timeout", NULL};
+	uint64_t fwps_max = cell->fwps_max;
+	int err = eos_node_check_keys(map, keys, why);
+	if (err == 0)
+		err = eos_node_get_u64(map, "fwps_max", 1, LINK_FWPS_MAX, &fwps_max, why);
+	uint64_t high = EOS_MIN((uint64_t)cell->pool_high, fwps_max);
+	if (err == 0)
+		err = eos_node_get_u64(map, "pool_high", 0, fwps_max, &high, why);
+	uint64_t low = EOS_MIN((uint64_t)cell->pool_low, high);
+	if (err == 0)
+		err = eos_node_get_u64(map, "pool_low", 0, high, &low, why);
+	if (err == 0)
+		err = eos_node_get_duration(map, "quantum", LINK_QUANTUM_NS_MIN,
+					    LINK_QUANTUM_NS_MAX, &cell->quantum_ns, why);
+	if (err == 0)
+		err = eos_node_get_duration(map, "init_timeout", LINK_INIT_TIMEOUT_NS_MIN,
+					    LINK_INIT_TIMEOUT_NS_MAX, &cell->init_timeout_ns, why);
+	if (err == 0)
+		err = decode_policy(map, &cell->is_edf, why);
+	cell->fwps_max = (uint32_t)fwps_max;
+	cell->pool_low = (uint32_t)low;
+	cell->pool_high = (uint32_t)high;
+	return err;
+}
+
 static int decode(const struct eos_node *root, struct edged_config *config, struct eos_why *why)
 {
-	static const char *const keys[] = {"log", "s3", "functions", NULL};
+	static const char *const keys[] = {"log", "s3", "functions", "cell", "tenants", NULL};
 	int err = eos_node_check_keys(root, keys, why);
 	const char *log = NULL;
 	if (err == 0)
@@ -129,6 +172,11 @@ static int decode(const struct eos_node *root, struct edged_config *config, stru
 	const struct eos_node *functions = eos_node_get(root, "functions");
 	if (err == 0 && functions != NULL)
 		err = decode_functions(functions, config, why);
+	const struct eos_node *cell = eos_node_get(root, "cell");
+	if (err == 0 && cell != NULL)
+		err = decode_cell(cell, &config->cell, why);
+	if (err == 0)
+		err = func_tenants_decode(eos_node_get(root, "tenants"), &config->tenants, why);
 	return err;
 }
 

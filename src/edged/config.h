@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/why.h"
+#include "func/tenant.h"
+#include "link/link_config.h"
 
 #define EDGED_ADDRESS_MAX 64
 
@@ -29,6 +31,8 @@ struct edged_config {
 		struct edged_listen listen;
 		unsigned connections_max;
 	} functions;
+	struct link_config cell;
+	struct func_tenants tenants;
 };
 
 void edged_config_init(struct edged_config *config);

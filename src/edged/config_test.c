@@ -54,38 +54,6 @@ static int load(struct fixture *f, const char *text, struct edged_config *config
 	return edged_config_load(config, f->path, why);
 }
 
-static void defaults_hold_for_an_empty_file(void **state)
-{
-	struct edged_config config;
-	struct eos_why why;
-	assert_int_equal(load(*state, "", &config, &why), 0);
-	assert_string_equal(config.s3.listen.address, "127.0.0.1");
-	assert_int_equal(config.s3.listen.port, 9000);
-	assert_int_equal(config.functions.listen.port, 9800);
-}
-
-static void every_key_is_read(void **state)
-{
-	struct edged_config config;
-	struct eos_why why;
-	assert_int_equal(load(*state,
-			      "log: debug\n"
-			      "s3: {listen: \"[::1]:0\", connections: 7, region: eu-north-1, "
-			      "domain: edge.example}\n"
-			      "functions:\n  listen: 0.0.0.0:81\n  connections: 9\n",
-			      &config, &why),
-			 0);
-	assert_int_equal(config.log_level, EOS_LOG_DEBUG);
-	assert_string_equal(config.s3.listen.address, "::1");
-	assert_int_equal(config.s3.listen.port, 0);
-	assert_int_equal(config.s3.connections_max, 7);
-	assert_string_equal(config.s3.region, "eu-north-1");
-	assert_string_equal(config.s3.domain, "edge.example");
-	assert_string_equal(config.functions.listen.address, "0.0.0.0");
-	assert_int_equal(config.functions.listen.port, 81);
-	assert_int_equal(config.functions.connections_max, 9);
-}
-
 /* Field by field: the padding between them may hold anything. */
 static void assert_unchanged(const struct edged_config *config, const struct edged_config *before)
 {
@@ -98,6 +66,84 @@ static void assert_unchanged(const struct edged_config *config, const struct edg
 	assert_string_equal(config->functions.listen.address, before->functions.listen.address);
 	assert_int_equal(config->functions.listen.port, before->functions.listen.port);
 	assert_int_equal(config->functions.connections_max, before->functions.connections_max);
+	char cell[LINK_CONFIG_TEXT_SIZE], cell_before[LINK_CONFIG_TEXT_SIZE];
+	link_config_format(&config->cell, cell);
+	link_config_format(&before->cell, cell_before);
+	assert_string_equal(cell, cell_before);
+	assert_int_equal(config->tenants.count, before->tenants.count);
+	assert_int_equal(config->tenants.others.running_max, before->tenants.others.running_max);
+	assert_int_equal(config->tenants.others.cpu.budget_ns,
+			 before->tenants.others.cpu.budget_ns);
+}
+
+static void defaults_hold_for_an_empty_file(void **state)
+{
+	struct edged_config config;
+	struct eos_why why;
+	assert_int_equal(load(*state, "", &config, &why), 0);
+	assert_string_equal(config.s3.listen.address, "127.0.0.1");
+	assert_int_equal(config.s3.listen.port, 9000);
+	assert_int_equal(config.functions.listen.port, 9800);
+	assert_int_equal(link_config_check(&config.cell), 0);
+	assert_int_equal(config.tenants.others.running_max, FUNC_TENANT_CALLS_MAX);
+}
+
+/* What the packaged file says are the defaults are the defaults. */
+static void the_packaged_file_has_the_defaults(void **state)
+{
+	struct edged_config config, before;
+	struct eos_why why = {""};
+	edged_config_init(&before);
+	edged_config_init(&config);
+	config.cell = (struct link_config){.fwps_max = 1};
+	if (edged_config_load(&config, PACKAGED_CONFIG, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_unchanged(&config, &before);
+}
+
+/* What follows from other keys. */
+static void small_pools_for_small_cells(void **state)
+{
+	struct edged_config config;
+	struct eos_why why;
+	assert_int_equal(load(*state, "cell: {fwps_max: 10}\n", &config, &why), 0);
+	assert_int_equal(config.cell.pool_high, 10);
+	assert_int_equal(config.cell.pool_low, 10);
+	assert_int_equal(load(*state, "cell: {pool_high: 3}\n", &config, &why), 0);
+	assert_int_equal(config.cell.pool_low, 3);
+}
+
+static void every_key_is_read(void **state)
+{
+	struct edged_config config;
+	struct eos_why why;
+	assert_int_equal(load(*state,
+			      "log: debug\n"
+			      "s3: {listen: \"[::1]:0\", connections: 7, region: eu-north-1, "
+			      "domain: edge.example}\n"
+			      "functions:\n  listen: 0.0.0.0:81\n  connections: 9\n"
+			      "cell: {fwps_max: 100, pool_low: 2, pool_high: 5, quantum: 2ms, "
+			      "policy: edf, init_timeout: 3s}\n"
+			      "tenants: {default: {fwps: 7}, acme: {cpu: {budget: 1ms}}}\n",
+			      &config, &why),
+			 0);
+	assert_int_equal(config.log_level, EOS_LOG_DEBUG);
+	assert_string_equal(config.s3.listen.address, "::1");
+	assert_int_equal(config.s3.listen.port, 0);
+	assert_int_equal(config.s3.connections_max, 7);
+	assert_string_equal(config.s3.region, "eu-north-1");
+	assert_string_equal(config.s3.domain, "edge.example");
+	assert_string_equal(config.functions.listen.address, "0.0.0.0");
+	assert_int_equal(config.functions.listen.port, 81);
+	assert_int_equal(config.functions.connections_max, 9);
+	assert_int_equal(config.cell.fwps_max, 100);
+	assert_int_equal(config.cell.pool_low, 2);
+	assert_int_equal(config.cell.pool_high, 5);
+	assert_int_equal(config.cell.quantum_ns, 2000000);
+	assert_int_equal(config.cell.init_timeout_ns, 3000000000);
+	assert_true(config.cell.is_edf);
+	assert_int_equal(config.tenants.others.running_max, 7);
+	assert_int_equal(func_tenants_find(&config.tenants, "acme")->cpu.budget_ns, 1000000);
 }
 
 static void what_is_wrong_is_named_with_its_line(void **state)
@@ -114,6 +160,14 @@ static void what_is_wrong_is_named_with_its_line(void **state)
 		{"functions:\n\n  connections: 0\n", "node.yaml:3: "},
 		{"s3: [1]\n", "node.yaml:1: "},
 		{"s3:\n  region: \"\"\n", "region"},
+		{"cell: {fwps: 1}\n", "node.yaml:1: unknown key \"cell.fwps\""},
+		{"cell:\n  fwps_max: 513\n", "node.yaml:2: cell.fwps_max: must be from 1 to 512"},
+		{"cell:\n  fwps_max: 4\n  pool_high: 5\n", "node.yaml:3: cell.pool_high: must be"},
+		{"cell:\n  pool_high: 4\n  pool_low: 5\n", "node.yaml:3: cell.pool_low: must be"},
+		{"cell:\n  quantum: 1us\n", "node.yaml:2: cell.quantum: must be from 200us"},
+		{"cell:\n  init_timeout: 1h\n", "node.yaml:2: cell.init_timeout: must be from"},
+		{"cell:\n  policy: fifo\n", "node.yaml:2: policy: must be priority or edf"},
+		{"tenants:\n  acme: {fwps: 0}\n", "node.yaml:2: tenants.acme.fwps: must be"},
 		{"a: [", "node.yaml:1"},
 	};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
@@ -195,6 +249,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(defaults_hold_for_an_empty_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_key_is_read, set_up, tear_down),
+		cmocka_unit_test(the_packaged_file_has_the_defaults),
+		cmocka_unit_test_setup_teardown(small_pools_for_small_cells, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_wrong_is_named_with_its_line, set_up,
 						tear_down),
 		cmocka_unit_test(a_missing_file_is_named),

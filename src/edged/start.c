@@ -205,6 +205,7 @@ static int start_kernel(struct edged *edged, struct eos_why *why)
 		.queue = edged->queue,
 		.log = edged->log,
 		.cell_program = edged->cell_program,
+		.cell = edged->config.cell,
 		.image_public_key = edged->key.public_key,
 		.open_image = edged_open_image,
 		.ctx = edged,
@@ -277,6 +278,7 @@ static int start_loop(struct edged *edged, struct eos_why *why)
 	edged->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (edged->stop_fd < 0)
 		return eos_why(why, -errno, "eventfd: %s", strerror(errno));
+	func_queue_set_limits(edged->queue, &edged->config.tenants, edged->config.cell.fwps_max);
 	return watch_signals(edged, why);
 }
 

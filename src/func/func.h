@@ -6,8 +6,9 @@
  * In memory it holds the decoded manifests.
  *
  * An invocation (struct func_call) is one run of one function for one cause. The queue admits at
- * most `concurrency` of a function at a time, keeps FUNC_QUEUE_MAX more waiting, and refuses the
- * rest (-EAGAIN). It hands calls to an executor (a table of functions, installed by edged: the
+ * most `concurrency` of a function at a time and at most as many of a tenant as the node's
+ * configuration says, keeps FUNC_QUEUE_MAX more of each function waiting, and refuses the rest
+ * (-EAGAIN). It hands calls to an executor (a table of functions, installed by edged: the
  * cell's supervisor).
  *
  * Threads: registry functions are for any thread; calls and the queue belong to the node's loop
@@ -27,7 +28,6 @@
 #include "store/store.h"
 
 #define FUNC_QUEUE_MAX	    1024u /* waiting calls of one function */
-#define FUNC_RUNNING_MAX    512u  /* calls of all functions that run at once */
 #define FUNC_OUTPUT_MAX	    (16u << 20)
 #define FUNC_MODULE_MAX	    (64u << 20)
 #define FUNC_FUNCTIONS_MAX  4096u
@@ -115,6 +115,7 @@ struct func_call {
 	struct store_event *event;  /* owned; NULL unless an object caused it: /event/object */
 	func_done_fn on_done;	    /* called once; then the queue frees the call */
 	void *ctx;
+	const struct func_tenant *tenant; /* set by the queue before start(); borrowed */
 	/* Set by the executor. */
 	enum func_outcome outcome;
 	uint32_t exit_code;
@@ -141,6 +142,13 @@ struct func_executor {
 
 struct func_queue;
 int func_queue_new(struct func_queue **ret_queue) EOS_MUST_CHECK;
+/*
+ * TENANTS says how many calls of each tenant may run at once; at most RUNNING_MAX (1 to
+ * FUNC_RUNNING_MAX) run of all together. Before the first submit; TENANTS is borrowed until
+ * func_queue_free(). Without this: func_tenants_init(), FUNC_RUNNING_MAX.
+ */
+void func_queue_set_limits(struct func_queue *queue, const struct func_tenants *tenants,
+			   unsigned running_max);
 /* EXECUTOR is copied. Until there is one, and while it is NULL, calls wait. */
 void func_queue_set_executor(struct func_queue *queue, const struct func_executor *executor);
 /* Waiting calls end as FUNC_REFUSED. Started ones must be done. */

@@ -27,6 +27,7 @@ static void set_defaults(struct func_manifest *manifest)
 	manifest->stack_bytes = 256 << 10;
 	manifest->timeout_ns = 10 * EOS_NS_PER_S;
 	manifest->concurrency_max = 64;
+	manifest->cpu_class = FUNC_CPU_CLASS;
 	manifest->retry_attempts = 5;
 	manifest->retry_backoff_ns = EOS_NS_PER_S;
 }
@@ -101,10 +102,7 @@ static int get_name(const struct eos_node *map, const char *key, char out[FUNC_N
 	int err = eos_node_get_text(map, key, &text, why);
 	if (err < 0 || text == NULL)
 		return err;
-	bool is_good = text[0] >= 'a' && text[0] <= 'z' && strlen(text) <= FUNC_NAME_MAX;
-	for (const char *p = text; *p != '\0' && is_good; p++)
-		is_good = is_lower_or_digit(*p) || *p == '-';
-	if (!is_good)
+	if (!func_is_name(text))
 		return eos_node_fail(eos_node_get(map, key), why,
 				     "%s: not a name (up to %u of a-z, 0-9, '-', a letter first): "
 				     "\"%.80s\"",
@@ -144,10 +142,11 @@ static int decode_identity(const struct eos_node *root, struct func_manifest *ma
 static int decode_limits(const struct eos_node *limits, struct func_manifest *manifest,
 			 struct eos_why *why)
 {
-	static const char *const keys[] = {"memory", "timeout", "stack", "concurrency", NULL};
+	static const char *const keys[] = {"memory",	  "timeout",	"stack",
+					   "concurrency", "host_calls", NULL};
 	if (limits == NULL)
 		return 0;
-	uint64_t concurrency = manifest->concurrency_max;
+	uint64_t concurrency = manifest->concurrency_max, host_calls = 0;
 	int err = func_manifest_check_keys(limits, keys, NULL, why);
 	if (err == 0)
 		err = eos_node_get_size(limits, "memory", WASM_PAGE, 65535 * WASM_PAGE,
@@ -160,7 +159,27 @@ static int decode_limits(const struct eos_node *limits, struct func_manifest *ma
 					why);
 	if (err == 0)
 		err = eos_node_get_u64(limits, "concurrency", 1, 1000, &concurrency, why);
+	if (err == 0)
+		err = eos_node_get_u64(limits, "host_calls", 0, FUNC_HOST_CALLS_MAX, &host_calls,
+				       why);
 	manifest->concurrency_max = (unsigned)concurrency;
+	manifest->host_calls_per_s = (uint32_t)host_calls;
+	return err;
+}
+
+static int decode_cpu(const struct eos_node *cpu, struct func_manifest *manifest,
+		      struct eos_why *why)
+{
+	static const char *const keys[] = {"class", "budget", "period", NULL};
+	if (cpu == NULL)
+		return 0;
+	uint64_t cpu_class = manifest->cpu_class;
+	int err = func_manifest_check_keys(cpu, keys, NULL, why);
+	if (err == 0)
+		err = eos_node_get_u64(cpu, "class", 0, FUNC_CPU_CLASSES - 1, &cpu_class, why);
+	if (err == 0)
+		err = func_budget_decode(cpu, &manifest->cpu, why);
+	manifest->cpu_class = (unsigned)cpu_class;
 	return err;
 }
 
@@ -329,14 +348,17 @@ static int check_recursion(const struct eos_node *root, const struct func_manife
 
 static int decode(const struct eos_node *root, struct func_manifest *manifest, struct eos_why *why)
 {
-	static const char *const keys[] = {"function", "tenant",   "image", "isolation", "limits",
-					   "grants",   "triggers", "retry", "config",	 NULL};
-	static const char *const later[] = {"cpu", "cloudevents", NULL};
+	static const char *const keys[] = {"function", "tenant", "image",  "isolation",
+					   "limits",   "cpu",	 "grants", "triggers",
+					   "retry",    "config", NULL};
+	static const char *const later[] = {"cloudevents", NULL};
 	int err = func_manifest_check_keys(root, keys, later, why);
 	if (err == 0)
 		err = decode_identity(root, manifest, why);
 	if (err == 0)
 		err = decode_limits(eos_node_get(root, "limits"), manifest, why);
+	if (err == 0)
+		err = decode_cpu(eos_node_get(root, "cpu"), manifest, why);
 	if (err == 0)
 		err = decode_grants(eos_node_get(root, "grants"), manifest, why);
 	if (err == 0)

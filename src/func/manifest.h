@@ -11,14 +11,17 @@
 #include "base/macros.h"
 #include "base/node.h"
 #include "base/why.h"
+#include "func/tenant.h"
 #include "store/store.h"
 
-#define FUNC_NAME_MAX	      63u
 #define FUNC_GRANTS_MAX	      32u
 #define FUNC_TRIGGERS_MAX     32u
 #define FUNC_CONFIG_MAX	      64u
 #define FUNC_PATH_MAX	      255u
-#define FUNC_CONFIG_BYTES_MAX 32768u /* all "K=V" of a function together */
+#define FUNC_CONFIG_BYTES_MAX 32768u		   /* all "K=V" of a function together */
+#define FUNC_CPU_CLASSES      8u		   /* 0 goes first */
+#define FUNC_CPU_CLASS	      4u		   /* the default */
+#define FUNC_HOST_CALLS_MAX   UINT32_C(1000000000) /* a second */
 
 enum func_isolation { FUNC_ISOLATION_REQUEST, FUNC_ISOLATION_CLIENT, FUNC_ISOLATION_TENANT };
 enum func_access { FUNC_ACCESS_READ = 1, FUNC_ACCESS_WRITE = 2 };
@@ -58,6 +61,9 @@ struct func_manifest {
 	enum func_isolation isolation; /* only "request" can be had so far; others are refused */
 	uint64_t memory_bytes, stack_bytes, timeout_ns;
 	unsigned concurrency_max;
+	uint32_t host_calls_per_s; /* of each instance; 0: no limit */
+	unsigned cpu_class;	   /* < FUNC_CPU_CLASSES */
+	struct func_budget cpu;	   /* of all its instances together */
 	unsigned grants_count, triggers_count, config_count;
 	struct func_grant grants[FUNC_GRANTS_MAX];
 	struct func_trigger triggers[FUNC_TRIGGERS_MAX];

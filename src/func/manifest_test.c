@@ -30,6 +30,9 @@ static void test_defaults(void **state)
 	assert_int_equal(m->stack_bytes, 256 << 10);
 	assert_int_equal(m->timeout_ns, 10 * EOS_NS_PER_S);
 	assert_int_equal(m->concurrency_max, 64);
+	assert_int_equal(m->host_calls_per_s, 0);
+	assert_int_equal(m->cpu_class, 4);
+	assert_int_equal(m->cpu.budget_ns + m->cpu.period_ns, 0);
 	assert_int_equal(m->retry_attempts, 5);
 	assert_int_equal(m->retry_backoff_ns, EOS_NS_PER_S);
 	assert_string_equal(m->dead_letter, "");
@@ -45,7 +48,9 @@ static void test_everything(void **state)
 			 "tenant: acme\n"
 			 "image: ../downsample.wasm\n"
 			 "isolation: request\n"
-			 "limits: {memory: 16MiB, timeout: 2s, stack: 64KiB, concurrency: 100}\n"
+			 "limits: {memory: 16MiB, timeout: 2s, stack: 64KiB, concurrency: 100, "
+			 "host_calls: 5000}\n"
+			 "cpu: {class: 2, budget: 20ms, period: 1s}\n"
 			 "grants:\n"
 			 "  - {bucket: raw, access: read}\n"
 			 "  - {bucket: cooked, access: write}\n"
@@ -63,6 +68,10 @@ static void test_everything(void **state)
 		fail_msg("%s", why.text);
 	assert_int_equal(m->memory_bytes, 16 << 20);
 	assert_int_equal(m->concurrency_max, 100);
+	assert_int_equal(m->host_calls_per_s, 5000);
+	assert_int_equal(m->cpu_class, 2);
+	assert_int_equal(m->cpu.budget_ns, 20 * EOS_NS_PER_MS);
+	assert_int_equal(m->cpu.period_ns, EOS_NS_PER_S);
 	assert_int_equal(m->grants_count, 3);
 	assert_int_equal(m->grants[0].access, FUNC_ACCESS_READ);
 	assert_int_equal(m->grants[1].access, FUNC_ACCESS_WRITE);
@@ -103,7 +112,18 @@ static const struct {
 	{HEAD "isolation: client\n", "m.yaml:3: isolation: client: not supported by this version"},
 	{HEAD "isolation: tenant\n", "m.yaml:3: isolation: tenant: not supported by this version"},
 	{HEAD "isolation: none\n", "m.yaml:3: isolation: must be"},
-	{HEAD "cpu: {class: 2}\n", "m.yaml:3: cpu: not supported by this version"},
+	{HEAD "cpu: {class: 8}\n", "m.yaml:3: cpu.class: must be from 0 to 7"},
+	{HEAD "cpu: {class: -1}\n", "m.yaml:3: cpu.class: not a"},
+	{HEAD "cpu:\n  budget: 2s\n", "m.yaml:4: budget: longer than its period"},
+	{HEAD "cpu:\n  budget: 20us\n", "m.yaml:4: cpu.budget: must be from 100us to 1m"},
+	{HEAD "cpu:\n  budget: 0\n", "m.yaml:4: cpu.budget: must be from 100us to 1m"},
+	{HEAD "cpu: {budget: 1ms, period: 2m}\n", "m.yaml:3: cpu.period: must be from 1ms to 1m"},
+	{HEAD "cpu: {budget: 1ms, period: 1us}\n", "m.yaml:3: cpu.period: must be from 1ms to"},
+	{HEAD "cpu:\n  period: 1s\n", "m.yaml:4: period: without a budget"},
+	{HEAD "cpu: {share: 1}\n", "m.yaml:3: unknown key \"cpu.share\""},
+	{HEAD "cpu: fast\n", "m.yaml:3: cpu: not a map"},
+	{HEAD "limits: {host_calls: lots}\n", "m.yaml:3: limits.host_calls: not a"},
+	{HEAD "limits: {host_calls: 2000000000}\n", "m.yaml:3: limits.host_calls: must be from 0"},
 	{HEAD "cloudevents: true\n", "m.yaml:3: cloudevents: not supported by this version"},
 	{HEAD "limits: {memory: 1B}\n", "m.yaml:3: limits.memory: must be from 64KiB to"},
 	{HEAD "limits: {memory: 5GiB}\n", "m.yaml:3: limits.memory: must be from 64KiB to"},

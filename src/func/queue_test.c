@@ -156,7 +156,8 @@ static void test_all_functions_together_are_bounded(void **state)
 	for (int i = 0; i < 4; i++) {
 		char yaml[128];
 		snprintf(yaml, sizeof(yaml),
-			 "function: m%d\nimage: x\nlimits: {concurrency: 1000}\n", i);
+			 "function: m%d\ntenant: t%d\nimage: x\nlimits: {concurrency: 1000}\n", i,
+			 i);
 		many[i] = make_func(yaml, 1);
 		for (unsigned k = 0; k < FUNC_RUNNING_MAX / 2; k++)
 			assert_int_equal(submit(many[i], NULL), 0);
@@ -168,6 +169,86 @@ static void test_all_functions_together_are_bounded(void **state)
 	assert_int_equal(done_count, 2 * FUNC_RUNNING_MAX);
 	for (int i = 0; i < 4; i++)
 		func_unref(many[i]);
+}
+
+/* Tenant "acme" may run two calls, others three; five of all. */
+static void test_tenants_have_limits(void **state)
+{
+	static struct func_tenants tenants;
+	func_tenants_init(&tenants);
+	tenants.others.running_max = 3;
+	tenants.count = 1;
+	strcpy(tenants.named[0].name, "acme");
+	tenants.named[0].running_max = 2;
+	func_queue_set_limits(queue, &tenants, 5);
+	func_queue_set_executor(queue, &executor);
+	struct func *c = make_func("function: c\ntenant: acme\nimage: x\n", 1);
+	struct func *d = make_func("function: d\ntenant: acme\nimage: x\n", 1);
+	struct func *e = make_func("function: e\ntenant: other\nimage: x\n", 1);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(submit(c, NULL), 0);
+		assert_int_equal(submit(d, NULL), 0);
+	}
+	assert_int_equal(cell.count, 2);
+	assert_ptr_equal(cell.running[0]->tenant, &tenants.named[0]);
+	/* Those that wait hold up nobody else, up to the limit of all. */
+	assert_int_equal(submit(e, NULL), 0);
+	assert_int_equal(submit(e, NULL), 0);
+	assert_int_equal(cell.count, 4);
+	assert_ptr_equal(cell.running[3]->tenant, &tenants.others);
+	assert_int_equal(submit(b, NULL), 0);
+	assert_int_equal(submit(b, NULL), 0);
+	assert_int_equal(cell.count, 5);
+	/* Of all that ended, acme's make room for acme, whichever function they were of. */
+	end_call(0, FUNC_OK);
+	assert_string_equal(cell.running[4]->func->manifest->tenant, "default");
+	end_call(4, FUNC_OK);
+	assert_string_equal(cell.running[4]->func->manifest->tenant, "acme");
+	while (cell.count > 0) {
+		unsigned of_acme = 0;
+		for (unsigned i = 0; i < cell.count; i++)
+			of_acme += strcmp(cell.running[i]->func->manifest->tenant, "acme") == 0;
+		assert_true(of_acme <= 2);
+		end_call(0, FUNC_OK);
+	}
+	assert_int_equal(done_count, 12);
+	func_unref(c);
+	func_unref(d);
+	func_unref(e);
+}
+
+/* A tenant's turn comes as often with one function as with three. */
+static void test_tenants_take_turns(void **state)
+{
+	struct func *funcs[3];
+	cell.is_instant = true;
+	for (int i = 0; i < 3; i++) {
+		char yaml[64];
+		snprintf(yaml, sizeof(yaml), "function: %c\ntenant: acme\nimage: x\n", 'x' + i);
+		funcs[i] = make_func(yaml, 1);
+		assert_int_equal(submit(funcs[i], NULL), 0);
+		assert_int_equal(submit(funcs[i], NULL), 0);
+		func_unref(funcs[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(submit(a, NULL), 0);
+	func_queue_set_executor(queue, &executor);
+	assert_string_equal(trail, "xayazaxayz");
+}
+
+/* A new version of a function may belong to another tenant. */
+static void test_a_function_changes_its_tenant(void **state)
+{
+	struct func *old = make_func("function: x\ntenant: acme\nimage: x\n", 1);
+	struct func *new = make_func("function: x\ntenant: other\nimage: x\n", 2);
+	func_queue_set_executor(queue, &executor);
+	assert_int_equal(submit(old, NULL), 0);
+	assert_int_equal(submit(new, NULL), 0);
+	assert_int_equal(cell.count, 2);
+	end_call(0, FUNC_OK);
+	end_call(0, FUNC_OK);
+	func_unref(old);
+	func_unref(new);
 }
 
 static void test_cancel(void **state)
@@ -240,7 +321,7 @@ static void test_many_lanes(void **state)
 	func_queue_set_executor(queue, &executor);
 	for (int i = 0; i < 1000; i++) {
 		char yaml[64];
-		snprintf(yaml, sizeof(yaml), "function: f%d\nimage: x\n", i);
+		snprintf(yaml, sizeof(yaml), "function: f%d\ntenant: t%d\nimage: x\n", i, i / 2);
 		struct func *func = make_func(yaml, 1);
 		assert_int_equal(submit(func, NULL), 0);
 		func_unref(func);
@@ -281,6 +362,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_backlog_starves_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_all_functions_together_are_bounded, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_tenants_have_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tenants_take_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_function_changes_its_tenant, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_on_done_may_submit, setup, teardown),

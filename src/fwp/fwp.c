@@ -1,21 +1,22 @@
 /*
  * The life of an FWP.
  *
- *	          fwp_new()         fwp_run()           fwp_block()
- *	(pool) ──────────────► READY ───────► RUNNING ◄────────────► BLOCKED
- *	  ▲                      │               │       fwp_run()      │
+ *	          fwp_new()       fwp_run_until()       fwp_block()
+ *	(pool) ──────────────► READY ◄──────► RUNNING ◄────────────► BLOCKED
+ *	  ▲                      │  fwp_yield()  │   fwp_run_until()    │
  *	  │ fwp_free()           │ fwp_kill()    │ fwp_finish()         │ fwp_kill()
  *	  └─────────────────── DEAD ◄────────────┴──────────────────────┘
  *
  * A place in the pool is DEAD too. `allowed` is that picture as a table; move() is the only
- *function that changes a state, checks the table, and notes the time; fwp_place_init() gives the
- *first.
+ * function that changes a state, checks the table, and notes the time; fwp_place_init() gives the
+ * first.
  *
  * Invariants
  * 1. engine->current is the FWP whose stack the thread is on, or about to be; NULL otherwise.
  * 2. in_host is false only while guest code runs. It is set before the FWP's stack is left, so a
  *    signal handler that finds it false, with the stack pointer in the FWP's stack, has interrupted
- *    guest code (or one of the C library's functions that guests may call) and may end it there.
+ *    guest code (or one of the C library's functions that guests may call) and may end it there, or
+ *    take the processor from it (fwp_preempted()).
  * 3. Each death takes the same way out: fwp->death is written, then fwp_finish() runs at the top of
  *    the FWP's stack, where it has room however the guest left the stack. A signal handler gets
  *    there by changing the registers to which it returns: no longjmp out of a handler, and the
@@ -24,6 +25,7 @@
 #include "fwp/fwp_priv.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -36,16 +38,22 @@ EOS_COUNTER(traps, "fwp.traps_total", "Featherweight processes that died of a tr
 EOS_COUNTER(timeouts, "fwp.timeouts_total", "Featherweight processes that ran out of time.");
 EOS_COUNTER(kills, "fwp.kills_total", "Featherweight processes that were killed.");
 
+/* Whoever gets the processor gets on, also when his slice was over before. */
+#define SLICE_NS_MIN (10 * EOS_NS_PER_US)
+
 const struct fwp_limits fwp_limits_default = {
 	.memory_bytes = 64u << 20,
 	.stack_bytes = 256u << 10,
 	.timeout_ns = 0,
 };
 
+/* Starts after which the counters are brought up to date at the latest. */
+#define COUNTS_MAX 1024u
+
 #define TO(state) (1u << (state))
 static const uint8_t allowed[] = {
 	[FWP_READY] = TO(FWP_RUNNING) | TO(FWP_DEAD),
-	[FWP_RUNNING] = TO(FWP_BLOCKED) | TO(FWP_DEAD),
+	[FWP_RUNNING] = TO(FWP_READY) | TO(FWP_BLOCKED) | TO(FWP_DEAD),
 	[FWP_BLOCKED] = TO(FWP_RUNNING) | TO(FWP_DEAD),
 	[FWP_DEAD] = TO(FWP_READY),
 };
@@ -76,34 +84,75 @@ const char *fwp_state_text(enum fwp_state state)
 
 static void count_death(const struct fwp *fwp)
 {
-	struct eos_counter *const counters[] = {
+	fwp->engine->counts.deaths[fwp->death.kind]++;
+}
+
+void fwp_engine_count(struct fwp_engine *engine)
+{
+	struct eos_counter *const counters[FWP_DEATH_KINDS] = {
 		[FWP_DEATH_EXIT] = &exits,
 		[FWP_DEATH_TRAP] = &traps,
 		[FWP_DEATH_TIMEOUT] = &timeouts,
 		[FWP_DEATH_KILLED] = &kills,
 	};
-	eos_counter_add(counters[fwp->death.kind], 1);
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(counters); i++) {
+		eos_counter_add(counters[i], engine->counts.deaths[i]);
+		engine->counts.deaths[i] = 0;
+	}
+	eos_counter_add(&created, engine->counts.created);
+	engine->counts.created = 0;
 }
 
-static int check_limits(const struct fwp_image *image, const struct fwp_limits *limits,
-			struct eos_why *why)
+int fwp_check_limits(uint64_t memory_bytes, const struct fwp_limits *limits, struct eos_why *why)
 {
 	uint64_t memory_max = (uint64_t)FWP_MEMORY_PAGES_MAX * FWP_PAGE_SIZE;
-	if (limits->memory_bytes > memory_max)
+	if (EOS_UNLIKELY(limits->memory_bytes > memory_max))
 		return eos_why(why, -EINVAL, "a memory limit of %llu bytes is beyond %llu",
 			       (unsigned long long)limits->memory_bytes,
 			       (unsigned long long)memory_max);
-	if (limits->stack_bytes < FWP_STACK_BYTES_MIN || limits->stack_bytes > FWP_STACK_BYTES_MAX)
+	if (EOS_UNLIKELY(limits->stack_bytes < FWP_STACK_BYTES_MIN ||
+			 limits->stack_bytes > FWP_STACK_BYTES_MAX))
 		return eos_why(why, -EINVAL, "a stack limit of %llu bytes is not between %u and %u",
 			       (unsigned long long)limits->stack_bytes, FWP_STACK_BYTES_MIN,
 			       FWP_STACK_BYTES_MAX);
-	uint64_t initial = (uint64_t)image->memory_pages_initial * FWP_PAGE_SIZE;
-	if (initial > limits->memory_bytes)
+	if (EOS_UNLIKELY(memory_bytes > limits->memory_bytes))
 		return eos_why(why, -EINVAL,
 			       "it needs %llu bytes of memory to start, but its limit is %llu",
-			       (unsigned long long)initial,
+			       (unsigned long long)memory_bytes,
 			       (unsigned long long)limits->memory_bytes);
 	return 0;
+}
+
+void fwp_place_start(struct fwp *fwp, struct fwp_image *image, const struct fwp_limits *limits,
+		     void *context)
+{
+	fwp->id = fwp->engine->next_id++;
+	fwp->template = NULL;
+	fwp->image = image;
+	fwp->user = context;
+	fwp->entry = NULL;
+	fwp->on_return = NULL;
+	fwp->timeout_ns = limits->timeout_ns;
+	fwp->host_calls_per_s = limits->host_calls_per_s;
+	fwp->deadline_ns = UINT64_MAX;
+	fwp->frame = NULL;
+	fwp->instance = NULL;
+	fwp->context = (struct sched_context){0};
+	atomic_store_explicit(&fwp->memory_bytes, 0, memory_order_relaxed);
+	fwp->memory_pages_max = (uint32_t)(limits->memory_bytes / FWP_PAGE_SIZE);
+	fwp->has_memory = false;
+	fwp->is_initialising = false;
+	fwp->arena_used = 0;
+	fwp->changes = 0;
+	fwp->rate_from_ns = 0;
+	fwp->resume_ns = UINT64_MAX;
+	/* The first call asks for the clock. */
+	fwp->host_calls_left = limits->host_calls_per_s > 0 ? 0 : UINT32_MAX;
+	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
+	atomic_store_explicit(&fwp->pending, 0, memory_order_relaxed);
+	move(fwp, FWP_READY);
+	if (EOS_UNLIKELY(++fwp->engine->counts.created == COUNTS_MAX))
+		fwp_engine_count(fwp->engine);
 }
 
 int fwp_new(struct fwp_engine *engine, struct fwp_image *image, const struct fwp_limits *limits,
@@ -119,39 +168,23 @@ int fwp_new_with_entry(struct fwp_engine *engine, struct fwp_image *image,
 		       void (*entry)(struct fwp *fwp, void *instance), struct fwp **ret_fwp,
 		       struct eos_why *why)
 {
+	uint64_t memory_bytes = (uint64_t)image->memory_pages_initial * FWP_PAGE_SIZE;
 	if (limits == NULL)
 		limits = &fwp_limits_default;
-	int err = check_limits(image, limits, why);
+	int err = fwp_check_limits(memory_bytes, limits, why);
 	if (err < 0)
 		return err;
 	struct fwp *fwp;
-	err = fwp_engine_take(engine, &fwp, why);
+	err = fwp_pool_take(&engine->plain, &fwp, why);
 	if (err < 0)
 		return err;
-	err = fwp_slot_prepare(&fwp->slot, limits->stack_bytes,
-			       (uint64_t)image->memory_pages_initial * FWP_PAGE_SIZE);
+	err = fwp_slot_prepare(&fwp->slot, limits->stack_bytes, memory_bytes);
 	if (err < 0) {
-		fwp_engine_give(fwp);
+		fwp_pool_give(fwp);
 		return eos_why(why, err, "no memory for a featherweight process");
 	}
-	fwp->id = engine->next_id++;
-	fwp->image = fwp_image_ref(image);
-	fwp->user = context;
+	fwp_place_start(fwp, fwp_image_ref(image), limits, context);
 	fwp->entry = entry;
-	fwp->on_return = NULL;
-	fwp->limits = *limits;
-	fwp->deadline_ns = UINT64_MAX;
-	fwp->context = (struct sched_context){0};
-	fwp->instance = NULL;
-	fwp->memory_bytes = 0;
-	fwp->memory_pages_max = (uint32_t)(limits->memory_bytes / FWP_PAGE_SIZE);
-	fwp->has_memory = false;
-	fwp->arena_used = 0;
-	fwp->changes = 0;
-	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
-	atomic_store_explicit(&fwp->is_expired, false, memory_order_relaxed);
-	move(fwp, FWP_READY);
-	eos_counter_add(&created, 1);
 	*ret_fwp = fwp;
 	return 0;
 }
@@ -164,23 +197,57 @@ struct fwp *fwp_free(struct fwp *fwp)
 	if (fwp->state != FWP_DEAD)
 		move(fwp, FWP_DEAD);
 	sched_context_fini(&fwp->context);
-	fwp->image = fwp_image_unref(fwp->image);
-	fwp_engine_give(fwp);
+	if (fwp->is_initialising) {
+		free(fwp->notes);
+		fwp->notes = NULL;
+	}
+	struct fwp_image *image = fwp->image;
+	struct fwp_template *template = fwp->template;
+	fwp->image = NULL;
+	fwp->template = NULL;
+	fwp_pool_give(fwp);
+	/* Last: without references a template gives up its places, of which this is one. */
+	if (template != NULL)
+		fwp_template_unref(template);
+	else
+		fwp_image_unref(image);
 	return NULL;
+}
+
+/* Calls an export that the image may not have. On the FWP's stack, as the host. */
+static void call_export(struct fwp *fwp, void (*function)(void *instance))
+{
+	if (function == NULL)
+		return;
+	fwp_host_leave(fwp);
+	function(fwp->instance);
+	fwp_host_enter(fwp);
+}
+
+/* Makes the instance of an FWP that has no template, and runs what a template is made of. */
+static void make_instance(struct fwp *fwp)
+{
+	const struct image_exports *exports = &fwp->image->exports;
+	fwp->instance = fwp_arena_allocate(fwp, exports->instance_size);
+	fwp_host_leave(fwp);
+	exports->instantiate(fwp->instance, fwp);
+	fwp_host_enter(fwp);
+	if (!fwp->is_initialising)
+		return;
+	call_export(fwp, fwp->image->initialize);
+	call_export(fwp, fwp->image->edgeos_init);
+	fwp_exit(fwp, 0);
 }
 
 /* The first function on an FWP's stack. */
 static void guest_main(void *arg)
 {
 	struct fwp *fwp = arg;
-	const struct image_exports *exports = &fwp->image->exports;
-	fwp->instance = fwp_arena_allocate(fwp, exports->instance_size);
-	fwp_host_leave(fwp);
-	exports->instantiate(fwp->instance, fwp);
+	if (fwp->instance == NULL)
+		make_instance(fwp);
 	if (fwp->entry == NULL)
-		fwp->image->start(fwp->instance);
-	fwp_host_enter(fwp);
-	if (fwp->entry != NULL)
+		call_export(fwp, fwp->image->start);
+	else
 		fwp->entry(fwp, fwp->instance);
 	if (fwp->on_return != NULL)
 		fwp->on_return(fwp);
@@ -193,45 +260,60 @@ static void start(struct fwp *fwp)
 	slot->is_dirty = true;
 	sched_context_init(&fwp->context, slot->stack_low,
 			   (size_t)(slot->stack_top - slot->stack_low), guest_main, fwp);
-	if (fwp->limits.timeout_ns == 0)
+	if (fwp->timeout_ns == 0)
 		return;
 	uint64_t now = eos_now_ns();
-	fwp->deadline_ns = now + EOS_MIN(fwp->limits.timeout_ns, UINT64_MAX - 1 - now);
+	fwp->deadline_ns = now + EOS_MIN(fwp->timeout_ns, UINT64_MAX - 1 - now);
 }
 
-/* Arms the timer unless it is. CURRENT was set before: if the timer comes between the two, its
- * handler sees the FWP and arms it again, so the flag read here is never stale. */
-static void watch(struct fwp_engine *engine, uint64_t remaining_ns)
+/* Arms the timer unless it comes early enough. CURRENT was set before: if the timer comes between
+ * the two, its handler sees the FWP and arms it again, so the time read here is never stale. */
+static void watch(struct fwp_engine *engine, uint64_t end_ns)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&engine->is_armed, memory_order_relaxed))
-		fwp_engine_arm(engine, remaining_ns);
+	if (end_ns < atomic_load_explicit(&engine->armed_ns, memory_order_relaxed))
+		fwp_engine_arm(engine, EOS_MAX(end_ns, eos_now_ns() + SLICE_NS_MIN));
 }
 
-enum fwp_state fwp_run(struct fwp *fwp)
+void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
+{
+	struct fwp *fwp = atomic_load_explicit(&engine->current, memory_order_relaxed);
+	if (fwp == NULL || fwp->end_ns <= end_ns)
+		return;
+	fwp->end_ns = end_ns;
+	watch(engine, end_ns);
+}
+
+enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 {
 	struct fwp_engine *engine = fwp->engine;
 	EOS_ASSERT(engine == fwp_engine_here);
 	EOS_ASSERT(fwp->state == FWP_READY || fwp->state == FWP_BLOCKED);
 	EOS_ASSERT(atomic_load_explicit(&engine->current, memory_order_relaxed) == NULL);
-	if (fwp->state == FWP_READY)
+	if (fwp->context.sp == NULL)
 		start(fwp);
-	uint64_t remaining_ns = 0;
-	if (fwp->deadline_ns != UINT64_MAX) {
-		uint64_t now = eos_now_ns();
-		if (now >= fwp->deadline_ns) {
-			fwp_kill(fwp, FWP_DEATH_TIMEOUT, "timed out");
-			return FWP_DEAD;
-		}
-		remaining_ns = fwp->deadline_ns - now;
+	if (fwp->deadline_ns != UINT64_MAX && eos_now_ns() >= fwp->deadline_ns) {
+		fwp_kill(fwp, FWP_DEATH_TIMEOUT, "timed out");
+		return FWP_DEAD;
 	}
 	move(fwp, FWP_RUNNING);
+	fwp->end_ns = EOS_MIN(fwp->deadline_ns, end_ns);
+	fwp->resume_ns = UINT64_MAX;
 	atomic_store_explicit(&engine->current, fwp, memory_order_relaxed);
-	if (remaining_ns > 0)
-		watch(engine, remaining_ns);
+	if (fwp->end_ns != UINT64_MAX)
+		watch(engine, fwp->end_ns);
 	sched_switch(&engine->context, &fwp->context);
 	atomic_store_explicit(&engine->current, NULL, memory_order_relaxed);
 	return fwp->state;
+}
+
+enum fwp_state fwp_run(struct fwp *fwp)
+{
+	enum fwp_state state;
+	do {
+		state = fwp_run_until(fwp, UINT64_MAX);
+	} while (state == FWP_READY);
+	return state;
 }
 
 void fwp_finish(void *arg)
@@ -253,6 +335,19 @@ void fwp_block(struct fwp *fwp)
 {
 	move(fwp, FWP_BLOCKED);
 	sched_switch(&fwp->context, &fwp->engine->context);
+}
+
+void fwp_yield(struct fwp *fwp)
+{
+	move(fwp, FWP_READY);
+	sched_switch(&fwp->context, &fwp->engine->context);
+}
+
+void fwp_preempted(void *arg)
+{
+	struct fwp *fwp = arg;
+	fwp_yield(fwp);
+	fwp_host_leave(fwp);
 }
 
 void fwp_kill(struct fwp *fwp, enum fwp_death_kind kind, const char *text)
@@ -285,7 +380,23 @@ uint64_t fwp_deadline_ns(const struct fwp *fwp)
 	return fwp->deadline_ns;
 }
 
+uint64_t fwp_resume_ns(const struct fwp *fwp)
+{
+	return fwp->resume_ns;
+}
+
 uint64_t fwp_memory_bytes(const struct fwp *fwp)
 {
-	return fwp->memory_bytes;
+	return atomic_load_explicit(&fwp->memory_bytes, memory_order_relaxed);
+}
+
+struct fwp_memory_view fwp_memory_view(struct fwp *fwp)
+{
+	return (struct fwp_memory_view){(uint8_t *)fwp->slot.memory, &fwp->memory_bytes};
+}
+
+void fwp_death_place(const struct fwp *fwp, char *out, size_t size)
+{
+	EOS_ASSERT(fwp->state == FWP_DEAD && size > 0);
+	fwp_image_describe(fwp->image, fwp->death.pc, out, size);
 }

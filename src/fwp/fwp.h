@@ -4,21 +4,26 @@
  *
  * Concepts
  * - An engine belongs to one thread: the slots of its FWPs, the context to which they return, and
- *   the timer that ends what runs too long. Everything below is called on that thread.
+ *   the timer that takes the processor from what runs too long. Everything below is called on that
+ *   thread.
  * - A loaded image is code, mapped once and shared by all FWPs made from it.
- * - An FWP runs only inside fwp_run(), until it blocks in a host call or dies. It dies by
- *   exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices. The reason is kept in
- *   struct fwp_death until fwp_free().
+ * - A template is the state of an image's instance after its initialisation: memory, globals and
+ *   tables. FWPs made from it start there, copy-on-write. fwp_template.h.
+ * - An FWP runs only inside fwp_run_until(), until it blocks in a host call, dies, or its slice is
+ *   over: then the timer's signal takes the processor away, from any instruction of guest code. It
+ *   dies by exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices. The reason is
+ * kept in struct fwp_death until fwp_free().
  *
  * Isolation: loads and stores of the guest land in a reservation of 8 GiB and a guard (any 32-bit
  * index plus any 32-bit offset), so that what is out of bounds faults and becomes a trap; the stack
  * ends in a guard; indirect calls are checked by the generated code. Host functions must reach
  * guest memory through fwp_memory() only.
  *
- * States: ready → running ⇄ blocked → dead. fwp.c has the table and the one function that moves.
+ * States: ready ⇄ running ⇄ blocked, → dead. fwp.c has the table and the one function that moves.
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,8 +52,10 @@ struct fwp_limits {
 	uint64_t memory_bytes; /* linear memory; at most FWP_MEMORY_PAGES_MAX pages */
 	uint64_t stack_bytes;  /* native stack that the guest may use */
 	uint64_t timeout_ns;   /* wall time from the first fwp_run(); 0: none */
+	/* Host calls a second; 0: no limit. Who calls more waits: see fwp_resume_ns(). */
+	uint32_t host_calls_per_s;
 };
-/* 64 MiB, 256 KiB, none. */
+/* 64 MiB, 256 KiB, none, none. */
 extern const struct fwp_limits fwp_limits_default;
 
 enum fwp_state { FWP_READY, FWP_RUNNING, FWP_BLOCKED, FWP_DEAD };
@@ -65,14 +72,17 @@ struct fwp_death {
 	uint32_t code;	  /* exit code */
 	uint32_t trap;	  /* enum image_trap */
 	const char *text; /* static: "out of bounds memory access", "timed out", … */
+	uintptr_t pc;	  /* where in the image, for fwp_death_place(); 0: unknown */
 };
 
 struct fwp_engine_config {
 	unsigned fwps_max; /* 0: 1,024. Checked against vm.max_map_count */
-	/* How many unused places keep the few pages (at most 128 KiB) that their last FWP touched,
-	 * so that the next one takes no page faults; 0: 64 */
-	unsigned warm_max;
-	uint64_t tick_ns; /* how late a timeout may be; 0: 10 ms */
+	/* How many clean places of a template keep the few pages (at most 128 KiB) that their last
+	 * FWP touched, so that the next one takes no page faults; 0: 64 */
+	unsigned pool_high;
+	/* How many clean places of a template fwp_engine_maintain() makes ready in advance; at most
+	 * POOL_HIGH */
+	unsigned pool_low;
 };
 
 /*
@@ -83,8 +93,30 @@ struct fwp_engine_config {
  */
 int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **ret_engine,
 		   struct eos_why *why) EOS_MUST_CHECK;
-/* All its FWPs must have been freed. */
+/* All its FWPs and templates must have been freed. */
 struct fwp_engine *fwp_engine_free(struct fwp_engine *engine);
+
+/*
+ * One step of what was put off: cleans a place that an FWP left, or prepares one up to pool_low.
+ * False when nothing is left to do. For when the processor has nothing better to do; nothing
+ * depends on it being called, as fwp_new() cleans for itself when it finds no clean place.
+ */
+bool fwp_engine_maintain(struct fwp_engine *engine);
+/* Gives back the memory of all places that no FWP is in, but pool_low of each template. For when
+ * memory is short. */
+void fwp_engine_shrink(struct fwp_engine *engine);
+/* The FWP that runs now yields when it leaves its present host function. On its stack. */
+void fwp_engine_preempt(struct fwp_engine *engine);
+/* The slice of the FWP that runs now ends at END_NS, if it was to end later. On its stack. */
+void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns);
+
+struct fwp_engine_stats {
+	unsigned alive, alive_max; /* FWPs */
+	unsigned made;		   /* places: reservations of addresses */
+	unsigned clean, warm;	   /* places ready for a template; of these with their pages */
+	unsigned dirty;		   /* places to be cleaned */
+};
+void fwp_engine_stats(const struct fwp_engine *engine, struct fwp_engine_stats *ret_stats);
 
 /*
  * Maps the code of IMAGE, which may be closed afterwards, and joins its imports with IMPORTS, both
@@ -128,8 +160,18 @@ int fwp_new_with_entry(struct fwp_engine *engine, struct fwp_image *image,
 /* Not while it runs. */
 struct fwp *fwp_free(struct fwp *fwp);
 
-/* Continues a ready or blocked FWP until it blocks or dies; returns FWP_BLOCKED or FWP_DEAD. */
+/*
+ * Continues a ready or blocked FWP until it blocks, dies, or has run until END_NS (eos_now_ns()
+ * time, UINT64_MAX: without end), which is found out in guest code at once and in a host function
+ * at its end. Returns FWP_BLOCKED, FWP_DEAD, or FWP_READY: its slice is over, or it yielded. An FWP
+ * that exceeds its host-call rate comes back as blocked too, with fwp_resume_ns() set.
+ */
+enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns);
+/* Without end, and again after each yield: returns FWP_BLOCKED or FWP_DEAD. */
 enum fwp_state fwp_run(struct fwp *fwp);
+/* Until when a blocked FWP must wait because of its host-call rate; UINT64_MAX: that is not why it
+ * is blocked. */
+uint64_t fwp_resume_ns(const struct fwp *fwp);
 /* A blocked or ready FWP dies; it is not run again. TEXT is static. */
 void fwp_kill(struct fwp *fwp, enum fwp_death_kind kind, const char *text);
 /* FN(FWP) runs when "_start" has returned, on the FWP's stack and as a host function, before the
@@ -139,10 +181,21 @@ void fwp_set_on_return(struct fwp *fwp, void (*fn)(struct fwp *fwp));
 enum fwp_state fwp_state(const struct fwp *fwp);
 /* Why it died; only when it is dead. */
 const struct fwp_death *fwp_death(const struct fwp *fwp);
+/* Where it died, as "function+0x1f" in the module's own names; "" when that is not known. */
+#define FWP_PLACE_SIZE 272u /* enough for all of it */
+void fwp_death_place(const struct fwp *fwp, char *out, size_t size);
 /* When its timeout ends (eos_now_ns() time), or UINT64_MAX. For FWPs that wait blocked. */
 uint64_t fwp_deadline_ns(const struct fwp *fwp);
-/* Bytes of linear memory now; 0 before the first fwp_run(). */
+/* Bytes of linear memory now. Of an FWP that was not made from a template: 0 before its first run.
+ */
 uint64_t fwp_memory_bytes(const struct fwp *fwp);
+/* The linear memory for others than its own host functions, such as a mover on another thread: its
+ * start, and its present size, which only grows until the FWP is freed. */
+struct fwp_memory_view {
+	uint8_t *base;
+	const _Atomic uint64_t *bytes;
+};
+struct fwp_memory_view fwp_memory_view(struct fwp *fwp);
 
 /*
  * For host functions, which run on the FWP's stack with 16 KiB to spare:
@@ -159,10 +212,12 @@ void fwp_trap(struct fwp *fwp, enum image_trap trap) __attribute__((noreturn));
 /* Leaves the processor to the engine's thread: fwp_run() returns FWP_BLOCKED there. Returns at
  * the next fwp_run(). */
 void fwp_block(struct fwp *fwp);
+/* The same, but it stays ready: fwp_run_until() returns FWP_READY. */
+void fwp_yield(struct fwp *fwp);
 /*
  * Each host function begins and ends with these. Between them a fault is a fault of the host, and
- * a timeout waits; fwp_host_leave() ends an FWP whose time is over. fwp_host_enter() traps
- * when less than the 16 KiB of stack is left.
+ * a timeout or the end of a slice waits for fwp_host_leave(). fwp_host_enter() traps when less than
+ * the 16 KiB of stack is left, and blocks an FWP that exceeds its host-call rate.
  */
 void fwp_host_enter(struct fwp *fwp);
 void fwp_host_leave(struct fwp *fwp);

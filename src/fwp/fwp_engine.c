@@ -1,44 +1,36 @@
 /*
- * The engine: the pool of places for FWPs, and the timer that ends what runs too long.
+ * The engine: what an engine's thread needs once, and the timer that takes the processor from what
+ * runs too long.
  *
- * The pool grows on demand to fwps_max and never shrinks: a place that was given back keeps its
- * struct and its reservation, so that fwp_new() on it allocates nothing and, for a guest of the
- * same sizes, makes no system call. The place used last is taken first: its caches are warm.
- *
- * The timer is one-shot and stays armed while FWPs come and go: at most one timer_settime() per
- * tick_ns under load, none when nobody with a timeout runs.
+ * The timer is one-shot and stays armed while FWPs come and go: who starts with a later end leaves
+ * it alone, and the handler arms it anew for whoever runs when it fires. So FWPs that run shorter
+ * than their slices cost one timer_settime() a slice's length at most, and none when nobody runs.
  */
 #include "fwp/fwp_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/counter.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "fwp/fwp_pages_priv.h"
 
-#define FWPS_MAX_DEFAULT 1024u
-#define WARM_MAX_DEFAULT 64u
-#define TICK_NS_DEFAULT	 (10 * EOS_NS_PER_MS)
-/* Shorter waits would be spent in the kernel. */
-#define TICK_NS_MIN (50 * EOS_NS_PER_US)
+#define FWPS_MAX_DEFAULT  1024u
+#define POOL_HIGH_DEFAULT 64u
 /* Where addresses of 47 bits end: 2^47 bytes by a little more than 8 GiB. */
 #define SLOTS_MAX 16000u
 /* Linux's default, taken where /proc cannot be read. */
 #define MAP_COUNT_DEFAULT 65530u
 /* Mappings left for everything else in the process. */
 #define MAP_COUNT_RESERVE 1000u
-
-EOS_COUNTER(slots_made, "fwp.slots_total", "Address-space reservations made.");
-EOS_COUNTER(slots_lost, "fwp.slots_lost_total", "Reservations that could not be cleaned.");
-EOS_COUNTER(refused, "fwp.refused_total", "Featherweight processes refused at the limit.");
 
 _Thread_local struct fwp_engine *fwp_engine_here;
 /* The sum of fwps_max of all engines: the limits are the process's. */
@@ -82,6 +74,9 @@ static int make_timer(struct fwp_engine *engine)
 		.sigev_signo = fwp_signal_timer(),
 	};
 	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	int err = eos_fault("fwp.timer_create");
+	if (err < 0)
+		return err;
 	return timer_create(CLOCK_MONOTONIC, &event, &engine->timer) < 0 ? -errno : 0;
 }
 
@@ -100,21 +95,27 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	err = fwp_signal_install(why);
 	if (err < 0)
 		goto fail;
-	engine = calloc(1, sizeof(*engine));
+	err = eos_fault("fwp.calloc");
+	engine = err == 0 ? calloc(1, sizeof(*engine)) : NULL;
 	if (engine == NULL) {
 		err = eos_why(why, -ENOMEM, "no memory for an engine");
 		goto fail;
 	}
 	engine->fwps_max = fwps_max;
-	engine->tick_ns = config != NULL && config->tick_ns > 0 ? config->tick_ns : TICK_NS_DEFAULT;
-	engine->tick_ns = EOS_MAX(engine->tick_ns, TICK_NS_MIN);
+	engine->pool_high =
+		config != NULL && config->pool_high > 0 ? config->pool_high : POOL_HIGH_DEFAULT;
+	engine->pool_low = config != NULL ? EOS_MIN(config->pool_low, engine->pool_high) : 0;
 	engine->next_id = 1;
 	engine->pagemap_fd = fwp_pages_open();
-	engine->warm_max =
-		config != NULL && config->warm_max > 0 ? config->warm_max : WARM_MAX_DEFAULT;
 	engine->start_ns = eos_now_ns();
 	engine->start_ticks = fwp_machine_ticks();
-	eos_list_init(&engine->free);
+	atomic_init(&engine->armed_ns, UINT64_MAX);
+	eos_list_init(&engine->pools);
+	eos_list_init(&engine->dirty);
+	eos_list_init(&engine->made);
+	fwp_pool_init(&engine->plain, engine, NULL, 0);
+	/* A small instance must not cost a huge page. Kernels without them answer EINVAL. */
+	(void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	sched_context_init_thread(&engine->context);
 	err = make_timer(engine);
 	if (err < 0) {
@@ -146,103 +147,57 @@ struct fwp_engine *fwp_engine_free(struct fwp_engine *engine)
 	(void)timer_delete(engine->timer);
 	fwp_engine_here = NULL;
 	fwp_signal_thread_stop(engine);
-	while (engine->made != NULL) {
-		struct fwp *fwp = engine->made;
-		engine->made = fwp->next_made;
-		fwp_slot_unmap(&fwp->slot);
-		free(fwp);
-	}
+	EOS_ASSERT(eos_list_is_empty(&engine->pools));
+	fwp_pool_free_places(engine);
+	fwp_engine_count(engine);
 	atomic_fetch_sub(&slots_promised, engine->fwps_max);
 	eos_close(engine->pagemap_fd);
 	free(engine);
 	return NULL;
 }
 
-/* A new place in the pool. */
-static int make_place(struct fwp_engine *engine, struct fwp **ret_fwp, struct eos_why *why)
-{
-	struct fwp *fwp = calloc(1, sizeof(*fwp));
-	if (fwp == NULL)
-		return eos_why(why, -ENOMEM, "no memory for a featherweight process");
-	int err = fwp_slot_map(&fwp->slot, engine->made_count);
-	if (err < 0) {
-		free(fwp);
-		return eos_why(why, err,
-			       "cannot reserve 8 GiB of addresses for a featherweight process "
-			       "(is there a limit, ulimit -v?)");
-	}
-	fwp_place_init(fwp);
-	eos_list_init(&fwp->node);
-	fwp->engine = engine;
-	fwp->next_made = engine->made;
-	engine->made = fwp;
-	engine->made_count++;
-	eos_counter_add(&slots_made, 1);
-	*ret_fwp = fwp;
-	return 0;
-}
-
-int fwp_engine_take(struct fwp_engine *engine, struct fwp **ret_fwp, struct eos_why *why)
+bool fwp_engine_maintain(struct fwp_engine *engine)
 {
 	EOS_ASSERT(engine == fwp_engine_here);
-	if (engine->alive_count == engine->fwps_max) {
-		eos_counter_add(&refused, 1);
-		return eos_why(why, -EAGAIN, "all %u featherweight processes are in use",
-			       engine->fwps_max);
-	}
-	struct eos_list *node = eos_list_take(&engine->free);
-	struct fwp *fwp = NULL;
-	if (node != NULL) {
-		fwp = EOS_CONTAINER_OF(node, struct fwp, node);
-		engine->free_count--;
-	} else {
-		int err = make_place(engine, &fwp, why);
-		if (err < 0)
-			return err;
-	}
-	engine->alive_count++;
-	*ret_fwp = fwp;
-	return 0;
+	if (fwp_pool_maintain(engine))
+		return true;
+	fwp_engine_count(engine);
+	return false;
 }
 
-/* Takes a place out of the pool for good. Rare, so the walk does not matter. */
-static void drop_place(struct fwp *fwp)
+void fwp_engine_shrink(struct fwp_engine *engine)
 {
-	struct fwp **link = &fwp->engine->made;
-	while (*link != fwp)
-		link = &(*link)->next_made;
-	*link = fwp->next_made;
-	fwp_slot_unmap(&fwp->slot);
-	free(fwp);
-	eos_counter_add(&slots_lost, 1);
+	EOS_ASSERT(engine == fwp_engine_here);
+	fwp_pool_shrink(engine);
 }
 
-void fwp_engine_give(struct fwp *fwp)
+void fwp_engine_stats(const struct fwp_engine *engine, struct fwp_engine_stats *ret_stats)
 {
-	struct fwp_engine *engine = fwp->engine;
-	EOS_ASSERT(engine == fwp_engine_here && engine->alive_count > 0);
-	engine->alive_count--;
-	/* What the next tenant would see must be gone; better no slot than a dirty one. */
-	int pagemap_fd = engine->free_count < engine->warm_max ? engine->pagemap_fd : -1;
-	if (fwp_slot_clean(&fwp->slot, pagemap_fd) < 0) {
-		drop_place(fwp);
-		return;
-	}
-	/* At the head: last given, first taken. */
-	eos_list_add_tail(engine->free.next, &fwp->node);
-	engine->free_count++;
-}
-
-void fwp_engine_arm(struct fwp_engine *engine, uint64_t remaining_ns)
-{
-	uint64_t ns = EOS_MIN(remaining_ns, engine->tick_ns);
-	ns = EOS_MAX(ns, TICK_NS_MIN);
-	struct itimerspec when = {
-		.it_value = {.tv_sec = (time_t)(ns / EOS_NS_PER_S),
-			     .tv_nsec = (long)(ns % EOS_NS_PER_S)},
+	struct fwp_engine_stats stats = {
+		.alive = engine->alive_count,
+		.alive_max = engine->alive_max,
+		.made = engine->made_count,
+		.dirty = engine->plain.dirty_count,
 	};
-	/* The flag first: the signal may come before the call returns. */
-	atomic_store_explicit(&engine->is_armed, true, memory_order_relaxed);
+	for (struct eos_list *node = engine->pools.next; node != &engine->pools;
+	     node = node->next) {
+		const struct fwp_pool *pool = EOS_CONTAINER_OF(node, struct fwp_pool, node);
+		stats.clean += pool->clean_count;
+		stats.warm += pool->warm_count;
+		stats.dirty += pool->dirty_count;
+	}
+	*ret_stats = stats;
+}
+
+void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns)
+{
+	struct itimerspec when = {
+		.it_value = {.tv_sec = (time_t)(end_ns / EOS_NS_PER_S),
+			     .tv_nsec = (long)(end_ns % EOS_NS_PER_S)},
+	};
+	/* The time first: the signal may come before the call returns. */
+	atomic_store_explicit(&engine->armed_ns, end_ns, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	(void)timer_settime(engine->timer, 0, &when, NULL);
+	/* Fails for arguments that ours are not: a wrong timer, or nanoseconds beyond a second. */
+	(void)timer_settime(engine->timer, TIMER_ABSTIME, &when, NULL);
 }

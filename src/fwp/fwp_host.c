@@ -11,6 +11,15 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
+#include "base/counter.h"
+
+/* How much of a second's host calls is taken at once, and how much may be saved up. */
+#define HOST_CALLS_BATCH_NS (1 * EOS_NS_PER_MS)
+#define HOST_CALLS_BURST_NS (10 * EOS_NS_PER_MS)
+
+EOS_COUNTER(throttled, "fwp.host_call_waits_total",
+	    "Waits of featherweight processes for their host-call rate.");
 
 const char *fwp_trap_text(uint32_t trap)
 {
@@ -45,7 +54,8 @@ void *fwp_context(struct fwp *fwp)
 
 void *fwp_memory(struct fwp *fwp, uint32_t address, uint64_t len)
 {
-	if (address > fwp->memory_bytes || len > fwp->memory_bytes - address)
+	uint64_t bytes = atomic_load_explicit(&fwp->memory_bytes, memory_order_relaxed);
+	if (address > bytes || len > bytes - address)
 		return NULL;
 	return fwp->slot.memory + address;
 }
@@ -54,21 +64,76 @@ void fwp_host_enter(struct fwp *fwp)
 {
 	/* Before the flag: should even this call find no stack, it is still the guest's fault. */
 	const char *sp = __builtin_frame_address(0);
-	if (EOS_UNLIKELY((size_t)(sp - fwp->slot.stack_low) < FWP_HOST_STACK_BYTES))
+	if (EOS_UNLIKELY((size_t)(sp - fwp->slot.stack_low) <
+			 FWP_HOST_STACK_BYTES + FWP_PREEMPT_STACK_BYTES))
 		fwp_trap(fwp, IMAGE_TRAP_STACK_OVERFLOW);
 	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
+	if (EOS_UNLIKELY(fwp->host_calls_left-- == 0))
+		fwp_host_calls_refill(fwp);
+}
+
+/* What came in while the host ran. */
+static void __attribute__((noinline)) leave_pending(struct fwp *fwp)
+{
+	unsigned pending;
+	while ((pending = atomic_load_explicit(&fwp->pending, memory_order_relaxed)) != 0) {
+		/* Taken before it is served, so what comes now is not lost. */
+		atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
+		atomic_signal_fence(memory_order_seq_cst);
+		atomic_fetch_and_explicit(&fwp->pending, ~pending, memory_order_relaxed);
+		if ((pending & FWP_PENDING_EXPIRED) != 0)
+			fwp_die(fwp,
+				(struct fwp_death){.kind = FWP_DEATH_TIMEOUT, .text = "timed out"});
+		fwp_yield(fwp);
+		atomic_signal_fence(memory_order_seq_cst);
+		atomic_store_explicit(&fwp->in_host, false, memory_order_relaxed);
+		atomic_signal_fence(memory_order_seq_cst);
+	}
 }
 
 void fwp_host_leave(struct fwp *fwp)
 {
-	/* The flag first: a timer that comes before it leaves a note, one that comes after it ends
-	 * the guest by itself. */
+	/* The flag first: a timer that comes before it leaves a note, one that comes after it acts
+	 * by itself. */
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&fwp->in_host, false, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	if (EOS_UNLIKELY(atomic_load_explicit(&fwp->is_expired, memory_order_relaxed)))
-		fwp_die(fwp, (struct fwp_death){.kind = FWP_DEATH_TIMEOUT, .text = "timed out"});
+	if (EOS_UNLIKELY(atomic_load_explicit(&fwp->pending, memory_order_relaxed) != 0))
+		leave_pending(fwp);
+}
+
+void fwp_engine_preempt(struct fwp_engine *engine)
+{
+	struct fwp *fwp = atomic_load_explicit(&engine->current, memory_order_relaxed);
+	if (fwp != NULL)
+		atomic_fetch_or_explicit(&fwp->pending, FWP_PENDING_YIELD, memory_order_relaxed);
+}
+
+/*
+ * A token bucket that holds HOST_CALLS_BURST_NS worth of calls. Whole batches are taken from it, so
+ * the clock is read once a batch; an empty one blocks the FWP until it holds a batch again.
+ */
+void fwp_host_calls_refill(struct fwp *fwp)
+{
+	uint64_t rate = fwp->host_calls_per_s;
+	if (rate == 0) {
+		fwp->host_calls_left = UINT32_MAX;
+		return;
+	}
+	uint64_t batch = EOS_MAX(rate / (EOS_NS_PER_S / HOST_CALLS_BATCH_NS), UINT64_C(1));
+	uint64_t batch_ns = batch * EOS_NS_PER_S / rate;
+	uint64_t now_ns = eos_now_ns();
+	uint64_t oldest_ns = now_ns - EOS_MIN(now_ns, EOS_MAX(HOST_CALLS_BURST_NS, batch_ns));
+	fwp->rate_from_ns = EOS_MAX(fwp->rate_from_ns, oldest_ns);
+	while (fwp->rate_from_ns + batch_ns > now_ns) {
+		eos_counter_add(&throttled, 1);
+		fwp->resume_ns = fwp->rate_from_ns + batch_ns;
+		fwp_block(fwp);
+		now_ns = eos_now_ns();
+	}
+	fwp->rate_from_ns += batch_ns;
+	fwp->host_calls_left = (uint32_t)(batch - 1);
 }
 
 /* The FWP on whose stack we are. */
@@ -85,12 +150,15 @@ static void __attribute__((noreturn)) refuse(struct fwp *fwp, const char *text)
 					.text = text});
 }
 
-static void __attribute__((noreturn)) host_trap(uint32_t reason)
+static void __attribute__((noreturn)) host_trap(uint32_t reason, const void *pc)
 {
-	fwp_trap(running(), reason);
+	fwp_die(running(), (struct fwp_death){.kind = FWP_DEATH_TRAP,
+					      .trap = reason,
+					      .text = fwp_trap_text(reason),
+					      .pc = (uintptr_t)pc});
 }
 
-static uint8_t *host_memory_reserve(uint32_t initial_pages, uint32_t *max_pages)
+static uint8_t *host_memory_reserve(uint32_t initial_pages)
 {
 	struct fwp *fwp = running();
 	fwp_host_enter(fwp);
@@ -102,13 +170,9 @@ static uint8_t *host_memory_reserve(uint32_t initial_pages, uint32_t *max_pages)
 	if (fwp_slot_set_memory(&fwp->slot, bytes) < 0)
 		refuse(fwp, "the host has no memory left");
 	fwp->has_memory = true;
-	fwp->memory_bytes = bytes;
-	/* In the guest's own data; a bad pointer is a fault of the image and taken as such. */
+	atomic_store_explicit(&fwp->memory_bytes, bytes, memory_order_relaxed);
 	uint8_t *memory = (uint8_t *)fwp->slot.memory;
-	uint32_t max = fwp->memory_pages_max;
 	fwp_host_leave(fwp);
-	if (*max_pages > max)
-		*max_pages = max;
 	return memory;
 }
 
@@ -118,10 +182,11 @@ static int host_memory_extend(uint32_t from_page, uint32_t to_page)
 	fwp_host_enter(fwp);
 	int result = -1;
 	if (fwp->has_memory && from_page <= to_page && to_page <= fwp->memory_pages_max &&
-	    (uint64_t)from_page * FWP_PAGE_SIZE == fwp->memory_bytes) {
+	    (uint64_t)from_page * FWP_PAGE_SIZE == fwp_memory_bytes(fwp)) {
 		uint64_t bytes = (uint64_t)to_page * FWP_PAGE_SIZE;
 		if (fwp_slot_set_memory(&fwp->slot, bytes) == 0) {
-			fwp->memory_bytes = bytes;
+			/* Released: a mover on another core may use the new bytes at once. */
+			atomic_store_explicit(&fwp->memory_bytes, bytes, memory_order_release);
 			result = 0;
 		}
 	}
@@ -131,14 +196,10 @@ static int host_memory_extend(uint32_t from_page, uint32_t to_page)
 
 void *fwp_arena_allocate(struct fwp *fwp, uint64_t size)
 {
-	uint64_t left = FWP_ARENA_BYTES_MAX - fwp->arena_used;
-	if (size > left || EOS_ALIGN_UP(size, UINT64_C(16)) > left)
+	void *bytes = fwp_slot_arena(&fwp->slot, &fwp->arena_used, size);
+	if (bytes == NULL)
 		refuse(fwp, "the tables are beyond the limit of 16 MiB");
-	size_t used = fwp->arena_used + EOS_ALIGN_UP((size_t)size, (size_t)16);
-	if (fwp_slot_open_arena(&fwp->slot, used) < 0)
-		refuse(fwp, "the host has no memory left");
-	fwp->arena_used = used;
-	return fwp->slot.memory - used;
+	return bytes;
 }
 
 static void *host_allocate(uint64_t size)
@@ -150,9 +211,24 @@ static void *host_allocate(uint64_t size)
 	return result;
 }
 
+static void host_note(uint32_t kind, void *object)
+{
+	struct fwp *fwp = running();
+	if (!fwp->is_initialising)
+		return;
+	struct fwp_notes *notes = fwp->notes;
+	if (notes->count == FWP_TEMPLATE_TABLES_MAX) {
+		notes->is_full = true;
+		return;
+	}
+	notes->notes[notes->count].kind = kind;
+	notes->notes[notes->count++].object = object;
+}
+
 const struct image_host_ops fwp_host_ops = {
 	.trap = host_trap,
 	.memory_reserve = host_memory_reserve,
 	.memory_extend = host_memory_extend,
 	.allocate = host_allocate,
+	.note = host_note,
 };

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 
 #define INSTANCE_BYTES_MAX (8u << 20) /* leaves half of the arena for tables */
 
@@ -48,6 +49,10 @@ static int check_exports(const struct fwp_elf *elf, const struct image_exports *
 	if (e->instance_size > INSTANCE_BYTES_MAX || e->instance_size % 16 != 0)
 		return eos_why(why, -ENOEXEC, "damaged image: instances of %u bytes",
 			       e->instance_size);
+	if (e->host_offset > e->instance_size || e->instance_size - e->host_offset < 8 ||
+	    (e->self_offset != IMAGE_NO_OFFSET &&
+	     (e->self_offset > e->instance_size || e->instance_size - e->self_offset < 8)))
+		return eos_why(why, -ENOEXEC, "damaged image: its pointers are outside of it");
 	const void *code[] = {(const void *)e->init_module, (const void *)e->instantiate,
 			      (const void *)e->memory};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(code); i++) {
@@ -82,6 +87,13 @@ static const struct image_export *find_export(const struct fwp_image *image, con
 	return NULL;
 }
 
+/* An export without parameters and results, or NULL. */
+static void (*find_function(const struct fwp_image *image, const char *name))(void *instance)
+{
+	const struct image_export *export = find_export(image, name, ":");
+	return export != NULL ? (void (*)(void *)) export->call : NULL;
+}
+
 int fwp_image_map(const void *elf, size_t size, struct fwp_image *image, struct eos_why *why)
 {
 	int err = fwp_elf_load(elf, size, IMAGE_EXPORTS_SYMBOL, sizeof(image->exports), &image->elf,
@@ -94,8 +106,11 @@ int fwp_image_map(const void *elf, size_t size, struct fwp_image *image, struct 
 		fwp_elf_unload(&image->elf);
 		return err;
 	}
-	const struct image_export *start = find_export(image, "_start", ":");
-	image->start = start != NULL ? (void (*)(void *))start->call : NULL;
+	image->start = find_function(image, "_start");
+	/* Modules with _start are commands: what they do first is part of that. */
+	if (image->start == NULL)
+		image->initialize = find_function(image, "_initialize");
+	image->edgeos_init = find_function(image, "edgeos_init");
 	return 0;
 }
 
@@ -142,24 +157,38 @@ static int start_image(struct fwp_image *image, const struct fwp_import *imports
 	return 0;
 }
 
+static void free_image(struct fwp_image *image)
+{
+	fwp_elf_unload(&image->elf);
+	fwp_names_free(image->names);
+	free(image);
+}
+
 int fwp_image_load(const struct image *source, const struct fwp_import *imports,
 		   size_t imports_count, struct fwp_image **ret_image, struct eos_why *why)
 {
-	struct fwp_image *image = calloc(1, sizeof(*image));
+	int err = eos_fault("fwp.calloc");
+	struct fwp_image *image = err == 0 ? calloc(1, sizeof(*image)) : NULL;
 	if (image == NULL)
 		return eos_why(why, -ENOMEM, "no memory for an image");
 	size_t size;
 	const void *elf = image_elf(source, &size);
 	image->memory_pages_initial = image_info(source)->memory_pages_initial;
-	int err = fwp_image_map(elf, size, image, why);
+	err = fwp_image_map(elf, size, image, why);
 	if (err < 0) {
 		free(image);
 		return err;
 	}
-	err = start_image(image, imports, imports_count, why);
+	size_t names_size;
+	const void *names = image_names(source, &names_size);
+	err = eos_fault("fwp.calloc");
+	image->names = err == 0 ? fwp_names_new(names, names_size) : NULL;
+	if (image->names == NULL)
+		err = eos_why(why, -ENOMEM, "no memory for an image");
+	else
+		err = start_image(image, imports, imports_count, why);
 	if (err < 0) {
-		fwp_elf_unload(&image->elf);
-		free(image);
+		free_image(image);
 		return err;
 	}
 	atomic_init(&image->references, 1);
@@ -179,10 +208,8 @@ struct fwp_image *fwp_image_unref(struct fwp_image *image)
 		return NULL;
 	unsigned before = atomic_fetch_sub_explicit(&image->references, 1, memory_order_acq_rel);
 	EOS_ASSERT(before > 0);
-	if (before == 1) {
-		fwp_elf_unload(&image->elf);
-		free(image);
-	}
+	if (before == 1)
+		free_image(image);
 	return NULL;
 }
 
@@ -196,4 +223,27 @@ void (*fwp_image_find_export(const struct fwp_image *image, const char *name,
 {
 	const struct image_export *e = find_export(image, name, signature);
 	return e != NULL ? e->call : NULL;
+}
+
+void fwp_image_describe(const struct fwp_image *image, uintptr_t pc, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (!fwp_elf_contains(&image->elf, (const void *)pc, 1, FWP_ELF_EXECUTE))
+		return;
+	uint64_t offset = pc - (uintptr_t)image->elf.base;
+	if (fwp_names_describe(image->names, offset, out, size) >= 0)
+		return;
+	/* By hand: this may be a signal handler. */
+	static const char prefix[] = "image+0x";
+	char digits[16];
+	size_t count = 0, len = 0;
+	do {
+		digits[count++] = "0123456789abcdef"[offset % 16];
+		offset /= 16;
+	} while (offset > 0);
+	for (; len + 1 < size && prefix[len] != '\0'; len++)
+		out[len] = prefix[len];
+	while (len + 1 < size && count > 0)
+		out[len++] = digits[--count];
+	out[len] = '\0';
 }

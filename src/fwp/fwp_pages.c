@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 #include "base/file.h"
@@ -18,13 +17,13 @@ struct pm_scan_arg {
 };
 _Static_assert(sizeof(struct pm_scan_arg) == 96, "the kernel's layout");
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_FILE	(UINT64_C(1) << 2)
 #define PAGE_IS_PRESENT (UINT64_C(1) << 3)
 #define PAGE_IS_SWAPPED (UINT64_C(1) << 4)
 #define PAGE_IS_PFNZERO (UINT64_C(1) << 5)
 
-#define REGIONS_MAX 32u
-
-/* The touched pages as regions; the shared page of zeros, which reading brings, does not count. */
+/* The pages that were written to, as regions. Not among them: pages of a mapped file that are still
+ * the file's, and the shared page of zeros, which reading brings. */
 static int scan(int fd, char *low, char *end, unsigned pages_max, struct page_region *regions)
 {
 	struct pm_scan_arg arg = {
@@ -32,10 +31,10 @@ static int scan(int fd, char *low, char *end, unsigned pages_max, struct page_re
 		.start = (uintptr_t)low,
 		.end = (uintptr_t)end,
 		.vec = (uintptr_t)regions,
-		.vec_len = REGIONS_MAX,
+		.vec_len = FWP_PAGES_REGIONS_MAX,
 		.max_pages = pages_max,
-		.category_inverted = PAGE_IS_PFNZERO,
-		.category_mask = PAGE_IS_PFNZERO,
+		.category_inverted = PAGE_IS_PFNZERO | PAGE_IS_FILE,
+		.category_mask = PAGE_IS_PFNZERO | PAGE_IS_FILE,
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
 		.return_mask = PAGE_IS_PRESENT,
 	};
@@ -47,7 +46,7 @@ static int scan(int fd, char *low, char *end, unsigned pages_max, struct page_re
 
 int fwp_pages_open(void)
 {
-	struct page_region regions[REGIONS_MAX];
+	struct page_region regions[FWP_PAGES_REGIONS_MAX];
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
@@ -56,12 +55,14 @@ int fwp_pages_open(void)
 	return err < 0 ? eos_close(fd) : fd;
 }
 
-int fwp_pages_zero(int fd, char *low, char *end, unsigned pages_max)
+int fwp_pages_written(int fd, char *low, char *end, unsigned pages_max,
+		      struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX])
 {
-	struct page_region regions[REGIONS_MAX];
-	int count = scan(fd, low, end, pages_max, regions);
-	for (int i = 0; i < count; i++)
-		memset(low + (regions[i].start - (uintptr_t)low), 0,
-		       regions[i].end - regions[i].start);
-	return count < 0 ? count : 0;
+	struct page_region found[FWP_PAGES_REGIONS_MAX];
+	int count = scan(fd, low, end, pages_max, found);
+	for (int i = 0; i < count; i++) {
+		regions[i].low = low + (found[i].start - (uintptr_t)low);
+		regions[i].end = low + (found[i].end - (uintptr_t)low);
+	}
+	return count;
 }

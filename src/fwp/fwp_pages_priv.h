@@ -1,5 +1,5 @@
 /*
- * Which pages of a range were touched, asked from the kernel (PAGEMAP_SCAN, Linux 6.7).
+ * Which pages of a range were written to, asked from the kernel (PAGEMAP_SCAN, Linux 6.7).
  */
 #pragma once
 
@@ -7,12 +7,18 @@
 
 #include "base/macros.h"
 
-/* A descriptor for fwp_pages_zero(), or -1 where the kernel does not have it. */
+#define FWP_PAGES_REGIONS_MAX 32
+
+struct fwp_pages_region {
+	char *low, *end;
+};
+
+/* A descriptor for fwp_pages_written(), or -1 where the kernel does not have it. */
 int fwp_pages_open(void);
 /*
- * Makes [LOW, END), private anonymous memory, read as zero again by writing zeros to the pages that
- * are there; they stay resident, so that the next user of the range takes no faults. -E2BIG: more
- * than PAGES_MAX pages or too scattered, and nothing was done; other errors: the kernel cannot.
- * LOW and END are page-aligned.
+ * Finds the pages of [LOW, END), private memory with or without a file behind it, that hold
+ * something of their own, and returns in how many regions. -E2BIG: more than PAGES_MAX pages or too
+ * scattered; other errors: the kernel cannot. LOW and END are page-aligned.
  */
-int fwp_pages_zero(int fd, char *low, char *end, unsigned pages_max) EOS_MUST_CHECK;
+int fwp_pages_written(int fd, char *low, char *end, unsigned pages_max,
+		      struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX]) EOS_MUST_CHECK;

@@ -47,65 +47,91 @@ static unsigned resident_count(void)
 	return count;
 }
 
-static void assert_all_zero(void)
+static int written(struct fwp_pages_region *regions, unsigned pages_max)
 {
-	for (size_t i = 0; i < PAGES * page; i++)
-		assert_int_equal(range[i], 0);
+	return fwp_pages_written(fd, range, range + PAGES * page, pages_max, regions);
 }
 
 /* Kernels before 6.7 answer at once; then there is nothing to test but that. */
-static void test_zeroes_what_was_touched(void **state)
+static void test_finds_what_was_written(void **state)
 {
+	struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX];
 	if (fd < 0)
 		return;
-	assert_int_equal(fwp_pages_zero(fd, range, range + PAGES * page, 32), 0);
+	assert_int_equal(written(regions, 32), 0);
 	assert_int_equal(resident_count(), 0);
-	unsigned touched = 0;
-	for (unsigned i = 0; i < PAGES; i += PAGES / 16, touched++)
-		memset(range + i * page, 0xab, page);
-	assert_int_equal(fwp_pages_zero(fd, range, range + PAGES * page, 32), 0);
-	assert_int_equal(resident_count(), touched);
-	assert_all_zero();
+	for (unsigned i = 0; i < PAGES; i += PAGES / 16)
+		memset(range + i * page, 0xab, (1 + i % 2) * page);
+	assert_int_equal(written(regions, 32), 16);
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned first = i * (PAGES / 16);
+		assert_ptr_equal(regions[i].low, range + first * page);
+		assert_ptr_equal(regions[i].end, range + (first + 1 + first % 2) * page);
+	}
 }
 
 static void test_too_many_are_left_alone(void **state)
 {
+	struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX];
 	if (fd < 0)
 		return;
 	memset(range, 0xab, 33 * page);
-	assert_int_equal(fwp_pages_zero(fd, range, range + PAGES * page, 32), -E2BIG);
-	assert_int_equal(range[0], (char)0xab);
-	assert_int_equal(range[33 * page - 1], (char)0xab);
+	assert_int_equal(written(regions, 32), -E2BIG);
 	/* Few pages, but more pieces than one answer holds. */
 	assert_int_equal(madvise(range, PAGES * page, MADV_DONTNEED), 0);
 	for (unsigned i = 0; i < 40; i++)
 		range[2 * i * page] = 1;
-	assert_int_equal(fwp_pages_zero(fd, range, range + PAGES * page, 64), -E2BIG);
-	assert_int_equal(range[0], 1);
+	assert_int_equal(written(regions, 64), -E2BIG);
 }
 
-static void test_reading_costs_nothing(void **state)
+static void test_reading_is_not_writing(void **state)
 {
+	struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX];
 	if (fd < 0)
 		return;
 	char sum = 0;
 	for (unsigned i = 0; i < 100; i++)
 		sum |= ((volatile char *)range)[i * page];
 	assert_int_equal(sum, 0);
-	assert_int_equal(fwp_pages_zero(fd, range, range + PAGES * page, 8), 0);
+	assert_int_equal(written(regions, 8), 0);
+}
+
+/* A private mapping of a file: its own pages do not count, what was written to does. */
+static void test_pages_of_a_file_do_not_count(void **state)
+{
+	struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX];
+	if (fd < 0)
+		return;
+	int file = memfd_create("pages", MFD_CLOEXEC);
+	assert_true(file >= 0);
+	assert_int_equal(ftruncate(file, 64 * (off_t)page), 0);
+	assert_int_equal(pwrite(file, "x", 1, 3 * (off_t)page), 1);
+	assert_ptr_equal(
+		mmap(range, 64 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file, 0),
+		range);
+	assert_int_equal(((volatile char *)range)[3 * page], 'x');
+	assert_int_equal(written(regions, 8), 0);
+	range[5 * page] = 1;
+	range[6 * page] = 1;
+	assert_int_equal(written(regions, 8), 1);
+	assert_ptr_equal(regions[0].low, range + 5 * page);
+	assert_ptr_equal(regions[0].end, range + 7 * page);
+	close(file);
 }
 
 static void test_a_bad_descriptor_is_an_error(void **state)
 {
-	assert_int_equal(fwp_pages_zero(-1, range, range + PAGES * page, 8), -EBADF);
+	struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX];
+	assert_int_equal(fwp_pages_written(-1, range, range + PAGES * page, 8, regions), -EBADF);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_zeroes_what_was_touched, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_finds_what_was_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_are_left_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reading_costs_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reading_is_not_writing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pages_of_a_file_do_not_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_bad_descriptor_is_an_error, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

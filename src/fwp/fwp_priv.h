@@ -3,12 +3,14 @@
  *
  * A struct fwp is a place in the engine's pool, with its slot; it is made once, then given to one
  * FWP after another. Files: fwp.c (life cycle), fwp_host.c (host functions and the services for
- * generated code), fwp_engine.c (pool and timer), fwp_image.c and fwp_elf.c (loading),
- * fwp_slot.c (addresses), fwp_signal.c and fwp_report.c (faults).
+ * generated code), fwp_engine.c (engine and timer), fwp_pool.c (places), fwp_template.c (capture),
+ * fwp_image.c and fwp_elf.c (loading), fwp_slot.c (addresses), fwp_signal.c and fwp_report.c
+ * (faults and preemption).
  */
 #pragma once
 
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <ucontext.h>
@@ -17,61 +19,131 @@
 #include "fwp/fwp.h"
 #include "fwp/fwp_elf_priv.h"
 #include "fwp/fwp_machine_priv.h"
+#include "fwp/fwp_names_priv.h"
 #include "fwp/fwp_slot_priv.h"
+#include "fwp/fwp_template.h"
 #include "sched/context.h"
 
 #define FWP_HISTORY_MAX 16u /* a power of two */
+#define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
 	uint64_t ticks; /* fwp_machine_ticks() */
 	enum fwp_state state;
 };
 
+/* What the timer, or a host function, leaves for fwp_host_leave(). */
+#define FWP_PENDING_EXPIRED 1u /* its time is over */
+#define FWP_PENDING_YIELD   2u /* its slice is */
+
+/* Tables and memory of an instance that is to be captured. */
+struct fwp_notes {
+	unsigned count;
+	bool is_full; /* there are more */
+	struct {
+		uint32_t kind; /* enum image_note */
+		void *object;
+	} notes[FWP_TEMPLATE_TABLES_MAX];
+};
+
+/*
+ * The order of the fields is that of a start: the fewer cache lines it touches, the sooner the
+ * guest runs, as on a busy node most of them come from memory.
+ */
 struct fwp {
-	/* Pool: made once. */
-	struct eos_list node;  /* in the engine's free list, or in none */
-	struct fwp *next_made; /* of all that the engine made */
-	struct fwp_engine *engine;
-	struct fwp_slot slot;
+	/* Between the FWP and the signal handlers of its thread. */
+	alignas(64) _Atomic bool in_host; /* host code runs on its stack; false only in guest code
+					   */
+	bool has_memory;		  /* memory_reserve() was called */
+	bool is_initialising;		  /* from fwp_new_for_template() */
+	_Atomic unsigned pending;	  /* FWP_PENDING_… */
+	uint64_t end_ns;		  /* of its slice or of its time, whichever is first */
+	void *frame;			  /* the last frame of its preemption; NULL: it never was */
 
 	/* This FWP, from fwp_new() to fwp_free(). */
-	uint64_t id;					/* counts up from 1 */
-	struct fwp_image *image;			/* a reference */
-	void *user;					/* fwp_context() */
+	struct fwp_engine *engine;     /* made once */
+	struct fwp_template *template; /* a reference; NULL: it makes its own instance */
+	struct fwp_image *image;       /* a reference, or the template's */
+	enum fwp_state state;	       /* assigned by move() in fwp.c only */
+	unsigned changes;	       /* since fwp_new(); history is a ring */
+
+	struct sched_context context;
+	void *instance; /* in the arena; NULL until the first run without template */
+	void *user;	/* fwp_context() */
+	uint64_t deadline_ns;
+	_Atomic uint64_t memory_bytes; /* linear memory now; only grows */
+
+	struct fwp_slot slot; /* made once */
+
 	void (*on_return)(struct fwp *fwp);		/* NULL: nothing */
 	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
-	struct fwp_limits limits;
-	uint64_t deadline_ns;
-	struct sched_context context;
-	void *instance;	       /* in the arena; NULL until the first run */
-	uint64_t memory_bytes; /* linear memory now */
-	uint32_t memory_pages_max;
-	bool has_memory; /* memory_reserve() was called */
 	size_t arena_used;
-	struct fwp_death death; /* also written by the signal handlers */
-	enum fwp_state state;	/* assigned by move() in fwp.c only */
-	struct fwp_change history[FWP_HISTORY_MAX];
-	unsigned changes; /* since fwp_new(); history is a ring */
+	uint32_t memory_pages_max;
+	uint32_t host_calls_left;  /* until the rate must be looked at */
+	uint32_t host_calls_per_s; /* 0: no limit */
+	uint64_t timeout_ns;	   /* 0: none */
+	uint64_t rate_from_ns;	   /* the time up to which host calls have been allowed; 0: never */
+	uint64_t resume_ns;	   /* fwp_resume_ns() */
+	uint64_t id;		   /* counts up from 1 */
 
-	/* Between the FWP and the signal handlers of its thread. */
-	_Atomic bool in_host;	 /* host code runs on its stack; false only in guest code */
-	_Atomic bool is_expired; /* the timer found its time over while it was in host code */
+	struct fwp_change history[FWP_HISTORY_MAX];
+	struct fwp_notes *notes; /* owned; NULL unless is_initialising */
+	struct fwp_death death;	 /* also written by the signal handlers */
+
+	/* Pool: made once. */
+	struct fwp_pool *pool; /* as its slot is bound */
+	bool is_warm;	       /* clean, and the pages that its last FWP wrote are there */
+	/* While it is clean: the next clean place, and where its stack and its instance are, to
+	 * have them on their way into the caches when this one is taken. */
+	struct fwp *next_clean;
+	const char *next_stack, *next_instance;
+	struct eos_list node;	    /* in the pool's dirty list, or in none */
+	struct eos_list dirty_node; /* in the engine's list of dirty places, or in none */
+	struct eos_list made_node;  /* of all that the engine made */
+};
+
+/* The places that are bound to one template, or to none, and have no FWP. */
+struct fwp_pool {
+	struct fwp *clean;     /* a stack: the place used last is first */
+	struct eos_list dirty; /* the same */
+	unsigned clean_count, warm_count, dirty_count;
+	struct eos_list node;		     /* of the engine's pools of templates */
+	const struct fwp_snapshot *snapshot; /* NULL: the engine's pool of plain places */
+	size_t instance_distance;	     /* below the linear memory; 0: none */
+	struct fwp_engine *engine;
+};
+
+struct fwp_template {
+	unsigned references;
+	struct fwp_image *image; /* a reference */
+	struct fwp_snapshot snapshot;
+	uint32_t *pointers; /* the snapshot's, owned */
+	struct fwp_pool pool;
+	size_t arena_used;
+	bool has_memory;
 };
 
 struct fwp_engine {
 	struct sched_context context; /* of the thread, while an FWP runs */
 	_Atomic(struct fwp *) current;
-	unsigned fwps_max, made_count, alive_count;
-	uint64_t next_id;
-	struct eos_list free; /* the place used last is first */
-	unsigned free_count, warm_max;
-	int pagemap_fd;	  /* -1: this kernel cannot tell touched pages */
-	struct fwp *made; /* all, linked by next_made */
-
-	/* The timer, armed for at most tick_ns, only while somebody with a timeout runs. */
-	uint64_t tick_ns;
+	/* When the timer's signal comes; UINT64_MAX: it is not armed. */
+	_Atomic uint64_t armed_ns;
 	timer_t timer;
-	_Atomic bool is_armed;
+
+	/* Counted here and not in the process's counters, whose atomic additions would wait for all
+	 * stores of a start; fwp_engine_count() adds them there. */
+	struct {
+		unsigned created, deaths[FWP_DEATH_KINDS];
+	} counts;
+
+	unsigned fwps_max, made_count, alive_count, alive_max;
+	uint64_t next_id;
+	struct fwp_pool plain;
+	struct eos_list pools; /* of templates; from the first one places are taken first */
+	struct eos_list dirty; /* places of all pools; the oldest first */
+	unsigned pool_low, pool_high;
+	int pagemap_fd;	      /* -1: this kernel cannot tell written pages */
+	struct eos_list made; /* all places */
 
 	/* To tell times from ticks: both clocks at the start. */
 	uint64_t start_ns, start_ticks;
@@ -84,9 +156,12 @@ struct fwp_engine {
 struct fwp_image {
 	_Atomic unsigned references;
 	struct fwp_elf elf;
+	struct fwp_names *names; /* owned */
 	uint32_t memory_pages_initial;
 	struct image_exports exports;  /* a copy whose pointers were checked */
 	void (*start)(void *instance); /* "_start", or NULL */
+	/* What a template runs; NULL where the module has none. */
+	void (*initialize)(void *instance), (*edgeos_init)(void *instance);
 };
 
 /* The engine of the calling thread, or NULL. */
@@ -99,20 +174,42 @@ void fwp_place_init(struct fwp *fwp);
 const char *fwp_state_text(enum fwp_state state);
 /* The last act of an FWP on its own stack: it is dead of fwp->death. ARG is the FWP. */
 void fwp_finish(void *arg) __attribute__((noreturn));
+/* The processor was taken from it in guest code: yields. ARG is the FWP, whose stack this is. */
+void fwp_preempted(void *arg);
 /* From the FWP's stack, however little is left of it: dies of DEATH. */
 void fwp_die(struct fwp *fwp, struct fwp_death death) __attribute__((noreturn));
 
+/* fwp.c: a READY FWP in PLACE, of IMAGE, with nothing decided that LIMITS do not say. */
+void fwp_place_start(struct fwp *place, struct fwp_image *image, const struct fwp_limits *limits,
+		     void *context);
+int fwp_check_limits(uint64_t memory_bytes, const struct fwp_limits *limits,
+		     struct eos_why *why) EOS_MUST_CHECK;
+
 /* fwp_host.c: zeroed bytes of the arena, or the FWP dies. On its stack, as the host. */
 void *fwp_arena_allocate(struct fwp *fwp, uint64_t size);
+/* Counts host calls against the rate; blocks. On its stack, as the host. */
+void fwp_host_calls_refill(struct fwp *fwp);
+
+/* fwp.c: what was counted in the engine since the last time goes into the process's counters. */
+void fwp_engine_count(struct fwp_engine *engine);
+
+/* fwp_pool.c */
+void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
+		   const struct fwp_snapshot *snapshot, size_t instance_distance);
+/* Its places become the engine's plain ones; none of them has an FWP. */
+void fwp_pool_fini(struct fwp_pool *pool);
+/* A place with a clean slot, bound as POOL says. -EAGAIN: fwps_max; -ENOMEM. */
+int fwp_pool_take(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;
+/* Puts it back, to be cleaned. */
+void fwp_pool_give(struct fwp *fwp);
+bool fwp_pool_maintain(struct fwp_engine *engine);
+void fwp_pool_shrink(struct fwp_engine *engine);
+/* Frees all places; none has an FWP. */
+void fwp_pool_free_places(struct fwp_engine *engine);
 
 /* fwp_engine.c */
-/* A place in the pool with a clean slot. -EAGAIN: fwps_max; -ENOMEM. */
-int fwp_engine_take(struct fwp_engine *engine, struct fwp **ret_fwp,
-		    struct eos_why *why) EOS_MUST_CHECK;
-/* Cleans the slot and puts it back. */
-void fwp_engine_give(struct fwp *fwp);
-/* Lets the timer signal come in at most REMAINING_NS. Any context, also signal. */
-void fwp_engine_arm(struct fwp_engine *engine, uint64_t remaining_ns);
+/* Lets the timer's signal come at END_NS, unless it comes before. Any context, also signal. */
+void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns);
 
 /* fwp_signal.c */
 /* Makes the process's handlers ours, if they are not. */
@@ -128,6 +225,10 @@ void fwp_report_init(void);
 /* Writes the crash report to standard error. Signal context. */
 void fwp_report_crash(int sig, const siginfo_t *info, const ucontext_t *context);
 
-/* fwp_image.c: the half of fwp_image_load() that runs no code of the image. */
+/* fwp_image.c */
+/* "function+0x1f" for PC, or "image+0x101f" where there is no name; "" where PC is not in the
+ * image's code. Any context, also signal. SIZE is not 0. */
+void fwp_image_describe(const struct fwp_image *image, uintptr_t pc, char *out, size_t size);
+/* The half of fwp_image_load() that runs no code of the image. */
 int fwp_image_map(const void *elf, size_t size, struct fwp_image *image,
 		  struct eos_why *why) EOS_MUST_CHECK;

@@ -134,8 +134,12 @@ static void report_fwp(const struct fwp *fwp, const ucontext_t *context)
 	const struct fwp_image *image = fwp->image;
 	uintptr_t pc = fwp_machine_pc(context);
 	if (image != NULL && fwp_elf_contains(&image->elf, (const void *)pc, 1, FWP_ELF_EXECUTE)) {
+		char place[FWP_NAMES_TEXT_SIZE];
+		fwp_image_describe(image, pc, place, sizeof(place));
 		put(&line, "  in its image at ");
 		put_number(&line, pc - (uintptr_t)image->elf.base, 16);
+		put(&line, ", ");
+		put(&line, place);
 		flush(&line);
 	}
 	report_history(fwp);

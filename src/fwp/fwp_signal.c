@@ -12,8 +12,10 @@
  * faulting instruction runs again, now into that handler (the sanitizers', or the kernel's default,
  * which ends the process).
  *
- * The timer's signal ends a guest in the same way, from any instruction of guest code. When it
- * finds the host it leaves is_expired for fwp_host_leave().
+ * The timer's signal ends a guest whose time is over in the same way, from any instruction of guest
+ * code. If only its slice is over, the registers are set aside on its stack (fwp_preempt_priv.h),
+ * and the signal returns into fwp_preempted(), which switches to the engine's thread like any host
+ * function that waits. When the signal finds the host it leaves a note for fwp_host_leave().
  *
  * All handlers run on an alternate stack, as a guest may have no stack left, and its stack
  * could not hold the processor's state (12 KiB with AVX-512). The signals block each other while
@@ -30,9 +32,13 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/fault.h"
+#include "fwp/fwp_preempt_priv.h"
 
 /* Room for the state of any processor, for the report's backtrace, and for a sanitizer's. */
 #define SIGNAL_STACK_BYTES (512u << 10)
+/* When to look again at an FWP that was found while it resumed. */
+#define RESUME_NS (20 * EOS_NS_PER_US)
 
 static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 static struct sigaction previous[EOS_ARRAY_SIZE(fault_signals)];
@@ -59,6 +65,7 @@ static struct fwp *interrupted_guest(const ucontext_t *context)
 /* The signal's return ends the FWP. */
 static void end_guest(struct fwp *fwp, ucontext_t *context, struct fwp_death death)
 {
+	death.pc = fwp_machine_pc(context);
 	fwp->death = death;
 	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
 	sched_stack_forget(fwp->slot.stack_low,
@@ -113,24 +120,66 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 			  .kind = FWP_DEATH_TRAP, .trap = trap, .text = fwp_trap_text(trap)});
 }
 
+/*
+ * True while a preempted FWP is between its resumption and its own code: its frame is still below,
+ * and it is not in the image. (Deep in a function of the C library it is taken for that, too, and
+ * goes on a little longer.) To preempt it there would pile one frame upon the other.
+ */
+static bool is_resuming(const struct fwp *fwp, const ucontext_t *context)
+{
+	if (fwp->frame == NULL || fwp_machine_sp(context) > (uintptr_t)fwp->frame)
+		return false;
+	const void *pc = (const void *)fwp_machine_pc(context);
+	return !fwp_elf_contains(&fwp->image->elf, pc, 1, FWP_ELF_EXECUTE);
+}
+
+/* The signal's return takes the processor from the FWP. */
+static void preempt_guest(struct fwp *fwp, ucontext_t *context)
+{
+	char *limit = fwp->slot.stack_low + FWP_HOST_STACK_BYTES;
+	void *frame = fwp_machine_frame_save(context, limit);
+	if (frame == NULL) {
+		/* It has used up more than its limit. */
+		end_guest(fwp, context,
+			  (struct fwp_death){.kind = FWP_DEATH_TRAP,
+					     .trap = IMAGE_TRAP_STACK_OVERFLOW,
+					     .text = fwp_trap_text(IMAGE_TRAP_STACK_OVERFLOW)});
+		return;
+	}
+	fwp->frame = frame;
+	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
+	fwp_machine_frame_redirect(context, frame, fwp_preempted, fwp);
+}
+
+static void end_slice(struct fwp_engine *engine, struct fwp *fwp, ucontext_t *context,
+		      uint64_t now_ns)
+{
+	bool is_over = now_ns >= fwp->deadline_ns;
+	bool is_guest = interrupted_guest(context) == fwp;
+	if (!is_guest)
+		atomic_fetch_or_explicit(&fwp->pending,
+					 is_over ? FWP_PENDING_EXPIRED : FWP_PENDING_YIELD,
+					 memory_order_relaxed);
+	else if (is_over)
+		end_guest(fwp, context,
+			  (struct fwp_death){.kind = FWP_DEATH_TIMEOUT, .text = "timed out"});
+	else if (is_resuming(fwp, context))
+		fwp_engine_arm(engine, now_ns + RESUME_NS);
+	else
+		preempt_guest(fwp, context);
+}
+
 static void tick(struct fwp_engine *engine, ucontext_t *context)
 {
 	struct fwp *fwp = atomic_load_explicit(&engine->current, memory_order_relaxed);
-	if (fwp == NULL || fwp->deadline_ns == UINT64_MAX) {
-		atomic_store_explicit(&engine->is_armed, false, memory_order_relaxed);
+	atomic_store_explicit(&engine->armed_ns, UINT64_MAX, memory_order_relaxed);
+	if (fwp == NULL || fwp->end_ns == UINT64_MAX)
 		return;
-	}
-	uint64_t now = eos_now_ns();
-	if (now < fwp->deadline_ns) {
-		fwp_engine_arm(engine, fwp->deadline_ns - now);
-		return;
-	}
-	atomic_store_explicit(&engine->is_armed, false, memory_order_relaxed);
-	if (interrupted_guest(context) == fwp)
-		end_guest(fwp, context,
-			  (struct fwp_death){.kind = FWP_DEATH_TIMEOUT, .text = "timed out"});
+	uint64_t now_ns = eos_now_ns();
+	if (now_ns < fwp->end_ns)
+		fwp_engine_arm(engine, fwp->end_ns);
 	else
-		atomic_store_explicit(&fwp->is_expired, true, memory_order_relaxed);
+		end_slice(engine, fwp, context, now_ns);
 }
 
 static void on_timer(int sig, siginfo_t *info, void *context)
@@ -183,13 +232,16 @@ int fwp_signal_install(struct eos_why *why)
 
 int fwp_signal_thread_start(struct fwp_engine *engine)
 {
+	int err = eos_fault("fwp.mmap");
+	if (err < 0)
+		return err;
 	void *memory = mmap(NULL, SIGNAL_STACK_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	stack_t stack = {.ss_sp = memory, .ss_size = SIGNAL_STACK_BYTES};
 	if (sigaltstack(&stack, &engine->previous_stack) < 0) {
-		int err = -errno;
+		err = -errno;
 		(void)munmap(memory, SIGNAL_STACK_BYTES);
 		return err;
 	}
@@ -200,7 +252,7 @@ int fwp_signal_thread_start(struct fwp_engine *engine)
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(fault_signals); i++)
 		sigaddset(&set, fault_signals[i]);
 	/* Fails for a wrong first argument only. */
-	int err = pthread_sigmask(SIG_UNBLOCK, &set, &engine->previous_mask);
+	err = pthread_sigmask(SIG_UNBLOCK, &set, &engine->previous_mask);
 	EOS_ASSERT(err == 0);
 	return 0;
 }

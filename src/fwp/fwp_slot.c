@@ -2,43 +2,47 @@
  * A slot, from low to high addresses:
  *
  *	colour		0 to 60 × 3 pages
+ *	extension	what does not fit into the arena; grows up, to 16 MiB
  *	guard		64 KiB and what the stack limit leaves of the next area
- *	stack		the guest's limit, plus FWP_HOST_STACK_BYTES; grows down
- *	guard		64 KiB and what the arena leaves of its area
- *	arena		instance and tables; grows down from the linear memory, to 16 MiB
+ *	stack		the guest's limit, plus the host's and the preemption's room; grows down
+ *	arena		instance and tables; grows down from the linear memory
  *	linear memory	accessible up to its present size
  *	guard		up to 8 GiB + 64 KiB from the start of the linear memory
+ *
+ * A plain slot keeps 16 MiB for its arena, as nobody knows yet what the instance needs, and has no
+ * extension. A bound one has an arena as large as the snapshot's, so that stack, instance and
+ * the start of the memory share a page of page tables, and takes what tables need when they grow
+ *from the extension. Nothing is between stack and arena: the stack grows away from it.
  *
  * Invariants
  * 1. A guest's address is a 32-bit index plus a 32-bit offset plus at most 16 bytes, counted from
  *    MEMORY. So it is in the linear memory or in the guard above it, which is never accessible.
  * 2. memory_open is exact: a byte beyond the present size faults, also in a slot used before.
- * 3. Accessible bytes that no guest has written since the last cleaning are zero.
+ * 3. Accessible bytes that no guest has written since the last cleaning are zero, or the
+ *snapshot's.
  * 4. The stack's guard is larger than any frame that is pushed without touching each page, so no
  *    overflow can step over it (guests are compiled with stack probes; host functions use less
  *    than FWP_HOST_STACK_BYTES).
  *
- * Arena and memory touch, so that a fresh slot opens both with one system call; so do the
- * unused parts of neighbouring slots, so that the kernel merges them.
- * The colours keep thousands of slots from falling into the same sets of caches and TLBs.
+ * The snapshot is a private mapping of its file: pages are shared until the guest writes to them. A
+ * page that the kernel does not count to the file is one that was written to; these are copied back
+ * and stay, as the next guest will write to the same ones.
+ * The unused parts of neighbouring slots touch, so that the kernel merges them. The colours keep
+ * thousands of slots from falling into the same sets of caches and TLBs.
  */
 #include "fwp/fwp_slot_priv.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "fwp/fwp.h"
 #include "fwp/fwp_pages_priv.h"
 #include "sched/context.h"
 
-/* Kernels for aarch64 may have pages of 16 or 64 KiB: all boundaries are multiples of 64 KiB
- * there, at the price of a few bytes more. */
-#if defined(__aarch64__)
-#define PAGE (64u << 10)
-#else
-#define PAGE 4096u
-#endif
+#define PAGE		   FWP_SLOT_PAGE
 #define GUARD_BYTES	   (64u << 10)
 #define COLOURS		   61u
 #define COLOUR_BYTES	   (3u * PAGE)
@@ -46,63 +50,113 @@
 #define STACK_COLOUR_BYTES 192u /* three cache lines */
 #define STACK_AREA_BYTES   (9u << 20)
 #define MEMORY_BYTES	   (UINT64_C(8) << 30)
-#define SLOT_BYTES                                                                                 \
-	((COLOURS - 1) * COLOUR_BYTES + GUARD_BYTES + STACK_AREA_BYTES + GUARD_BYTES +             \
-	 FWP_ARENA_BYTES_MAX + MEMORY_BYTES + GUARD_BYTES)
+/* What lies below the linear memory, without the colour. */
+#define BELOW_BYTES                                                                                \
+	((uint64_t)FWP_ARENA_BYTES_MAX + GUARD_BYTES + STACK_AREA_BYTES + FWP_ARENA_BYTES_MAX)
+#define SLOT_BYTES ((COLOURS - 1) * COLOUR_BYTES + BELOW_BYTES + MEMORY_BYTES + GUARD_BYTES)
 /* Enough for the instances of most modules. */
 #define ARENA_OPEN_BYTES (4u * PAGE)
 #define ARENA_STEP_BYTES (64u << 10)
-/* Zeroing more pages than this costs more than giving them back and faulting them in again. */
+/* Copying more pages back than this costs more than giving them up and faulting them in again. */
 #define WARM_PAGES_MAX 32u
 
-_Static_assert(FWP_STACK_BYTES_MAX + FWP_HOST_STACK_BYTES + STACK_COLOURS * STACK_COLOUR_BYTES <=
+#define STACK_ROOM_BYTES(stack_bytes)                                                              \
+	EOS_ALIGN_UP((stack_bytes) + FWP_HOST_STACK_BYTES + FWP_PREEMPT_STACK_BYTES +              \
+			     STACK_COLOURS * STACK_COLOUR_BYTES,                                   \
+		     (uint64_t)PAGE)
+
+_Static_assert(FWP_STACK_BYTES_MAX + FWP_HOST_STACK_BYTES + FWP_PREEMPT_STACK_BYTES +
+			       STACK_COLOURS * STACK_COLOUR_BYTES <=
 		       STACK_AREA_BYTES,
 	       "the largest stack fits");
 _Static_assert(FWP_PAGE_SIZE % PAGE == 0, "a WebAssembly page is whole pages");
 
 static int set_access(char *low, uint64_t bytes, int prot)
 {
-	if (bytes > 0 && mprotect(low, bytes, prot) < 0)
-		return -errno;
-	return 0;
+	if (bytes == 0)
+		return 0;
+	int err = eos_fault("fwp.mprotect");
+	if (err == 0 && mprotect(low, bytes, prot) < 0)
+		err = -errno;
+	return err;
 }
 
 /* The end of the stack's area; its first page is shared with the stack's colour. */
 static char *stack_end(const struct fwp_slot *slot)
 {
-	return slot->memory - FWP_ARENA_BYTES_MAX - GUARD_BYTES;
+	return slot->memory - slot->arena_room;
 }
 
-int fwp_slot_map(struct fwp_slot *slot, unsigned index)
+static char *extension_low(const struct fwp_slot *slot)
 {
+	return slot->memory - BELOW_BYTES;
+}
+
+/* Where things are in a slot in which nothing is accessible. */
+static void lay_out(struct fwp_slot *slot, size_t arena_room)
+{
+	slot->arena_room = arena_room;
+	slot->stack_low = stack_end(slot);
+	slot->stack_top = stack_end(slot) - (slot->index % STACK_COLOURS) * STACK_COLOUR_BYTES;
+	slot->arena_open = 0;
+	slot->extension_open = 0;
+	slot->memory_open = 0;
+	slot->snapshot = NULL;
+	slot->is_dirty = false;
+}
+
+int fwp_slot_map(struct fwp_slot *slot, unsigned index, void *owner)
+{
+	int err = eos_fault("fwp.mmap");
+	if (err < 0)
+		return err;
 	char *low = mmap(NULL, SLOT_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 			 -1, 0);
 	if (low == MAP_FAILED)
 		return -errno;
-	/* A small instance must not cost a huge page. Kernels without them answer EINVAL. */
-	(void)madvise(low, SLOT_BYTES, MADV_NOHUGEPAGE);
-	char *memory = low + (index % COLOURS) * COLOUR_BYTES + GUARD_BYTES + STACK_AREA_BYTES +
-		       GUARD_BYTES + FWP_ARENA_BYTES_MAX;
-	*slot = (struct fwp_slot){.low = low, .memory = memory};
-	slot->stack_low = stack_end(slot);
-	slot->stack_top = stack_end(slot) - (index % STACK_COLOURS) * STACK_COLOUR_BYTES;
+	*slot = (struct fwp_slot){
+		.low = low,
+		.memory = low + (index % COLOURS) * COLOUR_BYTES + BELOW_BYTES,
+		.owner = owner,
+		.index = (uint16_t)index,
+	};
+	lay_out(slot, FWP_ARENA_BYTES_MAX);
 	return 0;
+}
+
+static void forget_stack(const struct fwp_slot *slot)
+{
+	sched_stack_forget(slot->stack_low, (size_t)(stack_end(slot) - slot->stack_low));
 }
 
 void fwp_slot_unmap(struct fwp_slot *slot)
 {
 	if (slot->low == NULL)
 		return;
-	sched_stack_forget(slot->stack_low, (size_t)(stack_end(slot) - slot->stack_low));
+	forget_stack(slot);
 	(void)munmap(slot->low, SLOT_BYTES);
 	slot->low = NULL;
 }
 
+int fwp_slot_reset(struct fwp_slot *slot)
+{
+	int err = eos_fault("fwp.mmap");
+	if (err < 0)
+		return err;
+	forget_stack(slot);
+	char *low = slot->extension_open > 0 ? extension_low(slot) : slot->stack_low;
+	char *end = slot->memory + slot->memory_open;
+	if (end > low &&
+	    mmap(low, (size_t)(end - low), PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return -errno;
+	lay_out(slot, FWP_ARENA_BYTES_MAX);
+	return 0;
+}
+
 static int set_stack(struct fwp_slot *slot, uint64_t bytes)
 {
-	uint64_t want = EOS_ALIGN_UP(
-		bytes + FWP_HOST_STACK_BYTES + STACK_COLOURS * STACK_COLOUR_BYTES, (uint64_t)PAGE);
-	char *low = stack_end(slot) - want;
+	char *low = stack_end(slot) - STACK_ROOM_BYTES(bytes);
 	int err = 0;
 	if (low < slot->stack_low)
 		err = set_access(low, (uint64_t)(slot->stack_low - low), PROT_READ | PROT_WRITE);
@@ -127,9 +181,8 @@ int fwp_slot_set_memory(struct fwp_slot *slot, uint64_t bytes)
 	return err;
 }
 
-int fwp_slot_open_arena(struct fwp_slot *slot, size_t bytes)
+static int open_arena(struct fwp_slot *slot, size_t bytes)
 {
-	EOS_ASSERT(bytes <= FWP_ARENA_BYTES_MAX);
 	if (bytes <= slot->arena_open)
 		return 0;
 	size_t open = EOS_ALIGN_UP(bytes, (size_t)ARENA_STEP_BYTES);
@@ -139,13 +192,47 @@ int fwp_slot_open_arena(struct fwp_slot *slot, size_t bytes)
 	return err;
 }
 
+static int open_extension(struct fwp_slot *slot, size_t bytes)
+{
+	if (bytes <= slot->extension_open)
+		return 0;
+	size_t open = EOS_ALIGN_UP(bytes, (size_t)ARENA_STEP_BYTES);
+	int err = set_access(extension_low(slot) + slot->extension_open,
+			     open - slot->extension_open, PROT_READ | PROT_WRITE);
+	if (err == 0)
+		slot->extension_open = open;
+	return err;
+}
+
+void *fwp_slot_arena(struct fwp_slot *slot, size_t *used, size_t size)
+{
+	size_t room = slot->arena_room;
+	if (size > FWP_ARENA_BYTES_MAX)
+		return NULL;
+	size_t bytes = EOS_ALIGN_UP(size, (size_t)16);
+	/* What was taken from the extension counts from ROOM on; so USED only grows. */
+	size_t extension = *used > room ? *used - room : 0;
+	if (extension == 0 && bytes <= room - *used) {
+		if (open_arena(slot, *used + bytes) < 0)
+			return NULL;
+		*used += bytes;
+		return slot->memory - *used;
+	}
+	if (slot->snapshot == NULL || bytes > FWP_ARENA_BYTES_MAX - extension ||
+	    open_extension(slot, extension + bytes) < 0)
+		return NULL;
+	*used = room + extension + bytes;
+	return extension_low(slot) + extension;
+}
+
 int fwp_slot_prepare(struct fwp_slot *slot, uint64_t stack_bytes, uint64_t memory_bytes)
 {
 	int err = set_stack(slot, stack_bytes);
 	if (err < 0)
 		return err;
-	if (slot->arena_open > 0)
-		return fwp_slot_set_memory(slot, memory_bytes);
+	if (slot->snapshot != NULL || slot->arena_open > 0)
+		return memory_bytes == slot->memory_open ? 0
+							 : fwp_slot_set_memory(slot, memory_bytes);
 	err = set_access(slot->memory - ARENA_OPEN_BYTES, ARENA_OPEN_BYTES + memory_bytes,
 			 PROT_READ | PROT_WRITE);
 	if (err == 0) {
@@ -155,22 +242,110 @@ int fwp_slot_prepare(struct fwp_slot *slot, uint64_t stack_bytes, uint64_t memor
 	return err;
 }
 
-int fwp_slot_clean(struct fwp_slot *slot, int pagemap_fd)
+/* Turns the distances that the arena's bytes [from, to) hold into addresses. */
+static void place_pointers(const struct fwp_slot *slot, size_t from, size_t to)
 {
-	if (!slot->is_dirty)
-		return 0;
-	/* One call for stack, arena and memory; what was not touched costs nothing. */
-	char *end = slot->memory + slot->memory_open;
-	if (pagemap_fd >= 0) {
-		sched_stack_forget(slot->stack_low, (size_t)(stack_end(slot) - slot->stack_low));
-		if (fwp_pages_zero(pagemap_fd, slot->stack_low, end, WARM_PAGES_MAX) == 0) {
-			slot->is_dirty = false;
-			return 0;
-		}
+	const struct fwp_snapshot *snapshot = slot->snapshot;
+	char *arena = slot->memory - snapshot->arena_bytes;
+	size_t low = 0, high = snapshot->pointers_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (snapshot->pointers[middle] < from)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	if (madvise(slot->stack_low, (size_t)(end - slot->stack_low), MADV_DONTNEED) < 0)
+	for (; low < snapshot->pointers_count && snapshot->pointers[low] < to; low++) {
+		void **place = (void **)(arena + snapshot->pointers[low]);
+		int64_t distance;
+		memcpy(&distance, snapshot->bytes + snapshot->pointers[low], sizeof(distance));
+		*place = distance == FWP_SNAPSHOT_OWNER ? slot->owner : slot->memory + distance;
+	}
+}
+
+int fwp_slot_bind(struct fwp_slot *slot, const struct fwp_snapshot *snapshot)
+{
+	EOS_ASSERT(slot->snapshot == NULL && slot->arena_open == 0 && slot->memory_open == 0);
+	int err = eos_fault("fwp.mmap");
+	if (err < 0)
+		return err;
+	size_t bytes = snapshot->arena_bytes + (size_t)snapshot->memory_bytes;
+	if (mmap(slot->memory - snapshot->arena_bytes, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED, snapshot->fd, 0) == MAP_FAILED)
 		return -errno;
+	lay_out(slot, snapshot->arena_bytes);
+	slot->arena_open = snapshot->arena_bytes;
+	slot->memory_open = snapshot->memory_bytes;
+	slot->snapshot = snapshot;
+	place_pointers(slot, 0, snapshot->arena_bytes);
+	return 0;
+}
+
+/* Copies what a guest has changed in the pages [low, end) back from the snapshot. */
+static void copy_back(const struct fwp_slot *slot, char *low, char *end)
+{
+	const struct fwp_snapshot *snapshot = slot->snapshot;
+	char *start = slot->memory - snapshot->arena_bytes;
+	char *file_end = slot->memory + snapshot->memory_bytes;
+	if (end > file_end) {
+		char *from = EOS_MAX(low, file_end);
+		memset(from, 0, (size_t)(end - from));
+		end = file_end;
+	}
+	if (low >= end)
+		return;
+	size_t offset = (size_t)(low - start);
+	memcpy(low, snapshot->bytes + offset, (size_t)(end - low));
+	if (low < slot->memory)
+		place_pointers(slot, offset, offset + (size_t)(end - low));
+}
+
+static int give_up_pages(struct fwp_slot *slot)
+{
+	const struct fwp_snapshot *snapshot = slot->snapshot;
+	char *low = slot->memory - snapshot->arena_bytes;
+	int err = eos_fault("fwp.madvise");
+	if (err < 0)
+		return err;
+	if (madvise(low, (size_t)(slot->memory + slot->memory_open - low), MADV_DONTNEED) < 0)
+		return -errno;
+	place_pointers(slot, 0, snapshot->arena_bytes);
+	return 0;
+}
+
+/* Tables that grew are rare: their room is closed again. */
+static int close_extension(struct fwp_slot *slot)
+{
+	int err = eos_fault("fwp.madvise");
+	if (err == 0 && madvise(extension_low(slot), slot->extension_open, MADV_DONTNEED) < 0)
+		err = -errno;
+	if (err == 0)
+		err = set_access(extension_low(slot), slot->extension_open, PROT_NONE);
+	if (err == 0)
+		slot->extension_open = 0;
+	return err;
+}
+
+int fwp_slot_restore(struct fwp_slot *slot, int pagemap_fd, bool *ret_warm)
+{
+	struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX];
+	EOS_ASSERT(slot->snapshot != NULL);
+	char *low = slot->memory - slot->snapshot->arena_bytes;
+	char *end = slot->memory + slot->memory_open;
+	int err = slot->extension_open > 0 ? close_extension(slot) : 0;
+	if (err < 0)
+		return err;
+	int count = -ENOSYS;
+	if (pagemap_fd >= 0)
+		count = fwp_pages_written(pagemap_fd, low, end, WARM_PAGES_MAX, regions);
+	for (int i = 0; i < count; i++)
+		copy_back(slot, regions[i].low, regions[i].end);
+	if (count < 0)
+		err = give_up_pages(slot);
+	if (err < 0)
+		return err;
 	slot->is_dirty = false;
+	*ret_warm = count >= 0;
 	return 0;
 }
 

@@ -1,6 +1,9 @@
 /*
  * The reservation of addresses in which one FWP lives; fwp_slot.c draws it. All functions: the
  * engine's thread, while no guest runs in the slot.
+ *
+ * A slot is plain (all of it is zero at first, for an FWP that makes its own instance) or bound to
+ * a snapshot (what a template holds), which is then mapped into it copy-on-write.
  */
 #pragma once
 
@@ -11,41 +14,77 @@
 #include "base/macros.h"
 #include "sched/sanitizer.h"
 
-/* Stack that host functions may use below the guest's. Frames grow under the sanitizers. */
+/* Stack that host functions may use below the guest's, and the processor's state while an FWP is
+ * preempted (12 KiB with AVX-512). Frames grow under the sanitizers. */
 #if SCHED_ASAN || SCHED_TSAN
 #define FWP_HOST_STACK_BYTES (256u << 10)
 #else
 #define FWP_HOST_STACK_BYTES (16u << 10)
 #endif
-#define FWP_ARENA_BYTES_MAX (16u << 20)
-/* Kernel mappings that a slot may cost: five pieces of different access, and one that does not
- * merge with its neighbour. */
+#define FWP_PREEMPT_STACK_BYTES (20u << 10)
+#define FWP_ARENA_BYTES_MAX	(16u << 20)
+/* Kernels for aarch64 may have pages of 16 or 64 KiB: all boundaries are multiples of 64 KiB there,
+ * at the price of a few bytes more. */
+#if defined(__aarch64__)
+#define FWP_SLOT_PAGE (64u << 10)
+#else
+#define FWP_SLOT_PAGE 4096u
+#endif
+/* Kernel mappings that a slot may cost: guard, more arena, guard, stack, snapshot, grown memory,
+ * and a guard that does not merge with its neighbour. */
 #define FWP_SLOT_MAPPINGS 6
 
+/* The arena and the memory of an initialised instance, as a file. */
+struct fwp_snapshot {
+	int fd;
+	const uint8_t *bytes;  /* the same, mapped read-only: arena, then memory */
+	size_t arena_bytes;    /* whole pages */
+	uint64_t memory_bytes; /* whole WebAssembly pages */
+	/* Where in the arena there are pointers: offsets from the start of BYTES, ascending. What
+	 * the file holds there is the distance from the start of the linear memory; OWNER instead
+	 * where it says FWP_SNAPSHOT_OWNER. */
+	const uint32_t *pointers;
+	size_t pointers_count;
+};
+#define FWP_SNAPSHOT_OWNER INT64_MAX
+
 struct fwp_slot {
-	char *low;	      /* of the reservation; NULL: none */
-	char *stack_low;      /* accessible from here … */
-	char *stack_top;      /* … where the stack starts; 16-aligned */
-	char *memory;	      /* start of the linear memory */
-	size_t arena_open;    /* accessible bytes below MEMORY */
-	uint64_t memory_open; /* accessible bytes from MEMORY */
-	bool is_dirty;	      /* a guest ran in it since it was cleaned */
+	char *low;			     /* of the reservation; NULL: none */
+	char *stack_low;		     /* accessible from here … */
+	char *stack_top;		     /* … where the stack starts; 16-aligned */
+	char *memory;			     /* start of the linear memory */
+	size_t arena_room;		     /* bytes between stack and memory */
+	size_t arena_open;		     /* accessible bytes of them, next to the memory */
+	size_t extension_open;		     /* accessible bytes of the arena's second area */
+	uint64_t memory_open;		     /* accessible bytes from MEMORY */
+	const struct fwp_snapshot *snapshot; /* borrowed; NULL: plain */
+	void *owner;			     /* what the snapshot's owner pointers become */
+	uint16_t index;			     /* for the colours */
+	bool is_dirty;			     /* a guest ran in it since it was cleaned */
 };
 
-/* Reserves the addresses; INDEX colours them. -ENOMEM. */
-int fwp_slot_map(struct fwp_slot *slot, unsigned index) EOS_MUST_CHECK;
+/* Reserves the addresses of a plain slot; INDEX colours them. -ENOMEM. */
+int fwp_slot_map(struct fwp_slot *slot, unsigned index, void *owner) EOS_MUST_CHECK;
 void fwp_slot_unmap(struct fwp_slot *slot);
+/* Makes a plain slot with nothing in it of any slot. -ENOMEM: it must not be used again. */
+int fwp_slot_reset(struct fwp_slot *slot) EOS_MUST_CHECK;
+/* Makes a slot that was reset or just mapped one that is bound to SNAPSHOT. -ENOMEM: reset it. */
+int fwp_slot_bind(struct fwp_slot *slot, const struct fwp_snapshot *snapshot) EOS_MUST_CHECK;
 /* Makes exactly STACK_BYTES of stack (plus the host's) and MEMORY_BYTES of memory accessible, and
- * at least one page of the arena. -ENOMEM. */
+ * of a plain slot at least one page of the arena. -ENOMEM. */
 int fwp_slot_prepare(struct fwp_slot *slot, uint64_t stack_bytes,
 		     uint64_t memory_bytes) EOS_MUST_CHECK;
 /* Makes exactly BYTES of memory accessible. -ENOMEM. */
 int fwp_slot_set_memory(struct fwp_slot *slot, uint64_t bytes) EOS_MUST_CHECK;
-/* Makes at least BYTES of the arena accessible. -ENOMEM. */
-int fwp_slot_open_arena(struct fwp_slot *slot, size_t bytes) EOS_MUST_CHECK;
-/* Everything reads as zero again. On failure the slot must not be used again. With PAGEMAP_FD >= 0
- * (fwp_pages_open()) the pages of a guest that touched few of them stay resident. */
-int fwp_slot_clean(struct fwp_slot *slot, int pagemap_fd) EOS_MUST_CHECK;
+/* The place for SIZE bytes of which *USED of the arena precede; adds them to *USED. NULL: no room
+ * or no memory. */
+void *fwp_slot_arena(struct fwp_slot *slot, size_t *used, size_t size);
+/*
+ * A bound slot is again as it was bound, but for its stack: what FWPs of one template leave there
+ * none of them can read. With PAGEMAP_FD >= 0 (fwp_pages_open()) the pages of a guest that touched
+ * few of them stay resident; *RET_WARM says so. On failure the slot must not be used again.
+ */
+int fwp_slot_restore(struct fwp_slot *slot, int pagemap_fd, bool *ret_warm) EOS_MUST_CHECK;
 
 /* Where an address lies; any context, also signal. */
 bool fwp_slot_is_stack_guard(const struct fwp_slot *slot, uintptr_t address);

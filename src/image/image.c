@@ -15,6 +15,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,8 +23,9 @@
 
 #include "base/file.h"
 #include "image/image_abi.h"
+#include "image/image_names.h"
 
-static const char magic[8] = {'\x7f', 'F', 'W', 'P', 'I', 'M', 'G', '\n'};
+static const char magic[IMAGE_MAGIC_SIZE] = {'\x7f', 'F', 'W', 'P', 'I', 'M', 'G', '\n'};
 
 /* Little-endian, as all of the file. */
 struct image_header {
@@ -35,13 +37,16 @@ struct image_header {
 	uint64_t elf_bytes;
 	uint8_t module_sha256[CRYPTO_SHA256_SIZE];
 	uint8_t toolchain_sha256[CRYPTO_SHA256_SIZE];
-	uint8_t zero[IMAGE_HEADER_SIZE - 96];
+	uint64_t names_bytes;
+	uint8_t zero[IMAGE_HEADER_SIZE - 104];
 };
 static_assert(sizeof(struct image_header) == IMAGE_HEADER_SIZE, "the header is one page");
 static_assert(offsetof(struct image_header, elf_bytes) == 24, "no padding");
-static_assert(offsetof(struct image_header, zero) == 96, "no padding");
+static_assert(offsetof(struct image_header, names_bytes) == 96, "no padding");
+static_assert(offsetof(struct image_header, zero) == 104, "no padding");
 
-#define ELF_BYTES_MAX (IMAGE_BYTES_MAX - IMAGE_HEADER_SIZE - CRYPTO_SIGNATURE_SIZE)
+#define ELF_BYTES_MAX                                                                              \
+	(IMAGE_BYTES_MAX - IMAGE_HEADER_SIZE - IMAGE_NAMES_BYTES_MAX - CRYPTO_SIGNATURE_SIZE)
 
 struct image {
 	int fd;
@@ -61,7 +66,7 @@ enum image_target image_target_native(void)
 #endif
 }
 
-static const char *target_name(uint32_t target)
+const char *image_target_name(uint32_t target)
 {
 	switch (target) {
 	case IMAGE_TARGET_X86_64:
@@ -70,6 +75,11 @@ static const char *target_name(uint32_t target)
 		return "aarch64";
 	}
 	return "an unknown processor";
+}
+
+bool image_has_magic(const void *bytes, size_t len)
+{
+	return len >= sizeof(magic) && memcmp(bytes, magic, sizeof(magic)) == 0;
 }
 
 static void header_encode(const struct image_info *info, struct image_header *header)
@@ -81,17 +91,29 @@ static void header_encode(const struct image_info *info, struct image_header *he
 	header->target = htole32((uint32_t)info->target);
 	header->memory_pages_initial = htole32(info->memory_pages_initial);
 	header->elf_bytes = htole64(info->elf_bytes);
+	header->names_bytes = htole64(info->names_bytes);
 	memcpy(header->module_sha256, info->module_sha256, sizeof(header->module_sha256));
 	memcpy(header->toolchain_sha256, info->toolchain_sha256, sizeof(header->toolchain_sha256));
 }
 
-int image_write(int fd, const struct image_info *info, const void *elf, const struct image_key *key,
-		struct eos_why *why)
+/* The bytes that are signed. */
+static size_t signed_bytes(const struct image_info *info)
 {
-	if (info->elf_bytes > ELF_BYTES_MAX)
+	return IMAGE_HEADER_SIZE + (size_t)info->elf_bytes + (size_t)info->names_bytes;
+}
+
+static bool is_too_large(const struct image_info *info)
+{
+	return info->elf_bytes > ELF_BYTES_MAX || info->names_bytes > IMAGE_NAMES_BYTES_MAX;
+}
+
+int image_write(int fd, const struct image_info *info, const void *elf, const void *names,
+		const struct image_key *key, struct eos_why *why)
+{
+	if (is_too_large(info))
 		return eos_why(why, -EFBIG, "the image would be larger than %u MiB",
 			       IMAGE_BYTES_MAX >> 20);
-	size_t signed_size = IMAGE_HEADER_SIZE + (size_t)info->elf_bytes;
+	size_t signed_size = signed_bytes(info);
 	size_t size = signed_size + CRYPTO_SIGNATURE_SIZE;
 	uint8_t *bytes = malloc(size);
 	if (bytes == NULL)
@@ -100,6 +122,9 @@ int image_write(int fd, const struct image_info *info, const void *elf, const st
 	header_encode(info, &header);
 	memcpy(bytes, &header, sizeof(header));
 	memcpy(bytes + IMAGE_HEADER_SIZE, elf, (size_t)info->elf_bytes);
+	if (info->names_bytes > 0)
+		memcpy(bytes + IMAGE_HEADER_SIZE + info->elf_bytes, names,
+		       (size_t)info->names_bytes);
 	int err = crypto_sign(key->seed, bytes, signed_size, bytes + signed_size);
 	if (err < 0)
 		eos_why(why, err, "cannot sign the image: %s", strerror(-err));
@@ -115,8 +140,8 @@ int image_write(int fd, const struct image_info *info, const void *elf, const st
 }
 
 /* Everything but the signature. */
-static int header_decode(const struct image_header *header, struct image_info *ret_info,
-			 struct eos_why *why)
+static int header_decode(const struct image_header *header, enum image_target wanted,
+			 struct image_info *ret_info, struct eos_why *why)
 {
 	static const uint8_t zero[sizeof(header->zero)];
 	if (memcmp(header->magic, magic, sizeof(magic)) != 0)
@@ -132,11 +157,14 @@ static int header_decode(const struct image_header *header, struct image_info *r
 			       "the image was made for interface version %u, and this build has %u",
 			       abi, IMAGE_ABI_VERSION);
 	uint32_t target = le32toh(header->target);
-	if (target != (uint32_t)image_target_native())
-		return eos_why(why, -EPROTO, "the image is for %s, and this machine is %s",
-			       target_name(target), target_name(image_target_native()));
-	uint64_t elf_bytes = le64toh(header->elf_bytes);
-	if (elf_bytes > ELF_BYTES_MAX)
+	if (target != (uint32_t)wanted)
+		return eos_why(why, -EPROTO, "the image is for %s, and %s %s",
+			       image_target_name(target),
+			       wanted == image_target_native() ? "this machine is" : "wanted is",
+			       image_target_name((uint32_t)wanted));
+	ret_info->elf_bytes = le64toh(header->elf_bytes);
+	ret_info->names_bytes = le64toh(header->names_bytes);
+	if (is_too_large(ret_info))
 		return eos_why(why, -EFBIG, "the image is larger than %u MiB",
 			       IMAGE_BYTES_MAX >> 20);
 	if (memcmp(header->zero, zero, sizeof(zero)) != 0)
@@ -144,7 +172,6 @@ static int header_decode(const struct image_header *header, struct image_info *r
 			       "the image is damaged: its header has unknown fields");
 	ret_info->target = (enum image_target)target;
 	ret_info->memory_pages_initial = le32toh(header->memory_pages_initial);
-	ret_info->elf_bytes = elf_bytes;
 	memcpy(ret_info->module_sha256, header->module_sha256, sizeof(ret_info->module_sha256));
 	memcpy(ret_info->toolchain_sha256, header->toolchain_sha256,
 	       sizeof(ret_info->toolchain_sha256));
@@ -199,8 +226,9 @@ static int seal_and_verify(struct image *image, const uint8_t public_key[CRYPTO_
 	return err < 0 ? eos_why(why, err, "out of memory") : 0;
 }
 
-int image_open(int fd, const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct image **ret_image,
-	       struct eos_why *why)
+int image_open_for(int fd, enum image_target target,
+		   const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct image **ret_image,
+		   struct eos_why *why)
 {
 	struct image_header header;
 	struct image *image = calloc(1, sizeof(*image));
@@ -210,10 +238,10 @@ int image_open(int fd, const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct
 	int err = read_part(fd, &header, sizeof(header), 0, why);
 	if (err < 0)
 		goto fail;
-	err = header_decode(&header, &image->info, why);
+	err = header_decode(&header, target, &image->info, why);
 	if (err < 0)
 		goto fail;
-	image->size = IMAGE_HEADER_SIZE + (size_t)image->info.elf_bytes + CRYPTO_SIGNATURE_SIZE;
+	image->size = signed_bytes(&image->info) + CRYPTO_SIGNATURE_SIZE;
 	image->fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (image->fd < 0) {
 		err = eos_why(why, -errno, "cannot make a memory file: %s", strerror(errno));
@@ -225,11 +253,22 @@ int image_open(int fd, const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct
 	err = seal_and_verify(image, public_key, why);
 	if (err < 0)
 		goto fail;
+	size_t names_size;
+	const void *names = image_names(image, &names_size);
+	err = image_names_check(names, names_size, why);
+	if (err < 0)
+		goto fail;
 	*ret_image = image;
 	return 0;
 fail:
 	image_close(image);
 	return err;
+}
+
+int image_open(int fd, const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct image **ret_image,
+	       struct eos_why *why)
+{
+	return image_open_for(fd, image_target_native(), public_key, ret_image, why);
 }
 
 struct image *image_close(struct image *image)
@@ -252,6 +291,18 @@ const void *image_elf(const struct image *image, size_t *ret_size)
 {
 	*ret_size = (size_t)image->info.elf_bytes;
 	return image->bytes + IMAGE_HEADER_SIZE;
+}
+
+const void *image_names(const struct image *image, size_t *ret_size)
+{
+	*ret_size = (size_t)image->info.names_bytes;
+	return image->bytes + IMAGE_HEADER_SIZE + image->info.elf_bytes;
+}
+
+const void *image_file(const struct image *image, size_t *ret_size)
+{
+	*ret_size = image->size;
+	return image->bytes;
 }
 
 int image_fd(const struct image *image)

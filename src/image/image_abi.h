@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define IMAGE_ABI_VERSION 1u
+#define IMAGE_ABI_VERSION 2u
 
 enum image_trap {
 	IMAGE_TRAP_NONE = 0,
@@ -32,15 +32,41 @@ enum image_trap {
  * trap() does not return. Where no memory can be had they trap or return NULL as said.
  */
 struct image_host_ops {
-	void (*trap)(uint32_t reason) __attribute__((noreturn));
+	/* PC is in the function that trapped: the last byte of its call instruction. (What that
+	 * call would return to may already be another function: nothing has to follow it.) */
+	void (*trap)(uint32_t reason, const void *pc) __attribute__((noreturn));
 	/* The start of the linear memory, INITIAL pages of which are zero and accessible. Called
-	 * at most once an instance. MAX: from the module, 65536 when it names none. Lowers
-	 * *max to the FWP's limit. Traps when INITIAL is beyond the limit. */
-	uint8_t *(*memory_reserve)(uint32_t initial_pages, uint32_t *max_pages);
+	 * at most once an instance. Traps when INITIAL is beyond the FWP's limit. */
+	uint8_t *(*memory_reserve)(uint32_t initial_pages);
 	/* Makes pages [from, to) accessible. 0, or -1 when they are beyond the limit. */
 	int (*memory_extend)(uint32_t from_page, uint32_t to_page);
 	/* SIZE zero bytes that live as long as the instance (tables). Traps at the limit. */
 	void *(*allocate)(uint64_t size);
+	/* While the instance is made: OBJECT, in it, holds pointers. Whoever wants to have the same
+	 * instance at another address must know them. KIND is an enum image_note. */
+	void (*note)(uint32_t kind, void *object);
+};
+
+enum image_note {
+	IMAGE_NOTE_MEMORY = 1, /* struct image_memory */
+	IMAGE_NOTE_FUNCTIONS,  /* struct image_table of struct image_funcref */
+	IMAGE_NOTE_REFERENCES, /* struct image_table of void * */
+};
+
+struct image_memory {
+	uint8_t *data;
+	uint32_t pages, max_pages, size;
+};
+
+struct image_table {
+	void *data;
+	uint32_t max_size, size;
+};
+
+struct image_funcref {
+	uint32_t type;
+	void (*call)(void);
+	void *instance;
 };
 
 /* A function that the module imports. The loader fills in `call`. */
@@ -65,6 +91,10 @@ struct image_exports {
 	uint32_t instance_size; /* bytes, aligned to 16 */
 	uint32_t imports_count;
 	uint32_t exports_count;
+	/* Where an instance holds the HOST of instantiate(), and a pointer to itself: the address
+	 * of that pointer (IMAGE_NO_OFFSET: it has none). All other pointers in it have been noted.
+	 */
+	uint32_t host_offset, self_offset;
 	struct image_import *imports;
 	const struct image_export *exports;
 	const struct image_host_ops **host_ops; /* where the loader puts its table */
@@ -78,5 +108,7 @@ struct image_exports {
 	 * cannot occur: the host's limit is 65,535 pages. */
 	uint8_t *(*memory)(void *instance, uint64_t *ret_size);
 };
+
+#define IMAGE_NO_OFFSET UINT32_MAX
 
 #define IMAGE_EXPORTS_SYMBOL "eos_image_exports"

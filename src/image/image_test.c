@@ -14,12 +14,17 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "image/image_names.h"
 
 #define ELF_SIZE   5000u
-#define IMAGE_SIZE (IMAGE_HEADER_SIZE + ELF_SIZE + CRYPTO_SIGNATURE_SIZE)
+#define NAMES_SIZE sizeof(names)
+#define IMAGE_SIZE (IMAGE_HEADER_SIZE + ELF_SIZE + NAMES_SIZE + CRYPTO_SIGNATURE_SIZE)
 
 static struct image_key key;
 static uint8_t elf[ELF_SIZE];
+/* The function 7, called "f", at 0x10 to 0x1f. */
+static const uint8_t names[] = {1, 0, 0, 0, 0x10, 0, 0, 0, 0x10, 0,   0,
+				0, 7, 0, 0, 0,	  0, 0, 0, 0,	 'f', 0};
 static struct image_info info;
 
 static int make_file(void)
@@ -40,6 +45,7 @@ static int setup(void **state)
 		.target = image_target_native(),
 		.memory_pages_initial = 17,
 		.elf_bytes = sizeof(elf),
+		.names_bytes = sizeof(names),
 	};
 	memset(info.module_sha256, 0xaa, sizeof(info.module_sha256));
 	memset(info.toolchain_sha256, 0xbb, sizeof(info.toolchain_sha256));
@@ -51,7 +57,7 @@ static void make_image(uint8_t bytes[IMAGE_SIZE])
 {
 	struct eos_why why = {""};
 	int fd = make_file();
-	assert_int_equal(image_write(fd, &info, elf, &key, &why), 0);
+	assert_int_equal(image_write(fd, &info, elf, names, &key, &why), 0);
 	struct stat status;
 	assert_int_equal(fstat(fd, &status), 0);
 	assert_int_equal(status.st_size, IMAGE_SIZE);
@@ -82,7 +88,7 @@ static void test_round_trip(void **state)
 	/* Left-overs of a longer file must not survive. */
 	assert_int_equal(ftruncate(fd, 100000), 0);
 	struct eos_why why = {""};
-	assert_int_equal(image_write(fd, &info, elf, &key, &why), 0);
+	assert_int_equal(image_write(fd, &info, elf, names, &key, &why), 0);
 	struct image *image;
 	assert_int_equal(image_open(fd, key.public_key, &image, &why), 0);
 	close(fd);
@@ -94,6 +100,16 @@ static void test_round_trip(void **state)
 	const void *read_back = image_elf(image, &size);
 	assert_int_equal(size, sizeof(elf));
 	assert_memory_equal(read_back, elf, sizeof(elf));
+	const void *names_back = image_names(image, &size);
+	assert_int_equal(size, sizeof(names));
+	assert_memory_equal(names_back, names, sizeof(names));
+	const uint8_t *file = image_file(image, &size);
+	assert_int_equal(size, IMAGE_SIZE);
+	assert_ptr_equal(file + IMAGE_HEADER_SIZE, read_back);
+	assert_true(image_has_magic(file, size));
+	assert_true(image_has_magic(file, IMAGE_MAGIC_SIZE));
+	assert_false(image_has_magic(file, IMAGE_MAGIC_SIZE - 1));
+	assert_false(image_has_magic(elf, sizeof(elf)));
 	uint8_t from_fd[ELF_SIZE];
 	assert_int_equal(
 		eos_pread_full(image_fd(image), from_fd, sizeof(from_fd), IMAGE_HEADER_SIZE), 0);
@@ -122,6 +138,7 @@ static void test_truncated_or_longer(void **state)
 		IMAGE_HEADER_SIZE + ELF_SIZE - 1,
 		IMAGE_HEADER_SIZE + ELF_SIZE,
 		IMAGE_HEADER_SIZE + ELF_SIZE + 1,
+		IMAGE_SIZE - CRYPTO_SIGNATURE_SIZE,
 		IMAGE_SIZE - 1,
 		IMAGE_SIZE + 1,
 	};
@@ -147,9 +164,9 @@ static void test_flipped_bytes(void **state)
 			assert_int_equal(err, -EPROTO);
 		else if (i < 24)
 			assert_int_equal(err, -EBADMSG);
-		else if (i < 32)
+		else if (i < 32 || (i >= 96 && i < 104))
 			assert_true(err == -ENOEXEC || err == -EFBIG);
-		else if (i >= 96 && i < IMAGE_HEADER_SIZE)
+		else if (i >= 104 && i < IMAGE_HEADER_SIZE)
 			assert_int_equal(err, -ENOEXEC);
 		else
 			assert_int_equal(err, -EBADMSG);
@@ -161,15 +178,37 @@ static void test_versions_and_target(void **state)
 	static uint8_t bytes[IMAGE_SIZE];
 	struct eos_why why;
 	make_image(bytes);
-	bytes[8] = 2;
+	bytes[8] = 1;
 	assert_int_equal(open_bytes(bytes, IMAGE_SIZE, &why), -EPROTO);
-	assert_string_equal(why.text, "the image has format 2, and this build reads format 1");
-	info.target = image_target_native() == IMAGE_TARGET_X86_64 ? IMAGE_TARGET_AARCH64
-								   : IMAGE_TARGET_X86_64;
+	assert_string_equal(why.text, "the image has format 1, and this build reads format 2");
+	enum image_target native = image_target_native();
+	info.target = native == IMAGE_TARGET_X86_64 ? IMAGE_TARGET_AARCH64 : IMAGE_TARGET_X86_64;
 	make_image(bytes);
 	assert_int_equal(open_bytes(bytes, IMAGE_SIZE, &why), -EPROTO);
-	assert_non_null(strstr(why.text, "aarch64"));
-	info.target = image_target_native();
+	char wanted[128];
+	(void)snprintf(wanted, sizeof(wanted), "the image is for %s, and this machine is %s",
+		       image_target_name(info.target), image_target_name(native));
+	assert_string_equal(why.text, wanted);
+	/* Who wants the other's gets it, and nothing else. */
+	int fd = make_file();
+	struct image *image = NULL;
+	assert_int_equal(eos_write_full(fd, bytes, IMAGE_SIZE), 0);
+	assert_int_equal(image_open_for(fd, info.target, key.public_key, &image, &why), 0);
+	assert_int_equal(image_info(image)->target, info.target);
+	image_close(image);
+	close(fd);
+	info.target = native;
+	make_image(bytes);
+	fd = make_file();
+	assert_int_equal(eos_write_full(fd, bytes, IMAGE_SIZE), 0);
+	image = NULL;
+	assert_int_equal(image_open_for(fd,
+					native == IMAGE_TARGET_X86_64 ? IMAGE_TARGET_AARCH64
+								      : IMAGE_TARGET_X86_64,
+					key.public_key, &image, &why),
+			 -EPROTO);
+	assert_null(image);
+	close(fd);
 }
 
 static void test_wrong_key(void **state)
@@ -182,13 +221,32 @@ static void test_wrong_key(void **state)
 	assert_int_equal(open_bytes(bytes, IMAGE_SIZE, &why), -EBADMSG);
 }
 
+/* Signed, but by somebody whose edge-aot went wrong. */
+static void test_damaged_names(void **state)
+{
+	static uint8_t bytes[IMAGE_SIZE];
+	uint8_t bad[sizeof(names)];
+	struct eos_why why = {""};
+	memcpy(bad, names, sizeof(names));
+	bad[sizeof(bad) - 1] = 'f';
+	int fd = make_file();
+	assert_int_equal(image_write(fd, &info, elf, bad, &key, &why), 0);
+	assert_int_equal(eos_pread_full(fd, bytes, IMAGE_SIZE, 0), 0);
+	close(fd);
+	assert_int_equal(open_bytes(bytes, IMAGE_SIZE, &why), -ENOEXEC);
+	assert_string_equal(why.text, "the image is damaged: its table of functions' names");
+}
+
 static void test_too_large(void **state)
 {
 	struct eos_why why = {""};
 	int fd = make_file();
 	info.elf_bytes = IMAGE_BYTES_MAX;
-	assert_int_equal(image_write(fd, &info, elf, &key, &why), -EFBIG);
+	assert_int_equal(image_write(fd, &info, elf, names, &key, &why), -EFBIG);
 	info.elf_bytes = sizeof(elf);
+	info.names_bytes = IMAGE_NAMES_BYTES_MAX + 1;
+	assert_int_equal(image_write(fd, &info, elf, names, &key, &why), -EFBIG);
+	info.names_bytes = sizeof(names);
 	close(fd);
 	/* Not even readable: a directory. */
 	struct image *image;
@@ -237,7 +295,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_truncated_or_longer),
 		cmocka_unit_test(test_flipped_bytes), cmocka_unit_test(test_versions_and_target),
 		cmocka_unit_test(test_wrong_key),     cmocka_unit_test(test_too_large),
-		cmocka_unit_test(test_key_file),
+		cmocka_unit_test(test_key_file),      cmocka_unit_test(test_damaged_names),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -73,27 +73,45 @@ static int check_environment(struct link_span block, uint32_t count)
 	return seen == count ? 0 : -EBADMSG;
 }
 
+static bool is_budget(const struct link_budget *v)
+{
+	if (v->budget_ns == 0)
+		return v->period_ns == 0;
+	return v->budget_ns >= LINK_BUDGET_NS_MIN && v->budget_ns <= v->period_ns &&
+	       v->period_ns >= LINK_PERIOD_NS_MIN && v->period_ns <= LINK_PERIOD_NS_MAX;
+}
+
+static bool is_invoke(const struct link_invoke *v)
+{
+	if (v->call_id == 0 || (v->flags & ~LINK_INVOKE_EVENT) != 0)
+		return false;
+	if (v->preopens_count > LINK_PREOPENS_MAX || v->name_len == 0 ||
+	    v->name_len > LINK_NAME_MAX || v->tenant_len == 0 || v->tenant_len > LINK_NAME_MAX ||
+	    v->environment_count > LINK_VARIABLES_MAX)
+		return false;
+	if (v->input_inline_len > v->input_len || v->input_inline_len > LINK_INPUT_INLINE_MAX)
+		return false;
+	return v->task_class < LINK_CLASSES && v->host_calls_per_s <= LINK_HOST_CALLS_MAX &&
+	       is_budget(&v->function) && is_budget(&v->tenant);
+}
+
 static int check_invoke(struct link_message *m, const char *payload)
 {
 	const struct link_invoke *v = &m->invoke;
-	if (v->call_id == 0 || v->reserved != 0 || (v->flags & ~LINK_INVOKE_EVENT) != 0)
-		return -EBADMSG;
-	if (v->preopens_count > LINK_PREOPENS_MAX || v->name_len == 0 ||
-	    v->name_len > LINK_NAME_MAX || v->environment_count > LINK_VARIABLES_MAX)
-		return -EBADMSG;
-	if (v->input_inline_len > v->input_len || v->input_inline_len > LINK_INPUT_INLINE_MAX)
+	if (!is_invoke(v))
 		return -EBADMSG;
 	uint32_t preopens_len = v->preopens_count * (uint32_t)sizeof(struct link_preopen);
-	uint64_t sum = (uint64_t)preopens_len + v->name_len + v->environment_len;
+	uint64_t sum = (uint64_t)preopens_len + v->name_len + v->tenant_len + v->environment_len;
 	if (sum + v->input_inline_len != v->header.payload_len)
 		return -EBADMSG;
 	const struct link_preopen *preopens = (const void *)payload;
 	payload += preopens_len;
 	m->invoke_parts.preopens = preopens;
 	m->invoke_parts.name = cut(&payload, v->name_len);
+	m->invoke_parts.tenant = cut(&payload, v->tenant_len);
 	m->invoke_parts.environment = cut(&payload, v->environment_len);
 	m->invoke_parts.input = cut(&payload, v->input_inline_len);
-	if (has_nul(m->invoke_parts.name))
+	if (has_nul(m->invoke_parts.name) || has_nul(m->invoke_parts.tenant))
 		return -EBADMSG;
 	int err = check_preopens(preopens, v->preopens_count);
 	if (err < 0)

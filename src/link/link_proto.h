@@ -30,7 +30,7 @@
 
 #include "base/macros.h"
 
-#define LINK_PROTO_VERSION    1u
+#define LINK_PROTO_VERSION    2u
 #define LINK_PAYLOAD_MAX      (64u << 10)
 #define LINK_MESSAGE_MAX      (LINK_PAYLOAD_MAX + 128u)
 #define LINK_CALLS_MAX	      1024u /* a power of two: a call's slot is its id modulo this */
@@ -44,6 +44,11 @@
 #define LINK_TEXT_MAX	      511u
 #define LINK_NAME_MAX	      63u
 #define LINK_PATH_MAX	      1024u
+#define LINK_CLASSES	      8u /* 0 goes first */
+#define LINK_BUDGET_NS_MIN    UINT64_C(100000)
+#define LINK_PERIOD_NS_MIN    UINT64_C(1000000)
+#define LINK_PERIOD_NS_MAX    UINT64_C(60000000000)
+#define LINK_HOST_CALLS_MAX   UINT32_C(1000000000) /* a second */
 
 enum link_kind {
 	/* edged to the cell */
@@ -85,21 +90,34 @@ struct link_preopen {
 	uint32_t reserved;
 };
 
+/* Running time: at most BUDGET_NS in each PERIOD_NS. Both 0: no limit. */
+struct link_budget {
+	uint64_t budget_ns;
+	uint64_t period_ns;
+};
+
 enum link_invoke_flags { LINK_INVOKE_EVENT = 1 /* there is an /event/object */ };
-/* Payload: preopens, name (argv[0]), environment ("K=V\0" …), the first bytes of the input. */
+/*
+ * Payload: preopens, name (argv[0]), tenant, environment ("K=V\0" …), the first bytes of the input.
+ * Calls of one tenant (by name and budget) share its budget; calls of one function (by tenant,
+ * name, deployment and budget) share the function's, and may begin from the same state of memory.
+ */
 struct link_invoke {
 	struct link_header header;
 	uint64_t call_id; /* never 0, never used again */
 	uint64_t memory_bytes, stack_bytes;
-	uint64_t timeout_ns; /* from the receipt; 0: none */
+	uint64_t timeout_ns; /* from the receipt; 0: none. Its end is the call's deadline */
 	uint64_t input_len;  /* all of it */
+	uint64_t deployment; /* tells the deployments of NAME apart */
+	struct link_budget function, tenant;
+	uint32_t host_calls_per_s; /* 0: no limit */
+	uint32_t task_class;	   /* < LINK_CLASSES */
 	uint32_t image_id;
 	uint32_t flags;
 	uint32_t preopens_count;
-	uint32_t name_len;
+	uint32_t name_len, tenant_len;
 	uint32_t environment_len, environment_count;
 	uint32_t input_inline_len;
-	uint32_t reserved;
 };
 
 /* Payload: what the operation returns beside RESULT. */
@@ -218,10 +236,12 @@ enum link_outcome {
 	LINK_TRAPPED,	 /* text */
 	LINK_TIMED_OUT,
 	LINK_CANCELLED,
-	LINK_NOT_STARTED,  /* text */
+	LINK_NOT_STARTED,  /* text; code: enum link_fault */
 	LINK_OUTPUT_LIMIT, /* over LINK_OUTPUT_MAX */
 	LINK_OUTCOME_LAST = LINK_OUTPUT_LIMIT,
 };
+/* Whose fault it is that a call was not started: a function's will be the same the next time. */
+enum link_fault { LINK_FAULT_CELL, LINK_FAULT_FUNCTION };
 /* Payload: text, the rest of the output, the rest of the errors. */
 struct link_done {
 	struct link_header header;
@@ -236,8 +256,9 @@ static_assert(sizeof(struct link_header) == 8, "version the protocol");
 static_assert(sizeof(struct link_load) == 16, "version the protocol");
 static_assert(sizeof(struct link_unload) == 16, "version the protocol");
 static_assert(sizeof(struct link_preopen) == 72, "version the protocol");
-static_assert(sizeof(struct link_invoke) == 80, "version the protocol");
-static_assert(offsetof(struct link_invoke, image_id) == 48, "version the protocol");
+static_assert(sizeof(struct link_invoke) == 128, "version the protocol");
+static_assert(offsetof(struct link_invoke, image_id) == 96, "version the protocol");
+static_assert(sizeof(struct link_invoke) + LINK_PAYLOAD_MAX <= LINK_MESSAGE_MAX, "it fits");
 static_assert(sizeof(struct link_file_reply) == 32, "version the protocol");
 static_assert(sizeof(struct link_cancel) == 16, "version the protocol");
 static_assert(sizeof(struct link_ready) == 16, "version the protocol");
@@ -272,7 +293,7 @@ struct link_message {
 		struct link_span payload; /* LOADED, OUTPUT, FILE_REPLY, WRITE */
 		struct {
 			const struct link_preopen *preopens;
-			struct link_span name, environment, input;
+			struct link_span name, tenant, environment, input;
 		} invoke_parts;
 		struct {
 			struct link_span path, path2;

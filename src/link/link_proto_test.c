@@ -52,17 +52,23 @@ static void invoke_sample(struct sample *s)
 		.call_id = 77,
 		.timeout_ns = 5,
 		.input_len = 1000,
+		.deployment = 2,
+		.function = {.budget_ns = 5000000, .period_ns = 100000000},
+		.tenant = {.budget_ns = 100000, .period_ns = 1000000},
+		.host_calls_per_s = 1000,
+		.task_class = 7,
 		.image_id = 3,
 		.flags = LINK_INVOKE_EVENT,
 		.preopens_count = 2,
 		.name_len = 5,
+		.tenant_len = 4,
 		.environment_len = 8,
 		.environment_count = 2,
 		.input_inline_len = 4,
 	};
 	memcpy(payload, preopens, sizeof(preopens));
-	memcpy(payload + sizeof(preopens), "helloA=1\0B=2\0body", 17);
-	sample_set(s, link_decode_to_cell, &v, sizeof(v), payload, sizeof(preopens) + 17);
+	memcpy(payload + sizeof(preopens), "helloacmeA=1\0B=2\0body", 21);
+	sample_set(s, link_decode_to_cell, &v, sizeof(v), payload, sizeof(preopens) + 21);
 }
 
 static void request_sample(struct sample *s, uint32_t op, const char *path, const char *path2)
@@ -157,6 +163,8 @@ static void decodes_each_kind(void **state)
 	assert_string_equal(m.invoke_parts.preopens[1].bucket, "cooked");
 	assert_int_equal(m.invoke_parts.name.len, 5);
 	assert_memory_equal(m.invoke_parts.name.data, "hello", 5);
+	assert_int_equal(m.invoke_parts.tenant.len, 4);
+	assert_memory_equal(m.invoke_parts.tenant.data, "acme", 4);
 	assert_memory_equal(m.invoke_parts.environment.data, "A=1\0B=2", 8);
 	assert_memory_equal(m.invoke_parts.input.data, "body", 4);
 	request_sample(&s, LINK_OP_LIST, "dir", "name");
@@ -206,6 +214,7 @@ static void refuses_hostile_invokes(void **state)
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(counts); i++) {
 		check_field(2, offsetof(struct link_invoke, preopens_count), counts[i]);
 		check_field(2, offsetof(struct link_invoke, name_len), counts[i]);
+		check_field(2, offsetof(struct link_invoke, tenant_len), counts[i]);
 		check_field(2, offsetof(struct link_invoke, environment_len), counts[i]);
 		check_field(2, offsetof(struct link_invoke, environment_count), counts[i]);
 		check_field(2, offsetof(struct link_invoke, input_inline_len), counts[i]);
@@ -214,16 +223,30 @@ static void refuses_hostile_invokes(void **state)
 	check_field(2, offsetof(struct link_invoke, call_id), 0);
 	check_field(2, offsetof(struct link_invoke, input_len), 3);
 	check_field(2, offsetof(struct link_invoke, flags), 2);
-	check_field(2, offsetof(struct link_invoke, reserved), 1);
+	check_field(2, offsetof(struct link_invoke, task_class), LINK_CLASSES);
+	check_field(2, offsetof(struct link_invoke, host_calls_per_s), LINK_HOST_CALLS_MAX + 1);
+	size_t budgets[] = {offsetof(struct link_invoke, function),
+			    offsetof(struct link_invoke, tenant)};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(budgets); i++) {
+		size_t period = budgets[i] + offsetof(struct link_budget, period_ns);
+		check_field(2, budgets[i], 0); /* a period alone */
+		check_field(2, budgets[i], LINK_BUDGET_NS_MIN - 1);
+		check_field(2, budgets[i], 100000001); /* longer than the period */
+		check_field(2, budgets[i] + 4, 1);
+		check_field(2, period, 0);
+		check_field(2, period, LINK_PERIOD_NS_MIN - 1);
+		check_field(2, period + 4, 14); /* over a minute */
+	}
 	size_t at = sizeof(struct link_invoke);
 	check_field(2, at, 0);		/* a bucket without a name */
 	check_field(2, at, 0x2f2f2f2f); /* with slashes */
 	check_field(2, at + offsetof(struct link_preopen, access), 0);
 	check_field(2, at + offsetof(struct link_preopen, access), 4);
 	check_field(2, at + offsetof(struct link_preopen, reserved), 4);
-	check_field(2, at + 2 * sizeof(struct link_preopen), 0);	      /* NUL in the name */
-	check_field(2, at + 2 * sizeof(struct link_preopen) + 5, 0x41414100); /* empty variable */
-	check_field(2, at + 2 * sizeof(struct link_preopen) + 9, 0x41414141); /* unended */
+	check_field(2, at + 2 * sizeof(struct link_preopen), 0);	       /* NUL in the name */
+	check_field(2, at + 2 * sizeof(struct link_preopen) + 5, 0);	       /* in the tenant */
+	check_field(2, at + 2 * sizeof(struct link_preopen) + 9, 0x41414100);  /* empty variable */
+	check_field(2, at + 2 * sizeof(struct link_preopen) + 13, 0x41414141); /* unended */
 }
 
 static void refuses_hostile_replies_and_loads(void **state)

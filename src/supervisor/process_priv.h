@@ -9,15 +9,16 @@
 
 #include "base/macros.h"
 #include "link/link.h"
+#include "link/link_config.h"
 
 struct process {
 	int pid;   /* 0: none */
 	int pidfd; /* readable when it has ended; -1: none */
 };
 
-/* Runs PROGRAM as a node's cell. FDS and KEY are borrowed. */
+/* Runs PROGRAM as a node's cell. All is borrowed. */
 int process_start(const char *program, const struct link_fds *fds, const uint8_t *key,
-		  struct process *ret_process) EOS_MUST_CHECK;
+		  const struct link_config *config, struct process *ret_process) EOS_MUST_CHECK;
 /* SIGKILL; nothing happens when there is none. */
 void process_kill(const struct process *process);
 /* True when it has ended; then it is reaped, PROCESS is reset, and TEXT says how it ended. Waits at

@@ -54,6 +54,8 @@ int supervisor_new(const struct supervisor_config *config, struct supervisor **r
 	if (supervisor == NULL)
 		return eos_why(why, -ENOMEM, "starting the cell: %s", strerror(ENOMEM));
 	supervisor->config = *config;
+	if (config->cell.fwps_max == 0)
+		supervisor->config.cell = link_config_default;
 	init_tables(supervisor);
 	int err = init_parts(supervisor);
 	if (err == 0)

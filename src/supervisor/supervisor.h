@@ -16,6 +16,7 @@
 #include "base/why.h"
 #include "func/func.h"
 #include "image/image.h"
+#include "link/link_config.h"
 #include "store/store.h"
 
 struct supervisor;
@@ -27,6 +28,7 @@ struct supervisor_config {
 	struct func_queue *queue;
 	struct func_log *log;
 	const char *cell_program;	 /* path of edge-cell */
+	struct link_config cell;	 /* how it is set up; all 0: link_config_default */
 	const uint8_t *image_public_key; /* CRYPTO_SIGN_PUBLIC_SIZE bytes: whose images may run */
 	/* The image of a function, from the cache or built. Called on a worker thread. Returns an
 	 * image that the supervisor closes, or a negative errno. */

@@ -9,10 +9,9 @@
  * stays taken until the call's request is finished and its files are closed, because a worker may
  * have them.
  *
- * Hung cells. A cell ends a call at its timeout, counted from the receipt of the INVOKE, but it
- * runs one guest at a time, so another guest may hold it up: once before it receives the INVOKE and
- * once more before it gets to end it, each time by at most that guest's timeout. So a call is
- * overdue after its own timeout, twice the longest other one, and a grace. Then the cell hangs.
+ * Hung cells. A cell ends a call at its timeout, counted from the receipt of the INVOKE, whatever
+ * the others do: it takes the processor away from guests. A call that is overdue by more than a
+ * grace, which is for a machine under load, says that the cell hangs.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,6 +36,12 @@ static_assert(FUNC_OUTPUT_MAX == LINK_OUTPUT_MAX, "one limit, enforced on both s
 static_assert((int)FUNC_ACCESS_READ == (int)LINK_ACCESS_READ &&
 		      (int)FUNC_ACCESS_WRITE == (int)LINK_ACCESS_WRITE,
 	      "grants cross the link as they are");
+static_assert(FUNC_CPU_CLASSES == LINK_CLASSES && FUNC_HOST_CALLS_MAX == LINK_HOST_CALLS_MAX &&
+		      FUNC_BUDGET_NS_MIN == LINK_BUDGET_NS_MIN &&
+		      FUNC_PERIOD_NS_MIN == LINK_PERIOD_NS_MIN &&
+		      FUNC_PERIOD_NS_MAX == LINK_PERIOD_NS_MAX,
+	      "what a manifest may say of processors crosses the link");
+static_assert(FUNC_RUNNING_MAX == LINK_FWPS_MAX, "each running call may have an FWP");
 static_assert(FUNC_GRANTS_MAX <= LINK_PREOPENS_MAX && FUNC_NAME_MAX <= LINK_NAME_MAX &&
 		      STORE_BUCKET_NAME_MAX <= LINK_NAME_MAX && STORE_KEY_MAX <= LINK_PATH_MAX,
 	      "a manifest fits an INVOKE");
@@ -193,6 +198,11 @@ static char *put_preopens(char *out, const struct func_manifest *manifest)
 	return out;
 }
 
+static struct link_budget budget_of(const struct func_budget *cpu)
+{
+	return (struct link_budget){.budget_ns = cpu->budget_ns, .period_ns = cpu->period_ns};
+}
+
 /* Fills HEADER and the payload. -E2BIG: the environment does not fit. */
 static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_invoke)
 {
@@ -200,8 +210,8 @@ static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_inv
 	const struct func_call *func_call = call->call;
 	const struct func_manifest *manifest = func_call->func->manifest;
 	int variables = count_variables(&func_call->environment);
-	size_t name_len = strlen(manifest->name);
-	size_t fixed = manifest->grants_count * sizeof(struct link_preopen) + name_len;
+	size_t name_len = strlen(manifest->name), tenant_len = strlen(manifest->tenant);
+	size_t fixed = manifest->grants_count * sizeof(struct link_preopen) + name_len + tenant_len;
 	if (variables < 0 || func_call->environment.len > LINK_PAYLOAD_MAX - fixed)
 		return -E2BIG;
 	size_t room = LINK_PAYLOAD_MAX - fixed - func_call->environment.len;
@@ -209,6 +219,7 @@ static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_inv
 	input_len = EOS_MIN(input_len, room);
 	char *out = put_preopens(supervisor->payload, manifest);
 	out = put(out, manifest->name, name_len);
+	out = put(out, manifest->tenant, tenant_len);
 	out = put(out, func_call->environment.data, func_call->environment.len);
 	out = put(out, func_call->input.data, input_len);
 	*ret_invoke = (struct link_invoke){
@@ -219,10 +230,16 @@ static int make_invoke(struct supervisor_call *call, struct link_invoke *ret_inv
 		.stack_bytes = manifest->stack_bytes,
 		.timeout_ns = manifest->timeout_ns,
 		.input_len = func_call->input.len,
+		.deployment = func_call->func->deployed_ns,
+		.function = budget_of(&manifest->cpu),
+		.tenant = budget_of(&func_call->tenant->cpu),
+		.host_calls_per_s = manifest->host_calls_per_s,
+		.task_class = manifest->cpu_class,
 		.image_id = (uint32_t)(call->image - supervisor->images),
 		.flags = func_call->event != NULL ? LINK_INVOKE_EVENT : 0,
 		.preopens_count = manifest->grants_count,
 		.name_len = (uint32_t)name_len,
+		.tenant_len = (uint32_t)tenant_len,
 		.environment_len = (uint32_t)func_call->environment.len,
 		.environment_count = (uint32_t)variables,
 		.input_inline_len = (uint32_t)input_len,
@@ -244,11 +261,7 @@ void supervisor_call_invoke(struct supervisor_call *call)
 	call->state = SUPERVISOR_CALL_RUNNING;
 	call->since_ns = eos_now_ns();
 	call->image->running++;
-	if (supervisor->calls_running == 0)
-		supervisor->longest_timeout_ns = supervisor->busy_calls = 0;
 	supervisor->calls_running++;
-	supervisor->busy_calls++;
-	supervisor->longest_timeout_ns = EOS_MAX(supervisor->longest_timeout_ns, invoke.timeout_ns);
 	call->call->started_ns = call->since_ns;
 	eos_counter_add(&calls_total, 1);
 	supervisor_send(supervisor, &invoke, sizeof(invoke), supervisor->payload,
@@ -304,8 +317,11 @@ static enum func_outcome outcome_of(const struct link_done *done)
 		return FUNC_TIMEOUT;
 	case LINK_OUTPUT_LIMIT:
 		return FUNC_OUTPUT_LIMIT;
+	case LINK_NOT_STARTED:
+		/* A failed initialisation is a failed attempt, like a trap that comes later. */
+		return done->code == LINK_FAULT_FUNCTION ? FUNC_TRAP : FUNC_REFUSED;
 	default:
-		return FUNC_REFUSED; /* cancelled, or not started */
+		return FUNC_REFUSED; /* cancelled */
 	}
 }
 
@@ -360,17 +376,11 @@ void supervisor_calls_refuse(struct supervisor *supervisor, const char *text)
 
 static bool is_overdue(const struct supervisor_call *call, uint64_t now_ns)
 {
-	const struct supervisor *supervisor = call->supervisor;
 	uint64_t allowed_ns = call->call->func->manifest->timeout_ns;
-	if (allowed_ns == 0)
-		return false;
-	uint64_t others_ns = supervisor->busy_calls > 1 ? supervisor->longest_timeout_ns : 0;
 	uint64_t waited_ns = now_ns - call->since_ns;
-	/* Subtractions, because timeouts may be as long as anybody likes. */
-	if (waited_ns <= allowed_ns)
-		return false;
-	waited_ns -= allowed_ns;
-	return waited_ns > SUPERVISOR_GRACE_NS && (waited_ns - SUPERVISOR_GRACE_NS) / 2 > others_ns;
+	/* A subtraction, because timeouts may be as long as anybody likes. */
+	return allowed_ns > 0 && waited_ns > allowed_ns &&
+	       waited_ns - allowed_ns > SUPERVISOR_GRACE_NS;
 }
 
 /* Waiting calls: for a cell not without end; for the cell's answer to a LOAD neither. */

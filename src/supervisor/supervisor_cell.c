@@ -238,7 +238,8 @@ static int start(struct supervisor *supervisor)
 	if (err < 0)
 		return err;
 	err = process_start(supervisor->config.cell_program, &fds,
-			    supervisor->config.image_public_key, &supervisor->process);
+			    supervisor->config.image_public_key, &supervisor->config.cell,
+			    &supervisor->process);
 	eos_close(fds.memory);
 	eos_close(fds.doorbell_to_cell);
 	eos_close(fds.doorbell_to_node);

@@ -21,7 +21,7 @@
 #define SUPERVISOR_JOBS_KEPT	 16u
 #define SUPERVISOR_ERRORS_MAX	 (64u << 10) /* of standard error a call, the last ones */
 #define SUPERVISOR_READY_MS	 10000u	     /* for a cell to say READY */
-#define SUPERVISOR_GRACE_NS	 (2 * UINT64_C(1000000000)) /* beyond a call's own timeout */
+#define SUPERVISOR_GRACE_NS	 (3 * UINT64_C(1000000000)) /* beyond a call's own timeout */
 #define SUPERVISOR_LOAD_DEATHS	 3u /* cells that may die while they load an image */
 
 /* An open file of a call. A worker uses it while the call's request is under way. */
@@ -134,10 +134,6 @@ struct supervisor {
 	uint64_t deaths_ns[5]; /* times of the last deaths, a ring */
 	unsigned deaths;
 	struct eos_list outgoing; /* struct supervisor_message */
-	/* The longest timeout among calls of this cell since it last had none, and their number:
-	 * how long an honest cell may be silent about a call. */
-	uint64_t longest_timeout_ns;
-	unsigned busy_calls;
 
 	/* Calls. */
 	uint64_t calls_started, restarts, uses;

@@ -65,6 +65,21 @@ void *fwp_memory(struct fwp *fwp, uint32_t address, uint64_t len)
 	return fwp->memory + address;
 }
 
+uint64_t fwp_memory_bytes(const struct fwp *fwp)
+{
+	return DOUBLE_MEMORY_SIZE;
+}
+
+void (*fwp_image_find_export(const struct fwp_image *image, const char *name,
+			     const char *signature))(void)
+{
+	for (const struct fwp_double_export *export = image->exports; export->name != NULL;
+	     export ++)
+		if (strcmp(export->name, name) == 0 && strcmp(export->signature, signature) == 0)
+			return export->call;
+	return NULL;
+}
+
 void *fwp_context(struct fwp *fwp)
 {
 	return fwp->context;

@@ -23,6 +23,14 @@ struct fwp {
 	uint32_t exit_code;
 };
 
+/* An image that exports these; the last has no name. */
+struct fwp_image {
+	const struct fwp_double_export {
+		const char *name, *signature;
+		void (*call)(void);
+	} * exports;
+};
+
 struct fwp *fwp_double_new(void *context);
 struct fwp *fwp_double_free(struct fwp *fwp);
 

@@ -76,8 +76,9 @@ struct wasi {
 	unsigned descriptors_count; /* allocated; grows to WASI_DESCRIPTORS_MAX */
 	const struct wasi_host_ops *host_ops;
 	void *host_ctx;
-	char *paths;   /* two buffers of WASI_PATH_MAX + 1 bytes, from the first use */
-	void *scratch; /* of the running function */
+	struct edgeos *edgeos; /* borrowed; NULL: it has no host calls of module "edgeos" */
+	char *paths;	       /* two buffers of WASI_PATH_MAX + 1 bytes, from the first use */
+	void *scratch;	       /* of the running function */
 	size_t scratch_size;
 };
 

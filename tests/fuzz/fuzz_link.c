@@ -39,8 +39,8 @@ static uint64_t touch_to_cell(const struct link_message *m)
 		return 0;
 	for (uint32_t i = 0; i < m->invoke.preopens_count; i++)
 		sum += strlen(m->invoke_parts.preopens[i].bucket);
-	return sum + touch(m->invoke_parts.name) + touch(m->invoke_parts.environment) +
-	       touch(m->invoke_parts.input);
+	return sum + touch(m->invoke_parts.name) + touch(m->invoke_parts.tenant) +
+	       touch(m->invoke_parts.environment) + touch(m->invoke_parts.input);
 }
 
 static uint64_t touch_to_node(const struct link_message *m)

@@ -5,7 +5,7 @@ import json
 import pytest
 from edgeos_node import Node, run_edgeos
 
-VERBS = ["up", "status", "version", "run", "deploy", "function", "bucket", "cp", "ls", "cat", "rm",
+VERBS = ["up", "status", "version", "run", "build", "deploy", "function", "bucket", "cp", "ls", "cat", "rm",
          "bench"]  # fmt: skip
 
 
@@ -25,7 +25,9 @@ def test_help_of_a_verb(verb):
 @pytest.mark.parametrize(
     "args",
     [["frobnicate"], ["--frobnicate"], ["status", "--frobnicate"], ["bucket"], ["bucket", "x"],
-     ["bucket", "create"], ["function", "show"], ["cp", "a"], ["deploy"], ["bench"]],
+     ["bucket", "create"], ["function", "show"], ["cp", "a"], ["deploy"], ["bench"],
+     ["build"], ["build", "a.wasm"], ["build", "-o", "x"], ["build", "a.wasm", "-o"],
+     ["build", "a", "b", "-o", "x"], ["build", "a.wasm", "-o", "x", "--target", "mips"]],
 )  # fmt: skip
 def test_wrong_use_is_2(args):
     result = run_edgeos(*args, check=False)

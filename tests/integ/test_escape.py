@@ -18,6 +18,10 @@ IS_LONG = os.environ.get("EDGEOS_LONG") == "1"
 TRAPPED = 134
 
 
+# These die in a host function, which does not know from where it was called.
+ENDED_BY_THE_HOST = ("table.grow far", "recurse into the host")
+
+
 @pytest.fixture(scope="module")
 def cases():
     return compile_wat(modules.cases_module())
@@ -27,13 +31,17 @@ def cases():
     "number", range(len(modules.CASES)), ids=[name for name, _, _ in modules.CASES]
 )
 def test_case(cases, number):
-    _, _, trap = modules.CASES[number]
+    name, _, trap = modules.CASES[number]
     result = run_edgeos("run", cases, number, check=False)
     if trap is None:
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     else:
         assert (result.returncode, result.stdout) == (TRAPPED, "")
-        assert result.stderr == f"edgeos: {cases}: trap: {trap}\n"
+        start = re.escape(f"edgeos: {cases}: trap: {trap} in ")
+        if name in ENDED_BY_THE_HOST:
+            start = start.removesuffix(re.escape(" in ")) + "(?: in )?"
+        assert re.fullmatch(start + r"(\S+\+0x[0-9a-f]+)?\n", result.stderr), result.stderr
+        assert name in ENDED_BY_THE_HOST or "+0x" in result.stderr
 
 
 def test_wasi_with_hostile_arguments(tmp_path):

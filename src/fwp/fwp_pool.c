@@ -1,0 +1,330 @@
+/*
+ * Places: where FWPs live, made once and used again.
+ *
+ *	       fwp_pool_take()                      fwp_pool_give()
+ *	clean ────────────────► with an FWP ────────────────────► dirty
+ *	  ▲                                                         │
+ *	  └─────────────────────────────────────────────────────────┘
+ *	     fwp_pool_maintain(), or fwp_pool_take() when none is clean
+ *
+ * A place belongs to the pool of one template, to which its slot is bound, or to the engine's plain
+ * pool. A template's clean place is taken with a few stores: that is what makes a start cheap.
+ *Places move between pools by being reset: to the plain pool when a template has more than
+ *pool_high of them, and from there, or from another template when there are no more, to the one
+ *that needs one.
+ *
+ * Cleaning is put off until fwp_engine_maintain() is called or a place is needed. The place used
+ *last is taken first, as it is the one in the caches.
+ *
+ * A place that cannot be cleaned is given up for good: better no slot than a dirty one.
+ */
+#include "fwp/fwp_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/counter.h"
+#include "base/fault.h"
+
+#define CACHE_LINE 64u
+/* What a start reads and writes of a place: all up to the history; and of its stack. */
+#define PREFETCH_PLACE_BYTES offsetof(struct fwp, history)
+#define PREFETCH_STACK_BYTES 256u
+
+EOS_COUNTER(places_made, "fwp.slots_total", "Address-space reservations made.");
+EOS_COUNTER(places_lost, "fwp.slots_lost_total", "Reservations that could not be cleaned.");
+EOS_COUNTER(refused, "fwp.refused_total", "Featherweight processes refused at the limit.");
+
+void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
+		   const struct fwp_snapshot *snapshot, size_t instance_distance)
+{
+	*pool = (struct fwp_pool){
+		.engine = engine,
+		.snapshot = snapshot,
+		.instance_distance = instance_distance,
+	};
+	eos_list_init(&pool->dirty);
+	eos_list_init(&pool->node);
+	if (snapshot != NULL)
+		eos_list_add_tail(&engine->pools, &pool->node);
+}
+
+static void free_place(struct fwp *fwp)
+{
+	eos_list_remove(&fwp->made_node);
+	fwp->engine->made_count--;
+	fwp_slot_unmap(&fwp->slot);
+	free(fwp);
+}
+
+static void lose_place(struct fwp *fwp)
+{
+	free_place(fwp);
+	eos_counter_add(&places_lost, 1);
+}
+
+/* A new place, which is in no list of a pool. */
+static int make_place(struct fwp_engine *engine, struct fwp **ret_fwp, struct eos_why *why)
+{
+	int err = eos_fault("fwp.calloc");
+	struct fwp *fwp = err == 0 ? aligned_alloc(alignof(struct fwp), sizeof(*fwp)) : NULL;
+	if (fwp == NULL)
+		return eos_why(why, -ENOMEM, "no memory for a featherweight process");
+	memset(fwp, 0, sizeof(*fwp));
+	err = fwp_slot_map(&fwp->slot, engine->made_count, fwp);
+	if (err < 0) {
+		free(fwp);
+		return eos_why(why, err,
+			       "cannot reserve 8 GiB of addresses for a featherweight process "
+			       "(is there a limit, ulimit -v?)");
+	}
+	fwp_place_init(fwp);
+	eos_list_init(&fwp->node);
+	eos_list_init(&fwp->dirty_node);
+	fwp->engine = engine;
+	fwp->pool = &engine->plain;
+	eos_list_add_tail(&engine->made, &fwp->made_node);
+	engine->made_count++;
+	eos_counter_add(&places_made, 1);
+	*ret_fwp = fwp;
+	return 0;
+}
+
+static void add_clean(struct fwp *fwp, bool is_warm)
+{
+	struct fwp_pool *pool = fwp->pool;
+	struct fwp *next = pool->clean;
+	fwp->next_clean = next;
+	fwp->next_stack = next != NULL ? next->slot.stack_top : NULL;
+	fwp->next_instance = next != NULL ? next->slot.memory - pool->instance_distance : NULL;
+	pool->clean = fwp;
+	fwp->is_warm = is_warm;
+	pool->clean_count++;
+	pool->warm_count += is_warm;
+}
+
+/* The next start needs what this place says of the next one. A prefetch of NULL does nothing. */
+static inline void prefetch_next(const struct fwp *fwp)
+{
+	const char *next = (const char *)fwp->next_clean;
+	for (size_t at = 0; at < PREFETCH_PLACE_BYTES; at += CACHE_LINE)
+		__builtin_prefetch(next + at, 1);
+	__builtin_prefetch(next + offsetof(struct fwp, history), 1);
+	__builtin_prefetch(next + offsetof(struct fwp, next_clean), 0);
+	for (size_t at = 1; at <= PREFETCH_STACK_BYTES; at += CACHE_LINE)
+		__builtin_prefetch(fwp->next_stack - at, 1);
+	__builtin_prefetch(fwp->next_instance, 1);
+}
+
+static struct fwp *take_clean(struct fwp_pool *pool)
+{
+	struct fwp *fwp = pool->clean;
+	prefetch_next(fwp);
+	pool->clean = fwp->next_clean;
+	pool->clean_count--;
+	pool->warm_count -= fwp->is_warm;
+	return fwp;
+}
+
+static struct fwp *take_dirty(struct fwp_pool *pool)
+{
+	struct fwp *fwp = EOS_CONTAINER_OF(pool->dirty.next, struct fwp, node);
+	eos_list_remove(&fwp->node);
+	eos_list_remove(&fwp->dirty_node);
+	pool->dirty_count--;
+	return fwp;
+}
+
+/* To the plain pool, without adding it there. On failure the place is lost. */
+static int reset_place(struct fwp *fwp)
+{
+	int err = fwp_slot_reset(&fwp->slot);
+	if (err < 0) {
+		lose_place(fwp);
+		return err;
+	}
+	fwp->pool = &fwp->engine->plain;
+	return 0;
+}
+
+/* Cleans a place that is in no list, in its pool. On failure the place is lost. */
+static int clean_place(struct fwp *fwp, bool *ret_warm)
+{
+	*ret_warm = false;
+	if (fwp->pool->snapshot == NULL)
+		return reset_place(fwp);
+	int err = fwp_slot_restore(&fwp->slot, fwp->engine->pagemap_fd, ret_warm);
+	if (err < 0)
+		lose_place(fwp);
+	return err;
+}
+
+/* A place of another template, which has no FWP, made plain; or NULL. */
+static struct fwp *steal_place(struct fwp_engine *engine)
+{
+	EOS_LIST_FOR_EACH (node, &engine->pools) {
+		struct fwp_pool *pool = EOS_CONTAINER_OF(node, struct fwp_pool, node);
+		while (pool->clean_count + pool->dirty_count > 0) {
+			struct fwp *fwp =
+				pool->clean_count > 0 ? take_clean(pool) : take_dirty(pool);
+			/* The next one is taken from another. */
+			eos_list_remove(&pool->node);
+			eos_list_add_tail(&engine->pools, &pool->node);
+			if (reset_place(fwp) == 0)
+				return fwp;
+		}
+	}
+	return NULL;
+}
+
+/* A plain place in no list. */
+static int find_plain(struct fwp_engine *engine, struct fwp **ret_fwp, struct eos_why *why)
+{
+	struct fwp_pool *plain = &engine->plain;
+	if (plain->clean_count > 0) {
+		*ret_fwp = take_clean(plain);
+		return 0;
+	}
+	while (plain->dirty_count > 0) {
+		struct fwp *fwp = take_dirty(plain);
+		if (reset_place(fwp) < 0)
+			continue;
+		*ret_fwp = fwp;
+		return 0;
+	}
+	if (engine->made_count >= engine->fwps_max) {
+		*ret_fwp = steal_place(engine);
+		if (*ret_fwp != NULL)
+			return 0;
+		/* All that there were are lost: then there is room for a new one. */
+	}
+	return make_place(engine, ret_fwp, why);
+}
+
+/* A place bound to POOL's template, in no list. */
+static int bind_place(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *why)
+{
+	struct fwp *fwp = NULL;
+	int err = find_plain(pool->engine, &fwp, why);
+	if (err < 0)
+		return err;
+	err = fwp_slot_bind(&fwp->slot, pool->snapshot);
+	if (err < 0) {
+		/* What could not be mapped is nowhere: the place is as it was. */
+		add_clean(fwp, false);
+		return eos_why(why, err, "no memory for a featherweight process");
+	}
+	fwp->pool = pool;
+	*ret_fwp = fwp;
+	return 0;
+}
+
+int fwp_pool_take(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *why)
+{
+	struct fwp_engine *engine = pool->engine;
+	struct fwp *fwp = NULL;
+	EOS_ASSERT(engine == fwp_engine_here);
+	if (EOS_UNLIKELY(engine->alive_count == engine->fwps_max)) {
+		eos_counter_add(&refused, 1);
+		return eos_why(why, -EAGAIN, "all %u featherweight processes are in use",
+			       engine->fwps_max);
+	}
+	if (EOS_LIKELY(pool->clean_count > 0))
+		fwp = take_clean(pool);
+	while (fwp == NULL && pool->snapshot != NULL && pool->dirty_count > 0) {
+		bool is_warm;
+		fwp = take_dirty(pool);
+		if (clean_place(fwp, &is_warm) < 0)
+			fwp = NULL;
+	}
+	if (fwp == NULL) {
+		int err = pool->snapshot != NULL ? bind_place(pool, &fwp, why)
+						 : find_plain(engine, &fwp, why);
+		if (err < 0)
+			return err;
+	}
+	engine->alive_count++;
+	engine->alive_max = EOS_MAX(engine->alive_max, engine->alive_count);
+	*ret_fwp = fwp;
+	return 0;
+}
+
+void fwp_pool_give(struct fwp *fwp)
+{
+	struct fwp_engine *engine = fwp->engine;
+	struct fwp_pool *pool = fwp->pool;
+	EOS_ASSERT(engine == fwp_engine_here && engine->alive_count > 0);
+	engine->alive_count--;
+	eos_list_add_tail(pool->dirty.next, &fwp->node);
+	eos_list_add_tail(&engine->dirty, &fwp->dirty_node);
+	pool->dirty_count++;
+}
+
+/* Cleans the place that has waited longest. */
+static void clean_oldest(struct fwp_engine *engine)
+{
+	struct fwp *fwp = EOS_CONTAINER_OF(engine->dirty.next, struct fwp, dirty_node);
+	struct fwp_pool *pool = fwp->pool;
+	eos_list_remove(&fwp->node);
+	eos_list_remove(&fwp->dirty_node);
+	pool->dirty_count--;
+	bool is_warm = false;
+	bool is_enough = pool->snapshot != NULL && pool->clean_count >= engine->pool_high;
+	int err = is_enough ? reset_place(fwp) : clean_place(fwp, &is_warm);
+	if (err == 0)
+		add_clean(fwp, is_warm);
+}
+
+bool fwp_pool_maintain(struct fwp_engine *engine)
+{
+	if (!eos_list_is_empty(&engine->dirty)) {
+		clean_oldest(engine);
+		return true;
+	}
+	EOS_LIST_FOR_EACH (node, &engine->pools) {
+		struct fwp_pool *pool = EOS_CONTAINER_OF(node, struct fwp_pool, node);
+		/* Not at the expense of others. */
+		bool has_room =
+			engine->plain.clean_count > 0 || engine->made_count < engine->fwps_max;
+		if (pool->clean_count >= engine->pool_low || !has_room)
+			continue;
+		struct fwp *fwp = NULL;
+		if (bind_place(pool, &fwp, NULL) < 0)
+			return false; /* no memory: not now */
+		add_clean(fwp, false);
+		return true;
+	}
+	return false;
+}
+
+void fwp_pool_shrink(struct fwp_engine *engine)
+{
+	while (!eos_list_is_empty(&engine->dirty))
+		clean_oldest(engine);
+	EOS_LIST_FOR_EACH (node, &engine->pools) {
+		struct fwp_pool *pool = EOS_CONTAINER_OF(node, struct fwp_pool, node);
+		while (pool->clean_count > engine->pool_low)
+			free_place(take_clean(pool));
+	}
+	while (engine->plain.clean_count > 0)
+		free_place(take_clean(&engine->plain));
+}
+
+void fwp_pool_fini(struct fwp_pool *pool)
+{
+	eos_list_remove(&pool->node);
+	while (pool->clean_count + pool->dirty_count > 0) {
+		struct fwp *fwp = pool->clean_count > 0 ? take_clean(pool) : take_dirty(pool);
+		if (reset_place(fwp) == 0)
+			add_clean(fwp, false);
+	}
+}
+
+void fwp_pool_free_places(struct fwp_engine *engine)
+{
+	EOS_LIST_FOR_EACH (node, &engine->made) {
+		free_place(EOS_CONTAINER_OF(node, struct fwp, made_node));
+	}
+}

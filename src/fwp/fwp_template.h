@@ -1,0 +1,54 @@
+/*
+ * Templates: what an instance of an image is after its own initialisation, to start others from.
+ *
+ * The initialisation runs once, in an FWP of its own: the module's data segments, its start
+ * function, and the exports `_initialize` (for modules without `_start`) and `edgeos_init` if it
+ * has them. What it left in memory, globals and tables is captured. An FWP made from the template
+ * finds all of that, shares its pages with all others until it writes to them, and runs only
+ * "_start" (or its entry).
+ *
+ * What the initialisation did outside of its instance (files it opened, random numbers it drew) is
+ * not repeated: all FWPs of a template have drawn the same. So a template belongs to one tenant and
+ * one configuration, and it is for the owner to make another when these change.
+ *
+ * A template belongs to the engine in which it was captured, and is used on its thread.
+ */
+#pragma once
+
+#include "fwp/fwp.h"
+
+struct fwp_template;
+
+/*
+ * The FWP that initialises: fwp_run_until() it like any other; it may block. When it has died with
+ * exit code 0, capture. Errors as fwp_new(). LIMITS bound the initialisation; FWPs that are made
+ * from the template later have their own.
+ */
+int fwp_new_for_template(struct fwp_engine *engine, struct fwp_image *image,
+			 const struct fwp_limits *limits, void *context, struct fwp **ret_fwp,
+			 struct eos_why *why) EOS_MUST_CHECK;
+/*
+ * Makes the template of what FWP, from fwp_new_for_template(), has left; the FWP is still to be
+ * freed. -EINVAL: it is not dead of exit code 0; -E2BIG: the module has more than
+ * FWP_TEMPLATE_TABLES_MAX tables, or more pointers in them than fit; -ENOMEM. The template starts
+ * with one reference.
+ */
+#define FWP_TEMPLATE_TABLES_MAX 256u
+int fwp_template_capture(struct fwp *fwp, struct fwp_template **ret_template,
+			 struct eos_why *why) EOS_MUST_CHECK;
+/* Both in one for initialisations that do not block, within LIMITS. -EIO: it trapped, blocked or
+ * exited with another code, and WHY says which. */
+int fwp_template_new(struct fwp_engine *engine, struct fwp_image *image,
+		     const struct fwp_limits *limits, void *context,
+		     struct fwp_template **ret_template, struct eos_why *why) EOS_MUST_CHECK;
+struct fwp_template *fwp_template_ref(struct fwp_template *template);
+/* The last one frees it; each FWP made from it holds one. NULL is fine. */
+struct fwp_template *fwp_template_unref(struct fwp_template *template);
+
+/* As fwp_new(). -EINVAL also: the template's memory is beyond the limit. */
+int fwp_new_from(struct fwp_template *template, const struct fwp_limits *limits, void *context,
+		 struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;
+/* As fwp_new_with_entry(). */
+int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limits *limits,
+			    void *context, void (*entry)(struct fwp *fwp, void *instance),
+			    struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;

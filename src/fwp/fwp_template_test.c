@@ -1,0 +1,311 @@
+#include "fwp/fwp_template.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/fault.h"
+#include "fwp/fixtures/fixture.h"
+
+static struct fwp_engine *engine;
+static struct fwp_image *image;
+
+static void begin(const struct fwp_engine_config *config)
+{
+	engine = fixture_engine(config);
+	image = fixture_load("image");
+}
+
+static void end(void)
+{
+	image = fwp_image_unref(image);
+	engine = fwp_engine_free(engine);
+}
+
+static struct fwp_template *make_template(void)
+{
+	struct eos_why why = {""};
+	struct fixture fixture = {0};
+	struct fwp_template *template = NULL;
+	if (fwp_template_new(engine, image, NULL, &fixture, &template, &why) < 0)
+		fail_msg("%s", why.text);
+	return template;
+}
+
+static struct fwp *new_from(struct fwp_template *template, struct fixture *fixture)
+{
+	struct eos_why why = {""};
+	struct fwp *fwp = NULL;
+	if (fwp_new_from(template, NULL, fixture, &fwp, &why) < 0)
+		fail_msg("%s", why.text);
+	return fwp;
+}
+
+/* What PROGRAM_TEMPLATE must have seen. */
+static void check_fresh(const struct fixture *fixture)
+{
+	assert_int_equal(fixture->notes[0], 42);
+	assert_int_equal(fixture->notes[1], 42);
+	assert_int_equal(fixture->notes[2], 7);
+	assert_int_equal(fixture->notes[3], 0);
+	/* The table is below the memory, in the same slot. */
+	assert_in_range(fixture->notes[4], 1, 16 << 20);
+	assert_int_equal(fixture->notes_count, 6);
+	assert_int_equal(fixture->notes[5], 0);
+}
+
+static void run_one(struct fwp_template *template, bool writes_much)
+{
+	struct fixture fixture = {.program = PROGRAM_TEMPLATE, .answer = writes_much};
+	struct fwp *fwp = new_from(template, &fixture);
+	assert_int_equal(fwp_memory_bytes(fwp), FIXTURE_PAGES * FWP_PAGE_SIZE);
+	assert_int_equal(fwp_run(fwp), FWP_BLOCKED);
+	assert_int_equal(fwp_run(fwp), FWP_DEAD);
+	assert_int_equal(fwp_death(fwp)->kind, FWP_DEATH_EXIT);
+	check_fresh(&fixture);
+	fwp_free(fwp);
+}
+
+static void fwps_start_where_the_initialisation_ended(void **state)
+{
+	begin(NULL);
+	struct fwp_template *template = make_template();
+	for (int i = 0; i < 300; i++) {
+		run_one(template, i % 3 == 0);
+		if (i % 5 == 0)
+			while (fwp_engine_maintain(engine))
+				;
+		if (i % 50 == 0)
+			fwp_engine_shrink(engine);
+	}
+	assert_null(fwp_template_unref(template));
+	assert_null(fwp_template_unref(NULL));
+	end();
+}
+
+static void fwps_of_a_template_are_apart(void **state)
+{
+	begin(NULL);
+	struct fwp_template *template = make_template();
+	struct fixture fixtures[20];
+	struct fwp *fwps[20];
+	for (int i = 0; i < 20; i++) {
+		fixtures[i] = (struct fixture){.program = PROGRAM_TEMPLATE, .answer = 1};
+		fwps[i] = new_from(template, &fixtures[i]);
+		assert_int_equal(fwp_run(fwps[i]), FWP_BLOCKED);
+	}
+	/* The template lives as long as they do. */
+	fwp_template_unref(template);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(fwp_run(fwps[i]), FWP_DEAD);
+		check_fresh(&fixtures[i]);
+	}
+	for (int i = 0; i < 20; i++)
+		fwp_free(fwps[i]);
+	end();
+}
+
+/* Three places for four templates: each takes them from the others. */
+static void places_change_their_template(void **state)
+{
+	struct fwp_engine_config config = {.fwps_max = 3, .pool_low = 1, .pool_high = 2};
+	begin(&config);
+	struct fwp_template *templates[4];
+	for (int i = 0; i < 4; i++)
+		templates[i] = make_template();
+	for (int round = 0; round < 20; round++) {
+		struct fixture fixture = {.program = PROGRAM_DIRTY};
+		struct fwp *plain = fixture_new(engine, image, NULL, &fixture);
+		assert_int_equal(fwp_run(plain), FWP_DEAD);
+		assert_int_equal(fixture.notes[0], 0);
+		run_one(templates[round % 4], round % 2 == 0);
+		run_one(templates[round % 3], false);
+		fwp_free(plain);
+		if (round % 3 == 0)
+			while (fwp_engine_maintain(engine))
+				;
+		struct fwp_engine_stats stats;
+		fwp_engine_stats(engine, &stats);
+		assert_true(stats.made <= 3 && stats.alive == 0);
+	}
+	for (int i = 0; i < 4; i++)
+		fwp_template_unref(templates[i]);
+	end();
+}
+
+static void marks_are_kept(void **state)
+{
+	struct fwp_engine_config config = {.fwps_max = 50, .pool_low = 3, .pool_high = 7};
+	begin(&config);
+	struct fwp_template *template = make_template();
+	struct fwp_engine_stats stats;
+	while (fwp_engine_maintain(engine))
+		;
+	fwp_engine_stats(engine, &stats);
+	assert_int_equal(stats.clean, 3);
+	struct fixture fixture = {.program = PROGRAM_WAIT};
+	struct fwp *fwps[20];
+	for (int i = 0; i < 20; i++) {
+		fwps[i] = new_from(template, &fixture);
+		assert_int_equal(fwp_run(fwps[i]), FWP_BLOCKED);
+	}
+	fwp_engine_stats(engine, &stats);
+	assert_int_equal(stats.alive, 20);
+	for (int i = 0; i < 20; i++)
+		fwp_free(fwps[i]);
+	fwp_engine_stats(engine, &stats);
+	assert_int_equal(stats.dirty, 20);
+	while (fwp_engine_maintain(engine))
+		;
+	fwp_engine_stats(engine, &stats);
+	assert_int_equal(stats.dirty, 0);
+	assert_int_equal(stats.clean, 7);
+	assert_int_equal(stats.alive_max, 20);
+	fwp_engine_shrink(engine);
+	fwp_engine_stats(engine, &stats);
+	assert_int_equal(stats.clean, 3);
+	assert_int_equal(stats.made, 3);
+	fwp_template_unref(template);
+	end();
+}
+
+static void expect_failure(uint32_t program, int err, const char *text)
+{
+	struct eos_why why = {""};
+	struct fixture fixture = {.program = program};
+	struct fwp_template *template = NULL;
+	assert_int_equal(fwp_template_new(engine, image, NULL, &fixture, &template, &why), err);
+	if (strstr(why.text, text) == NULL)
+		fail_msg("%s", why.text);
+	assert_null(template);
+}
+
+static void initialisations_that_fail(void **state)
+{
+	begin(NULL);
+	expect_failure(PROGRAM_INIT_TRAPS, -EIO, "unreachable");
+	expect_failure(PROGRAM_INIT_WAITS, -EIO, "waits");
+	/* One that waits can be run to its end by who knows for what. */
+	struct eos_why why = {""};
+	struct fixture fixture = {.program = PROGRAM_INIT_WAITS};
+	struct fwp *fwp = NULL;
+	struct fwp_template *template = NULL;
+	assert_int_equal(fwp_new_for_template(engine, image, NULL, &fixture, &fwp, &why), 0);
+	assert_int_equal(fwp_run(fwp), FWP_BLOCKED);
+	assert_int_equal(fwp_template_capture(fwp, &template, &why), -EINVAL);
+	assert_int_equal(fwp_run(fwp), FWP_DEAD);
+	assert_int_equal(fwp_template_capture(fwp, &template, &why), 0);
+	fwp_free(fwp);
+	run_one(template, false);
+	/* Any other dead one is none. */
+	fixture.program = PROGRAM_RETURN;
+	fwp = fixture_new(engine, image, NULL, &fixture);
+	assert_int_equal(fwp_run(fwp), FWP_DEAD);
+	struct fwp_template *none = NULL;
+	assert_int_equal(fwp_template_capture(fwp, &none, &why), -EINVAL);
+	fwp_free(fwp);
+	fwp_template_unref(template);
+	fwp_image_unref(image);
+	image = fixture_load("bad_init");
+	expect_failure(PROGRAM_RETURN, -EIO, "reference of the host");
+	end();
+}
+
+static void limits_are_checked(void **state)
+{
+	begin(NULL);
+	struct fwp_template *template = make_template();
+	struct fwp_limits limits = fwp_limits_default;
+	struct fixture fixture = {.program = PROGRAM_GROW};
+	struct fwp *fwp = NULL;
+	limits.memory_bytes = FIXTURE_PAGES * FWP_PAGE_SIZE - 1;
+	assert_int_equal(fwp_new_from(template, &limits, &fixture, &fwp, NULL), -EINVAL);
+	limits.memory_bytes = 5 * FWP_PAGE_SIZE;
+	for (uint64_t stack = 16 << 10; stack <= 1 << 20; stack *= 2) {
+		limits.stack_bytes = stack;
+		fixture.notes_count = 0;
+		assert_int_equal(fwp_new_from(template, &limits, &fixture, &fwp, NULL), 0);
+		assert_int_equal(fwp_run(fwp), FWP_DEAD);
+		assert_int_equal(fwp_death(fwp)->trap, IMAGE_TRAP_OUT_OF_BOUNDS);
+		assert_int_equal(fixture.notes[0], 5);
+		fwp_free(fwp);
+	}
+	fwp_template_unref(template);
+	end();
+}
+
+/* Everything once, with whatever fault is armed; returns the first error. */
+static int run_all(void)
+{
+	struct eos_why why = {""};
+	struct fwp_engine_config config = {.fwps_max = 4, .pool_low = 1, .pool_high = 1};
+	struct fixture fixture = {.program = PROGRAM_TEMPLATE};
+	struct fwp_template *template = NULL;
+	struct fwp *fwps[2] = {NULL};
+	engine = NULL;
+	int err = fwp_engine_new(&config, &engine, &why);
+	if (err < 0)
+		return err;
+	err = fwp_template_new(engine, image, NULL, &fixture, &template, &why);
+	for (int i = 0; err == 0 && i < 2; i++) {
+		err = fwp_new_from(template, NULL, &fixture, &fwps[i], &why);
+		if (err == 0 && fwp_run(fwps[i]) == FWP_DEAD)
+			err = -EIO; /* it could not get what it needs */
+	}
+	for (int i = 0; err == 0 && i < 2; i++) {
+		(void)fwp_run(fwps[i]);
+		if (fwp_death(fwps[i])->kind != FWP_DEATH_EXIT)
+			err = -EIO;
+	}
+	fwp_free(fwps[0]);
+	fwp_free(fwps[1]);
+	while (fwp_engine_maintain(engine))
+		;
+	fwp_engine_shrink(engine);
+	fwp_template_unref(template);
+	engine = fwp_engine_free(engine);
+	return err;
+}
+
+/* Each of the kernel's calls fails once, at each of its passes. */
+static void faults_are_survived(void **state)
+{
+	static const char *const points[] = {"fwp.calloc",  "fwp.mmap",		"fwp.mprotect",
+					     "fwp.madvise", "fwp.timer_create", "fwp.memfd"};
+	image = fixture_load("image");
+	assert_int_equal(run_all(), 0);
+	for (size_t p = 0; p < EOS_ARRAY_SIZE(points); p++) {
+		unsigned failures = 0;
+		for (unsigned pass = 1; pass <= 40; pass++) {
+			char spec[64];
+			(void)snprintf(spec, sizeof(spec), "%s:%u=ENOMEM", points[p], pass);
+			assert_int_equal(eos_fault_arm(spec, NULL), 0);
+			failures += run_all() < 0;
+			assert_int_equal(eos_fault_arm(NULL, NULL), 0);
+			/* Nothing of it is left. */
+			assert_int_equal(run_all(), 0);
+		}
+		if (failures == 0 && strcmp(points[p], "fwp.madvise") != 0)
+			fail_msg("%s never failed", points[p]);
+	}
+	image = fwp_image_unref(image);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fwps_start_where_the_initialisation_ended),
+		cmocka_unit_test(fwps_of_a_template_are_apart),
+		cmocka_unit_test(places_change_their_template),
+		cmocka_unit_test(marks_are_kept),
+		cmocka_unit_test(initialisations_that_fail),
+		cmocka_unit_test(limits_are_checked),
+		cmocka_unit_test(faults_are_survived),
+	};
+	return cmocka_run_group_tests_name("fwp_template", tests, NULL, NULL);
+}

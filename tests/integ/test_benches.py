@@ -1,0 +1,100 @@
+"""The benches in C do what they do and print what they promise. Not how fast: BENCH_QUICK=1 makes
+figures that mean nothing."""
+import json
+
+import pytest
+from edgeos_node import run_edgeos
+
+QUICK = {"BENCH_QUICK": "1"}
+# For each bench our own rows, its baselines, and its ratios with their bounds.
+BENCHES = {
+    "start": (
+        ["fwp_load", "fwp_cold", "fwp_warm", "fwp_hot"],
+        ["vfork_exec_musl", "vfork_exec_glibc", "crun", "runc"],
+        {
+            "vfork_exec_musl/fwp_warm": 400,
+            "vfork_exec_glibc/fwp_warm": 1500,
+            "crun/fwp_warm": 50000,
+            "runc/fwp_warm": 50000,
+            "vfork_exec_musl/fwp_cold": 5,
+            "vfork_exec_musl/fwp_load": None,
+        },
+    ),
+    "churn": (
+        ["fwp_churn"],
+        ["vfork_exec_wait_musl"],
+        {"fwp_churn/vfork_exec_wait_musl": 40, "fwp_churn/300000_per_s": 1},
+    ),
+    "switch": (
+        ["fwp_switch", "fwp_switch_tenants"],
+        ["pipe", "futex"],
+        {"pipe/fwp_switch": 15, "futex/fwp_switch": 15},
+    ),
+    "neighbour": (
+        ["fwp_quiet", "fwp_higher", "fwp_same"],
+        ["linux_quiet", "linux_other", "linux_fifo"],
+        {"added_p99_higher_us": 100, "added_p99_same_us": 1200, "budget_error": 0.05},
+    ),
+    "density": (
+        ["fwp_rss"],
+        ["fork_pss", "fork_pss_tables"],
+        {"fork_pss/fwp_rss": None, "fork_pss_tables/fwp_rss": None, "fwp_rss_kib": 40},
+    ),
+}
+LIMITS = {"added_p99_higher_us", "added_p99_same_us", "budget_error", "fwp_rss_kib"}
+
+
+def check_row(row):
+    if "skipped" in row:
+        assert row["skipped"] and set(row) == {"name", "skipped"}
+    elif "rate" in row:
+        assert set(row) == {"name", "unit", "n", "rate"}
+        assert row["n"] > 0 and row["rate"] > 0 and row["unit"]
+    else:
+        assert set(row) == {"name", "unit", "n", "p50", "p99"}
+        assert row["n"] > 0 and 0 < row["p50"] <= row["p99"] and row["unit"]
+
+
+def check_ratio(ratio, must):
+    assert ratio.get("must") == must
+    if must is None:
+        assert ratio["ok"] is True
+    elif ratio["name"] in LIMITS:
+        assert ratio["ok"] is (ratio["value"] <= must)
+    else:
+        assert ratio["ok"] is (ratio["value"] >= must)
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_json(name):
+    ours, baselines, musts = BENCHES[name]
+    report = json.loads(run_edgeos("bench", name, "--json", environment=QUICK).stdout)
+    assert set(report) == {"bench", "machine", "rows", "ratios"}
+    assert report["bench"] == name
+    assert set(report["machine"]) == {"cpu", "cores", "kernel"}
+    rows = {row["name"]: row for row in report["rows"]}
+    assert sorted(rows) == sorted(ours + baselines) and len(rows) == len(report["rows"])
+    for row in report["rows"]:
+        check_row(row)
+    # What is missing here is a baseline, and its ratios are missing too.
+    assert not [row for row in ours if "skipped" in rows[row]]
+    skipped = {row for row in baselines if "skipped" in rows[row]}
+    expected = {ratio for ratio in musts if ratio.partition("/")[0] not in skipped
+                and ratio.partition("/")[2] not in skipped}  # fmt: skip
+    assert {ratio["name"] for ratio in report["ratios"]} == expected
+    for ratio in report["ratios"]:
+        check_ratio(ratio, musts[ratio["name"]])
+
+
+def test_text():
+    ours, baselines, musts = BENCHES["churn"]
+    text = run_edgeos("bench", "churn", environment=QUICK).stdout
+    for name in (*ours, *baselines, *musts):
+        assert any(line.startswith(f"{name} ") for line in text.splitlines()), text
+
+
+def test_wrong_use_is_2():
+    for arguments in (["--frobnicate"], ["--json", "more"]):
+        result = run_edgeos("bench", "churn", *arguments, check=False, environment=QUICK)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "churn" in result.stderr
