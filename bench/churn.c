@@ -20,12 +20,12 @@
 #include "report.h"
 #include "samples.h"
 
-#define ROUNDS			  100u
-#define ROUNDS_QUICK		  2u
-#define FWPS_PER_ROUND		  5000u
-#define FWPS_PER_ROUND_QUICK	  100u
-#define PROCESSES_PER_ROUND	  50u
-#define PROCESSES_PER_ROUND_QUICK 5u
+/* Short ones, of about a millisecond: most are not interrupted. */
+#define ROUNDS		     1000u
+#define ROUNDS_QUICK	     2u
+#define FWPS_PER_ROUND	     500u
+#define FWPS_PER_ROUND_QUICK 100u
+#define PROCESSES_PER_ROUND  5u
 /* What the project promises a core does. */
 #define FWPS_PER_S_LEAST 300000
 
@@ -67,12 +67,11 @@ static int run_processes(char *program, unsigned count, struct eos_why *why)
 }
 
 /* Fills the samples with the nanoseconds of rounds. PROGRAM may be "": there is none. */
-static int run_rounds(struct churn *churn, unsigned fwps, char *program, unsigned processes,
-		      struct eos_why *why)
+static int run_rounds(struct churn *churn, unsigned fwps, char *program, struct eos_why *why)
 {
 	while (!samples_is_full(&churn->fwps)) {
 		uint64_t start_ns = eos_now_ns();
-		int err = program[0] == '\0' ? 0 : run_processes(program, processes, why);
+		int err = program[0] == '\0' ? 0 : run_processes(program, PROCESSES_PER_ROUND, why);
 
 		if (err < 0)
 			return err;
@@ -101,17 +100,16 @@ static int measure(struct churn *churn, struct bench *bench, struct eos_why *why
 	static char program[BENCH_PATH_SIZE];
 	struct report *report = &bench->report;
 	unsigned fwps = bench_count(bench, FWPS_PER_ROUND, FWPS_PER_ROUND_QUICK);
-	unsigned processes = bench_count(bench, PROCESSES_PER_ROUND, PROCESSES_PER_ROUND_QUICK);
 	struct eos_why missing = {0};
 
 	if (bench_find("churn_child", program, &missing) < 0)
 		program[0] = '\0';
-	int err = run_rounds(churn, fwps, program, processes, why);
+	int err = run_rounds(churn, fwps, program, why);
 
 	if (err < 0)
 		return err;
 	if (program[0] != '\0')
-		add_rate(report, "vfork_exec_wait_musl", &churn->processes, processes);
+		add_rate(report, "vfork_exec_wait_musl", &churn->processes, PROCESSES_PER_ROUND);
 	else
 		report_add_skipped(report, "vfork_exec_wait_musl", missing.text);
 	double rate = add_rate(report, "fwp_churn", &churn->fwps, fwps);

@@ -17,8 +17,12 @@ static enum sched_turn run_task(void *ctx, struct sched_task *task, uint64_t sli
 {
 	struct core *core = ctx;
 	struct core_fwp *member = EOS_CONTAINER_OF(task, struct core_fwp, task);
+
+	fwp_engine_set_now(core->engine, sched_core_now_ns(core->sched));
 	enum fwp_state state = fwp_run_until(member->fwp, slice_end_ns);
 
+	/* What ends here has just read the clock. */
+	core->is_now_known = state != FWP_DEAD && !core->is_kicked;
 	/* In its turn: who sends pays for what that takes. */
 	serve(core);
 	if (state == FWP_READY)
@@ -34,7 +38,7 @@ static enum sched_turn run_and_count(void *ctx, struct sched_task *task, uint64_
 	uint64_t start = ticks_now();
 	enum sched_turn turn = run_task(ctx, task, slice_end_ns);
 
-	member->run_ns += ticks_to_ns(ticks_now() - start);
+	member->run_ns += ticks_between_ns(start, ticks_now());
 	return turn;
 }
 
@@ -45,6 +49,16 @@ static void preempt(void *ctx)
 	fwp_engine_preempt(core->engine);
 }
 
+static uint64_t now_ns(void *ctx)
+{
+	struct core *core = ctx;
+
+	if (!core->is_now_known)
+		return eos_fast_clock_now(&core->clock);
+	core->is_now_known = false;
+	return fwp_engine_stopped_ns(core->engine);
+}
+
 static bool is_interrupted(void *ctx)
 {
 	const struct core *core = ctx;
@@ -53,15 +67,18 @@ static bool is_interrupted(void *ctx)
 }
 
 static const struct sched_core_ops ops = {
-	.run = run_task, .preempt = preempt, .is_interrupted = is_interrupted};
-static const struct sched_core_ops counting_ops = {
-	.run = run_and_count, .preempt = preempt, .is_interrupted = is_interrupted};
+	.run = run_task, .preempt = preempt, .is_interrupted = is_interrupted, .now_ns = now_ns};
+static const struct sched_core_ops counting_ops = {.run = run_and_count,
+						   .preempt = preempt,
+						   .is_interrupted = is_interrupted,
+						   .now_ns = now_ns};
 
 int core_init(struct core *core, const struct core_config *config, struct eos_why *why)
 {
 	struct fwp_engine_config engine_config = {.fwps_max = config->fwps_max};
 
 	*core = (struct core){.serve = config->serve};
+	eos_fast_clock_init(&core->clock);
 	int err = fwp_engine_new(&engine_config, &core->engine, why);
 
 	if (err < 0)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "base/ticks.h"
 #include "base/why.h"
 #include "fwp/fwp.h"
 #include "sched/core.h"
@@ -18,6 +19,8 @@ struct core {
 	bool is_stopped;   /* core_run() returns after the present turn */
 	bool is_kicked;	   /* serve() is called at the end of the present turn */
 	bool has_deceased; /* an FWP ended, which none should */
+	bool is_now_known; /* the engine has just read the clock */
+	struct eos_fast_clock clock;
 	void (*serve)(struct core *core);
 };
 

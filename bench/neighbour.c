@@ -37,8 +37,8 @@
 
 #define SPINNERS	  64u
 #define PERIOD_NS	  (100 * EOS_NS_PER_US)
-#define ROUNDS		  5u
-#define ROUND_NS	  (200 * EOS_NS_PER_MS)
+#define ROUNDS		  3u
+#define ROUND_NS	  (300 * EOS_NS_PER_MS)
 #define ROUND_QUICK_NS	  (10 * EOS_NS_PER_MS)
 #define BUDGET_NS	  (20 * EOS_NS_PER_MS)
 #define BUDGET_PERIOD_NS  (100 * EOS_NS_PER_MS)

@@ -46,7 +46,7 @@ static int measure_pipe(struct pipes *pipes, struct samples *samples, struct eos
 		if (err < 0)
 			return eos_why(why, err, "pipe: %s", strerror(-err));
 		if (i >= WARM_UP)
-			samples_add(samples, ticks_to_ns(ticks_now() - start));
+			samples_add(samples, ticks_between_ns(start, ticks_now()));
 	}
 	return 0;
 }
@@ -112,7 +112,7 @@ static int measure_futex(struct baton *baton, struct samples *samples, struct eo
 		if (err < 0)
 			return eos_why(why, err, "futex: %s", strerror(-err));
 		if (i >= WARM_UP)
-			samples_add(samples, ticks_to_ns(ticks_now() - start));
+			samples_add(samples, ticks_between_ns(start, ticks_now()));
 	}
 	return 0;
 }

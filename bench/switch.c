@@ -48,7 +48,7 @@ static void host_yield(struct fwp *fwp)
 
 		/* The first ones are not counted. */
 		if (pair->start_ticks != 0)
-			samples_add(pair->samples, ticks_to_ns(now - pair->start_ticks));
+			samples_add(pair->samples, ticks_between_ns(pair->start_ticks, now));
 		pair->core.is_stopped = samples_is_full(pair->samples);
 		pair->count = 0;
 		pair->start_ticks = now;

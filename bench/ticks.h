@@ -1,6 +1,6 @@
 /*
- * A clock for what takes nanoseconds: the processor's own counter, which is read in some ten
- * nanoseconds where clock_gettime() takes several times that. It runs at a constant rate on all
+ * A clock for what takes nanoseconds: the processor's own counter, which is read in less time than
+ * clock_gettime() takes, and always the same. It runs at a constant rate on all
  * processors that EdgeOS is for, the same on all cores, and is compared with CLOCK_MONOTONIC once.
  */
 #pragma once
@@ -28,7 +28,8 @@ static inline uint64_t ticks_now(void)
 #endif
 }
 
-/* Measures the counter's rate; takes 20 ms. Before ticks_to_ns(). */
+/* Measures the counter's rate, and what reading it takes; 20 ms. Before ticks_between_ns(). */
 void ticks_calibrate(void);
-uint64_t ticks_to_ns(uint64_t ticks);
-uint64_t ticks_from_ns(uint64_t ns);
+/* The nanoseconds between two readings, without what the second one took: tens of them in a virtual
+ * machine. */
+uint64_t ticks_between_ns(uint64_t start, uint64_t end);

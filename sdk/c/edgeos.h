@@ -6,7 +6,11 @@
  *
  *	EDGEOS_RINGS(16, 16, 2048)
  *
- *	EDGEOS_EXPORT(edgeos_init) int edgeos_init(void) { return edgeos_open(); }
+ *	EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
+ *	{
+ *		if (edgeos_open() < 0)
+ *			abort();
+ *	}
  *
  *	EDGEOS_EXPORT(edgeos_message) void edgeos_message(uint32_t conn, void *buf, uint32_t len)
  *	{
@@ -122,9 +126,10 @@ int32_t edgeos_config(const char *key, uint32_t key_len, char *out, uint32_t siz
 EDGEOS_IMPORT(edgeos_connection)
 int32_t edgeos_connection(const char *name, uint32_t len, uint32_t *ret_conn);
 
-/* What a function with handlers exports; edgeos_init() and edgeos_timer() may be missing. A result
- * of edgeos_init() that is not 0 ends the function with it as its exit code. */
-int edgeos_init(void);
+/* What a function with handlers exports; edgeos_init() and edgeos_timer() may be missing.
+ * edgeos_init() runs once, maybe long before the first message and for many copies of the
+ * function. */
+void edgeos_init(void);
 void edgeos_message(uint32_t conn, void *buf, uint32_t len);
 void edgeos_timer(uint32_t id);
 

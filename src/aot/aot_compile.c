@@ -1,6 +1,7 @@
 #include "aot/aot_compile.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -42,14 +43,40 @@ const char *const aot_compile_flags[] = {
 	NULL,
 };
 
-#define FLAGS_COUNT (EOS_ARRAY_SIZE(aot_compile_flags) - 1)
+/*
+ * gcc alone, which has a switch for each pass. With these a store stays where it is and is done as
+ * often as the module does it, and with it all that its value was computed from; image_access.c
+ * relies on it. So loops over floating-point arrays can be vectorised, which is then worth more
+ * than gcc thinks at -O2.
+ */
+static const char *const gcc_flags[] = {
+	"-DGUEST_STORES_STAY=1",
+	"-fno-tree-dse",
+	"-fno-dse",
+	"-fno-tree-sink",
+	"-fno-move-loop-stores",
+	"-fno-tree-loop-distribute-patterns",
+	"-fvect-cost-model=dynamic",
+};
+
+#define FLAGS_COUNT	(EOS_ARRAY_SIZE(aot_compile_flags) - 1)
+#define GCC_FLAGS_COUNT EOS_ARRAY_SIZE(gcc_flags)
+
+/* /usr/lib/llvm-14/bin/clang, /usr/bin/x86_64-linux-gnu-gcc-12 */
+static bool is_clang(const char *compiler)
+{
+	const char *slash = strrchr(compiler, '/');
+	return strstr(slash != NULL ? slash : compiler, "clang") != NULL;
+}
 
 int aot_compile(const char *compiler, const char *result, struct eos_why *why)
 {
-	const char *argv[FLAGS_COUNT + 5] = {compiler};
+	const char *argv[FLAGS_COUNT + GCC_FLAGS_COUNT + 5] = {compiler};
 	size_t n = 1;
 	for (size_t i = 0; i < FLAGS_COUNT; i++)
 		argv[n++] = aot_compile_flags[i];
+	for (size_t i = 0; i < GCC_FLAGS_COUNT && !is_clang(compiler); i++)
+		argv[n++] = gcc_flags[i];
 	argv[n++] = "-o";
 	argv[n++] = result;
 	argv[n++] = "glue.c";

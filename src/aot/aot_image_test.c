@@ -17,7 +17,8 @@
 #define BLOCKS_MAX   16u
 
 struct test_host test_host;
-static uint8_t *memory;
+#define ARENA_BYTES (64u << 10)
+static uint8_t *memory; /* behind ARENA_BYTES, which end with the instance */
 static void *blocks[BLOCKS_MAX];
 static unsigned blocks_count;
 
@@ -32,9 +33,6 @@ static uint8_t *host_memory_reserve(uint32_t initial_pages)
 {
 	if (initial_pages > test_host.pages_max)
 		host_trap(IMAGE_TRAP_OUT_OF_BOUNDS, NULL);
-	memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		      0);
-	assert_ptr_not_equal(memory, MAP_FAILED);
 	return memory;
 }
 
@@ -98,8 +96,13 @@ void test_image_close(struct test_image *image)
 
 void *test_image_instantiate(const struct test_image *image, void *host)
 {
-	void *volatile instance = calloc(1, image->exports->instance_size);
-	assert_non_null(instance);
+	assert_null(memory);
+	assert_true(image->exports->instance_size <= ARENA_BYTES);
+	uint8_t *arena = mmap(NULL, ARENA_BYTES + MEMORY_BYTES, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(arena, MAP_FAILED);
+	memory = arena + ARENA_BYTES;
+	void *volatile instance = memory - image->exports->instance_size;
 	if (setjmp(test_host.trapped) == 0) {
 		image->exports->instantiate(instance, host);
 		return instance;
@@ -110,11 +113,10 @@ void *test_image_instantiate(const struct test_image *image, void *host)
 
 void test_image_drop(void *instance)
 {
-	free(instance);
+	(void)instance;
 	while (blocks_count > 0)
 		free(blocks[--blocks_count]);
-	if (memory != NULL)
-		munmap(memory, MEMORY_BYTES);
+	munmap(memory - ARENA_BYTES, ARENA_BYTES + MEMORY_BYTES);
 	memory = NULL;
 }
 

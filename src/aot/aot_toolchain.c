@@ -45,13 +45,15 @@ static int find_compiler(const struct aot_config *config, enum image_target targ
 			 char out[AOT_PATH_SIZE], struct eos_why *why)
 {
 	static_assert(AOT_PATH_SIZE >= PATH_MAX, "realpath() writes up to PATH_MAX");
-	const char *candidates[] = {AOT_COMPILERS, NULL}; /* the build's option */
+	const char *const native[] = {AOT_COMPILERS}; /* the build's option */
+	const char *candidates[EOS_ARRAY_SIZE(native) + 1] = {NULL};
+	if (config->compiler != NULL)
+		candidates[0] = config->compiler;
+	else if (target != image_target_native())
+		candidates[0] = cross_compilers[target].path;
+	else
+		memcpy(candidates, native, sizeof(native));
 	bool is_cross = target != image_target_native();
-	if (is_cross || config->compiler != NULL) {
-		candidates[0] =
-			config->compiler != NULL ? config->compiler : cross_compilers[target].path;
-		candidates[1] = NULL;
-	}
 	for (size_t i = 0; candidates[i] != NULL; i++) {
 		if (access(candidates[i], X_OK) == 0 && realpath(candidates[i], out) != NULL)
 			return 0;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aot/aot_access.h"
 #include "aot/aot_tool.h"
 
 struct feature {
@@ -159,5 +160,5 @@ int aot_translate(const char *file, struct eos_why *why)
 	if (status != 0)
 		return aot_tool_failed(-EINVAL, "wasm2c could not translate it", status, &output,
 				       why);
-	return 0;
+	return aot_access_rewrite("m.c", why);
 }

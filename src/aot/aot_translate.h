@@ -15,5 +15,6 @@
  */
 int aot_validate(const char *file, struct eos_why *why) EOS_MUST_CHECK;
 
-/* Translates FILE into m.c and m.h. */
+/* Translates FILE into m.c and m.h; m.c includes image_access.c (aot_access.h). -ENOTSUP: wabt is
+ * of a version that we do not know. */
 int aot_translate(const char *file, struct eos_why *why) EOS_MUST_CHECK;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "aot/aot.h"
+#include "aot/aot_access.h"
 #include "aot/aot_compile.h"
 #include "aot/aot_elf.h"
 #include "aot/aot_glue.h"
@@ -193,6 +194,7 @@ static int write_sources(const struct aot_module *module, struct eos_why *why)
 	} texts[] = {
 		{"glue.c", glue.data},
 		{"image_abi.h", aot_text_image_abi},
+		{"image_access.c", aot_text_image_access},
 		{"image_prelude.c", aot_text_image_prelude},
 		{"image_runtime.c", aot_text_image_runtime},
 	};

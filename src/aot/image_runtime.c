@@ -9,6 +9,8 @@
  *     TYPE_SLOTS_COUNT               a power of two, at least twice TYPES_COUNT
  *     HAS_MEMORY                     0 or 1
  *
+ * struct instance is image_access.c's.
+ *
  * The host pointer. wasm2c 1.0.32 hands an imported function the value of the field
  * `Z_h_instance` when it is called directly, but the address of that field when it is called
  * through a table. So the field holds its own address: both are the same then, and
@@ -28,11 +30,6 @@ int __popcountdi2(long value)
 	return (int)(x * UINT64_C(0x0101010101010101) >> 56);
 }
 #endif
-
-struct instance {
-	Z_m_instance_t module; /* first: a pointer to one is a pointer to the other */
-	void *host;
-} __attribute__((aligned(16)));
 
 static const struct image_host_ops *host_ops;
 
@@ -113,6 +110,12 @@ void wasm_rt_allocate_memory(wasm_rt_memory_t *memory, uint32_t initial_pages, u
 	memory->pages = initial_pages;
 	memory->max_pages = max_pages;
 	memory->size = initial_pages * 65536u;
+#if HAS_MEMORY
+	/* image_access.c goes there without looking. */
+	const char *instance = (const char *)memory - offsetof(struct instance, module.w2c_memory);
+	if ((const char *)memory->data != instance + sizeof(struct instance))
+		wasm_rt_trap(WASM_RT_TRAP_UNREACHABLE);
+#endif
 	host_ops->note(IMAGE_NOTE_MEMORY, memory);
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 
 static _Atomic int level_max = EOS_LOG_INFO;
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -44,11 +45,7 @@ void eos_log(enum eos_log_level level, const char *folder, const char *fmt, ...)
 	if (text < 0)
 		text = 0;
 	size_t end = EOS_MIN(n + (size_t)text, sizeof(line) - 2);
-	for (size_t i = n; i < end; i++) {
-		unsigned char c = (unsigned char)line[i];
-		if (c < 0x20 || c == 0x7f)
-			line[i] = '?';
-	}
+	eos_make_printable(line + n, end - n);
 	line[end] = '\n';
 	/* One write a line, so that lines of several processes do not mix. A log that cannot be
 	 * written must not stop the node: the result is not looked at. */

@@ -153,6 +153,18 @@ static int utf8_sequence(uint8_t lead, uint32_t *ret_bits, uint32_t *ret_min)
 	return 0;
 }
 
+void eos_make_printable(char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+		unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
+		if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			text[i] = text[i + 1] = '?';
+		else if (c < 0x20 || c == 0x7f)
+			text[i] = '?';
+	}
+}
+
 bool eos_utf8_is_valid(const void *data, size_t len)
 {
 	const uint8_t *p = data;

@@ -24,6 +24,10 @@ void eos_hex_encode(const void *data, size_t len, char *out);
 /* Exactly 2 * LEN digits of either case, then NUL. -EINVAL. */
 int eos_hex_decode(const char *text, void *out, size_t len) EOS_MUST_CHECK;
 
+/* Puts '?' in the place of each byte of characters that a terminal may obey: C0, DEL, and C1, which
+ * in UTF-8 are c2 80 to c2 9f. */
+void eos_make_printable(char *text, size_t len);
+
 /* Well-formed UTF-8 without surrogates or overlong forms (RFC 3629). */
 bool eos_utf8_is_valid(const void *data, size_t len);
 

@@ -4,15 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The text may quote bytes from outside: a terminal or a log must not obey them. */
-static void make_printable(char *text)
-{
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c < 0x20 || c == 0x7f)
-			*text = '?';
-	}
-}
+#include "base/str.h"
 
 int eos_why(struct eos_why *why, int err, const char *fmt, ...)
 {
@@ -21,7 +13,8 @@ int eos_why(struct eos_why *why, int err, const char *fmt, ...)
 		va_start(args, fmt);
 		(void)vsnprintf(why->text, sizeof(why->text), fmt, args);
 		va_end(args);
-		make_printable(why->text);
+		/* It may quote bytes from outside. */
+		eos_make_printable(why->text, strlen(why->text));
 	}
 	return err;
 }
@@ -38,5 +31,5 @@ void eos_why_prefix(struct eos_why *why, const char *fmt, ...)
 	va_end(args);
 	if (n >= 0 && (size_t)n < sizeof(why->text))
 		(void)snprintf(why->text + n, sizeof(why->text) - (size_t)n, ": %s", old);
-	make_printable(why->text);
+	eos_make_printable(why->text, strlen(why->text));
 }

@@ -24,6 +24,11 @@ static void test_control_characters_are_replaced(void **state)
 	struct eos_why why;
 	eos_why(&why, -EINVAL, "%s", "a\nb\x1b[31m\x7f");
 	assert_string_equal(why.text, "a?b?[31m?");
+	/* C1 commands terminals as well: CSI in one character. Others of two bytes stay. */
+	eos_why(&why, -EINVAL, "%s",
+		"\xc2\x9b"
+		"31m\xc2\x85\xc2\xa0\xc3\xa9\xc2");
+	assert_string_equal(why.text, "??31m??\xc2\xa0\xc3\xa9\xc2");
 }
 
 static void test_long_texts_are_cut(void **state)

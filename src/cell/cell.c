@@ -67,7 +67,21 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 
 static enum sched_turn run_call(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
 {
+	struct cell *cell = ctx;
+	fwp_engine_set_now(cell->engine, sched_core_now_ns(cell->core));
 	return cell_call_run(EOS_CONTAINER_OF(task, struct cell_call, task), slice_end_ns);
+}
+
+static void preempt(void *ctx)
+{
+	struct cell *cell = ctx;
+	fwp_engine_preempt(cell->engine);
+}
+
+static void shorten(void *ctx, uint64_t slice_end_ns)
+{
+	struct cell *cell = ctx;
+	fwp_engine_shorten(cell->engine, slice_end_ns);
 }
 
 /* While a LOADED waits nothing is received: then a message is no reason to stop either. */
@@ -79,6 +93,8 @@ static bool has_message(void *ctx)
 
 static const struct sched_core_ops sched_ops = {
 	.run = run_call,
+	.preempt = preempt,
+	.shorten = shorten,
 	.is_interrupted = has_message,
 };
 

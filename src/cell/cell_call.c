@@ -241,16 +241,17 @@ static void end_call(struct cell_call *call)
 void cell_call_refuse(struct cell_call *call, int err, const struct eos_why *why)
 {
 	call->outcome = LINK_NOT_STARTED;
-	const char *text = why != NULL && why->text[0] != '\0' ? why->text : strerror(-err);
+	const char *text = why->text[0] != '\0' ? why->text : strerror(-err);
 	snprintf(call->text, sizeof(call->text), "%s", text);
 	end_call(call);
 }
 
 /* Its place among the others: function, task and timers. */
-static int enter_scheduler(struct cell_call *call, const struct link_message *message)
+static int enter_scheduler(struct cell_call *call, const struct link_message *message,
+			   struct eos_why *why)
 {
 	struct cell *cell = call->cell;
-	int err = cell_function_take(cell, message, &call->function);
+	int err = cell_function_take(cell, message, &call->function, why);
 	if (err < 0)
 		return err;
 	sched_task_init(&call->task, &call->function->server, message->invoke.task_class,
@@ -282,13 +283,14 @@ int cell_call_start(struct cell *cell, const struct link_message *message)
 	call->input_have = input.len;
 	if (input.len > 0)
 		memcpy(call->input_bytes, input.data, input.len);
-	int err = enter_scheduler(call, message);
+	struct eos_why why = {""};
+	int err = enter_scheduler(call, message, &why);
 	if (err == 0)
 		err = make_wasi(call, message);
 	if (err == 0)
 		err = add_files(call, message);
 	if (err < 0)
-		cell_call_refuse(call, err, NULL);
+		cell_call_refuse(call, err, &why);
 	else
 		cell_call_move(call, CELL_CALL_READY);
 	return 0;
@@ -333,7 +335,7 @@ static void note_death(struct cell_call *call, const struct fwp_death *death)
 /* The FWP of a call whose function is initialised. */
 static int make_fwp(struct cell_call *call, struct eos_why *why)
 {
-	uint64_t now_ns = eos_now_ns();
+	uint64_t now_ns = sched_core_now_ns(call->cell->core);
 	if (call->deadline_ns != UINT64_MAX)
 		call->limits.timeout_ns =
 			call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 1;
@@ -371,8 +373,10 @@ static void note_turn(struct cell_call *call, enum fwp_state state)
 		cell_call_move(call, CELL_CALL_READY);
 	} else if (state == FWP_BLOCKED && call->state == CELL_CALL_RUNNING) {
 		/* Not by us: it makes more host calls than it may. */
+		uint64_t resume_ns = fwp_resume_ns(call->fwp);
+		EOS_ASSERT(resume_ns != UINT64_MAX);
 		eos_counter_add(&throttled_total, 1);
-		sched_timer_set(call->cell->core, &call->wake_timer, fwp_resume_ns(call->fwp));
+		sched_timer_set(call->cell->core, &call->wake_timer, resume_ns);
 		cell_call_move(call, CELL_CALL_SLEEPS);
 	}
 }

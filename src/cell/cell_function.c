@@ -4,8 +4,8 @@
  * A function is there from its first call on. One without calls is kept for the next: with its
  * template, and with what it used of its budget, which must not come back by being forgotten. Of
  * those at most FUNCTIONS_KEPT are kept, but none is given up before the period is over in which
- * it last ran; there can be no more of them than functions are deployed. When edged takes an image
- * away, the functions that have it go with their last call.
+ * it last ran; CELL_FUNCTIONS_MAX bounds them all. When edged takes an image away, the functions
+ * that have it go with their last call.
  *
  * Both are found by all that makes them what they are, budgets too: a deployment that changes a
  * function's budget, or one under an old name, makes another function, whose calls do not mix with
@@ -129,6 +129,7 @@ static int new_function(struct cell *cell, const struct link_message *message,
 	eos_list_init(&function->idle);
 	eos_list_init(&function->waiting);
 	eos_list_add_tail(&cell->functions[bucket_of(*name)], &function->link);
+	cell->functions_count++;
 	eos_counter_add(&functions_now, 1);
 	*ret_function = function;
 	return 0;
@@ -148,6 +149,7 @@ static void free_function(struct cell *cell, struct cell_function *function)
 	fwp_template_unref(function->template);
 	fwp_image_unref(function->image);
 	free(function);
+	cell->functions_count--;
 	eos_counter_sub(&functions_now, 1);
 	tenant->functions_count--;
 	if (tenant->functions_count == 0)
@@ -175,24 +177,6 @@ static struct cell_function *find_function(struct cell *cell, const struct link_
 	return NULL;
 }
 
-int cell_function_take(struct cell *cell, const struct link_message *message,
-		       struct cell_function **ret_function)
-{
-	struct cell_function *function = find_function(cell, message);
-	if (function == NULL) {
-		int err = new_function(cell, message, &function);
-		if (err < 0)
-			return err;
-	}
-	if (!eos_list_is_empty(&function->idle)) {
-		eos_list_remove(&function->idle);
-		cell->functions_idle--;
-	}
-	function->calls_count++;
-	*ret_function = function;
-	return 0;
-}
-
 /* Gives up those that were idle longest. */
 static void trim_idle(struct cell *cell, uint64_t now_ns)
 {
@@ -205,6 +189,29 @@ static void trim_idle(struct cell *cell, uint64_t now_ns)
 			return;
 		free_function(cell, oldest);
 	}
+}
+
+int cell_function_take(struct cell *cell, const struct link_message *message,
+		       struct cell_function **ret_function, struct eos_why *why)
+{
+	struct cell_function *function = find_function(cell, message);
+	if (function == NULL) {
+		trim_idle(cell, eos_now_ns());
+		if (cell->functions_count == CELL_FUNCTIONS_MAX)
+			return eos_why(why, -ENOSPC,
+				       "the cell knows %u functions, as many as it may",
+				       CELL_FUNCTIONS_MAX);
+		int err = new_function(cell, message, &function);
+		if (err < 0)
+			return err;
+	}
+	if (!eos_list_is_empty(&function->idle)) {
+		eos_list_remove(&function->idle);
+		cell->functions_idle--;
+	}
+	function->calls_count++;
+	*ret_function = function;
+	return 0;
 }
 
 struct cell_function *cell_function_give(struct cell *cell, struct cell_function *function)
@@ -264,5 +271,5 @@ void cell_functions_free(struct cell *cell)
 			free_function(cell, EOS_CONTAINER_OF(link, struct cell_function, link));
 		}
 	}
-	EOS_ASSERT(eos_list_is_empty(&cell->tenants) && cell->functions_idle == 0);
+	EOS_ASSERT(eos_list_is_empty(&cell->tenants) && cell->functions_count == 0);
 }

@@ -22,7 +22,8 @@
 #define CELL_TMP_BYTES	  (16u << 20)
 #define CELL_TMP_FILES	  256u
 
-#define CELL_FUNCTION_BUCKETS 256u /* of the hash over names; a power of two */
+#define CELL_FUNCTION_BUCKETS 256u  /* of the hash over names; a power of two */
+#define CELL_FUNCTIONS_MAX    8192u /* twice as many as can be deployed */
 
 /*
  * States of a call; cell_call_move() in cell_call.c has the table.
@@ -151,7 +152,7 @@ struct cell {
 	uint64_t next_look_ns;	  /* when a busy cell looks at its descriptors again */
 	struct eos_list tenants;  /* struct cell_tenant */
 	struct eos_list idle;	  /* functions without calls, the longest idle first */
-	unsigned functions_idle;
+	unsigned functions_idle, functions_count;
 	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */
 	/* A LOADED that found no room; nothing is received meanwhile. */
 	bool has_loaded;
@@ -178,9 +179,10 @@ void cell_images_free(struct cell *cell);
 void cell_functions_init(struct cell *cell);
 /* No calls are left. */
 void cell_functions_free(struct cell *cell);
-/* The function of an INVOKE whose image is there, which then has one more call. -ENOMEM. */
+/* The function of an INVOKE whose image is there, which then has one more call. -ENOMEM; -ENOSPC:
+ * CELL_FUNCTIONS_MAX have calls, or had some in their last period. */
 int cell_function_take(struct cell *cell, const struct link_message *message,
-		       struct cell_function **ret_function) EOS_MUST_CHECK;
+		       struct cell_function **ret_function, struct eos_why *why) EOS_MUST_CHECK;
 /* A call of it has ended; it may be freed. Returns NULL; NULL is fine. */
 struct cell_function *cell_function_give(struct cell *cell, struct cell_function *function);
 /* edged took IMAGE away: functions that have it are not kept. */

@@ -18,175 +18,9 @@
 
 #include <cmocka.h>
 
-#include "aot/aot.h"
 #include "base/buf.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "image/image.h"
-
-static struct image_key key = {.seed = "the key of the cell's tests"};
-static struct image *guest;
-
-static int open_guest(void **state)
-{
-	struct eos_why why = {""};
-	struct eos_buf module = {0};
-	eos_log_set_level(EOS_LOG_ERROR);
-	assert_int_equal(crypto_sign_public(key.seed, key.public_key), 0);
-	assert_int_equal(eos_mkdir_p(IMAGE_CACHE, 0700), 0);
-	int cache_fd = open(IMAGE_CACHE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(cache_fd >= 0);
-	struct aot_config config = {
-		.cache_dir_fd = cache_fd,
-		.work_dir = IMAGE_CACHE,
-		.key = &key,
-		.program = EDGE_AOT,
-	};
-	assert_int_equal(eos_read_file(AT_FDCWD, GUEST_WASM, 1 << 24, &module), 0);
-	if (aot_build(&config, "guest.wasm", module.data, module.len, &guest, &why) < 0)
-		fail_msg("%s", why.text);
-	eos_buf_fini(&module);
-	eos_close(cache_fd);
-	return 0;
-}
-
-static int close_guest(void **state)
-{
-	guest = image_close(guest);
-	return 0;
-}
-
-struct fixture {
-	struct link *link;
-	struct cell_config config;
-	pthread_t thread;
-	int result;
-	_Alignas(64) char message[LINK_MESSAGE_MAX];
-};
-
-static void *serve(void *arg)
-{
-	struct fixture *f = arg;
-	f->result = cell_serve(&f->config, NULL);
-	return NULL;
-}
-
-/* The next message; a test that waits for ever fails by its timeout. */
-static struct link_message receive(struct fixture *f)
-{
-	struct link_message message;
-	for (;;) {
-		int64_t n = link_receive(f->link, f->message, sizeof(f->message));
-		if (n > 0) {
-			assert_int_equal(link_decode_to_node(f->message, (size_t)n, &message), 0);
-			return message;
-		}
-		assert_int_equal(n, 0);
-		if (link_prepare_wait(f->link) == 0)
-			continue;
-		struct pollfd bell = {.fd = link_doorbell_fd(f->link), .events = POLLIN};
-		poll(&bell, 1, -1);
-		link_doorbell_clear(f->link);
-	}
-}
-
-static struct fixture *start(void)
-{
-	struct fixture *f = aligned_alloc(64, sizeof(*f));
-	assert_non_null(f);
-	memset(f, 0, sizeof(*f));
-	memcpy(f->config.public_key, key.public_key, sizeof(f->config.public_key));
-	f->config.settings = link_config_default;
-	assert_int_equal(link_new(&f->link, &f->config.fds), 0);
-	assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
-	struct link_message ready = receive(f);
-	assert_int_equal(ready.header.kind, LINK_READY);
-	assert_int_equal(ready.ready.version, LINK_PROTO_VERSION);
-	return f;
-}
-
-/* The cell must have ended, or end now, with RESULT. */
-static void expect_end(struct fixture *f, int result)
-{
-	if (result == -EPIPE)
-		f->link = link_free(f->link);
-	pthread_join(f->thread, NULL);
-	assert_int_equal(f->result, result);
-	link_free(f->link);
-	free(f);
-}
-
-static void send_message(struct fixture *f, void *header, size_t header_len, const void *payload,
-			 size_t payload_len)
-{
-	((struct link_header *)header)->payload_len = (uint32_t)payload_len;
-	assert_int_equal(link_send(f->link, header, header_len, payload, payload_len), 0);
-}
-
-static void send_load(struct fixture *f, int fd, uint32_t id, uint64_t tag)
-{
-	struct link_load load = {.header.kind = LINK_LOAD, .image_id = id};
-	if (fd >= 0)
-		assert_int_equal(link_send_fd(f->link, fd, tag), 0);
-	send_message(f, &load, sizeof(load), NULL, 0);
-}
-
-static void load_guest(struct fixture *f, uint32_t id)
-{
-	send_load(f, image_fd(guest), id, id);
-	struct link_message loaded = receive(f);
-	assert_int_equal(loaded.header.kind, LINK_LOADED);
-	assert_int_equal(loaded.loaded.image_id, id);
-	assert_int_equal(loaded.loaded.err, 0);
-}
-
-static void send_invoke(struct fixture *f, uint64_t call_id, uint32_t image_id, const char *mode,
-			uint64_t input_len, uint64_t timeout_ns)
-{
-	char payload[256];
-	struct link_preopen preopen = {.bucket = "work", .access = LINK_ACCESS_READ};
-	memcpy(payload, &preopen, sizeof(preopen));
-	int n = snprintf(payload + sizeof(preopen), sizeof(payload) - sizeof(preopen), "atMODE=%s",
-			 mode);
-	struct link_invoke invoke = {
-		.header.kind = LINK_INVOKE,
-		.call_id = call_id,
-		.memory_bytes = 16 << 20,
-		.stack_bytes = 128 << 10,
-		.timeout_ns = timeout_ns,
-		.input_len = input_len,
-		.image_id = image_id,
-		.preopens_count = 1,
-		.name_len = 1,
-		.tenant_len = 1,
-		.environment_len = (uint32_t)n - 1,
-		.environment_count = 1,
-	};
-	/* "a" of "t", then "MODE=…" with its NUL. */
-	send_message(f, &invoke, sizeof(invoke), payload, sizeof(preopen) + (size_t)n + 1);
-}
-
-static void send_reply(struct fixture *f, const struct link_file_request *request, int64_t result,
-		       const void *data, size_t len)
-{
-	struct link_file_reply reply = {
-		.header.kind = LINK_FILE_REPLY,
-		.call_id = request->call_id,
-		.result = result,
-		.request_id = request->request_id,
-	};
-	send_message(f, &reply, sizeof(reply), data, len);
-}
-
-static void expect_done(struct fixture *f, uint64_t call_id, uint32_t outcome, const char *output)
-{
-	struct link_message done = receive(f);
-	assert_int_equal(done.header.kind, LINK_DONE);
-	assert_int_equal(done.done.call_id, call_id);
-	assert_int_equal(done.done.outcome, outcome);
-	assert_int_equal(done.done_parts.output.len, strlen(output));
-	assert_memory_equal(done.done_parts.output.data, output, strlen(output));
-}
+#include "cell/fixtures/cell_fixture.h"
 
 /* One message there, one back. */
 static void a_small_call_is_two_messages(void **state)
@@ -237,22 +71,19 @@ static void asks_for_input(void **state)
 static void late_messages_are_ignored(void **state)
 {
 	struct fixture *f = start();
-	struct link_cancel cancel = {.header.kind = LINK_CANCEL, .call_id = 77};
 	struct link_file_request request = {.call_id = 5, .request_id = 1};
 	load_guest(f, 0);
-	send_message(f, &cancel, sizeof(cancel), NULL, 0);
+	send_cancel(f, 77);
 	send_reply(f, &request, 0, NULL, 0);
 	/* Cancelled in a sleep, and while it waits for a reply. */
 	send_invoke(f, 5, 0, "sleep", 0, 0);
-	cancel.call_id = 5;
-	send_message(f, &cancel, sizeof(cancel), NULL, 0);
+	send_cancel(f, 5);
 	expect_done(f, 5, LINK_CANCELLED, "");
 	send_invoke(f, 6, 0, "hold", 0, 0);
 	struct link_message asked = receive(f);
 	assert_int_equal(asked.header.kind, LINK_FILE_REQUEST);
 	request = asked.file_request;
-	cancel.call_id = 6;
-	send_message(f, &cancel, sizeof(cancel), NULL, 0);
+	send_cancel(f, 6);
 	expect_done(f, 6, LINK_CANCELLED, "");
 	send_reply(f, &request, 0, NULL, 0);
 	send_invoke(f, 7, 0, "sleep", 0, 20000000);

@@ -18,9 +18,7 @@ EOS_PRINTF(1, 0) static void print_message(const char *fmt, va_list args)
 {
 	char text[2 * EOS_WHY_SIZE];
 	(void)vsnprintf(text, sizeof(text), fmt, args);
-	for (char *c = text; *c != '\0'; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	eos_make_printable(text, strlen(text));
 	fprintf(stderr, "edgeos: %s", text);
 }
 
@@ -221,8 +219,10 @@ void cli_put_safe(const char *text, int width)
 {
 	int n = 0;
 	for (; *text != '\0'; text++, n++) {
-		unsigned char c = (unsigned char)*text;
-		putchar(c < 0x20 || c == 0x7f ? '?' : c);
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+		bool is_c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+		putchar(c < 0x20 || c == 0x7f || is_c1 ? '?' : c);
+		text += is_c1;
 	}
 	for (; n < width; n++)
 		putchar(' ');

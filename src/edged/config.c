@@ -138,7 +138,7 @@ static int decode_cell(const struct eos_node *map, struct link_config *cell, str
 		err = eos_node_get_u64(map, "fwps_max", 1, LINK_FWPS_MAX, &fwps_max, why);
 	uint64_t high = EOS_MIN((uint64_t)cell->pool_high, fwps_max);
 	if (err == 0)
-		err = eos_node_get_u64(map, "pool_high", 0, fwps_max, &high, why);
+		err = eos_node_get_u64(map, "pool_high", 1, fwps_max, &high, why);
 	uint64_t low = EOS_MIN((uint64_t)cell->pool_low, high);
 	if (err == 0)
 		err = eos_node_get_u64(map, "pool_low", 0, high, &low, why);

@@ -47,6 +47,11 @@ const struct fwp_limits fwp_limits_default = {
 	.timeout_ns = 0,
 };
 
+const struct fwp_death fwp_death_no_timer = {
+	.kind = FWP_DEATH_KILLED,
+	.text = "the host has no timer for it",
+};
+
 /* Starts after which the counters are brought up to date at the latest. */
 #define COUNTS_MAX 1024u
 
@@ -63,7 +68,15 @@ static void move(struct fwp *fwp, enum fwp_state to)
 	EOS_ASSERT((allowed[fwp->state] & TO(to)) != 0);
 	fwp->state = to;
 	fwp->history[fwp->changes++ % FWP_HISTORY_MAX] =
-		(struct fwp_change){fwp_machine_ticks(), to};
+		(struct fwp_change){fwp->engine->now_ns, to};
+}
+
+/* From RUNNING, on its stack: the time is read. */
+static void stop(struct fwp *fwp, enum fwp_state to)
+{
+	struct fwp_engine *engine = fwp->engine;
+	engine->now_ns = eos_fast_clock_now(&engine->clock);
+	move(fwp, to);
 }
 
 void fwp_place_init(struct fwp *fwp)
@@ -228,6 +241,8 @@ static void call_export(struct fwp *fwp, void (*function)(void *instance))
 static void make_instance(struct fwp *fwp)
 {
 	const struct image_exports *exports = &fwp->image->exports;
+	/* The first thing in the arena: it ends where the memory starts, as image_abi.h wants it.
+	 */
 	fwp->instance = fwp_arena_allocate(fwp, exports->instance_size);
 	fwp_host_leave(fwp);
 	exports->instantiate(fwp->instance, fwp);
@@ -254,7 +269,7 @@ static void guest_main(void *arg)
 	fwp_exit(fwp, 0);
 }
 
-static void start(struct fwp *fwp)
+static void start(struct fwp *fwp, uint64_t now)
 {
 	struct fwp_slot *slot = &fwp->slot;
 	slot->is_dirty = true;
@@ -262,17 +277,27 @@ static void start(struct fwp *fwp)
 			   (size_t)(slot->stack_top - slot->stack_low), guest_main, fwp);
 	if (fwp->timeout_ns == 0)
 		return;
-	uint64_t now = eos_now_ns();
 	fwp->deadline_ns = now + EOS_MIN(fwp->timeout_ns, UINT64_MAX - 1 - now);
 }
 
 /* Arms the timer unless it comes early enough. CURRENT was set before: if the timer comes between
  * the two, its handler sees the FWP and arms it again, so the time read here is never stale. */
-static void watch(struct fwp_engine *engine, uint64_t end_ns)
+static int watch(struct fwp_engine *engine, uint64_t end_ns)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	if (end_ns < atomic_load_explicit(&engine->armed_ns, memory_order_relaxed))
-		fwp_engine_arm(engine, EOS_MAX(end_ns, eos_now_ns() + SLICE_NS_MIN));
+	if (end_ns >= atomic_load_explicit(&engine->armed_ns, memory_order_relaxed))
+		return 0;
+	return fwp_engine_arm(engine, EOS_MAX(end_ns, engine->now_ns + SLICE_NS_MIN));
+}
+
+/* Nothing would take the processor from it: it does not get it. */
+static enum fwp_state __attribute__((noinline)) end_unwatched(struct fwp *fwp)
+{
+	atomic_store_explicit(&fwp->engine->current, NULL, memory_order_relaxed);
+	fwp->death = fwp_death_no_timer;
+	count_death(fwp);
+	move(fwp, FWP_DEAD);
+	return FWP_DEAD;
 }
 
 void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
@@ -281,7 +306,20 @@ void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
 	if (fwp == NULL || fwp->end_ns <= end_ns)
 		return;
 	fwp->end_ns = end_ns;
-	watch(engine, end_ns);
+	/* Then it is over when it leaves this host function. */
+	if (watch(engine, end_ns) < 0)
+		fwp_engine_preempt(engine);
+}
+
+void fwp_engine_set_now(struct fwp_engine *engine, uint64_t now_ns)
+{
+	engine->now_ns = now_ns;
+	engine->is_now_set = true;
+}
+
+uint64_t fwp_engine_stopped_ns(const struct fwp_engine *engine)
+{
+	return engine->now_ns;
 }
 
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
@@ -290,9 +328,12 @@ enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 	EOS_ASSERT(engine == fwp_engine_here);
 	EOS_ASSERT(fwp->state == FWP_READY || fwp->state == FWP_BLOCKED);
 	EOS_ASSERT(atomic_load_explicit(&engine->current, memory_order_relaxed) == NULL);
-	if (fwp->context.sp == NULL)
-		start(fwp);
-	if (fwp->deadline_ns != UINT64_MAX && eos_now_ns() >= fwp->deadline_ns) {
+	if (!engine->is_now_set)
+		engine->now_ns = eos_fast_clock_now(&engine->clock);
+	engine->is_now_set = false;
+	if (fwp->context.sp == NULL) {
+		start(fwp, engine->now_ns);
+	} else if (engine->now_ns >= fwp->deadline_ns) {
 		fwp_kill(fwp, FWP_DEATH_TIMEOUT, "timed out");
 		return FWP_DEAD;
 	}
@@ -300,8 +341,8 @@ enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 	fwp->end_ns = EOS_MIN(fwp->deadline_ns, end_ns);
 	fwp->resume_ns = UINT64_MAX;
 	atomic_store_explicit(&engine->current, fwp, memory_order_relaxed);
-	if (fwp->end_ns != UINT64_MAX)
-		watch(engine, fwp->end_ns);
+	if (fwp->end_ns != UINT64_MAX && EOS_UNLIKELY(watch(engine, fwp->end_ns) < 0))
+		return end_unwatched(fwp);
 	sched_switch(&engine->context, &fwp->context);
 	atomic_store_explicit(&engine->current, NULL, memory_order_relaxed);
 	return fwp->state;
@@ -321,7 +362,7 @@ void fwp_finish(void *arg)
 	struct fwp *fwp = arg;
 	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
 	count_death(fwp);
-	move(fwp, FWP_DEAD);
+	stop(fwp, FWP_DEAD);
 	sched_switch_final(&fwp->context, &fwp->engine->context);
 }
 
@@ -333,13 +374,13 @@ void fwp_die(struct fwp *fwp, struct fwp_death death)
 
 void fwp_block(struct fwp *fwp)
 {
-	move(fwp, FWP_BLOCKED);
+	stop(fwp, FWP_BLOCKED);
 	sched_switch(&fwp->context, &fwp->engine->context);
 }
 
 void fwp_yield(struct fwp *fwp)
 {
-	move(fwp, FWP_READY);
+	stop(fwp, FWP_READY);
 	sched_switch(&fwp->context, &fwp->engine->context);
 }
 

@@ -64,7 +64,7 @@ enum fwp_death_kind {
 	FWP_DEATH_EXIT,	   /* _start returned, or proc_exit: code */
 	FWP_DEATH_TRAP,	   /* trap, an enum image_trap */
 	FWP_DEATH_TIMEOUT, /* limits.timeout_ns */
-	FWP_DEATH_KILLED,  /* fwp_kill() */
+	FWP_DEATH_KILLED,  /* fwp_kill(), or there was no timer to end its time or slice */
 };
 
 struct fwp_death {
@@ -109,6 +109,11 @@ void fwp_engine_shrink(struct fwp_engine *engine);
 void fwp_engine_preempt(struct fwp_engine *engine);
 /* The slice of the FWP that runs now ends at END_NS, if it was to end later. On its stack. */
 void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns);
+/* The time (of eos_now_ns()) at which the next fwp_run_until() begins, for an owner who has just
+ * read it: the engine does not read it again. */
+void fwp_engine_set_now(struct fwp_engine *engine, uint64_t now_ns);
+/* When the last FWP stopped running. */
+uint64_t fwp_engine_stopped_ns(const struct fwp_engine *engine);
 
 struct fwp_engine_stats {
 	unsigned alive, alive_max; /* FWPs */

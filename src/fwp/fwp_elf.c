@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "fwp/fwp_machine_priv.h"
 
 #define SPAN_MAX	(512u << 20) /* twice the largest file: room for zeroed data */
@@ -195,15 +196,21 @@ static int read_program_headers(struct loader *l)
 	return 0;
 }
 
+static int set_access(uint8_t *low, size_t len, int prot)
+{
+	int err = eos_fault("fwp.mprotect");
+	if (err == 0 && mprotect(low, len, prot) < 0)
+		err = -errno;
+	return err;
+}
+
 /* The pages of a segment. */
 static int protect(const struct fwp_elf *elf, const struct fwp_elf_segment *s, int prot)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	uint64_t low = s->address / page * page;
 	uint64_t high = EOS_ALIGN_UP(s->address + s->size, (uint64_t)page);
-	if (high > low && mprotect(elf->base + low, high - low, prot) < 0)
-		return -errno;
-	return 0;
+	return high > low ? set_access(elf->base + low, high - low, prot) : 0;
 }
 
 static int map_segments(struct loader *l)
@@ -213,13 +220,17 @@ static int map_segments(struct loader *l)
 	elf->span = page_up(l, last->address + last->size);
 	if (elf->span == 0)
 		return BAD(l, "its segments are empty");
-	void *base = mmap(NULL, elf->span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			  -1, 0);
+	int err = eos_fault("fwp.mmap");
+	void *base = MAP_FAILED;
+	if (err == 0)
+		base = mmap(NULL, elf->span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			    -1, 0);
 	if (base == MAP_FAILED)
-		return eos_why(l->why, -errno, "no memory for the image's %zu bytes", elf->span);
+		return eos_why(l->why, err < 0 ? err : -errno,
+			       "no memory for the image's %zu bytes", elf->span);
 	elf->base = base;
 	for (size_t i = 0; i < elf->segments_count; i++) {
-		int err = protect(elf, &elf->segments[i], PROT_READ | PROT_WRITE);
+		err = protect(elf, &elf->segments[i], PROT_READ | PROT_WRITE);
 		if (err < 0)
 			return eos_why(l->why, err, "no memory for the image");
 		memcpy(elf->base + elf->segments[i].address, l->file + l->contents[i].offset,
@@ -453,7 +464,7 @@ static int find_symbol(struct loader *l, const char *name, size_t size)
 }
 
 /* Starts where the data segment starts; whole pages of it become read-only. */
-static int protect_relro(const struct loader *l)
+static int protect_relro(struct loader *l)
 {
 	const struct fwp_elf_segment *s = segment_of(&l->elf, l->relro.address, 0);
 	/* The end is rounded up to a page by some linkers, beyond the segment's own end. */
@@ -462,12 +473,17 @@ static int protect_relro(const struct loader *l)
 		return BAD(l, "its read-only data is outside of its segments");
 	uint64_t low = s->address / l->page * l->page;
 	uint64_t high = (s->address + l->relro.size) / l->page * l->page;
-	if (high > low && mprotect(l->elf.base + low, high - low, PROT_READ) < 0)
-		return eos_why(l->why, -errno, "cannot protect the image's memory");
+	if (high <= low)
+		return 0;
+	int err = set_access(l->elf.base + low, high - low, PROT_READ);
+	if (err < 0)
+		return eos_why(l->why, err, "cannot protect the image's memory");
+	l->elf.relro_low = low;
+	l->elf.relro_end = high;
 	return 0;
 }
 
-static int protect_all(const struct loader *l)
+static int protect_all(struct loader *l)
 {
 	static const int prot[] = {
 		[FWP_ELF_READ] = PROT_READ,
@@ -547,7 +563,10 @@ bool fwp_elf_contains(const struct fwp_elf *elf, const void *pointer, uint64_t l
 	if (address < base)
 		return false;
 	const struct fwp_elf_segment *s = segment_of(elf, address - base, len);
-	return s != NULL && (access == FWP_ELF_READ || s->access == access);
+	if (s == NULL || (access != FWP_ELF_READ && s->access != access))
+		return false;
+	uint64_t low = address - base;
+	return access != FWP_ELF_WRITE || low + len <= elf->relro_low || low >= elf->relro_end;
 }
 
 bool fwp_elf_contains_text(const struct fwp_elf *elf, const char *pointer)

@@ -25,6 +25,8 @@ struct fwp_elf {
 	size_t span;
 	size_t segments_count;
 	struct fwp_elf_segment segments[FWP_ELF_SEGMENTS_MAX];
+	/* What is read-only after loading, of a writable segment; whole pages. */
+	uint64_t relro_low, relro_end;
 	const void *symbol; /* the one exported object that was asked for */
 };
 
@@ -40,7 +42,8 @@ void fwp_elf_unload(struct fwp_elf *elf);
 /* Takes the right to write away from all segments. */
 int fwp_elf_seal(const struct fwp_elf *elf) EOS_MUST_CHECK;
 
-/* True when all LEN bytes at POINTER are in one segment with this ACCESS (READ: any). */
+/* True when all LEN bytes at POINTER are in one segment with this ACCESS (READ: any; WRITE: can be
+ * written until fwp_elf_seal()). */
 bool fwp_elf_contains(const struct fwp_elf *elf, const void *pointer, uint64_t len,
 		      enum fwp_elf_access access);
 /* True when a NUL ends the text at POINTER within its segment. */

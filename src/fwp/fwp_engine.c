@@ -107,8 +107,7 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	engine->pool_low = config != NULL ? EOS_MIN(config->pool_low, engine->pool_high) : 0;
 	engine->next_id = 1;
 	engine->pagemap_fd = fwp_pages_open();
-	engine->start_ns = eos_now_ns();
-	engine->start_ticks = fwp_machine_ticks();
+	eos_fast_clock_init(&engine->clock);
 	atomic_init(&engine->armed_ns, UINT64_MAX);
 	eos_list_init(&engine->pools);
 	eos_list_init(&engine->dirty);
@@ -189,7 +188,7 @@ void fwp_engine_stats(const struct fwp_engine *engine, struct fwp_engine_stats *
 	*ret_stats = stats;
 }
 
-void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns)
+int fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns)
 {
 	struct itimerspec when = {
 		.it_value = {.tv_sec = (time_t)(end_ns / EOS_NS_PER_S),
@@ -199,5 +198,11 @@ void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns)
 	atomic_store_explicit(&engine->armed_ns, end_ns, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	/* Fails for arguments that ours are not: a wrong timer, or nanoseconds beyond a second. */
-	(void)timer_settime(engine->timer, TIMER_ABSTIME, &when, NULL);
+	int err = eos_fault("fwp.timer_settime");
+	if (err == 0 && timer_settime(engine->timer, TIMER_ABSTIME, &when, NULL) < 0)
+		err = -errno;
+	/* Whoever needs it next tries again. */
+	if (EOS_UNLIKELY(err < 0))
+		atomic_store_explicit(&engine->armed_ns, UINT64_MAX, memory_order_relaxed);
+	return err;
 }

@@ -28,17 +28,3 @@ void fwp_machine_redirect(ucontext_t *context, void (*function)(void *arg), void
 /* Names and values for the crash report; returns how many. */
 unsigned fwp_machine_registers(const ucontext_t *context,
 			       struct fwp_machine_register out[FWP_MACHINE_REGISTERS_MAX]);
-
-/* A clock of unknown but constant rate: one instruction. */
-static inline uint64_t fwp_machine_ticks(void)
-{
-#if defined(__x86_64__)
-	return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-	uint64_t ticks;
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-	return ticks;
-#else
-#error "no clock for this processor"
-#endif
-}

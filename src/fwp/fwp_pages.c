@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 
 /* From the kernel's linux/fs.h of version 6.7, which Debian 12's headers precede. */
@@ -38,6 +39,9 @@ static int scan(int fd, char *low, char *end, unsigned pages_max, struct page_re
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
 		.return_mask = PAGE_IS_PRESENT,
 	};
+	int err = eos_fault("fwp.pagemap_scan");
+	if (err < 0)
+		return err;
 	int count = ioctl(fd, PAGEMAP_SCAN, &arg);
 	if (count < 0)
 		return -errno;

@@ -29,8 +29,9 @@
 #include "base/fault.h"
 
 #define CACHE_LINE 64u
-/* What a start reads and writes of a place: all up to the history; and of its stack. */
-#define PREFETCH_PLACE_BYTES offsetof(struct fwp, history)
+/* What a start reads and writes of a place, besides the first line of its history; and of its
+ * stack. */
+#define PREFETCH_PLACE_BYTES offsetof(struct fwp, slot.low)
 #define PREFETCH_STACK_BYTES 256u
 
 EOS_COUNTER(places_made, "fwp.slots_total", "Address-space reservations made.");
@@ -95,27 +96,30 @@ static int make_place(struct fwp_engine *engine, struct fwp **ret_fwp, struct eo
 static void add_clean(struct fwp *fwp, bool is_warm)
 {
 	struct fwp_pool *pool = fwp->pool;
-	struct fwp *next = pool->clean;
-	fwp->next_clean = next;
-	fwp->next_stack = next != NULL ? next->slot.stack_top : NULL;
-	fwp->next_instance = next != NULL ? next->slot.memory - pool->instance_distance : NULL;
+	struct fwp *ahead = pool->clean;
+	fwp->next_clean = ahead;
+	for (unsigned i = 1; i < FWP_PREFETCH_AHEAD && ahead != NULL; i++)
+		ahead = ahead->next_clean;
+	fwp->ahead = ahead;
+	fwp->ahead_stack = ahead != NULL ? ahead->slot.stack_top : NULL;
+	fwp->ahead_instance = ahead != NULL ? ahead->slot.memory - pool->instance_distance : NULL;
 	pool->clean = fwp;
 	fwp->is_warm = is_warm;
 	pool->clean_count++;
 	pool->warm_count += is_warm;
 }
 
-/* The next start needs what this place says of the next one. A prefetch of NULL does nothing. */
+/* A start soon needs what this place says of one behind it. There may be none: then these are
+ * addresses near 0, whose prefetch does nothing, and which are no pointers to calculate with. */
 static inline void prefetch_next(const struct fwp *fwp)
 {
-	const char *next = (const char *)fwp->next_clean;
+	uintptr_t next = (uintptr_t)fwp->ahead, stack = (uintptr_t)fwp->ahead_stack;
 	for (size_t at = 0; at < PREFETCH_PLACE_BYTES; at += CACHE_LINE)
-		__builtin_prefetch(next + at, 1);
-	__builtin_prefetch(next + offsetof(struct fwp, history), 1);
-	__builtin_prefetch(next + offsetof(struct fwp, next_clean), 0);
+		__builtin_prefetch((const void *)(next + at), 1);
+	__builtin_prefetch((const void *)(next + offsetof(struct fwp, history)), 1);
 	for (size_t at = 1; at <= PREFETCH_STACK_BYTES; at += CACHE_LINE)
-		__builtin_prefetch(fwp->next_stack - at, 1);
-	__builtin_prefetch(fwp->next_instance, 1);
+		__builtin_prefetch((const void *)(stack - at), 1);
+	__builtin_prefetch(fwp->ahead_instance, 1);
 }
 
 static struct fwp *take_clean(struct fwp_pool *pool)

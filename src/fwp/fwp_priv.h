@@ -6,6 +6,10 @@
  * generated code), fwp_engine.c (engine and timer), fwp_pool.c (places), fwp_template.c (capture),
  * fwp_image.c and fwp_elf.c (loading), fwp_slot.c (addresses), fwp_signal.c and fwp_report.c
  * (faults and preemption).
+ *
+ * Fault points, named after the call that fails: fwp.calloc, fwp.mmap, fwp.mprotect, fwp.madvise,
+ * fwp.memfd (also its size and seals), fwp.pagemap_scan, fwp.sigaction, fwp.sigaltstack,
+ * fwp.timer_create, fwp.timer_settime.
  */
 #pragma once
 
@@ -16,6 +20,7 @@
 #include <ucontext.h>
 
 #include "base/list.h"
+#include "base/ticks.h"
 #include "fwp/fwp.h"
 #include "fwp/fwp_elf_priv.h"
 #include "fwp/fwp_machine_priv.h"
@@ -24,11 +29,12 @@
 #include "fwp/fwp_template.h"
 #include "sched/context.h"
 
-#define FWP_HISTORY_MAX 16u /* a power of two */
-#define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
+#define FWP_HISTORY_MAX	   16u /* a power of two */
+#define FWP_PREFETCH_AHEAD 3u
+#define FWP_DEATH_KINDS	   (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
-	uint64_t ticks; /* fwp_machine_ticks() */
+	uint64_t when_ns;
 	enum fwp_state state;
 };
 
@@ -67,40 +73,44 @@ struct fwp {
 	enum fwp_state state;	       /* assigned by move() in fwp.c only */
 	unsigned changes;	       /* since fwp_new(); history is a ring */
 
-	struct sched_context context;
+	alignas(64) struct sched_context context;
 	void *instance; /* in the arena; NULL until the first run without template */
 	void *user;	/* fwp_context() */
 	uint64_t deadline_ns;
 	_Atomic uint64_t memory_bytes; /* linear memory now; only grows */
 
-	struct fwp_slot slot; /* made once */
-
 	void (*on_return)(struct fwp *fwp);		/* NULL: nothing */
 	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
-	size_t arena_used;
+	uint64_t timeout_ns;				/* 0: none */
+	uint64_t rate_from_ns; /* the time up to which host calls have been allowed; 0: never */
+	uint64_t resume_ns;    /* fwp_resume_ns() */
+	uint64_t id;	       /* counts up from 1 */
+	uint32_t arena_used;
 	uint32_t memory_pages_max;
 	uint32_t host_calls_left;  /* until the rate must be looked at */
 	uint32_t host_calls_per_s; /* 0: no limit */
-	uint64_t timeout_ns;	   /* 0: none */
-	uint64_t rate_from_ns;	   /* the time up to which host calls have been allowed; 0: never */
-	uint64_t resume_ns;	   /* fwp_resume_ns() */
-	uint64_t id;		   /* counts up from 1 */
 
-	struct fwp_change history[FWP_HISTORY_MAX];
-	struct fwp_notes *notes; /* owned; NULL unless is_initialising */
-	struct fwp_death death;	 /* also written by the signal handlers */
-
-	/* Pool: made once. */
+	/* Pool: made once. While it is clean: the next clean place; and the one that is
+	 * FWP_PREFETCH_AHEAD behind it, with its stack and instance, to have them in the caches
+	 * when their turn comes. */
 	struct fwp_pool *pool; /* as its slot is bound */
-	bool is_warm;	       /* clean, and the pages that its last FWP wrote are there */
-	/* While it is clean: the next clean place, and where its stack and its instance are, to
-	 * have them on their way into the caches when this one is taken. */
-	struct fwp *next_clean;
-	const char *next_stack, *next_instance;
-	struct eos_list node;	    /* in the pool's dirty list, or in none */
-	struct eos_list dirty_node; /* in the engine's list of dirty places, or in none */
-	struct eos_list made_node;  /* of all that the engine made */
+	struct fwp *next_clean, *ahead;
+	const char *ahead_stack, *ahead_instance;
+	struct eos_list node; /* in the pool's dirty list, or in none */
+	bool is_warm;	      /* clean, and the pages that its last FWP wrote are there */
+
+	alignas(64) struct fwp_slot slot; /* made once */
+	struct eos_list dirty_node;	  /* in the engine's list of dirty places, or in none */
+	struct eos_list made_node;	  /* of all that the engine made */
+
+	alignas(64) struct fwp_change history[FWP_HISTORY_MAX];
+	struct fwp_death death;	 /* also written by the signal handlers */
+	struct fwp_notes *notes; /* owned; NULL unless is_initialising */
 };
+_Static_assert(offsetof(struct fwp, on_return) == 128 && offsetof(struct fwp, pool) == 192 &&
+		       offsetof(struct fwp, slot) == 256 && offsetof(struct fwp, slot.low) == 320 &&
+		       offsetof(struct fwp, history) == 384,
+	       "a start touches lines 0 to 4 and one of the history");
 
 /* The places that are bound to one template, or to none, and have no FWP. */
 struct fwp_pool {
@@ -119,7 +129,6 @@ struct fwp_template {
 	struct fwp_snapshot snapshot;
 	uint32_t *pointers; /* the snapshot's, owned */
 	struct fwp_pool pool;
-	size_t arena_used;
 	bool has_memory;
 };
 
@@ -136,6 +145,12 @@ struct fwp_engine {
 		unsigned created, deaths[FWP_DEATH_KINDS];
 	} counts;
 
+	/* The time as far as it is known: read when an FWP starts to run, unless the owner has told
+	 * it, and when it stops. */
+	struct eos_fast_clock clock;
+	uint64_t now_ns;
+	bool is_now_set;
+
 	unsigned fwps_max, made_count, alive_count, alive_max;
 	uint64_t next_id;
 	struct fwp_pool plain;
@@ -144,9 +159,6 @@ struct fwp_engine {
 	unsigned pool_low, pool_high;
 	int pagemap_fd;	      /* -1: this kernel cannot tell written pages */
 	struct eos_list made; /* all places */
-
-	/* To tell times from ticks: both clocks at the start. */
-	uint64_t start_ns, start_ticks;
 
 	void *signal_stack;
 	stack_t previous_stack;
@@ -208,8 +220,11 @@ void fwp_pool_shrink(struct fwp_engine *engine);
 void fwp_pool_free_places(struct fwp_engine *engine);
 
 /* fwp_engine.c */
-/* Lets the timer's signal come at END_NS, unless it comes before. Any context, also signal. */
-void fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns);
+/* Lets the timer's signal come at END_NS, unless it comes before. Any context, also signal. When
+ * it fails no signal comes, and the FWP that runs must not go on. */
+int fwp_engine_arm(struct fwp_engine *engine, uint64_t end_ns) EOS_MUST_CHECK;
+/* What such an FWP dies of. */
+extern const struct fwp_death fwp_death_no_timer;
 
 /* fwp_signal.c */
 /* Makes the process's handlers ours, if they are not. */

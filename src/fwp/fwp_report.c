@@ -87,20 +87,9 @@ void fwp_report_init(void)
 	(void)backtrace(&frame, 1);
 }
 
-/* Nanoseconds before NOW_TICKS, by the rate since the engine's start. */
-static uint64_t ns_ago(const struct fwp_engine *engine, uint64_t ticks, uint64_t now_ticks,
-		       uint64_t now_ns)
-{
-	uint64_t elapsed = now_ticks - engine->start_ticks;
-	if (elapsed == 0 || ticks > now_ticks)
-		return 0;
-	double rate = (double)(now_ns - engine->start_ns) / (double)elapsed;
-	return (uint64_t)((double)(now_ticks - ticks) * rate);
-}
-
 static void report_history(const struct fwp *fwp)
 {
-	uint64_t now_ticks = fwp_machine_ticks(), now_ns = eos_now_ns();
+	uint64_t now_ns = eos_now_ns();
 	struct line line = {0};
 	put(&line, "  states:");
 	unsigned first = fwp->changes > FWP_HISTORY_MAX ? fwp->changes - FWP_HISTORY_MAX : 0;
@@ -111,7 +100,7 @@ static void report_history(const struct fwp *fwp)
 		put(&line, " ");
 		put(&line, fwp_state_text(change->state));
 		put(&line, " ");
-		put_number(&line, ns_ago(fwp->engine, change->ticks, now_ticks, now_ns) / 1000, 10);
+		put_number(&line, (now_ns - EOS_MIN(now_ns, change->when_ns)) / 1000, 10);
 		put(&line, " us ago;");
 	}
 	flush(&line);

@@ -163,10 +163,10 @@ static void end_slice(struct fwp_engine *engine, struct fwp *fwp, ucontext_t *co
 	else if (is_over)
 		end_guest(fwp, context,
 			  (struct fwp_death){.kind = FWP_DEATH_TIMEOUT, .text = "timed out"});
-	else if (is_resuming(fwp, context))
-		fwp_engine_arm(engine, now_ns + RESUME_NS);
-	else
+	else if (!is_resuming(fwp, context))
 		preempt_guest(fwp, context);
+	else if (fwp_engine_arm(engine, now_ns + RESUME_NS) < 0)
+		end_guest(fwp, context, fwp_death_no_timer);
 }
 
 static void tick(struct fwp_engine *engine, ucontext_t *context)
@@ -176,9 +176,8 @@ static void tick(struct fwp_engine *engine, ucontext_t *context)
 	if (fwp == NULL || fwp->end_ns == UINT64_MAX)
 		return;
 	uint64_t now_ns = eos_now_ns();
-	if (now_ns < fwp->end_ns)
-		fwp_engine_arm(engine, fwp->end_ns);
-	else
+	/* Without a timer its slice is over now, and who continues it will see why. */
+	if (now_ns >= fwp->end_ns || fwp_engine_arm(engine, fwp->end_ns) < 0)
 		end_slice(engine, fwp, context, now_ns);
 }
 
@@ -200,6 +199,9 @@ static int install_fault_locked(size_t i)
 	sigemptyset(&action.sa_mask);
 	sigaddset(&action.sa_mask, fwp_signal_timer());
 	action.sa_sigaction = on_fault;
+	int err = eos_fault("fwp.sigaction");
+	if (err < 0)
+		return err;
 	if (sigaction(fault_signals[i], NULL, &old) < 0)
 		return -errno;
 	bool is_ours = old.sa_sigaction == on_fault;
@@ -223,7 +225,9 @@ int fwp_signal_install(struct eos_why *why)
 	if (!is_installed)
 		fwp_report_init();
 	is_installed = true;
-	int err = sigaction(fwp_signal_timer(), &action, NULL) < 0 ? -errno : 0;
+	int err = eos_fault("fwp.sigaction");
+	if (err == 0 && sigaction(fwp_signal_timer(), &action, NULL) < 0)
+		err = -errno;
 	for (size_t i = 0; err == 0 && i < EOS_ARRAY_SIZE(fault_signals); i++)
 		err = install_fault_locked(i);
 	(void)pthread_mutex_unlock(&install_lock);
@@ -240,8 +244,10 @@ int fwp_signal_thread_start(struct fwp_engine *engine)
 	if (memory == MAP_FAILED)
 		return -errno;
 	stack_t stack = {.ss_sp = memory, .ss_size = SIGNAL_STACK_BYTES};
-	if (sigaltstack(&stack, &engine->previous_stack) < 0) {
+	err = eos_fault("fwp.sigaltstack");
+	if (err == 0 && sigaltstack(&stack, &engine->previous_stack) < 0)
 		err = -errno;
+	if (err < 0) {
 		(void)munmap(memory, SIGNAL_STACK_BYTES);
 		return err;
 	}

@@ -103,6 +103,7 @@ static void lay_out(struct fwp_slot *slot, size_t arena_room)
 	slot->memory_open = 0;
 	slot->snapshot = NULL;
 	slot->is_dirty = false;
+	slot->has_used_slack = false;
 }
 
 int fwp_slot_map(struct fwp_slot *slot, unsigned index, void *owner)
@@ -204,7 +205,7 @@ static int open_extension(struct fwp_slot *slot, size_t bytes)
 	return err;
 }
 
-void *fwp_slot_arena(struct fwp_slot *slot, size_t *used, size_t size)
+void *fwp_slot_arena(struct fwp_slot *slot, uint32_t *used, size_t size)
 {
 	size_t room = slot->arena_room;
 	if (size > FWP_ARENA_BYTES_MAX)
@@ -215,13 +216,14 @@ void *fwp_slot_arena(struct fwp_slot *slot, size_t *used, size_t size)
 	if (extension == 0 && bytes <= room - *used) {
 		if (open_arena(slot, *used + bytes) < 0)
 			return NULL;
-		*used += bytes;
+		slot->has_used_slack = true;
+		*used += (uint32_t)bytes;
 		return slot->memory - *used;
 	}
 	if (slot->snapshot == NULL || bytes > FWP_ARENA_BYTES_MAX - extension ||
 	    open_extension(slot, extension + bytes) < 0)
 		return NULL;
-	*used = room + extension + bytes;
+	*used = (uint32_t)(room + extension + bytes);
 	return extension_low(slot) + extension;
 }
 
@@ -292,6 +294,9 @@ static void copy_back(const struct fwp_slot *slot, char *low, char *end)
 		memset(from, 0, (size_t)(end - from));
 		end = file_end;
 	}
+	/* The start of the arena is its unused part. */
+	if (!slot->has_used_slack)
+		low = EOS_MAX(low, slot->memory - snapshot->arena_used);
 	if (low >= end)
 		return;
 	size_t offset = (size_t)(low - start);
@@ -345,6 +350,7 @@ int fwp_slot_restore(struct fwp_slot *slot, int pagemap_fd, bool *ret_warm)
 	if (err < 0)
 		return err;
 	slot->is_dirty = false;
+	slot->has_used_slack = false;
 	*ret_warm = count >= 0;
 	return 0;
 }

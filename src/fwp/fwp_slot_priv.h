@@ -39,6 +39,7 @@ struct fwp_snapshot {
 	int fd;
 	const uint8_t *bytes;  /* the same, mapped read-only: arena, then memory */
 	size_t arena_bytes;    /* whole pages */
+	size_t arena_used;     /* of these, next to the memory; the rest is zero */
 	uint64_t memory_bytes; /* whole WebAssembly pages */
 	/* Where in the arena there are pointers: offsets from the start of BYTES, ascending. What
 	 * the file holds there is the distance from the start of the linear memory; OWNER instead
@@ -49,18 +50,21 @@ struct fwp_snapshot {
 #define FWP_SNAPSHOT_OWNER INT64_MAX
 
 struct fwp_slot {
-	char *low;			     /* of the reservation; NULL: none */
+	/* What each start looks at: a cache line. */
 	char *stack_low;		     /* accessible from here … */
 	char *stack_top;		     /* … where the stack starts; 16-aligned */
 	char *memory;			     /* start of the linear memory */
 	size_t arena_room;		     /* bytes between stack and memory */
-	size_t arena_open;		     /* accessible bytes of them, next to the memory */
-	size_t extension_open;		     /* accessible bytes of the arena's second area */
 	uint64_t memory_open;		     /* accessible bytes from MEMORY */
 	const struct fwp_snapshot *snapshot; /* borrowed; NULL: plain */
 	void *owner;			     /* what the snapshot's owner pointers become */
 	uint16_t index;			     /* for the colours */
 	bool is_dirty;			     /* a guest ran in it since it was cleaned */
+	bool has_used_slack; /* bytes of the arena's pages that the snapshot does not use */
+
+	char *low;	       /* of the reservation; NULL: none */
+	size_t arena_open;     /* accessible bytes of the arena, next to the memory */
+	size_t extension_open; /* accessible bytes of the arena's second area */
 };
 
 /* Reserves the addresses of a plain slot; INDEX colours them. -ENOMEM. */
@@ -78,7 +82,7 @@ int fwp_slot_prepare(struct fwp_slot *slot, uint64_t stack_bytes,
 int fwp_slot_set_memory(struct fwp_slot *slot, uint64_t bytes) EOS_MUST_CHECK;
 /* The place for SIZE bytes of which *USED of the arena precede; adds them to *USED. NULL: no room
  * or no memory. */
-void *fwp_slot_arena(struct fwp_slot *slot, size_t *used, size_t size);
+void *fwp_slot_arena(struct fwp_slot *slot, uint32_t *used, size_t size);
 /*
  * A bound slot is again as it was bound, but for its stack: what FWPs of one template leave there
  * none of them can read. With PAGEMAP_FD >= 0 (fwp_pages_open()) the pages of a guest that touched

@@ -212,7 +212,12 @@ static int make_file(struct capture *c)
 	if (err < 0)
 		return err;
 	snapshot->fd = memfd_create("edgeos-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (snapshot->fd < 0 || ftruncate(snapshot->fd, (off_t)c->bytes) < 0)
+	if (snapshot->fd < 0)
+		return -errno;
+	err = eos_fault("fwp.memfd");
+	if (err < 0)
+		return err;
+	if (ftruncate(snapshot->fd, (off_t)c->bytes) < 0)
 		return -errno;
 	err = eos_fault("fwp.mmap");
 	if (err < 0)
@@ -230,10 +235,13 @@ static int seal_file(struct capture *c)
 	struct fwp_snapshot *snapshot = &c->template->snapshot;
 	(void)munmap(c->file, c->bytes);
 	c->file = NULL;
+	int err = eos_fault("fwp.memfd");
+	if (err < 0)
+		return err;
 	if (fcntl(snapshot->fd, F_ADD_SEALS,
 		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		return -errno;
-	int err = eos_fault("fwp.mmap");
+	err = eos_fault("fwp.mmap");
 	if (err < 0)
 		return err;
 	void *bytes = mmap(NULL, c->bytes, PROT_READ, MAP_PRIVATE, snapshot->fd, 0);
@@ -280,11 +288,11 @@ int fwp_template_capture(struct fwp *fwp, struct fwp_template **ret_template, st
 		return eos_why(why, -ENOMEM, "no memory for a template");
 	template->references = 1;
 	template->image = fwp_image_ref(fwp->image);
-	template->arena_used = fwp->arena_used;
 	template->has_memory = fwp->has_memory;
 	template->snapshot = (struct fwp_snapshot){
 		.fd = -1,
-		.arena_bytes = EOS_ALIGN_UP(fwp->arena_used, (size_t)FWP_SLOT_PAGE),
+		.arena_bytes = EOS_ALIGN_UP((size_t)fwp->arena_used, (size_t)FWP_SLOT_PAGE),
+		.arena_used = fwp->arena_used,
 		.memory_bytes = fwp_memory_bytes(fwp),
 	};
 	struct capture capture = {
@@ -370,7 +378,7 @@ int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limi
 	fwp->entry = entry;
 	fwp->instance = fwp->slot.memory - template->pool.instance_distance;
 	fwp->has_memory = template->has_memory;
-	fwp->arena_used = template->arena_used;
+	fwp->arena_used = (uint32_t) template->snapshot.arena_used;
 	atomic_store_explicit(&fwp->memory_bytes, memory_bytes, memory_order_relaxed);
 	*ret_fwp = fwp;
 	return 0;

@@ -4,12 +4,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "base/fault.h"
 #include "fwp/fixtures/fixture.h"
 
 static struct fwp_engine *engine;
@@ -55,8 +53,9 @@ static void check_fresh(const struct fixture *fixture)
 	assert_int_equal(fixture->notes[3], 0);
 	/* The table is below the memory, in the same slot. */
 	assert_in_range(fixture->notes[4], 1, 16 << 20);
-	assert_int_equal(fixture->notes_count, 6);
+	assert_int_equal(fixture->notes_count, 7);
 	assert_int_equal(fixture->notes[5], 0);
+	assert_int_equal(fixture->notes[6], 0);
 }
 
 static void run_one(struct fwp_template *template, bool writes_much)
@@ -239,63 +238,6 @@ static void limits_are_checked(void **state)
 	end();
 }
 
-/* Everything once, with whatever fault is armed; returns the first error. */
-static int run_all(void)
-{
-	struct eos_why why = {""};
-	struct fwp_engine_config config = {.fwps_max = 4, .pool_low = 1, .pool_high = 1};
-	struct fixture fixture = {.program = PROGRAM_TEMPLATE};
-	struct fwp_template *template = NULL;
-	struct fwp *fwps[2] = {NULL};
-	engine = NULL;
-	int err = fwp_engine_new(&config, &engine, &why);
-	if (err < 0)
-		return err;
-	err = fwp_template_new(engine, image, NULL, &fixture, &template, &why);
-	for (int i = 0; err == 0 && i < 2; i++) {
-		err = fwp_new_from(template, NULL, &fixture, &fwps[i], &why);
-		if (err == 0 && fwp_run(fwps[i]) == FWP_DEAD)
-			err = -EIO; /* it could not get what it needs */
-	}
-	for (int i = 0; err == 0 && i < 2; i++) {
-		(void)fwp_run(fwps[i]);
-		if (fwp_death(fwps[i])->kind != FWP_DEATH_EXIT)
-			err = -EIO;
-	}
-	fwp_free(fwps[0]);
-	fwp_free(fwps[1]);
-	while (fwp_engine_maintain(engine))
-		;
-	fwp_engine_shrink(engine);
-	fwp_template_unref(template);
-	engine = fwp_engine_free(engine);
-	return err;
-}
-
-/* Each of the kernel's calls fails once, at each of its passes. */
-static void faults_are_survived(void **state)
-{
-	static const char *const points[] = {"fwp.calloc",  "fwp.mmap",		"fwp.mprotect",
-					     "fwp.madvise", "fwp.timer_create", "fwp.memfd"};
-	image = fixture_load("image");
-	assert_int_equal(run_all(), 0);
-	for (size_t p = 0; p < EOS_ARRAY_SIZE(points); p++) {
-		unsigned failures = 0;
-		for (unsigned pass = 1; pass <= 40; pass++) {
-			char spec[64];
-			(void)snprintf(spec, sizeof(spec), "%s:%u=ENOMEM", points[p], pass);
-			assert_int_equal(eos_fault_arm(spec, NULL), 0);
-			failures += run_all() < 0;
-			assert_int_equal(eos_fault_arm(NULL, NULL), 0);
-			/* Nothing of it is left. */
-			assert_int_equal(run_all(), 0);
-		}
-		if (failures == 0 && strcmp(points[p], "fwp.madvise") != 0)
-			fail_msg("%s never failed", points[p]);
-	}
-	image = fwp_image_unref(image);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,7 +247,6 @@ int main(void)
 		cmocka_unit_test(marks_are_kept),
 		cmocka_unit_test(initialisations_that_fail),
 		cmocka_unit_test(limits_are_checked),
-		cmocka_unit_test(faults_are_survived),
 	};
 	return cmocka_run_group_tests_name("fwp_template", tests, NULL, NULL);
 }

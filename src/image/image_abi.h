@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define IMAGE_ABI_VERSION 2u
+#define IMAGE_ABI_VERSION 3u
 
 enum image_trap {
 	IMAGE_TRAP_NONE = 0,
@@ -35,8 +35,9 @@ struct image_host_ops {
 	/* PC is in the function that trapped: the last byte of its call instruction. (What that
 	 * call would return to may already be another function: nothing has to follow it.) */
 	void (*trap)(uint32_t reason, const void *pc) __attribute__((noreturn));
-	/* The start of the linear memory, INITIAL pages of which are zero and accessible. Called
-	 * at most once an instance. Traps when INITIAL is beyond the FWP's limit. */
+	/* The start of the linear memory, INITIAL pages of which are zero and accessible; it is
+	 * where the instance ends (instance + instance_size), for generated code finds its memory
+	 * there. Called at most once an instance. Traps when INITIAL is beyond the FWP's limit. */
 	uint8_t *(*memory_reserve)(uint32_t initial_pages);
 	/* Makes pages [from, to) accessible. 0, or -1 when they are beyond the limit. */
 	int (*memory_extend)(uint32_t from_page, uint32_t to_page);

@@ -41,7 +41,7 @@ void link_config_format(const struct link_config *config, char out[LINK_CONFIG_T
 int link_config_check(const struct link_config *config)
 {
 	bool is_good = config->fwps_max >= 1 && config->fwps_max <= LINK_FWPS_MAX &&
-		       config->pool_low <= config->pool_high &&
+		       config->pool_high >= 1 && config->pool_low <= config->pool_high &&
 		       config->pool_high <= config->fwps_max &&
 		       config->quantum_ns >= LINK_QUANTUM_NS_MIN &&
 		       config->quantum_ns <= LINK_QUANTUM_NS_MAX &&

@@ -16,8 +16,8 @@
 
 struct link_config {
 	uint32_t fwps_max; /* alive at once, 1 to LINK_FWPS_MAX */
-	/* Prepared places for FWPs: the cell refills its pool when it is idle and fewer than the
-	 * first are ready, up to the second. low <= high <= fwps_max. */
+	/* Places for FWPs, of each function: so many are made ready while the cell is idle, and so
+	 * many keep their pages when an FWP has left. low <= high <= fwps_max, high >= 1. */
 	uint32_t pool_low, pool_high;
 	uint64_t quantum_ns;	  /* how long an FWP runs while others of its class are ready */
 	uint64_t init_timeout_ns; /* running time of a function's initialisation */

@@ -12,7 +12,10 @@ static void what_is_written_is_read(void **state)
 {
 	const struct link_config configs[] = {
 		link_config_default,
-		{.fwps_max = 1, .quantum_ns = LINK_QUANTUM_NS_MIN, .init_timeout_ns = 1000000},
+		{.fwps_max = 1,
+		 .pool_high = 1,
+		 .quantum_ns = LINK_QUANTUM_NS_MIN,
+		 .init_timeout_ns = 1000000},
 		{.fwps_max = LINK_FWPS_MAX,
 		 .pool_low = LINK_FWPS_MAX,
 		 .pool_high = LINK_FWPS_MAX,
@@ -51,6 +54,8 @@ static void the_rest_is_refused(void **state)
 		"fwps_max=x" REST "0",
 		"fwps=1" REST "0",
 		"fwps_max=1,pool_low=2,pool_high=1,quantum_ns=200000,init_timeout_ns=1000000,"
+		"is_edf=0",
+		"fwps_max=1,pool_low=0,pool_high=0,quantum_ns=200000,init_timeout_ns=1000000,"
 		"is_edf=0",
 		"fwps_max=1,pool_low=0,pool_high=2,quantum_ns=200000,init_timeout_ns=1000000,"
 		"is_edf=0",

@@ -136,31 +136,58 @@ static int open_ring(const struct mma_port *port, uint32_t address, struct mma_r
 	return 0;
 }
 
-int mma_port_attach(struct mma_port *port, uint32_t out_address, uint32_t in_address)
+/* The mover stands still; what is not attached stays so. */
+static void attach_locked(struct mma_port *port, const struct mma_rings *rings,
+			  const struct mma_ring *out, const struct mma_ring *in)
 {
-	/* Only the port's own thread attaches, so the pointers may be looked at here. */
-	if ((out_address != 0 && port->out.shared != NULL) ||
-	    (in_address != 0 && port->in.shared != NULL))
-		return -EEXIST;
-	struct mma_ring out, in;
-	int err = out_address != 0 ? open_ring(port, out_address, &out) : 0;
-	if (err == 0 && in_address != 0)
-		err = open_ring(port, in_address, &in);
-	if (err < 0)
-		return err;
-	mma_control_begin(port->mma);
-	if (out_address != 0) {
-		port->out = out;
-		__atomic_store_n(&out.shared->tail, 0, __ATOMIC_RELEASE);
+	if (rings->out_address != 0) {
+		port->out = *out;
+		port->out.tail = port->out.head = port->cursor = rings->sent;
+		atomic_store_explicit(&port->sent, rings->sent, memory_order_release);
+		__atomic_store_n(&out->shared->tail, rings->sent, __ATOMIC_RELEASE);
 	}
-	if (in_address != 0) {
-		port->in = in;
-		__atomic_store_n(&in.shared->tail, 0, __ATOMIC_RELEASE);
+	if (rings->in_address != 0) {
+		port->in = *in;
+		port->in.tail = port->in.head = rings->received;
+		atomic_store_explicit(&port->received, rings->received, memory_order_release);
+		__atomic_store_n(&in->shared->tail, rings->received, __ATOMIC_RELEASE);
 	}
 	/* What is in the rings already counts, and who waited for buffers may find some. */
 	mma_make_ready(port);
+}
+
+int mma_port_attach_rings(struct mma_port *port, const struct mma_rings *rings)
+{
+	/* Only the port's own thread attaches, so the pointers may be looked at here. */
+	if ((rings->out_address != 0 && port->out.shared != NULL) ||
+	    (rings->in_address != 0 && port->in.shared != NULL))
+		return -EEXIST;
+	struct mma_ring out, in;
+	int err = rings->out_address != 0 ? open_ring(port, rings->out_address, &out) : 0;
+	if (err == 0 && rings->in_address != 0)
+		err = open_ring(port, rings->in_address, &in);
+	if (err < 0)
+		return err;
+	mma_control_begin(port->mma);
+	attach_locked(port, rings, &out, &in);
 	mma_control_end(port->mma);
 	return 0;
+}
+
+int mma_port_attach(struct mma_port *port, uint32_t out_address, uint32_t in_address)
+{
+	return mma_port_attach_rings(
+		port, &(struct mma_rings){.out_address = out_address, .in_address = in_address});
+}
+
+void mma_port_rings(const struct mma_port *port, struct mma_rings *ret_rings)
+{
+	*ret_rings = (struct mma_rings){
+		.out_address = port->out.address,
+		.in_address = port->in.address,
+		.sent = mma_port_sent(port),
+		.received = mma_port_received(port),
+	};
 }
 
 /* CONFIG is checked. The mover stands still. */

@@ -28,7 +28,8 @@
  *
  * Threads: inline, everything is the owner's thread. With a thread of its own, mma_kick() and the
  * positions' accessors are for any thread, and the functions that make, join and free wait until
- * the mover is between two turns (microseconds) and then have it stand still. Callbacks run
+ * the mover is between two turns (microseconds; a turn may be one message of the greatest length)
+ * and then have it stand still. It is started and stopped while nobody else uses it. Callbacks run
  * inside a turn, on the mover's thread: they may kick, but not call anything that makes, joins
  * or frees.
  *
@@ -127,6 +128,16 @@ struct mma_port *mma_port_free(struct mma_port *port);
 int mma_port_attach(struct mma_port *port, uint32_t out_address,
 		    uint32_t in_address) EOS_MUST_CHECK;
 
+/* The same for rings that were in use elsewhere: memory that is a copy of another port's, at the
+ * positions that it was at. */
+struct mma_rings {
+	uint32_t out_address, in_address; /* 0: it has none */
+	uint32_t sent, received;
+};
+int mma_port_attach_rings(struct mma_port *port, const struct mma_rings *rings) EOS_MUST_CHECK;
+/* What another port over a copy of the memory has to be given. */
+void mma_port_rings(const struct mma_port *port, struct mma_rings *ret_rings);
+
 /* CONFIG may be NULL. RET_HANDLE is the sender's. -EINVAL: a port of another mover, to itself or
  * to one with the same memory, or len_max out of range; -EMFILE: the sender's table is full;
  * -ENOMEM. */
@@ -149,6 +160,9 @@ void mma_posted(struct mma_port *port);
  * inside callbacks, nor while the mover has a thread. Returns how many messages it delivered.
  */
 uint64_t mma_move(struct mma *mma, uint64_t budget);
+/* The same for what PORT sends, and no other's: for a host call of its FWP, on whose time it is.
+ * Includes the kick. Those who waited for PORT's buffers are left to mma_move(). */
+uint64_t mma_move_port(struct mma_port *port, uint64_t budget);
 /* Nothing was kicked, and what waits waits for buffers. */
 bool mma_is_idle(const struct mma *mma);
 

@@ -440,19 +440,21 @@ static void end_turn(struct mma *mma, struct mma_port *sender)
 		tell(sender, MMA_EVENT_SENT);
 }
 
-uint64_t mma_turn(struct mma *mma)
+static uint64_t take_turn(struct mma_port *port)
 {
-	struct eos_list *node = eos_list_take(&mma->ready);
-	if (node == NULL)
-		return 0;
-	struct mma_port *port = EOS_CONTAINER_OF(node, struct mma_port, ready_node);
 	uint64_t spent = 0;
 	if (EOS_LIKELY(!is_dead(port))) {
 		serve_waiters(port);
 		spent = is_dead(port) ? 0 : send_from(port);
 	}
-	end_turn(mma, port);
+	end_turn(port->mma, port);
 	return EOS_MAX(spent, (uint64_t)MMA_MESSAGE_COST);
+}
+
+uint64_t mma_turn(struct mma *mma)
+{
+	struct eos_list *node = eos_list_take(&mma->ready);
+	return node != NULL ? take_turn(EOS_CONTAINER_OF(node, struct mma_port, ready_node)) : 0;
 }
 
 uint64_t mma_count(struct mma *mma)
@@ -476,6 +478,19 @@ uint64_t mma_move(struct mma *mma, uint64_t budget)
 			break;
 		budget -= EOS_MIN(cost, budget);
 	}
+	mma->is_moving = false;
+	return mma_count(mma);
+}
+
+uint64_t mma_move_port(struct mma_port *port, uint64_t budget)
+{
+	struct mma *mma = port->mma;
+	EOS_ASSERT(!mma->has_thread && !mma->is_moving);
+	mma->is_moving = true;
+	do {
+		eos_list_remove(&port->ready_node);
+		budget -= EOS_MIN(take_turn(port), budget);
+	} while (budget > 0 && !is_dead(port) && port->cursor != port->out.head);
 	mma->is_moving = false;
 	return mma_count(mma);
 }

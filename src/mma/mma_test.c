@@ -285,6 +285,33 @@ static void budget_ends(void **state)
 	guest_free(b);
 }
 
+/* On the time of one: its own messages, whole, and nobody else's. */
+static void moves_one_port(void **state)
+{
+	struct guest *a = guest_new(*state, 64, 4), *b = guest_new(*state, 64, 64);
+	uint32_t to_b = connect_guests(a, b, MMA_WAIT, 1), to_a = connect_guests(b, a, MMA_WAIT, 2);
+	guest_post_buffers(a, 4, 64);
+	guest_post(b, GUEST_BUFFERS, 256u << 10);
+	guest_post(b, GUEST_BUFFERS, 64);
+	guest_send(b, to_a, GUEST_MESSAGES, 64);
+	mma_kick(b->port);
+	guest_send(a, to_b, GUEST_MESSAGES, 256u << 10);
+	guest_send(a, to_b, GUEST_MESSAGES, 64);
+	guest_send(a, to_b, GUEST_MESSAGES, 64);
+	assert_int_equal(mma_move_port(a->port, PLENTY), 2);
+	assert_int_equal(guest_status(a, 2), MMA_ABI_PENDING);
+	assert_int_equal(guest_status(b, 0), MMA_ABI_PENDING);
+	/* B has room again: who waited is left to the others' mover. */
+	guest_post(b, GUEST_BUFFERS, 64);
+	assert_int_equal(mma_move_port(b->port, PLENTY), 1);
+	assert_int_equal(guest_status(a, 2), MMA_ABI_PENDING);
+	assert_int_equal(mma_move(*state, PLENTY), 1);
+	assert_int_equal(guest_status(a, 2), MMA_ABI_DONE);
+	assert_int_equal(mma_move_port(a->port, PLENTY), 0);
+	guest_free(a);
+	guest_free(b);
+}
+
 static void ends_of_ports(void **state)
 {
 	struct guest *a = guest_new(*state, 8, 8), *b = guest_new(*state, 8, 8);
@@ -423,6 +450,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(shares_buffers, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_does_not_starve_small, setup, teardown),
 		cmocka_unit_test_setup_teardown(budget_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(moves_one_port, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends_of_ports, setup, teardown),
 		cmocka_unit_test_setup_teardown(connect_checks, setup, teardown),
 		cmocka_unit_test_setup_teardown(host_side, setup, teardown),

@@ -29,8 +29,14 @@
 
 uint64_t sched_core_clock(struct sched_core *core)
 {
-	uint64_t now_ns = core->ops->now_ns == NULL ? eos_now_ns() : core->ops->now_ns(core->ctx);
+	uint64_t now_ns = core->ops->now_ns == NULL ? eos_fast_clock_now(&core->clock)
+						    : core->ops->now_ns(core->ctx);
 	core->now_ns = EOS_MAX(core->now_ns, now_ns);
+	return core->now_ns;
+}
+
+uint64_t sched_core_now_ns(const struct sched_core *core)
+{
 	return core->now_ns;
 }
 
@@ -52,6 +58,7 @@ int sched_core_new(const struct sched_core_config *config, const struct sched_co
 	core->policy =
 		config == NULL || config->policy == NULL ? &sched_policy_priority : config->policy;
 	core->quantum_ns = quantum_ns;
+	eos_fast_clock_init(&core->clock);
 	core->least_ns = quantum_ns / 16;
 	for (unsigned c = 0; c < SCHED_CLASSES; c++) {
 		sched_heap_init(&core->classes[c].tenants);
@@ -106,7 +113,9 @@ static struct sched_task *take_with_budget(struct sched_core *core, uint64_t *re
 	struct sched_task *task;
 	while ((task = core->policy->take(core)) != NULL) {
 		EOS_DCHECK(task->state == SCHED_TASK_RUNNABLE);
-		struct sched_server *dry = sched_server_find_dry(task, core->now_ns, ret_left_ns);
+		struct sched_server *dry = NULL;
+		if (task->server->is_limited)
+			dry = sched_server_find_dry(task, core->now_ns, ret_left_ns);
 		if (EOS_LIKELY(dry == NULL))
 			return task;
 		sched_server_park(dry, task);
@@ -142,49 +151,64 @@ static enum sched_entry entry_after(struct sched_core *core, struct sched_task *
 /* The turn is paid for; what becomes of its task? */
 static void end_turn(struct sched_core *core, enum sched_turn how, uint64_t ran_ns)
 {
-	struct sched_turn_now turn = core->turn;
-	struct sched_task *task = turn.task;
+	struct sched_turn_now *turn = &core->turn;
+	struct sched_task *task = turn->task;
 	enum sched_entry entry = SCHED_ENTRY_NEW;
 	if (task != NULL && how == SCHED_TURN_AGAIN)
 		entry = entry_after(core, task, ran_ns);
-	if (turn.queue != NULL && entry != SCHED_ENTRY_CUT)
-		sched_priority_end_turn(core, turn.queue, turn.task_class);
-	core->turn = (struct sched_turn_now){.is_running = false};
+	if (entry != SCHED_ENTRY_CUT && turn->queue != NULL && sched_heap_has(&turn->queue->node))
+		sched_priority_end_turn(core, turn->queue, turn->task_class);
+	turn->task = NULL;
+	turn->server = NULL;
+	turn->queue = NULL;
+	turn->slice_end_ns = 0;
 	if (task == NULL)
 		return;
 	if (entry != SCHED_ENTRY_CUT)
 		task->quantum_left_ns = 0;
-	if (how == SCHED_TURN_AGAIN || turn.is_woken)
+	if (how == SCHED_TURN_AGAIN || turn->is_woken)
 		put(core, task, entry);
 	else
 		task->state = SCHED_TASK_IDLE;
 }
 
-static void run_turn(struct sched_core *core, struct sched_task *task, uint64_t left_ns,
-		     uint64_t until_ns)
+static void begin_turn(struct sched_core *core, struct sched_task *task, uint64_t slice_end_ns)
 {
-	uint64_t now_ns = core->now_ns, event_ns = next_event_ns(core);
+	struct sched_turn_now *turn = &core->turn;
+	bool is_shared = !core->policy->is_by_deadline || task->deadline_ns == UINT64_MAX;
+	turn->task = task;
+	turn->server = task->server;
+	turn->queue = is_shared ? &task->server->tenant->queues[task->task_class] : NULL;
+	turn->start_ns = core->now_ns;
+	turn->slice_end_ns = slice_end_ns;
+	turn->task_class = task->task_class;
+	turn->is_woken = turn->is_preempted = false;
+	task->state = SCHED_TASK_RUNNING;
+}
+
+/* END_NS: when sched_core_run() has to look again in any case. */
+static void run_turn(struct sched_core *core, struct sched_task *task, uint64_t left_ns,
+		     uint64_t end_ns)
+{
+	uint64_t start_ns = core->now_ns;
 	if (task->quantum_left_ns == 0)
 		task->quantum_left_ns = core->quantum_ns;
-	uint64_t slice_end_ns = now_ns + EOS_MIN(task->quantum_left_ns, left_ns);
-	/* A timer that was set in the past while others fired waits for a short turn, so that
-	 * timers which set each other cannot keep the tasks from running. */
-	if (event_ns <= now_ns)
-		event_ns = now_ns + core->least_ns;
-	slice_end_ns = EOS_MIN(slice_end_ns, event_ns);
-	slice_end_ns = EOS_MIN(slice_end_ns, until_ns);
-	task->state = SCHED_TASK_RUNNING;
-	core->turn = (struct sched_turn_now){.task = task,
-					     .server = task->server,
-					     .queue = core->policy->queue_of(task),
-					     .start_ns = now_ns,
-					     .slice_end_ns = slice_end_ns,
-					     .task_class = task->task_class,
-					     .is_running = true};
+	left_ns = EOS_MIN(left_ns, task->quantum_left_ns);
+	uint64_t slice_end_ns = EOS_MIN(end_ns, start_ns + left_ns);
+	begin_turn(core, task, slice_end_ns);
 	enum sched_turn how = core->ops->run(core->ctx, task, slice_end_ns);
 	(void)sched_core_clock(core);
 	sched_core_charge(core);
-	end_turn(core, how, core->now_ns - now_ns);
+	end_turn(core, how, core->now_ns - start_ns);
+}
+
+/* When a turn that begins now must end for what may happen then. */
+static uint64_t turn_end_ns(const struct sched_core *core)
+{
+	uint64_t event_ns = next_event_ns(core);
+	/* A timer that was set in the past while others fired waits for a short turn, so that
+	 * timers which set each other cannot keep the tasks from running. */
+	return event_ns <= core->now_ns ? core->now_ns + core->least_ns : event_ns;
 }
 
 uint64_t sched_core_run(struct sched_core *core, uint64_t until_ns)
@@ -200,11 +224,11 @@ uint64_t sched_core_run(struct sched_core *core, uint64_t until_ns)
 		}
 		if (core->now_ns >= until_ns || is_interrupted(core))
 			break;
-		uint64_t left_ns;
+		uint64_t left_ns = UINT64_MAX;
 		struct sched_task *task = take_with_budget(core, &left_ns);
 		if (task == NULL)
 			break;
-		run_turn(core, task, left_ns, until_ns);
+		run_turn(core, task, left_ns, EOS_MIN(turn_end_ns(core), until_ns));
 	}
 	core->is_in_run = false;
 	return sched_core_has_runnable(core) ? 0 : next_event_ns(core);
@@ -254,7 +278,8 @@ void sched_task_wake(struct sched_task *task)
 	}
 	if (task->state != SCHED_TASK_IDLE)
 		return;
-	for (struct sched_server *server = task->server; server != NULL; server = server->parent) {
+	struct sched_server *server = task->server->is_limited ? task->server : NULL;
+	for (; server != NULL; server = server->parent) {
 		if (EOS_UNLIKELY(sched_heap_has(&server->node))) {
 			sched_server_park(server, task);
 			return;

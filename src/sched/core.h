@@ -89,6 +89,7 @@ struct sched_server {
 	struct sched_server_config config;
 	struct sched_refill refills[SCHED_REFILLS_MAX]; /* by time; together the budget */
 	unsigned refills_count;
+	bool is_limited;      /* by its own budget or one above */
 	unsigned users_count; /* tasks and servers directly below */
 	uint64_t run_ns;
 	struct eos_list parked;	     /* tasks that wait for it */
@@ -136,7 +137,7 @@ struct sched_core_ops {
 	/* Between two turns: true makes sched_core_run() return, for instance as a message waits.
 	 * NULL: never. */
 	bool (*is_interrupted)(void *ctx);
-	uint64_t (*now_ns)(void *ctx); /* NULL: eos_now_ns() */
+	uint64_t (*now_ns)(void *ctx); /* NULL: eos_now_ns()'s time, read cheaply */
 };
 
 struct sched_policy_ops;
@@ -161,6 +162,8 @@ struct sched_core *sched_core_free(struct sched_core *core);
  */
 uint64_t sched_core_run(struct sched_core *core, uint64_t until_ns);
 bool sched_core_has_runnable(const struct sched_core *core);
+/* When the clock was last read; inside ops->run(), when the turn began. */
+uint64_t sched_core_now_ns(const struct sched_core *core);
 
 /* A budget, at first full. PARENT (NULL: this is a tenant) is borrowed and outlives it. -EINVAL:
  * CONFIG is out of range, and WHY says how. */

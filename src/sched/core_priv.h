@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/ticks.h"
 #include "sched/core.h"
 
 /* Why a task enters the run queue; says where. */
@@ -21,8 +22,7 @@ struct sched_policy_ops {
 	struct sched_task *(*take)(struct sched_core *core);
 	/* Does A interrupt B when it wakes? */
 	bool (*goes_before)(const struct sched_task *a, const struct sched_task *b);
-	/* Whose virtual time pays for a turn of TASK; NULL: nobody's. */
-	struct sched_tenant_queue *(*queue_of)(const struct sched_task *task);
+	bool is_by_deadline; /* and virtual time pays only for tasks that have none */
 };
 
 struct sched_class {
@@ -35,9 +35,10 @@ struct sched_turn_now {
 	struct sched_task *task;	  /* NULL: none, or freed */
 	struct sched_server *server;	  /* who pays for it; NULL: none, or freed */
 	struct sched_tenant_queue *queue; /* of its tenant; NULL: none, or freed */
-	uint64_t start_ns, slice_end_ns;
+	uint64_t start_ns;
+	uint64_t slice_end_ns; /* 0: no turn is running */
 	unsigned task_class;
-	bool is_running, is_woken, is_preempted;
+	bool is_woken, is_preempted;
 };
 
 struct sched_core {
@@ -45,8 +46,9 @@ struct sched_core {
 	void *ctx;
 	const struct sched_policy_ops *policy;
 	uint64_t quantum_ns;
-	uint64_t least_ns; /* less than this of a quantum is not worth a turn */
-	uint64_t now_ns;   /* when the clock was last read; never falls */
+	uint64_t least_ns;	     /* less than this of a quantum is not worth a turn */
+	struct eos_fast_clock clock; /* where the owner has none */
+	uint64_t now_ns;	     /* when the clock was last read; never falls */
 	struct sched_turn_now turn;
 	bool is_in_run;
 	unsigned servers_count;
@@ -83,8 +85,8 @@ void sched_priority_put(struct sched_core *core, struct sched_task *task, enum s
 void sched_priority_remove(struct sched_core *core, struct sched_task *task);
 struct sched_task *sched_priority_take(struct sched_core *core);
 bool sched_priority_goes_before(const struct sched_task *a, const struct sched_task *b);
-struct sched_tenant_queue *sched_priority_queue_of(const struct sched_task *task);
-/* A turn of TASK_CLASS ended: the tenant's next one is ordered by what it has had until now. */
+/* QUEUE has runnable tasks. A turn of TASK_CLASS ended: the tenant's next one is ordered by what it
+ * has had until now. */
 void sched_priority_end_turn(struct sched_core *core, struct sched_tenant_queue *queue,
 			     unsigned task_class);
 

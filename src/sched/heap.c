@@ -52,8 +52,12 @@ void sched_heap_node_init(struct sched_heap_node *node)
 void sched_heap_add_back(struct sched_heap *heap, struct sched_heap_node *node)
 {
 	EOS_DCHECK(node->rank == 0);
-	node->left = node->right = NULL;
+	node->left = node->right = node->parent = NULL;
 	node->rank = 1;
+	if (heap->first == NULL) {
+		heap->first = node;
+		return;
+	}
 	heap->first = merge(heap->first, node);
 	heap->first->parent = NULL;
 }
@@ -68,8 +72,11 @@ void sched_heap_add(struct sched_heap *heap, struct sched_heap_node *node, uint6
 void sched_heap_remove(struct sched_heap *heap, struct sched_heap_node *node)
 {
 	EOS_DCHECK(node->rank != 0);
-	struct sched_heap_node *parent = node->parent, *rest = merge(node->left, node->right);
+	struct sched_heap_node *parent = node->parent, *rest = node->left;
 	node->rank = 0;
+	/* A missing child is always the right one. */
+	if (node->right != NULL)
+		rest = merge(rest, node->right);
 	if (rest != NULL)
 		rest->parent = parent;
 	if (parent == NULL)
@@ -86,9 +93,4 @@ void sched_heap_remove(struct sched_heap *heap, struct sched_heap_node *node)
 		if (parent->rank == old)
 			break;
 	}
-}
-
-bool sched_heap_has(const struct sched_heap_node *node)
-{
-	return node->rank != 0;
 }

@@ -36,4 +36,16 @@ void sched_heap_add(struct sched_heap *heap, struct sched_heap_node *node, uint6
 void sched_heap_add_back(struct sched_heap *heap, struct sched_heap_node *node);
 /* NODE is in HEAP. */
 void sched_heap_remove(struct sched_heap *heap, struct sched_heap_node *node);
-bool sched_heap_has(const struct sched_heap_node *node);
+
+/* Inline: the scheduler asks several times in each turn. */
+static inline bool sched_heap_has(const struct sched_heap_node *node)
+{
+	return node->rank != 0;
+}
+
+/* NODE is in HEAP. The key of one that is alone may be changed in place. */
+static inline bool sched_heap_has_only(const struct sched_heap *heap,
+				       const struct sched_heap_node *node)
+{
+	return heap->first == node && node->left == NULL;
+}

@@ -45,15 +45,10 @@ static bool edf_goes_before(const struct sched_task *a, const struct sched_task 
 		sched_priority_goes_before(a, b));
 }
 
-static struct sched_tenant_queue *edf_queue_of(const struct sched_task *task)
-{
-	return has_deadline(task) ? NULL : sched_priority_queue_of(task);
-}
-
 const struct sched_policy_ops sched_policy_edf = {
 	.put = edf_put,
 	.remove = edf_remove,
 	.take = edf_take,
 	.goes_before = edf_goes_before,
-	.queue_of = edf_queue_of,
+	.is_by_deadline = true,
 };

@@ -14,7 +14,7 @@
 
 #include "base/assert.h"
 
-struct sched_tenant_queue *sched_priority_queue_of(const struct sched_task *task)
+static struct sched_tenant_queue *queue_of(const struct sched_task *task)
 {
 	return &task->server->tenant->queues[task->task_class];
 }
@@ -22,7 +22,7 @@ struct sched_tenant_queue *sched_priority_queue_of(const struct sched_task *task
 void sched_priority_put(struct sched_core *core, struct sched_task *task, enum sched_entry entry)
 {
 	struct sched_class *class = &core->classes[task->task_class];
-	struct sched_tenant_queue *queue = sched_priority_queue_of(task);
+	struct sched_tenant_queue *queue = queue_of(task);
 	/* After the head's first node is before all: the list is a circle. */
 	eos_list_add_tail(entry == SCHED_ENTRY_CUT ? queue->ready.next : &queue->ready,
 			  &task->node);
@@ -41,7 +41,7 @@ void sched_priority_put(struct sched_core *core, struct sched_task *task, enum s
 void sched_priority_remove(struct sched_core *core, struct sched_task *task)
 {
 	struct sched_class *class = &core->classes[task->task_class];
-	struct sched_tenant_queue *queue = sched_priority_queue_of(task);
+	struct sched_tenant_queue *queue = queue_of(task);
 	eos_list_remove(&task->node);
 	if (!eos_list_is_empty(&queue->ready))
 		return;
@@ -71,10 +71,15 @@ bool sched_priority_goes_before(const struct sched_task *a, const struct sched_t
 void sched_priority_end_turn(struct sched_core *core, struct sched_tenant_queue *queue,
 			     unsigned task_class)
 {
-	if (!sched_heap_has(&queue->node) || queue->node.key == queue->vtime_ns)
+	struct sched_heap *tenants = &core->classes[task_class].tenants;
+	if (queue->node.key == queue->vtime_ns)
 		return;
-	sched_heap_remove(&core->classes[task_class].tenants, &queue->node);
-	sched_heap_add(&core->classes[task_class].tenants, &queue->node, queue->vtime_ns);
+	if (sched_heap_has_only(tenants, &queue->node)) {
+		queue->node.key = queue->vtime_ns;
+		return;
+	}
+	sched_heap_remove(tenants, &queue->node);
+	sched_heap_add(tenants, &queue->node, queue->vtime_ns);
 }
 
 const struct sched_policy_ops sched_policy_priority = {
@@ -82,5 +87,4 @@ const struct sched_policy_ops sched_policy_priority = {
 	.remove = sched_priority_remove,
 	.take = sched_priority_take,
 	.goes_before = sched_priority_goes_before,
-	.queue_of = sched_priority_queue_of,
 };

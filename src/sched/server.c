@@ -52,6 +52,7 @@ int sched_server_init(struct sched_server *server, struct sched_core *core,
 	EOS_ASSERT(parent == NULL || parent->core == core);
 	*server = (struct sched_server){.core = core, .parent = parent, .config = *config};
 	server->tenant = parent == NULL ? server : parent->tenant;
+	server->is_limited = config->budget_ns != 0 || (parent != NULL && parent->is_limited);
 	server->refills[0].amount_ns = config->budget_ns;
 	server->refills_count = 1;
 	eos_list_init(&server->parked);

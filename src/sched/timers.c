@@ -27,7 +27,7 @@ void sched_timer_set(struct sched_core *core, struct sched_timer *timer, uint64_
 	struct sched_turn_now *turn = &core->turn;
 	sched_timer_cancel(core, timer);
 	sched_heap_add(&core->timers, &timer->node, when_ns);
-	if (turn->is_running && when_ns < turn->slice_end_ns) {
+	if (when_ns < turn->slice_end_ns) {
 		turn->slice_end_ns = when_ns;
 		if (core->ops->shorten != NULL)
 			core->ops->shorten(core->ctx, when_ns);

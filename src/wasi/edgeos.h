@@ -16,8 +16,8 @@
  * edgeos_free() before fwp_free().
  *
  * Threads: the FWP's, but for ops->wake and ops->fault, which come on the mover's. Where the mover
- * has no thread, host calls that send or give buffers back move themselves, up to a budget; what
- * is left over is moved by the owner's mma_move().
+ * has no thread, host calls move what their own FWP sends, up to a budget, and the owner calls
+ * mma_move() for the rest when the FWP has blocked.
  */
 #pragma once
 
@@ -83,7 +83,7 @@ void wasi_set_edgeos(struct wasi *wasi, struct edgeos *edgeos);
 
 /*
  * Makes the port over the memory of FWP, which has not run yet, and finds the handlers that IMAGE,
- * its image, exports: "edgeos_message" (iii:), "edgeos_timer" (i:), "edgeos_init" (: or :i), and
+ * its image, exports: "edgeos_message" (iii:), "edgeos_timer" (i:), "edgeos_init" (:), and
  * "_initialize" (:), which comes before all. IMAGE is borrowed as long as EDGEOS lives. -ENOMEM.
  */
 int edgeos_bind(struct edgeos *edgeos, struct fwp *fwp, const struct fwp_image *image,
@@ -93,11 +93,27 @@ struct mma_port *edgeos_port(struct edgeos *edgeos);
 /* Does it have a handler, so that edgeos_entry() makes sense? After edgeos_bind(). */
 bool edgeos_has_handlers(const struct edgeos *edgeos);
 
+/*
+ * For templates (fwp/fwp_template.h), whose FWPs begin where edgeos_init() ended: what the host has
+ * to remember of it. Save after the initialising FWP, which had a struct edgeos of its own, is
+ * dead; restore after edgeos_bind(). Timers begin anew. Connections are not remembered: make the
+ * same ones in the same order, so that the handles which the initialisation saw are right. -EFAULT,
+ * -EINVAL: it wrote over its rings.
+ */
+struct edgeos_saved {
+	struct mma_rings rings;
+	uint32_t taken;
+	uint64_t timers_delay_ns[EDGEOS_TIMERS_MAX]; /* 0: not set */
+};
+void edgeos_save(const struct edgeos *edgeos, struct edgeos_saved *ret_saved);
+int edgeos_restore(struct edgeos *edgeos, const struct edgeos_saved *saved) EOS_MUST_CHECK;
+
 /* The guest finds HANDLE of its port by NAME, which is copied. -EEXIST, -ENAMETOOLONG, -EMFILE,
  * -ENOMEM. */
 int edgeos_name_connection(struct edgeos *edgeos, const char *name, uint32_t handle) EOS_MUST_CHECK;
 
-/* The main loop, for fwp_new_with_entry(). Returns after edgeos_stop(). */
+/* The main loop, for fwp_new_with_entry() and, after edgeos_restore(), fwp_new_from_with_entry().
+ * Returns after edgeos_stop(). */
 void edgeos_entry(struct fwp *fwp, void *instance);
 /* The main loop ends as soon as the handler that runs has returned: wake the FWP. Any thread. */
 void edgeos_stop(struct edgeos *edgeos);

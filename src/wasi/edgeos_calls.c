@@ -14,7 +14,6 @@ int edgeos_call_rings(struct fwp *fwp, uint32_t out, uint32_t in)
 	struct edgeos *edgeos = edgeos_of(fwp);
 	if (edgeos == NULL)
 		return -ENOSYS;
-	edgeos_refresh(edgeos, fwp);
 	int err = mma_port_attach(edgeos->port, out, in);
 	if (err == 0)
 		edgeos_move(edgeos);
@@ -26,7 +25,6 @@ int edgeos_call_kick(struct fwp *fwp)
 	struct edgeos *edgeos = edgeos_of(fwp);
 	if (edgeos == NULL)
 		return -ENOSYS;
-	edgeos_refresh(edgeos, fwp);
 	edgeos_move(edgeos);
 	return mma_port_is_dead(edgeos->port) ? -EPIPE : 0;
 }
@@ -128,7 +126,6 @@ int edgeos_call_send(struct fwp *fwp, uint32_t conn, uint32_t buf, uint32_t len,
 		return -ENOSYS;
 	if ((flags & ~MMA_ABI_FLAGS_ALL) != 0)
 		return -EINVAL;
-	edgeos_refresh(edgeos, fwp);
 	struct outbound outbound;
 	int err = outbound_get(edgeos, fwp, &outbound);
 	if (err == 0)
@@ -152,7 +149,6 @@ int edgeos_call_wait(struct fwp *fwp, uint32_t received, uint32_t sent, uint64_t
 	struct edgeos *edgeos = edgeos_of(fwp);
 	if (edgeos == NULL)
 		return -ENOSYS;
-	edgeos_refresh(edgeos, fwp);
 	edgeos_move(edgeos);
 	uint64_t until_ns;
 	if (__builtin_add_overflow(eos_now_ns(), timeout_ns, &until_ns))
@@ -184,10 +180,7 @@ int edgeos_call_timer_set(struct fwp *fwp, uint32_t id, uint64_t delay_ns)
 		return -EINVAL;
 	if (edgeos->handlers.timer == NULL)
 		return -EOPNOTSUPP;
-	uint64_t due_ns = UINT64_MAX;
-	if (delay_ns > 0 && __builtin_add_overflow(eos_now_ns(), delay_ns, &due_ns))
-		due_ns = UINT64_MAX - 1;
-	edgeos->timers_due_ns[id] = due_ns;
+	edgeos_timer_start(edgeos, id, delay_ns);
 	return 0;
 }
 

@@ -18,7 +18,6 @@ static void call_message(struct edgeos *edgeos, struct fwp *fwp, void *instance,
 	fwp_host_leave(fwp);
 	edgeos->handlers.message(instance, message->conn, message->address, message->len);
 	fwp_host_enter(fwp);
-	edgeos_refresh(edgeos, fwp);
 }
 
 static void call_timer(struct edgeos *edgeos, struct fwp *fwp, void *instance, uint32_t id)
@@ -26,24 +25,17 @@ static void call_timer(struct edgeos *edgeos, struct fwp *fwp, void *instance, u
 	fwp_host_leave(fwp);
 	edgeos->handlers.timer(instance, id);
 	fwp_host_enter(fwp);
-	edgeos_refresh(edgeos, fwp);
 }
 
 static void call_init(struct edgeos *edgeos, struct fwp *fwp, void *instance)
 {
 	const struct edgeos_handlers *handlers = &edgeos->handlers;
-	uint32_t result = 0;
 	fwp_host_leave(fwp);
 	if (handlers->initialize != NULL)
 		handlers->initialize(instance);
 	if (handlers->init != NULL)
 		handlers->init(instance);
-	if (handlers->init_with_result != NULL)
-		result = handlers->init_with_result(instance);
 	fwp_host_enter(fwp);
-	edgeos_refresh(edgeos, fwp);
-	if (result != 0)
-		fwp_exit(fwp, result);
 }
 
 /* The inbound ring, or NULL: there is none. */
@@ -124,7 +116,8 @@ void edgeos_entry(struct fwp *fwp, void *instance)
 	struct edgeos *edgeos = edgeos_of(fwp);
 	if (edgeos == NULL)
 		return;
-	call_init(edgeos, fwp, instance);
+	if (!edgeos->is_initialised)
+		call_init(edgeos, fwp, instance);
 	while (!atomic_load_explicit(&edgeos->must_stop, memory_order_acquire)) {
 		uint64_t until_ns = UINT64_MAX;
 		bool has_done = take_timer(edgeos, fwp, instance, &until_ns);
@@ -132,9 +125,6 @@ void edgeos_entry(struct fwp *fwp, void *instance)
 			continue;
 		if (mma_port_is_dead(edgeos->port))
 			fwp_exit(fwp, EDGEOS_EXIT_RINGS);
-		/* Buffers given back may let others' messages move. */
-		if (!mma_has_thread(edgeos->config.mma))
-			(void)mma_move(edgeos->config.mma, edgeos->config.budget);
 		int err = edgeos_wait_port(edgeos, fwp, MMA_EVENT_RECEIVED, edgeos->taken, 0,
 					   until_ns);
 		/* Its time is over: leaving ends it. */

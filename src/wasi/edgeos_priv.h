@@ -17,7 +17,6 @@ struct edgeos_connection {
 struct edgeos_handlers {
 	void (*initialize)(void *instance);
 	void (*init)(void *instance);
-	uint32_t (*init_with_result)(void *instance);
 	void (*message)(void *instance, uint32_t conn, uint32_t buf, uint32_t len);
 	void (*timer)(void *instance, uint32_t id);
 };
@@ -25,21 +24,20 @@ struct edgeos_handlers {
 struct edgeos {
 	struct edgeos_config config;
 	struct mma_port *port; /* owned; NULL before edgeos_bind() */
-	/* How much of the FWP's memory the mover may use: what it was at the last host call, and it
-	 * only grows. */
-	_Atomic uint64_t memory_bytes;
 	_Atomic bool must_stop;
+	bool is_initialised; /* restored: edgeos_init() ran before */
 	struct edgeos_handlers handlers;
 	uint32_t taken; /* inbound position of the next message, for edgeos_entry() */
-	uint64_t timers_due_ns[EDGEOS_TIMERS_MAX]; /* UINT64_MAX: not set */
+	uint64_t timers_due_ns[EDGEOS_TIMERS_MAX];   /* UINT64_MAX: not set */
+	uint64_t timers_delay_ns[EDGEOS_TIMERS_MAX]; /* as they were set */
 	struct edgeos_connection connections[EDGEOS_CONNECTIONS_MAX];
 	unsigned connections_count;
 };
 
 /* The FWP's, or NULL. */
 struct edgeos *edgeos_of(struct fwp *fwp);
-/* After the guest ran: what its memory has become. */
-void edgeos_refresh(struct edgeos *edgeos, struct fwp *fwp);
+/* DELAY_NS from now; 0: not at all. */
+void edgeos_timer_start(struct edgeos *edgeos, uint32_t id, uint64_t delay_ns);
 /* Tells the mover that the guest's rings changed; inline, moves. */
 void edgeos_move(struct edgeos *edgeos);
 /* Waits, unless what the port was last seen at has changed. The FWP's deadline ends it, too:

@@ -64,12 +64,9 @@ struct edgeos *edgeos_of(struct fwp *fwp)
 
 static struct edgeos_handlers find_handlers(const struct fwp_image *image)
 {
-	void (*init)(void) = fwp_image_find_export(image, "edgeos_init", ":");
-	void (*init_with_result)(void) = fwp_image_find_export(image, "edgeos_init", ":i");
 	return (struct edgeos_handlers){
 		.initialize = (void (*)(void *))fwp_image_find_export(image, "_initialize", ":"),
-		.init = (void (*)(void *))init,
-		.init_with_result = (uint32_t(*)(void *))init_with_result,
+		.init = (void (*)(void *))fwp_image_find_export(image, "edgeos_init", ":"),
 		.message = (void (*)(void *, uint32_t, uint32_t, uint32_t))fwp_image_find_export(
 			image, "edgeos_message", "iii:"),
 		.timer = (void (*)(void *, uint32_t))fwp_image_find_export(image, "edgeos_timer",
@@ -81,8 +78,9 @@ int edgeos_bind(struct edgeos *edgeos, struct fwp *fwp, const struct fwp_image *
 		struct eos_why *why)
 {
 	EOS_ASSERT(edgeos->port == NULL);
+	const struct fwp_memory_view view = fwp_memory_view(fwp);
 	const struct mma_port_config config = {
-		.memory = {fwp_memory(fwp, 0, 0), &edgeos->memory_bytes},
+		.memory = {view.base, view.bytes},
 		.ops = &port_ops,
 		.ctx = edgeos,
 		.handles_max = edgeos->config.handles_max,
@@ -121,16 +119,42 @@ int edgeos_name_connection(struct edgeos *edgeos, const char *name, uint32_t han
 	return 0;
 }
 
-void edgeos_refresh(struct edgeos *edgeos, struct fwp *fwp)
+void edgeos_timer_start(struct edgeos *edgeos, uint32_t id, uint64_t delay_ns)
 {
-	atomic_store_explicit(&edgeos->memory_bytes, fwp_memory_bytes(fwp), memory_order_release);
+	uint64_t due_ns = UINT64_MAX;
+	if (delay_ns > 0 && __builtin_add_overflow(eos_now_ns(), delay_ns, &due_ns))
+		due_ns = UINT64_MAX - 1;
+	edgeos->timers_due_ns[id] = due_ns;
+	edgeos->timers_delay_ns[id] = delay_ns;
+}
+
+void edgeos_save(const struct edgeos *edgeos, struct edgeos_saved *ret_saved)
+{
+	*ret_saved = (struct edgeos_saved){.taken = edgeos->taken};
+	mma_port_rings(edgeos->port, &ret_saved->rings);
+	for (unsigned i = 0; i < EDGEOS_TIMERS_MAX; i++)
+		if (edgeos->timers_due_ns[i] != UINT64_MAX)
+			ret_saved->timers_delay_ns[i] = edgeos->timers_delay_ns[i];
+}
+
+int edgeos_restore(struct edgeos *edgeos, const struct edgeos_saved *saved)
+{
+	int err = mma_port_attach_rings(edgeos->port, &saved->rings);
+	if (err < 0)
+		return err;
+	edgeos->taken = saved->taken;
+	for (uint32_t i = 0; i < EDGEOS_TIMERS_MAX; i++)
+		edgeos_timer_start(edgeos, i, saved->timers_delay_ns[i]);
+	edgeos->is_initialised = true;
+	return 0;
 }
 
 void edgeos_move(struct edgeos *edgeos)
 {
-	mma_kick(edgeos->port);
-	if (!mma_has_thread(edgeos->config.mma))
-		(void)mma_move(edgeos->config.mma, edgeos->config.budget);
+	if (mma_has_thread(edgeos->config.mma))
+		mma_kick(edgeos->port);
+	else
+		(void)mma_move_port(edgeos->port, edgeos->config.budget);
 }
 
 int edgeos_wait_port(struct edgeos *edgeos, struct fwp *fwp, unsigned events, uint32_t received,

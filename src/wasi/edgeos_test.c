@@ -90,10 +90,9 @@ static const struct edgeos_host_ops ops = {
 static unsigned inits, messages, timers;
 static uint32_t last_conn, last_buf, last_len, last_timer;
 
-static uint32_t do_init(void *instance)
+static void do_init(void *instance)
 {
 	inits++;
-	return 0;
 }
 
 static void do_message(void *instance, uint32_t conn, uint32_t buf, uint32_t len)
@@ -111,7 +110,7 @@ static void do_timer(void *instance, uint32_t id)
 }
 
 static const struct fwp_double_export all_exports[] = {
-	{"edgeos_init", ":i", (void (*)(void))do_init},
+	{"edgeos_init", ":", (void (*)(void))do_init},
 	{"edgeos_message", "iii:", (void (*)(void))do_message},
 	{"edgeos_timer", "i:", (void (*)(void))do_timer},
 	{0},
@@ -451,12 +450,67 @@ static void main_loop(void **state)
 	assert_true(f->fwp->left >= 3);
 }
 
+/* Another FWP with a copy of the memory goes on where this one was. */
+static void saved_and_restored(void **state)
+{
+	struct fixture *f = *state;
+	struct edgeos_saved saved;
+	struct edgeos *again;
+	static struct fwp_image image = {all_exports};
+	const struct edgeos_config config = {.mma = f->mma, .ops = &ops, .ctx = f};
+	open_rings(f, 2);
+	assert_int_equal(send_to(f, f->to_host, AT_TEXT, 5, 0), 0);
+	assert_int_equal(timer_set(f, 3, 1), 0);
+	assert_int_equal(timer_set(f, 4, 1), 0);
+	assert_int_equal(timer_set(f, 4, 0), 0);
+	edgeos_save(f->edgeos, &saved);
+	f->edgeos = edgeos_free(f->edgeos);
+
+	assert_int_equal(edgeos_new(&config, &again), 0);
+	f->edgeos = again;
+	wasi_set_edgeos(f->wasi, again);
+	assert_int_equal(edgeos_bind(again, f->fwp, &image, NULL), 0);
+	uint32_t handle, back;
+	assert_int_equal(
+		mma_connect_pair(edgeos_port(again), mma_host_port(f->host), NULL, &handle, &back),
+		0);
+	assert_int_equal(handle, f->to_host);
+	f->to_guest = back;
+	assert_int_equal(edgeos_restore(again, &saved), 0);
+	assert_int_equal(rings(f, AT_OUT_RING, 0), -WASI_ERRNO_EXIST);
+	f->on_wait = stop_at_third;
+	edgeos_entry(f->fwp, f);
+	assert_int_equal(inits, 0);
+	assert_int_equal(timers, 1);
+	assert_int_equal(last_timer, 3);
+	assert_int_equal(messages, 1);
+	assert_int_equal(last_buf, AT_BUFFERS);
+	/* The message of before is not sent twice. */
+	assert_int_equal(send_to(f, handle, AT_TEXT, 5, 0), 0);
+	assert_int_equal(mma_port_sent(edgeos_port(again)), 2);
+	struct mma_port_stats stats;
+	mma_port_stats(mma_host_port(f->host), &stats);
+	assert_int_equal(stats.received, 2);
+	/* Rings that the initialisation wrote over. */
+	f->edgeos = edgeos_free(f->edgeos);
+	ring_at(f, AT_OUT_RING)->count = 3;
+	assert_int_equal(edgeos_new(&config, &f->edgeos), 0);
+	assert_int_equal(edgeos_bind(f->edgeos, f->fwp, &image, NULL), 0);
+	assert_int_equal(edgeos_restore(f->edgeos, &saved), -EINVAL);
+}
+
+static void move_all(struct fixture *f)
+{
+	mma_move(f->mma, UINT64_MAX);
+}
+
 static void main_loop_ends_with_its_rings(void **state)
 {
 	struct fixture *f = *state;
 	open_rings(f, 1);
 	ring_at(f, AT_OUT_RING)->head = 100;
 	mma_kick(edgeos_port(f->edgeos));
+	f->on_wait = move_all;
 	if (setjmp(f->fwp->on_exit) == 0)
 		edgeos_entry(f->fwp, f);
 	assert_true(f->fwp->has_exited);
@@ -488,6 +542,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(texts, setup, teardown),
 		cmocka_unit_test_setup_teardown(timer_errors, setup_without_handlers, teardown),
 		cmocka_unit_test_setup_teardown(main_loop, setup, teardown),
+		cmocka_unit_test_setup_teardown(saved_and_restored, setup, teardown),
 		cmocka_unit_test_setup_teardown(main_loop_ends_with_its_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(main_loop_skips_bad_buffers, setup, teardown),
 	};

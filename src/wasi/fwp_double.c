@@ -17,6 +17,7 @@ struct fwp *fwp_double_new(void *context)
 	EOS_ASSERT(area != MAP_FAILED);
 	fwp->memory = area + GUARD_SIZE;
 	EOS_ASSERT(mprotect(fwp->memory, DOUBLE_MEMORY_SIZE, PROT_READ | PROT_WRITE) == 0);
+	atomic_init(&fwp->memory_bytes, DOUBLE_MEMORY_SIZE);
 	fwp->context = context;
 	fwp->deadline_ns = UINT64_MAX;
 	return fwp;
@@ -65,9 +66,9 @@ void *fwp_memory(struct fwp *fwp, uint32_t address, uint64_t len)
 	return fwp->memory + address;
 }
 
-uint64_t fwp_memory_bytes(const struct fwp *fwp)
+struct fwp_memory_view fwp_memory_view(struct fwp *fwp)
 {
-	return DOUBLE_MEMORY_SIZE;
+	return (struct fwp_memory_view){fwp->memory, &fwp->memory_bytes};
 }
 
 void (*fwp_image_find_export(const struct fwp_image *image, const char *name,

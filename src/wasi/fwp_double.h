@@ -5,6 +5,7 @@
 #pragma once
 
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@
 
 struct fwp {
 	uint8_t *memory; /* DOUBLE_MEMORY_SIZE bytes */
+	_Atomic uint64_t memory_bytes;
 	void *context;
 	uint64_t deadline_ns; /* UINT64_MAX: none */
 	unsigned entered, left;

@@ -230,6 +230,16 @@ int wasi_fd_fdstat_get(struct fwp *fwp, uint32_t fd, uint32_t out)
 	return wasi_copy_out(fwp, out, &stat, sizeof(stat));
 }
 
+int wasi_check_fdflags(uint32_t fdflags, uint64_t rights)
+{
+	uint64_t enough = 0;
+	if ((fdflags & (WASI_FDFLAG_SYNC | WASI_FDFLAG_RSYNC)) != 0)
+		enough = WASI_RIGHT_FD_SYNC;
+	else if ((fdflags & WASI_FDFLAG_DSYNC) != 0)
+		enough = WASI_RIGHT_FD_SYNC | WASI_RIGHT_FD_DATASYNC;
+	return enough == 0 || (rights & enough) != 0 ? 0 : -WASI_ENOTCAPABLE;
+}
+
 int wasi_fd_fdstat_set_flags(struct fwp *fwp, uint32_t fd, uint32_t flags)
 {
 	struct wasi_descriptor *descriptor;
@@ -239,6 +249,10 @@ int wasi_fd_fdstat_set_flags(struct fwp *fwp, uint32_t fd, uint32_t flags)
 		return err;
 	if ((flags & ~WASI_FDFLAGS_ALL) != 0)
 		return -EINVAL;
+	/* What it has already was granted when it was opened. */
+	err = wasi_check_fdflags(flags & ~(uint32_t)descriptor->flags, descriptor->rights_base);
+	if (err < 0)
+		return err;
 	descriptor->flags = (uint16_t)flags;
 	return 0;
 }

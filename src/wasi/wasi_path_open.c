@@ -34,7 +34,7 @@ static int check_request(const struct wasi_descriptor *dir, const struct request
 		return -EPERM;
 	if ((request->base & RIGHTS_STRICT & ~dir->rights_inheriting) != 0)
 		return -WASI_ENOTCAPABLE;
-	return 0;
+	return wasi_check_fdflags(request->fdflags, dir->rights_inheriting);
 }
 
 static unsigned open_flags(const struct request *request, const struct wasi_path *path)

@@ -116,6 +116,9 @@ int wasi_file_get(struct wasi *wasi, uint32_t fd, uint64_t rights,
 /* The same, and it must be a directory: -ENOTDIR. */
 int wasi_directory_get(struct wasi *wasi, uint32_t fd, uint64_t rights,
 		       struct wasi_descriptor **ret_descriptor) EOS_MUST_CHECK;
+/* May who has RIGHTS to a file have FDFLAGS on it? Those that sync every write need the right to
+ * sync: -WASI_ENOTCAPABLE. */
+int wasi_check_fdflags(uint32_t fdflags, uint64_t rights) EOS_MUST_CHECK;
 /* The lowest free number from FIRST on. -EMFILE, -ENOMEM. Moves the descriptors. */
 int wasi_descriptor_reserve(struct wasi *wasi, unsigned first, uint32_t *ret_fd) EOS_MUST_CHECK;
 /* Drops what the descriptor holds, without the back end's close(). */

@@ -3,9 +3,7 @@
  *
  *     fuzz_yaml_test [FILE|DIRECTORY …]     without arguments: the corpus named at build time
  *
- * To fuzz, build the target with clang's libFuzzer instead of this file:
- *     clang -fsanitize=fuzzer,address,undefined -Isrc -D_GNU_SOURCE tests/fuzz/fuzz_yaml.c \
- *         src/base/…c -lyaml -ljansson -luv
+ * To fuzz, tests/fuzz/run builds the target with clang's libFuzzer instead of this file.
  */
 #include <dirent.h>
 #include <fcntl.h>

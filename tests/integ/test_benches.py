@@ -30,6 +30,11 @@ BENCHES = {
         ["pipe", "futex"],
         {"pipe/fwp_switch": 15, "futex/fwp_switch": 15},
     ),
+    "message": (
+        ["fwp_message_64", "fwp_copy_64k"],
+        ["pipe", "memcpy_64k"],
+        {"pipe/fwp_message_64": 10, "fwp_copy_64k/memcpy_64k": 0.8},
+    ),
     "neighbour": (
         ["fwp_quiet", "fwp_higher", "fwp_same"],
         ["linux_quiet", "linux_other", "linux_fifo"],

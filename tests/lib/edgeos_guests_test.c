@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "fwp/fwp.h"
+#include "fwp/fwp_template.h"
 #include "mma/mma_host.h"
 #include "wasi/edgeos.h"
 
@@ -95,15 +95,22 @@ static const struct edgeos_host_ops ops = {
 	.config = life_config,
 };
 
-static struct life *life_new(struct mma *mma, struct fwp_image *image)
+/* With no FWP yet. */
+static struct life *life_prepare(struct mma *mma)
 {
 	struct life *life = calloc(1, sizeof(*life));
-	struct eos_why why = {""};
 	const struct edgeos_config config = {.mma = mma, .ops = &ops, .ctx = life};
 	assert_non_null(life);
 	assert_int_equal(wasi_new(NULL, 0, NULL, 0, &life->wasi), 0);
 	assert_int_equal(edgeos_new(&config, &life->edgeos), 0);
 	wasi_set_edgeos(life->wasi, life->edgeos);
+	return life;
+}
+
+static struct life *life_new(struct mma *mma, struct fwp_image *image)
+{
+	struct life *life = life_prepare(mma);
+	struct eos_why why = {""};
 	if (fwp_new_with_entry(engine, image, NULL, life->wasi, edgeos_entry, &life->fwp, &why) <
 		    0 ||
 	    edgeos_bind(life->edgeos, life->fwp, image, &why) < 0)
@@ -235,13 +242,10 @@ static void counts_threaded(void **state)
 }
 
 /* The host and one guest: to it and back, and its end by edgeos_stop(). */
-static void echoes(void **state)
+static void echo_with(struct mma *mma, struct life *echo)
 {
-	struct mma *mma;
 	struct mma_host *host;
 	uint32_t there, back;
-	assert_int_equal(mma_new(&mma), 0);
-	struct life *echo = life_new(mma, echo_image);
 	assert_int_equal(mma_host_new(mma, NULL, &host, NULL), 0);
 	assert_int_equal(mma_connect_pair(mma_host_port(host), edgeos_port(echo->edgeos), NULL,
 					  &there, &back),
@@ -267,6 +271,44 @@ static void echoes(void **state)
 	assert_int_equal(fwp_death(echo->fwp)->code, 0);
 	life_free(echo);
 	mma_host_free(host);
+}
+
+static void echoes(void **state)
+{
+	struct mma *mma;
+	assert_int_equal(mma_new(&mma), 0);
+	echo_with(mma, life_new(mma, echo_image));
+	mma_free(mma);
+}
+
+/* From a template, in which edgeos_init() ran already: several, one after the other. */
+static void echoes_from_a_template(void **state)
+{
+	struct mma *mma;
+	struct edgeos_saved saved;
+	struct fwp_template *template;
+	struct eos_why why = {""};
+	assert_int_equal(mma_new(&mma), 0);
+	struct life *life = life_prepare(mma);
+	if (fwp_new_for_template(engine, echo_image, NULL, life->wasi, &life->fwp, &why) < 0 ||
+	    edgeos_bind(life->edgeos, life->fwp, echo_image, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(fwp_run(life->fwp), FWP_DEAD);
+	edgeos_save(life->edgeos, &saved);
+	assert_int_not_equal(saved.rings.out_address, 0);
+	if (fwp_template_capture(life->fwp, &template, &why) < 0)
+		fail_msg("%s", why.text);
+	life_free(life);
+	for (unsigned i = 0; i < 3; i++) {
+		life = life_prepare(mma);
+		if (fwp_new_from_with_entry(template, NULL, life->wasi, edgeos_entry, &life->fwp,
+					    &why) < 0 ||
+		    edgeos_bind(life->edgeos, life->fwp, echo_image, &why) < 0)
+			fail_msg("%s", why.text);
+		assert_int_equal(edgeos_restore(life->edgeos, &saved), 0);
+		echo_with(mma, life);
+	}
+	fwp_template_unref(template);
 	mma_free(mma);
 }
 
@@ -396,9 +438,8 @@ static int close_images(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_inline),
-		cmocka_unit_test(counts_threaded),
-		cmocka_unit_test(echoes),
+		cmocka_unit_test(counts_inline), cmocka_unit_test(counts_threaded),
+		cmocka_unit_test(echoes),	 cmocka_unit_test(echoes_from_a_template),
 		cmocka_unit_test(hostile_lives),
 	};
 	return cmocka_run_group_tests(tests, open_images, close_images);

@@ -15,6 +15,10 @@
 #include "image/image_abi.h"
 
 #define MEMORY_BYTES (1u << 20)
+#define INSTANCE_MAX (64u << 10)
+
+/* The instance ends where the memory starts. */
+static _Alignas(16) uint8_t place[INSTANCE_MAX + MEMORY_BYTES];
 
 static jmp_buf trapped;
 static const void *trap_pc;
@@ -27,7 +31,7 @@ __attribute__((noreturn)) static void trap(uint32_t reason, const void *pc)
 
 static uint8_t *memory_reserve(uint32_t initial_pages)
 {
-	return calloc(1, MEMORY_BYTES);
+	return place + INSTANCE_MAX;
 }
 
 static int memory_extend(uint32_t from_page, uint32_t to_page)
@@ -66,7 +70,11 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "%s\n", library == NULL ? dlerror() : "not an image");
 		return 2;
 	}
-	void *instance = calloc(1, exports->instance_size);
+	if (exports->instance_size > INSTANCE_MAX) {
+		(void)fprintf(stderr, "its instances are too large\n");
+		return 2;
+	}
+	void *instance = place + INSTANCE_MAX - exports->instance_size;
 	*exports->host_ops = &ops;
 	exports->init_module();
 	exports->instantiate(instance, NULL);

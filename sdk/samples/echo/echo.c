@@ -6,6 +6,7 @@
  * each other hand one message to and fro for ever.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "edgeos.h"
 
@@ -16,11 +17,10 @@ EDGEOS_RINGS(16, 16, 2048)
 
 static unsigned long echoed, lost;
 
-EDGEOS_EXPORT(edgeos_init) int edgeos_init(void)
+EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 {
-	int err = edgeos_open();
-
-	return err < 0 ? -err : 0;
+	if (edgeos_open() < 0)
+		abort();
 }
 
 EDGEOS_EXPORT(edgeos_message) void edgeos_message(uint32_t conn, void *buf, uint32_t len)

@@ -42,17 +42,22 @@ sched_arch_switch:
 	.cfi_adjust_cfa_offset 8
 	stmxcsr	(%rsp)
 	fnstcw	4(%rsp)
+	mov	(%rsp), %eax
+	movzwl	4(%rsp), %edx
 	mov	%rsp, (%rdi)
 	mov	%rsi, %rsp
-	ldmxcsr	(%rsp)
-	fldcw	4(%rsp)
-	mov	8(%rsp), %r15
+	cmp	(%rsp), %eax
+	jne	3f
+1:	cmp	4(%rsp), %dx
+	jne	4f
+2:	mov	8(%rsp), %r15
 	mov	16(%rsp), %r14
 	mov	24(%rsp), %r13
 	mov	32(%rsp), %r12
 	mov	40(%rsp), %rbx
 	mov	48(%rsp), %rbp
 	mov	56(%rsp), %rcx
+	.cfi_remember_state
 	.cfi_restore %r15
 	.cfi_restore %r14
 	.cfi_restore %r13
@@ -63,6 +68,12 @@ sched_arch_switch:
 	add	$64, %rsp
 	.cfi_def_cfa %rsp, 0
 	jmp	*%rcx
+	/* The control words are almost always the same, and loading them costs more than all the rest. */
+	.cfi_restore_state
+3:	ldmxcsr	(%rsp)
+	jmp	1b
+4:	fldcw	4(%rsp)
+	jmp	2b
 	.cfi_endproc
 	.size	sched_arch_switch, . - sched_arch_switch
 
