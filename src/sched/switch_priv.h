@@ -1,6 +1,6 @@
 /*
- * What arch/<cpu>/ provides to context.c beside sched_arch_switch() (context.h): the first frame of a
- * new stack, and ways out of one.
+ * What arch/<cpu>/ provides to context.c beside sched_arch_switch() (context.h): the first frame of
+ * a new stack, and ways out of one.
  */
 #pragma once
 
