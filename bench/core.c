@@ -16,20 +16,12 @@ static void serve(struct core *core)
 static enum sched_turn run_task(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
 {
 	struct core *core = ctx;
-	struct core_fwp *member = EOS_CONTAINER_OF(task, struct core_fwp, task);
 
+	core->last = EOS_CONTAINER_OF(task, struct core_fwp, task);
+	/* What stops running reads the clock. */
+	core->is_now_known = true;
 	fwp_engine_set_now(core->engine, sched_core_now_ns(core->sched));
-	enum fwp_state state = fwp_run_until(member->fwp, slice_end_ns);
-
-	/* What ends here has just read the clock. */
-	core->is_now_known = state != FWP_DEAD && !core->is_kicked;
-	/* In its turn: who sends pays for what that takes. */
-	serve(core);
-	if (state == FWP_READY)
-		return SCHED_TURN_AGAIN;
-	if (state == FWP_DEAD)
-		core->has_deceased = core->is_stopped = true;
-	return SCHED_TURN_GONE;
+	return fwp_run_turn(core->last->fwp, slice_end_ns);
 }
 
 static enum sched_turn run_and_count(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
@@ -49,6 +41,7 @@ static void preempt(void *ctx)
 	fwp_engine_preempt(core->engine);
 }
 
+/* Between two turns: what the last one left is looked at here. */
 static uint64_t now_ns(void *ctx)
 {
 	struct core *core = ctx;
@@ -56,7 +49,13 @@ static uint64_t now_ns(void *ctx)
 	if (!core->is_now_known)
 		return eos_fast_clock_now(&core->clock);
 	core->is_now_known = false;
-	return fwp_engine_stopped_ns(core->engine);
+	if (EOS_UNLIKELY(fwp_state(core->last->fwp) == FWP_DEAD))
+		core->has_deceased = core->is_stopped = true;
+	if (EOS_LIKELY(!core->is_kicked))
+		return fwp_engine_stopped_ns(core->engine);
+	/* In its turn: who sends pays for what that takes. */
+	serve(core);
+	return eos_fast_clock_now(&core->clock);
 }
 
 static bool is_interrupted(void *ctx)

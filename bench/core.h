@@ -13,13 +13,16 @@
 #include "fwp/fwp.h"
 #include "sched/core.h"
 
+struct core_fwp;
+
 struct core {
 	struct fwp_engine *engine;
 	struct sched_core *sched;
-	bool is_stopped;   /* core_run() returns after the present turn */
-	bool is_kicked;	   /* serve() is called at the end of the present turn */
-	bool has_deceased; /* an FWP ended, which none should */
-	bool is_now_known; /* the engine has just read the clock */
+	bool is_stopped;       /* core_run() returns after the present turn */
+	bool is_kicked;	       /* serve() is called at the end of the present turn */
+	bool has_deceased;     /* an FWP ended, which none should */
+	bool is_now_known;     /* the engine has just read the clock */
+	struct core_fwp *last; /* that had a turn */
 	struct eos_fast_clock clock;
 	void (*serve)(struct core *core);
 };

@@ -8,7 +8,7 @@
  *     fwp_copy_64k      64 KiB from an FWP to another, in the same way as above
  *
  * Times are half of a round trip, in which both send. Rates are of the median. The mover runs on
- * the core of the two, at the end of the sender's turn. Rates are measured in turns, so that
+ * the core of the two, in the sender's host call. Rates are measured in turns, so that
  * whatever else this machine does hits both.
  */
 #include <errno.h>
@@ -83,17 +83,7 @@ static void host_attach(struct fwp *fwp, uint32_t out, uint32_t in, uint32_t con
 	fwp_host_leave(fwp);
 }
 
-static void host_kick(struct fwp *fwp)
-{
-	fwp_host_enter(fwp);
-	struct side *side = side_of(fwp);
-
-	mma_kick(side->port);
-	side->member.core->is_kicked = true;
-	fwp_host_leave(fwp);
-}
-
-/* A message has come to the first of the two. */
+/* A round trip of the first of the two is over. */
 static void take_sample(struct exchange *exchange)
 {
 	uint64_t now = ticks_now();
@@ -106,6 +96,21 @@ static void take_sample(struct exchange *exchange)
 	exchange->start_ticks = now;
 }
 
+static void host_kick(struct fwp *fwp)
+{
+	fwp_host_enter(fwp);
+	struct side *side = side_of(fwp);
+
+	/* It answers as soon as it has been answered: here a round trip ends and the next begins.
+	 */
+	if (side->is_first)
+		take_sample(exchange_of(side));
+	(void)mma_move_port(side->port, MOVE_BUDGET);
+	if (!mma_is_idle(exchange_of(side)->mma))
+		side->member.core->is_kicked = true;
+	fwp_host_leave(fwp);
+}
+
 static void host_wait(struct fwp *fwp, uint32_t received)
 {
 	fwp_host_enter(fwp);
@@ -113,10 +118,9 @@ static void host_wait(struct fwp *fwp, uint32_t received)
 	struct mma_port *port = side->port;
 
 	if (mma_port_prepare_wait(port, MMA_EVENT_RECEIVED, received, mma_port_completions(port)))
-		fwp_block(fwp);
-	if (side->is_first && mma_port_received(port) != received)
-		take_sample(exchange_of(side));
-	fwp_host_leave(fwp);
+		fwp_block_leave(fwp);
+	else
+		fwp_host_leave(fwp);
 }
 
 static const struct fwp_import imports[] = {

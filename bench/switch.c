@@ -53,8 +53,7 @@ static void host_yield(struct fwp *fwp)
 		pair->count = 0;
 		pair->start_ticks = now;
 	}
-	fwp_yield(fwp);
-	fwp_host_leave(fwp);
+	fwp_yield_leave(fwp);
 }
 
 static const struct fwp_import imports[] = {{"bench", "yield", ":", (void (*)(void))host_yield}};

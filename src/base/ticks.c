@@ -8,6 +8,9 @@
 #endif
 
 #define SPAN_NS EOS_NS_PER_MS
+/* Between two readings of the counter with one of the kernel's clock in between: a microsecond or so
+ * at any rate of today's processors. */
+#define PAIR_TICKS_MAX 4096u
 /* Shorter times tell the rate too badly. */
 #define RATE_NS_MIN (100 * EOS_NS_PER_US)
 /* From 16 MHz to 16 GHz. Longer spans at such rates do not overflow. */
@@ -32,14 +35,18 @@ void eos_fast_clock_init(struct eos_fast_clock *clock)
 
 uint64_t eos_fast_clock_ask(struct eos_fast_clock *clock)
 {
-	uint64_t ns = eos_now_ns(), ticks = eos_ticks();
+	uint64_t before = eos_ticks(), ns = eos_now_ns(), ticks = eos_ticks();
 	clock->last_ns = EOS_MAX(clock->last_ns, ns);
 	if (!clock->is_constant)
 		return clock->last_ns;
 	uint64_t passed_ns = ns - clock->ns, passed = ticks - clock->ticks;
 	bool is_known = clock->ns != 0 && ns > clock->ns && passed > 0;
-	if (is_known && passed_ns < RATE_NS_MIN)
-		return clock->last_ns; /* it was asked for the first time a moment ago */
+	/* It was asked for the first time a moment ago; or something came between the two readings,
+	 * and which time belongs to which count is not known. */
+	if ((is_known && passed_ns < RATE_NS_MIN) || ticks - before > PAIR_TICKS_MAX) {
+		clock->span_ticks = 0;
+		return clock->last_ns;
+	}
 	clock->span_ticks = 0;
 	if (is_known) {
 		unsigned __int128 rate = ((unsigned __int128)passed_ns << 32) / passed;

@@ -322,7 +322,7 @@ uint64_t fwp_engine_stopped_ns(const struct fwp_engine *engine)
 	return engine->now_ns;
 }
 
-enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
+static inline __attribute__((always_inline)) enum fwp_state run(struct fwp *fwp, uint64_t end_ns)
 {
 	struct fwp_engine *engine = fwp->engine;
 	EOS_ASSERT(engine == fwp_engine_here);
@@ -346,6 +346,16 @@ enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 	sched_switch(&engine->context, &fwp->context);
 	atomic_store_explicit(&engine->current, NULL, memory_order_relaxed);
 	return fwp->state;
+}
+
+enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
+{
+	return run(fwp, end_ns);
+}
+
+enum sched_turn fwp_run_turn(struct fwp *fwp, uint64_t end_ns)
+{
+	return run(fwp, end_ns) == FWP_READY ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
 }
 
 enum fwp_state fwp_run(struct fwp *fwp)
@@ -384,11 +394,23 @@ void fwp_yield(struct fwp *fwp)
 	sched_switch(&fwp->context, &fwp->engine->context);
 }
 
+void fwp_block_leave(struct fwp *fwp)
+{
+	stop(fwp, FWP_BLOCKED);
+	sched_switch(&fwp->context, &fwp->engine->context);
+	fwp_host_leave(fwp);
+}
+
+void fwp_yield_leave(struct fwp *fwp)
+{
+	stop(fwp, FWP_READY);
+	sched_switch(&fwp->context, &fwp->engine->context);
+	fwp_host_leave(fwp);
+}
+
 void fwp_preempted(void *arg)
 {
-	struct fwp *fwp = arg;
-	fwp_yield(fwp);
-	fwp_host_leave(fwp);
+	fwp_yield_leave(arg);
 }
 
 void fwp_kill(struct fwp *fwp, enum fwp_death_kind kind, const char *text)

@@ -32,6 +32,7 @@
 #include "base/why.h"
 #include "image/image.h"
 #include "image/image_abi.h"
+#include "sched/core.h"
 
 #define FWP_PAGE_SIZE	     65536u /* a WebAssembly page, bytes */
 #define FWP_MEMORY_PAGES_MAX 65535u
@@ -172,6 +173,9 @@ struct fwp *fwp_free(struct fwp *fwp);
  * that exceeds its host-call rate comes back as blocked too, with fwp_resume_ns() set.
  */
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns);
+/* The same for who is run by a scheduler and has nothing to do behind it but to return the result
+ * (see fwp_block_leave()): SCHED_TURN_AGAIN where the FWP is ready. */
+enum sched_turn fwp_run_turn(struct fwp *fwp, uint64_t end_ns);
 /* Without end, and again after each yield: returns FWP_BLOCKED or FWP_DEAD. */
 enum fwp_state fwp_run(struct fwp *fwp);
 /* Until when a blocked FWP must wait because of its host-call rate; UINT64_MAX: that is not why it
@@ -219,6 +223,14 @@ void fwp_trap(struct fwp *fwp, enum image_trap trap) __attribute__((noreturn));
 void fwp_block(struct fwp *fwp);
 /* The same, but it stays ready: fwp_run_until() returns FWP_READY. */
 void fwp_yield(struct fwp *fwp);
+/*
+ * The same, with fwp_host_leave() behind them, for host functions that do nothing else at their
+ * end. A processor predicts returns from the calls that it has seen, and behind a switch these were
+ * another stack's: each return costs some 15 ns there. A call that is the last of its function is a
+ * jump, so these save one.
+ */
+void fwp_block_leave(struct fwp *fwp);
+void fwp_yield_leave(struct fwp *fwp);
 /*
  * Each host function begins and ends with these. Between them a fault is a fault of the host, and
  * a timeout or the end of a slice waits for fwp_host_leave(). fwp_host_enter() traps when less than

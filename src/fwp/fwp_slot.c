@@ -48,8 +48,11 @@
 #define COLOUR_BYTES	   (3u * PAGE)
 #define STACK_COLOURS	   32u
 #define STACK_COLOUR_BYTES 192u /* three cache lines */
-#define STACK_AREA_BYTES   (9u << 20)
-#define MEMORY_BYTES	   (UINT64_C(8) << 30)
+#define STACK_ALIGN	   64u
+/* So much of the stack is to be in the arena's page, or none. */
+#define STACK_SHARED_MIN 2048u
+#define STACK_AREA_BYTES (9u << 20)
+#define MEMORY_BYTES	 (UINT64_C(8) << 30)
 /* What lies below the linear memory, without the colour. */
 #define BELOW_BYTES                                                                                \
 	((uint64_t)FWP_ARENA_BYTES_MAX + GUARD_BYTES + STACK_AREA_BYTES + FWP_ARENA_BYTES_MAX)
@@ -81,12 +84,6 @@ static int set_access(char *low, uint64_t bytes, int prot)
 	return err;
 }
 
-/* The end of the stack's area; its first page is shared with the stack's colour. */
-static char *stack_end(const struct fwp_slot *slot)
-{
-	return slot->memory - slot->arena_room;
-}
-
 static char *extension_low(const struct fwp_slot *slot)
 {
 	return slot->memory - BELOW_BYTES;
@@ -96,14 +93,31 @@ static char *extension_low(const struct fwp_slot *slot)
 static void lay_out(struct fwp_slot *slot, size_t arena_room)
 {
 	slot->arena_room = arena_room;
-	slot->stack_low = stack_end(slot);
-	slot->stack_top = stack_end(slot) - (slot->index % STACK_COLOURS) * STACK_COLOUR_BYTES;
+	slot->stack_low = slot->stack_end = slot->memory - arena_room;
+	slot->stack_top = slot->stack_end - (slot->index % STACK_COLOURS) * STACK_COLOUR_BYTES;
 	slot->arena_open = 0;
 	slot->extension_open = 0;
 	slot->memory_open = 0;
 	slot->snapshot = NULL;
 	slot->is_dirty = false;
-	slot->has_used_slack = false;
+}
+
+/* The same for a slot that is bound: see the top. */
+static void lay_out_bound(struct fwp_slot *slot, const struct fwp_snapshot *snapshot)
+{
+	size_t used = EOS_ALIGN_UP(snapshot->arena_used, (size_t)STACK_ALIGN);
+	size_t left = snapshot->arena_bytes - EOS_MIN(used, snapshot->arena_bytes);
+	lay_out(slot, snapshot->arena_bytes);
+	if (left >= STACK_SHARED_MIN) {
+		size_t colours = (left - STACK_SHARED_MIN) / STACK_COLOUR_BYTES + 1;
+		colours = EOS_MIN(colours, (size_t)STACK_COLOURS);
+		slot->arena_room = used;
+		slot->stack_end = slot->memory - used;
+		slot->stack_top = slot->stack_end - slot->index % colours * STACK_COLOUR_BYTES;
+	}
+	slot->arena_open = snapshot->arena_bytes;
+	slot->memory_open = snapshot->memory_bytes;
+	slot->snapshot = snapshot;
 }
 
 int fwp_slot_map(struct fwp_slot *slot, unsigned index, void *owner)
@@ -127,7 +141,7 @@ int fwp_slot_map(struct fwp_slot *slot, unsigned index, void *owner)
 
 static void forget_stack(const struct fwp_slot *slot)
 {
-	sched_stack_forget(slot->stack_low, (size_t)(stack_end(slot) - slot->stack_low));
+	sched_stack_forget(slot->stack_low, (size_t)(slot->stack_end - slot->stack_low));
 }
 
 void fwp_slot_unmap(struct fwp_slot *slot)
@@ -157,7 +171,9 @@ int fwp_slot_reset(struct fwp_slot *slot)
 
 static int set_stack(struct fwp_slot *slot, uint64_t bytes)
 {
-	char *low = stack_end(slot) - STACK_ROOM_BYTES(bytes);
+	/* From where the pages of the arena begin. */
+	size_t above = slot->snapshot != NULL ? slot->arena_open : slot->arena_room;
+	char *low = slot->memory - above - STACK_ROOM_BYTES(bytes);
 	int err = 0;
 	if (low < slot->stack_low)
 		err = set_access(low, (uint64_t)(slot->stack_low - low), PROT_READ | PROT_WRITE);
@@ -216,7 +232,6 @@ void *fwp_slot_arena(struct fwp_slot *slot, uint32_t *used, size_t size)
 	if (extension == 0 && bytes <= room - *used) {
 		if (open_arena(slot, *used + bytes) < 0)
 			return NULL;
-		slot->has_used_slack = true;
 		*used += (uint32_t)bytes;
 		return slot->memory - *used;
 	}
@@ -275,10 +290,7 @@ int fwp_slot_bind(struct fwp_slot *slot, const struct fwp_snapshot *snapshot)
 	if (mmap(slot->memory - snapshot->arena_bytes, bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_FIXED, snapshot->fd, 0) == MAP_FAILED)
 		return -errno;
-	lay_out(slot, snapshot->arena_bytes);
-	slot->arena_open = snapshot->arena_bytes;
-	slot->memory_open = snapshot->memory_bytes;
-	slot->snapshot = snapshot;
+	lay_out_bound(slot, snapshot);
 	place_pointers(slot, 0, snapshot->arena_bytes);
 	return 0;
 }
@@ -294,9 +306,8 @@ static void copy_back(const struct fwp_slot *slot, char *low, char *end)
 		memset(from, 0, (size_t)(end - from));
 		end = file_end;
 	}
-	/* The start of the arena is its unused part. */
-	if (!slot->has_used_slack)
-		low = EOS_MAX(low, slot->memory - snapshot->arena_used);
+	/* Below is the stack, or nothing. */
+	low = EOS_MAX(low, slot->memory - slot->arena_room);
 	if (low >= end)
 		return;
 	size_t offset = (size_t)(low - start);
@@ -350,7 +361,6 @@ int fwp_slot_restore(struct fwp_slot *slot, int pagemap_fd, bool *ret_warm)
 	if (err < 0)
 		return err;
 	slot->is_dirty = false;
-	slot->has_used_slack = false;
 	*ret_warm = count >= 0;
 	return 0;
 }

@@ -54,15 +54,15 @@ struct fwp_slot {
 	char *stack_low;		     /* accessible from here … */
 	char *stack_top;		     /* … where the stack starts; 16-aligned */
 	char *memory;			     /* start of the linear memory */
-	size_t arena_room;		     /* bytes between stack and memory */
+	size_t arena_room;		     /* bytes below the memory that are the arena's */
 	uint64_t memory_open;		     /* accessible bytes from MEMORY */
 	const struct fwp_snapshot *snapshot; /* borrowed; NULL: plain */
 	void *owner;			     /* what the snapshot's owner pointers become */
 	uint16_t index;			     /* for the colours */
 	bool is_dirty;			     /* a guest ran in it since it was cleaned */
-	bool has_used_slack; /* bytes of the arena's pages that the snapshot does not use */
 
 	char *low;	       /* of the reservation; NULL: none */
+	char *stack_end;       /* the stack's, above its colour */
 	size_t arena_open;     /* accessible bytes of the arena, next to the memory */
 	size_t extension_open; /* accessible bytes of the arena's second area */
 };

@@ -39,6 +39,7 @@ struct mma *mma_free(struct mma *mma)
 		return NULL;
 	mma_thread_stop(mma);
 	EOS_ASSERT(mma->ports_count == 0);
+	mma_count(mma);
 	pthread_mutex_destroy(&mma->control);
 	free(mma);
 	return NULL;
@@ -344,8 +345,11 @@ void mma_port_stats(const struct mma_port *port, struct mma_port_stats *ret_stat
 bool mma_port_prepare_wait(struct mma_port *port, unsigned events, uint32_t received,
 			   uint32_t completions)
 {
-	/* Sequentially consistent, as the mover publishes first and then looks for the wish. */
-	atomic_store_explicit(&port->wants, events, memory_order_seq_cst);
+	/* A mover with a thread publishes first and then looks for the wish: so this comes before
+	 * what follows. */
+	atomic_store_explicit(&port->wants, events, memory_order_relaxed);
+	if (port->mma->has_thread)
+		atomic_thread_fence(memory_order_seq_cst);
 	bool has_received = (events & MMA_EVENT_RECEIVED) != 0 &&
 			    atomic_load_explicit(&port->received, memory_order_seq_cst) != received;
 	bool has_sent =

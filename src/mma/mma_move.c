@@ -31,6 +31,9 @@
 #include "base/counter.h"
 #include "mma/mma_priv.h"
 
+/* Messages after which the process's counters are brought up to date at the latest. */
+#define COUNTED_MAX 1024u
+
 EOS_COUNTER(count_messages, "mma.messages_total", "Messages moved between memories.");
 EOS_COUNTER(count_bytes, "mma.bytes_total", "Bytes moved between memories.");
 EOS_COUNTER(count_dropped, "mma.dropped_total", "Messages dropped, as nobody could take them.");
@@ -385,16 +388,23 @@ static uint64_t send_from(struct mma_port *port)
 	return spent;
 }
 
+/* Whatever is found was a wish, and may be another than a load saw before: taken back, it must be
+ * granted. Without a thread nobody is there to make another. */
+static bool take_wish(struct mma_port *port)
+{
+	if (port->mma->has_thread)
+		return atomic_exchange_explicit(&port->wants, 0, memory_order_acq_rel) != 0;
+	atomic_store_explicit(&port->wants, 0, memory_order_relaxed);
+	return true;
+}
+
 /* Tells the owner of PORT what the turn meant for it. */
 static void tell(struct mma_port *port, unsigned events)
 {
 	if (atomic_load_explicit(&port->is_dead, memory_order_relaxed))
 		events |= MMA_EVENT_RECEIVED | MMA_EVENT_SENT;
-	/* Whatever the exchange finds was a wish, and may be another than the load saw: taken back,
-	 * it must be granted. */
 	if ((atomic_load_explicit(&port->wants, memory_order_relaxed) & events) != 0 &&
-	    atomic_exchange_explicit(&port->wants, 0, memory_order_acq_rel) != 0 &&
-	    port->ops->wake != NULL)
+	    take_wish(port) && port->ops->wake != NULL)
 		port->ops->wake(port->ctx, events);
 	if (EOS_LIKELY(port->fault.count == 0 && !port->fault.is_dead))
 		return;
@@ -457,20 +467,29 @@ uint64_t mma_turn(struct mma *mma)
 	return node != NULL ? take_turn(EOS_CONTAINER_OF(node, struct mma_port, ready_node)) : 0;
 }
 
-uint64_t mma_count(struct mma *mma)
+void mma_count(struct mma *mma)
 {
-	uint64_t messages = mma->messages;
-	if (messages == 0)
-		return 0;
-	eos_counter_add(&count_messages, messages);
+	if (mma->messages == 0)
+		return;
+	eos_counter_add(&count_messages, mma->messages);
 	eos_counter_add(&count_bytes, mma->bytes);
 	mma->messages = mma->bytes = 0;
-	return messages;
+}
+
+/* What was delivered since there had been BEFORE. */
+static uint64_t end_move(struct mma *mma, uint64_t before)
+{
+	uint64_t delivered = mma->messages - before;
+	mma->is_moving = false;
+	if (EOS_UNLIKELY(mma->messages >= COUNTED_MAX))
+		mma_count(mma);
+	return delivered;
 }
 
 uint64_t mma_move(struct mma *mma, uint64_t budget)
 {
 	EOS_ASSERT(!mma->has_thread && !mma->is_moving);
+	uint64_t before = mma->messages;
 	mma->is_moving = true;
 	while (budget > 0) {
 		uint64_t cost = mma_turn(mma);
@@ -478,21 +497,20 @@ uint64_t mma_move(struct mma *mma, uint64_t budget)
 			break;
 		budget -= EOS_MIN(cost, budget);
 	}
-	mma->is_moving = false;
-	return mma_count(mma);
+	return end_move(mma, before);
 }
 
 uint64_t mma_move_port(struct mma_port *port, uint64_t budget)
 {
 	struct mma *mma = port->mma;
 	EOS_ASSERT(!mma->has_thread && !mma->is_moving);
+	uint64_t before = mma->messages;
 	mma->is_moving = true;
 	do {
 		eos_list_remove(&port->ready_node);
 		budget -= EOS_MIN(take_turn(port), budget);
 	} while (budget > 0 && !is_dead(port) && port->cursor != port->out.head);
-	mma->is_moving = false;
-	return mma_count(mma);
+	return end_move(mma, before);
 }
 
 bool mma_is_idle(const struct mma *mma)

@@ -77,7 +77,7 @@ struct mma {
 	/* The mover's. */
 	struct eos_list ready;	  /* ports whose turn will come */
 	struct mma_port *touched; /* receivers of this turn's messages */
-	uint64_t messages, bytes; /* of this mma_move() */
+	uint64_t messages, bytes; /* not yet in the process's counters */
 	unsigned ports_count;
 	bool is_moving; /* inline: a turn is on, control functions are a bug */
 
@@ -109,8 +109,8 @@ void mma_turn_end(struct mma *mma);
 void mma_drain_kicked(struct mma *mma);
 /* One port's turn, if one is ready. Returns its cost, 0: none was ready. */
 uint64_t mma_turn(struct mma *mma);
-/* Adds what was moved to the process's counters; returns the messages. */
-uint64_t mma_count(struct mma *mma);
+/* Adds what was moved to the process's counters. */
+void mma_count(struct mma *mma);
 /* The port gets a turn. */
 void mma_make_ready(struct mma_port *port);
 /* All that wait for buffers of PORT look again. */

@@ -175,7 +175,7 @@ static void *mover_main(void *arg)
 		mma_turn_begin(mma);
 		mma_drain_kicked(mma);
 		uint64_t cost = mma_turn(mma);
-		(void)mma_count(mma);
+		mma_count(mma);
 		mma_turn_end(mma);
 		if (cost > 0) {
 			idle_since_ns = 0;

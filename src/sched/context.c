@@ -105,12 +105,14 @@ void sched_context_main(void (*entry)(void *arg), void *arg)
 	eos_assert_failed("a context's entry does not return", __FILE__, __LINE__);
 }
 
+#if SCHED_ASAN || SCHED_TSAN
 void sched_switch(struct sched_context *from, struct sched_context *to)
 {
 	announce(from, &from->sanitizer, to);
 	sched_arch_switch(&from->sp, to->sp);
 	confirm(from->sanitizer);
 }
+#endif
 
 void sched_switch_final(struct sched_context *from, struct sched_context *to)
 {

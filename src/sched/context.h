@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sched/sanitizer.h"
+
 struct sched_context {
 	void *sp;	       /* saved stack pointer; meaningless while running */
 	const void *stack_low; /* lowest usable address; NULL for a thread's own stack */
@@ -29,8 +31,21 @@ void sched_context_init(struct sched_context *context, void *stack_low, size_t s
 /* Frees what the sanitizers keep. The context is not running. */
 void sched_context_fini(struct sched_context *context);
 
+/* Pushes the preserved registers, stores the stack pointer in *SAVE_SP and continues LOAD_SP. In
+ * arch/<cpu>/switch.S; for sched_switch() only. */
+void sched_arch_switch(void **save_sp, void *load_sp);
+
 /* Saves the running context in FROM and continues TO. Returns when somebody switches to FROM. */
+#if SCHED_ASAN || SCHED_TSAN
 void sched_switch(struct sched_context *from, struct sched_context *to);
+#else
+/* Inline, as each function that returns on a stack which was just switched to costs a wrong
+ * prediction: the processor's own stack of return addresses is that of the other context. */
+static inline void sched_switch(struct sched_context *from, struct sched_context *to)
+{
+	sched_arch_switch(&from->sp, to->sp);
+}
+#endif
 /* The same for a FROM that will never continue. */
 void sched_switch_final(struct sched_context *from, struct sched_context *to)
 	__attribute__((noreturn));

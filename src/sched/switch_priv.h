@@ -1,10 +1,9 @@
 /*
- * What arch/<cpu>/ provides to context.c: the switch itself, and the first frame of a new stack.
+ * What arch/<cpu>/ provides to context.c beside sched_arch_switch() (context.h): the first frame of
+ * a new stack, and ways out of one.
  */
 #pragma once
 
-/* Pushes the preserved registers, stores the stack pointer in *SAVE_SP and continues LOAD_SP. */
-void sched_arch_switch(void **save_sp, void *load_sp);
 /* Continues LOAD_SP and saves nothing. */
 void sched_arch_leave(void *load_sp) __attribute__((noreturn));
 /* Where a new context starts; only its address is used. */
