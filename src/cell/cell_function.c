@@ -182,20 +182,32 @@ static struct cell_function *find_function(struct cell *cell, const struct link_
 	return NULL;
 }
 
-/* FUNCTION is new: older deployments of its name keep their resident FWPs no longer than calls need
- * them. */
-static void supersede_others(struct cell *cell, struct cell_function *function)
+/* Marks the older deployments of FUNCTION's name. One of them whose resident FWP no call needs, or
+ * NULL. */
+static struct cell_function *find_superseded(struct cell *cell,
+					     const struct cell_function *function)
 {
 	struct link_span name = {function->name, (uint32_t)strlen(function->name)};
+	struct cell_function *found = NULL;
 	EOS_LIST_FOR_EACH (link, &cell->functions[bucket_of(name)]) {
 		struct cell_function *other = EOS_CONTAINER_OF(link, struct cell_function, link);
 		if (other == function || strcmp(other->name, function->name) != 0 ||
 		    strcmp(other->tenant->name, function->tenant->name) != 0)
 			continue;
 		other->is_superseded = true;
-		if (other->calls_count > 0 || other->resident == NULL)
-			continue;
+		if (other->calls_count == 0 && other->resident != NULL)
+			found = other;
+	}
+	return found;
+}
+
+/* FUNCTION is new: older deployments keep their resident FWPs no longer than calls need them. */
+static void supersede_others(struct cell *cell, const struct cell_function *function)
+{
+	struct cell_function *other;
+	while ((other = find_superseded(cell, function)) != NULL) {
 		other->resident = cell_resident_free(other->resident);
+		/* May free others too: hence the search from the start. */
 		cell_function_settle(cell, other);
 	}
 }

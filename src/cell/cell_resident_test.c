@@ -182,7 +182,18 @@ static void a_late_answer_costs_the_state(void **state)
 	expect_end(f, -EPIPE);
 }
 
-/* A client that hangs up costs nobody the state. */
+/* What the DONE of a counting call says. */
+static int receive_count(struct fixture *f, uint64_t id)
+{
+	struct link_message done = receive(f);
+	assert_int_equal(done.header.kind, LINK_DONE);
+	assert_int_equal(done.done.call_id, id);
+	assert_int_equal(done.done.outcome, LINK_EXITED);
+	return atoi(done.done_parts.output.data);
+}
+
+/* A client that hangs up costs nobody the state. How many of the cancelled calls came as far as the
+ * function depends on the machine. */
 static void a_cancelled_call_leaves_the_state(void **state)
 {
 	struct fixture *f = start_resident();
@@ -193,7 +204,8 @@ static void a_cancelled_call_leaves_the_state(void **state)
 		send_cancel(f, id);
 		expect_done(f, id, LINK_CANCELLED, "");
 	}
-	expect_answer(f, "count", "22 of 1, 0 ticks");
+	int before = receive_count(f, call(f, "count", 0));
+	assert_in_range(before, 2, 22);
 	/* Before the others, and out of the middle. */
 	uint64_t id = call(f, "mute", 0);
 	call(f, "count", 0);
@@ -202,7 +214,7 @@ static void a_cancelled_call_leaves_the_state(void **state)
 	expect_done(f, id + 1, LINK_CANCELLED, "");
 	send_cancel(f, id);
 	expect_done(f, id, LINK_CANCELLED, "");
-	expect_done(f, id + 2, LINK_EXITED, "24 of 1, 0 ticks");
+	assert_in_range(receive_count(f, id + 2), before + 1, before + 2);
 	expect_end(f, -EPIPE);
 }
 
