@@ -268,6 +268,23 @@ static void timers_run_between_calls(void **state)
 	expect_end(f, -EPIPE);
 }
 
+/* Its host calls are limited as those of calls are: it waits, and answers. */
+static void waits_for_its_rate(void **state)
+{
+	struct fixture *f = start_resident();
+	struct invocation invocation = {.mode = "count", .host_calls_per_s = 500};
+	uint64_t start_ns = eos_now_ns();
+	char text[64];
+	for (int i = 1; i <= 150; i++) {
+		invocation.call_id = ++last_id;
+		send_invoke_as(f, &invocation);
+		snprintf(text, sizeof(text), "%d of 1, 0 ticks", i);
+		expect_done(f, last_id, LINK_EXITED, text);
+	}
+	assert_true(eos_now_ns() - start_ns > 50 * EOS_NS_PER_MS);
+	expect_end(f, -EPIPE);
+}
+
 /* By tenant, by function, by deployment; and when their image leaves. */
 static void instances_are_apart(void **state)
 {
@@ -355,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_full_way_is_waited_for),
 		cmocka_unit_test(logs_to_the_call),
 		cmocka_unit_test(timers_run_between_calls),
+		cmocka_unit_test(waits_for_its_rate),
 		cmocka_unit_test(instances_are_apart),
 		cmocka_unit_test(the_longest_idle_one_goes),
 		cmocka_unit_test(ends_with_calls_under_way),

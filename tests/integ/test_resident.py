@@ -93,15 +93,22 @@ def get(node, path, **options):
 
 
 def test_state_stays(shared_node):
-    deploy(shared_node, "counter")
+    deploy(shared_node, "numbers")
     with requests.Session() as session:
         for expected in range(1, 201):
-            answer = session.get(shared_node.http_url + "/counter", timeout=60)
+            answer = session.get(shared_node.http_url + "/numbers", timeout=60)
             assert (answer.status_code, answer.text) == (200, str(expected))
     # Each count is given once, in whatever order the clients come.
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
-        texts = list(pool.map(lambda _: get(shared_node, "/counter").text, range(320)))
+        texts = list(pool.map(lambda _: get(shared_node, "/numbers").text, range(320)))
     assert sorted(map(int, texts)) == list(range(201, 521))
+
+
+def test_sample(shared_node, sample_dir):
+    manifest = sample_dir / "counter" / "manifest.yaml"
+    for _ in range(2):
+        shared_node.cli("deploy", manifest)
+        assert [get(shared_node, "/f/counter").text for _ in range(2)] == ["1\n", "2\n"]
 
 
 def test_message(shared_node):
