@@ -8,8 +8,8 @@
 #endif
 
 #define SPAN_NS EOS_NS_PER_MS
-/* Between two readings of the counter with one of the kernel's clock in between: a microsecond or so
- * at any rate of today's processors. */
+/* Between two readings of the counter with one of the kernel's clock in between: a microsecond or
+ * so at any rate of today's processors. */
 #define PAIR_TICKS_MAX 4096u
 /* Shorter times tell the rate too badly. */
 #define RATE_NS_MIN (100 * EOS_NS_PER_US)
