@@ -112,7 +112,7 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	eos_list_init(&engine->pools);
 	eos_list_init(&engine->dirty);
 	eos_list_init(&engine->made);
-	fwp_pool_init(&engine->plain, engine, NULL, 0);
+	fwp_pool_init(&engine->plain, engine, NULL);
 	/* A small instance must not cost a huge page. Kernels without them answer EINVAL. */
 	(void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	sched_context_init_thread(&engine->context);

@@ -9,12 +9,13 @@
  *
  * A place belongs to the pool of one template, to which its slot is bound, or to the engine's plain
  * pool. A template's clean place is taken with a few stores: that is what makes a start cheap.
- *Places move between pools by being reset: to the plain pool when a template has more than
- *pool_high of them, and from there, or from another template when there are no more, to the one
- *that needs one.
+ * Places move between pools by being reset: to the plain pool when a template has more than
+ * pool_high of them, and from there, or from another template when there are no more, to the one
+ * that needs one.
  *
  * Cleaning is put off until fwp_engine_maintain() is called or a place is needed. The place used
- *last is taken first, as it is the one in the caches.
+ *last is taken first, as it is the one in the caches. (To fetch the ones behind it while it starts
+ *was tried, and gained nothing.)
  *
  * A place that cannot be cleaned is given up for good: better no slot than a dirty one.
  */
@@ -28,24 +29,14 @@
 #include "base/counter.h"
 #include "base/fault.h"
 
-#define CACHE_LINE 64u
-/* What a start reads and writes of a place, besides the first line of its history; and of its
- * stack. */
-#define PREFETCH_PLACE_BYTES offsetof(struct fwp, slot.low)
-#define PREFETCH_STACK_BYTES 256u
-
 EOS_COUNTER(places_made, "fwp.slots_total", "Address-space reservations made.");
 EOS_COUNTER(places_lost, "fwp.slots_lost_total", "Reservations that could not be cleaned.");
 EOS_COUNTER(refused, "fwp.refused_total", "Featherweight processes refused at the limit.");
 
 void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
-		   const struct fwp_snapshot *snapshot, size_t instance_distance)
+		   const struct fwp_snapshot *snapshot)
 {
-	*pool = (struct fwp_pool){
-		.engine = engine,
-		.snapshot = snapshot,
-		.instance_distance = instance_distance,
-	};
+	*pool = (struct fwp_pool){.engine = engine, .snapshot = snapshot};
 	eos_list_init(&pool->dirty);
 	eos_list_init(&pool->node);
 	if (snapshot != NULL)
@@ -96,36 +87,16 @@ static int make_place(struct fwp_engine *engine, struct fwp **ret_fwp, struct eo
 static void add_clean(struct fwp *fwp, bool is_warm)
 {
 	struct fwp_pool *pool = fwp->pool;
-	struct fwp *ahead = pool->clean;
-	fwp->next_clean = ahead;
-	for (unsigned i = 1; i < FWP_PREFETCH_AHEAD && ahead != NULL; i++)
-		ahead = ahead->next_clean;
-	fwp->ahead = ahead;
-	fwp->ahead_stack = ahead != NULL ? ahead->slot.stack_top : NULL;
-	fwp->ahead_instance = ahead != NULL ? ahead->slot.memory - pool->instance_distance : NULL;
+	fwp->next_clean = pool->clean;
 	pool->clean = fwp;
 	fwp->is_warm = is_warm;
 	pool->clean_count++;
 	pool->warm_count += is_warm;
 }
 
-/* A start soon needs what this place says of one behind it. There may be none: then these are
- * addresses near 0, whose prefetch does nothing, and which are no pointers to calculate with. */
-static inline void prefetch_next(const struct fwp *fwp)
-{
-	uintptr_t next = (uintptr_t)fwp->ahead, stack = (uintptr_t)fwp->ahead_stack;
-	for (size_t at = 0; at < PREFETCH_PLACE_BYTES; at += CACHE_LINE)
-		__builtin_prefetch((const void *)(next + at), 1);
-	__builtin_prefetch((const void *)(next + offsetof(struct fwp, history)), 1);
-	for (size_t at = 1; at <= PREFETCH_STACK_BYTES; at += CACHE_LINE)
-		__builtin_prefetch((const void *)(stack - at), 1);
-	__builtin_prefetch(fwp->ahead_instance, 1);
-}
-
 static struct fwp *take_clean(struct fwp_pool *pool)
 {
 	struct fwp *fwp = pool->clean;
-	prefetch_next(fwp);
 	pool->clean = fwp->next_clean;
 	pool->clean_count--;
 	pool->warm_count -= fwp->is_warm;

@@ -29,9 +29,8 @@
 #include "fwp/fwp_template.h"
 #include "sched/context.h"
 
-#define FWP_HISTORY_MAX	   16u /* a power of two */
-#define FWP_PREFETCH_AHEAD 3u
-#define FWP_DEATH_KINDS	   (FWP_DEATH_KILLED + 1)
+#define FWP_HISTORY_MAX 16u /* a power of two */
+#define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
 	uint64_t when_ns;
@@ -90,27 +89,24 @@ struct fwp {
 	uint32_t host_calls_left;  /* until the rate must be looked at */
 	uint32_t host_calls_per_s; /* 0: no limit */
 
-	/* Pool: made once. While it is clean: the next clean place; and the one that is
-	 * FWP_PREFETCH_AHEAD behind it, with its stack and instance, to have them in the caches
-	 * when their turn comes. */
-	struct fwp_pool *pool; /* as its slot is bound */
-	struct fwp *next_clean, *ahead;
-	const char *ahead_stack, *ahead_instance;
-	struct eos_list node; /* in the pool's dirty list, or in none */
-	bool is_warm;	      /* clean, and the pages that its last FWP wrote are there */
+	/* Pool: made once. */
+	struct fwp_pool *pool;	    /* as its slot is bound */
+	struct fwp *next_clean;	    /* in the pool's stack of clean places */
+	struct eos_list node;	    /* in the pool's dirty list, or in none */
+	struct eos_list dirty_node; /* in the engine's list of dirty places, or in none */
+	bool is_warm;		    /* clean, and the pages that its last FWP wrote are there */
 
 	alignas(64) struct fwp_slot slot; /* made once */
-	struct eos_list dirty_node;	  /* in the engine's list of dirty places, or in none */
-	struct eos_list made_node;	  /* of all that the engine made */
+	struct fwp_death death;		  /* also written by the signal handlers */
 
 	alignas(64) struct fwp_change history[FWP_HISTORY_MAX];
-	struct fwp_death death;	 /* also written by the signal handlers */
-	struct fwp_notes *notes; /* owned; NULL unless is_initialising */
+	struct fwp_notes *notes;   /* owned; NULL unless is_initialising */
+	struct eos_list made_node; /* pool: of all that the engine made */
 };
 _Static_assert(offsetof(struct fwp, on_return) == 128 && offsetof(struct fwp, pool) == 192 &&
 		       offsetof(struct fwp, slot) == 256 && offsetof(struct fwp, slot.low) == 320 &&
 		       offsetof(struct fwp, history) == 384,
-	       "a start touches lines 0 to 4 and one of the history");
+	       "a life touches six cache lines and one of the history");
 
 /* The places that are bound to one template, or to none, and have no FWP. */
 struct fwp_pool {
@@ -119,7 +115,6 @@ struct fwp_pool {
 	unsigned clean_count, warm_count, dirty_count;
 	struct eos_list node;		     /* of the engine's pools of templates */
 	const struct fwp_snapshot *snapshot; /* NULL: the engine's pool of plain places */
-	size_t instance_distance;	     /* below the linear memory; 0: none */
 	struct fwp_engine *engine;
 };
 
@@ -129,6 +124,7 @@ struct fwp_template {
 	struct fwp_snapshot snapshot;
 	uint32_t *pointers; /* the snapshot's, owned */
 	struct fwp_pool pool;
+	size_t instance_distance; /* below the linear memory */
 	bool has_memory;
 };
 
@@ -207,7 +203,7 @@ void fwp_engine_count(struct fwp_engine *engine);
 
 /* fwp_pool.c */
 void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
-		   const struct fwp_snapshot *snapshot, size_t instance_distance);
+		   const struct fwp_snapshot *snapshot);
 /* Its places become the engine's plain ones; none of them has an FWP. */
 void fwp_pool_fini(struct fwp_pool *pool);
 /* A place with a clean slot, bound as POOL says. -EAGAIN: fwps_max; -ENOMEM. */

@@ -289,6 +289,7 @@ int fwp_template_capture(struct fwp *fwp, struct fwp_template **ret_template, st
 	template->references = 1;
 	template->image = fwp_image_ref(fwp->image);
 	template->has_memory = fwp->has_memory;
+	template->instance_distance = (size_t)(fwp->slot.memory - (char *)fwp->instance);
 	template->snapshot = (struct fwp_snapshot){
 		.fd = -1,
 		.arena_bytes = EOS_ALIGN_UP((size_t)fwp->arena_used, (size_t)FWP_SLOT_PAGE),
@@ -309,8 +310,7 @@ int fwp_template_capture(struct fwp *fwp, struct fwp_template **ret_template, st
 		free_template(template);
 		return err;
 	}
-	fwp_pool_init(&template->pool, fwp->engine, &template->snapshot,
-		      (size_t)(fwp->slot.memory - (char *)fwp->instance));
+	fwp_pool_init(&template->pool, fwp->engine, &template->snapshot);
 	eos_counter_add(&templates, 1);
 	*ret_template = template;
 	return 0;
@@ -376,7 +376,7 @@ int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limi
 	fwp_place_start(fwp, template->image, limits, context);
 	fwp->template = fwp_template_ref(template);
 	fwp->entry = entry;
-	fwp->instance = fwp->slot.memory - template->pool.instance_distance;
+	fwp->instance = fwp->slot.memory - template->instance_distance;
 	fwp->has_memory = template->has_memory;
 	fwp->arena_used = (uint32_t) template->snapshot.arena_used;
 	atomic_store_explicit(&fwp->memory_bytes, memory_bytes, memory_order_relaxed);
