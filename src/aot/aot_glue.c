@@ -78,12 +78,19 @@ static void put_imports(struct eos_buf *out, const struct aot_module *module)
 	(void)eos_buf_puts(out, "};\n");
 }
 
-/* u32 Z_hZ_i0(struct Z_h_instance_t *h, u32 p0) { return ((u32 (*)(void *, u32))…)(host_of(h), p0);
- * } */
+/*
+ * u32 Z_hZ_i0(struct Z_h_instance_t *h, u32 p0) { return ((u32 (*)(void *, u32))…)(host_of(h), p0);
+ * }
+ *
+ * Inline: where the host function blocks, each return behind it is predicted wrongly. The one for
+ * tables is made all the same, as m.h declares it extern.
+ */
 static void put_forwarder(struct eos_buf *out, uint32_t index, const struct aot_type *type)
 {
 	const char *result = c_result(type);
-	(void)eos_buf_printf(out, "%s Z_hZ_i%u(struct Z_h_instance_t *h", result, index);
+	(void)eos_buf_printf(
+		out, "__attribute__((always_inline)) inline %s Z_hZ_i%u(struct Z_h_instance_t *h",
+		result, index);
 	for (uint32_t i = 0; i < type->params_count; i++)
 		(void)eos_buf_printf(out, ", %s p%u", c_type(type->params[i]), i);
 	(void)eos_buf_printf(out, ")\n{\n\t%s((%s (*)(void *",
