@@ -63,7 +63,8 @@ static const uint8_t allowed[] = {
 	[FWP_DEAD] = TO(FWP_READY),
 };
 
-static void move(struct fwp *fwp, enum fwp_state to)
+/* Inline, as stop() is: they are part of each switch. */
+static inline __attribute__((always_inline)) void move(struct fwp *fwp, enum fwp_state to)
 {
 	EOS_ASSERT((allowed[fwp->state] & TO(to)) != 0);
 	fwp->state = to;
@@ -72,7 +73,7 @@ static void move(struct fwp *fwp, enum fwp_state to)
 }
 
 /* From RUNNING, on its stack: the time is read. */
-static void stop(struct fwp *fwp, enum fwp_state to)
+static inline __attribute__((always_inline)) void stop(struct fwp *fwp, enum fwp_state to)
 {
 	struct fwp_engine *engine = fwp->engine;
 	engine->now_ns = eos_fast_clock_now(&engine->clock);
@@ -398,14 +399,14 @@ void fwp_block_leave(struct fwp *fwp)
 {
 	stop(fwp, FWP_BLOCKED);
 	sched_switch(&fwp->context, &fwp->engine->context);
-	fwp_host_leave(fwp);
+	fwp_host_leave_now(fwp);
 }
 
 void fwp_yield_leave(struct fwp *fwp)
 {
 	stop(fwp, FWP_READY);
 	sched_switch(&fwp->context, &fwp->engine->context);
-	fwp_host_leave(fwp);
+	fwp_host_leave_now(fwp);
 }
 
 void fwp_preempted(void *arg)

@@ -74,7 +74,7 @@ void fwp_host_enter(struct fwp *fwp)
 }
 
 /* What came in while the host ran. */
-static void __attribute__((noinline)) leave_pending(struct fwp *fwp)
+void fwp_host_leave_pending(struct fwp *fwp)
 {
 	unsigned pending;
 	while ((pending = atomic_load_explicit(&fwp->pending, memory_order_relaxed)) != 0) {
@@ -94,13 +94,7 @@ static void __attribute__((noinline)) leave_pending(struct fwp *fwp)
 
 void fwp_host_leave(struct fwp *fwp)
 {
-	/* The flag first: a timer that comes before it leaves a note, one that comes after it acts
-	 * by itself. */
-	atomic_signal_fence(memory_order_seq_cst);
-	atomic_store_explicit(&fwp->in_host, false, memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst);
-	if (EOS_UNLIKELY(atomic_load_explicit(&fwp->pending, memory_order_relaxed) != 0))
-		leave_pending(fwp);
+	fwp_host_leave_now(fwp);
 }
 
 void fwp_engine_preempt(struct fwp_engine *engine)

@@ -195,6 +195,21 @@ int fwp_check_limits(uint64_t memory_bytes, const struct fwp_limits *limits,
 
 /* fwp_host.c: zeroed bytes of the arena, or the FWP dies. On its stack, as the host. */
 void *fwp_arena_allocate(struct fwp *fwp, uint64_t size);
+/* What came in while the host ran. */
+void fwp_host_leave_pending(struct fwp *fwp);
+
+/* fwp_host_leave(), inline for what switches. */
+static inline void fwp_host_leave_now(struct fwp *fwp)
+{
+	/* The flag first: a timer that comes before it leaves a note, one that comes after it acts
+	 * by itself. */
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&fwp->in_host, false, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (EOS_UNLIKELY(atomic_load_explicit(&fwp->pending, memory_order_relaxed) != 0))
+		fwp_host_leave_pending(fwp);
+}
+
 /* Counts host calls against the rate; blocks. On its stack, as the host. */
 void fwp_host_calls_refill(struct fwp *fwp);
 
