@@ -113,7 +113,7 @@ def test_a_budget_is_kept(make_node, whose):
     """Also when there is nobody else who would want the processor."""
     budget = "cpu: {budget: 20ms, period: 100ms}"
     node = make_node(f"tenants: {{acme: {{{budget}}}}}\n" if whose == "tenant" else "")
-    manifest = "tenant: acme\nlimits: {timeout: 20s}\n"
+    manifest = "tenant: acme\nlimits: {timeout: 6s}\n"
     for name in "one", "two":
         deploy_c(node, name, SPIN, manifest + (budget + "\n" if whose == "function" else ""))
     deploy_c(node, "hello", HELLO)
