@@ -97,8 +97,7 @@ static void test_ends_of_runs(void **state)
 		"  w2c_i0 = w2c_i2 ? w2c_i0 : w2c_i1;\n",
 		"  w2c_i0 = instance->w2c_g0;\n",
 		"  memory_fill(&instance->w2c_memory, w2c_i0, w2c_i1, w2c_i2);\n",
-		"  w2c_i0 = CALL_INDIRECT(instance->w2c_T0, u32 (*)(void*), 1, w2c_i0, "
-		"instance);\n",
+		"  w2c_i0 = CALL_INDIRECT(instance->w2c_T0, u32 (*)(void*), 1, w2c_i0, h);\n",
 		"  w2c_d0 = wasm_sqrt(w2c_d0);\n",
 		"  UNREACHABLE;\n",
 		"  w2c_d0 += w2c_d1; goto w2c_B3;\n",
