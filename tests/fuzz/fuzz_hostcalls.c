@@ -202,11 +202,13 @@ static int64_t polled_read(struct wasi_node *node, void *data, uint64_t len, uin
 
 static int64_t polled_write(struct wasi_node *node, const void *data, uint64_t len, uint64_t offset)
 {
-	static volatile uint8_t sink;
+	uint8_t sum = 0;
 	(void)node;
 	(void)offset;
 	for (uint64_t i = 0; i < len; i++)
-		sink ^= ((const uint8_t *)data)[i];
+		sum ^= ((const uint8_t *)data)[i];
+	/* All of it is read, and the compiler may not know that nobody wants the sum. */
+	__asm__ volatile("" : : "r"(sum));
 	return (int64_t)len;
 }
 

@@ -383,8 +383,8 @@ static struct fwp_image *load(const struct aot_config *config, const char *path,
 {
 	struct eos_why why = {""};
 	struct eos_buf module = {0};
-	struct image *image;
-	struct fwp_image *code;
+	struct image *image = NULL;
+	struct fwp_image *code = NULL;
 	assert_int_equal(eos_read_file(AT_FDCWD, path, 1 << 24, &module), 0);
 	if (aot_build(config, path, module.data, module.len, &image, &why) < 0 ||
 	    fwp_image_load(image, imports, count, &code, &why) < 0)
