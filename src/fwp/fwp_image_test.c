@@ -141,14 +141,15 @@ static void damaged_files_are_refused_or_harmless(void **state)
 		/* Padding between the parts tells nothing, whatever is in it. */
 		size_t step = i + 8 < size && memcmp(elf + i, "\0\0\0\0\0\0\0", 8) == 0 ? 7 : 1;
 		static const uint8_t flips[] = {0xff, 0x01, 0x80};
-		for (size_t k = 0; k < EOS_ARRAY_SIZE(flips); k++) {
-			elf[i] ^= flips[k];
-			refused += !try_bytes(elf, size);
-			elf[i] ^= flips[k];
-		}
+		/* One a byte: more of them are in the corpus of fuzz_image, and take long where
+		 * this runs emulated. */
+		uint8_t flip = flips[i % EOS_ARRAY_SIZE(flips)];
+		elf[i] ^= flip;
+		refused += !try_bytes(elf, size);
+		elf[i] ^= flip;
 		i += step - 1;
 	}
-	assert_true(refused > 500);
+	assert_true(refused > 200);
 	free(elf);
 }
 
