@@ -18,7 +18,9 @@
  * All are measured in one process, in turns, so that whatever else this machine does hits all of
  * them. WARM_PER_ROUND FWPs are alive at once before the first of them ends: as many places are
  * used in turn, and between two uses of one the memory of about as many others goes through the
- * caches, as on a busy node.
+ * caches, as on a busy node. When an FWP ends, the engine reads what the next start needs
+ * (fwp_pool_warm()); the some hundred nanoseconds that this takes are not part of any start, but of
+ * the bench "churn".
  */
 #include <errno.h>
 #include <stdio.h>

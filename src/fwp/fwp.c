@@ -346,6 +346,8 @@ static inline __attribute__((always_inline)) enum fwp_state run(struct fwp *fwp,
 		return end_unwatched(fwp);
 	sched_switch(&engine->context, &fwp->context);
 	atomic_store_explicit(&engine->current, NULL, memory_order_relaxed);
+	if (fwp->state == FWP_DEAD && fwp->template != NULL)
+		fwp_pool_warm(&fwp->template->pool);
 	return fwp->state;
 }
 

@@ -223,6 +223,8 @@ void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
 void fwp_pool_fini(struct fwp_pool *pool);
 /* A place with a clean slot, bound as POOL says. -EAGAIN: fwps_max; -ENOMEM. */
 int fwp_pool_take(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;
+/* Reads what the next start from POOL will need, so that it is in the caches and the TLB. */
+void fwp_pool_warm(const struct fwp_pool *pool);
 /* Puts it back, to be cleaned. */
 void fwp_pool_give(struct fwp *fwp);
 bool fwp_pool_maintain(struct fwp_engine *engine);
