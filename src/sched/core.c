@@ -14,6 +14,8 @@
  * 2. The clock is read once a turn: one turn ends where the next begins. core->now_ns never falls.
  * 3. core->turn.task and .server are forgotten when the owner frees them inside run(). Nothing
  *    here looks at the task of a turn after run() but through core->turn.
+ * 4. One run() may hold many turns: sched_core_next() ends one and begins another. What must be
+ *    looked at between turns is looked at there too, or it sends the owner back to the loop.
  */
 #include "sched/core_priv.h"
 
@@ -162,6 +164,7 @@ static void end_turn(struct sched_core *core, enum sched_turn how, uint64_t ran_
 	turn->server = NULL;
 	turn->queue = NULL;
 	turn->slice_end_ns = 0;
+	turn->is_on = false;
 	if (task == NULL)
 		return;
 	if (entry != SCHED_ENTRY_CUT)
@@ -179,27 +182,12 @@ static void begin_turn(struct sched_core *core, struct sched_task *task, uint64_
 	turn->task = task;
 	turn->server = task->server;
 	turn->queue = is_shared ? &task->server->tenant->queues[task->task_class] : NULL;
-	turn->start_ns = core->now_ns;
+	turn->begin_ns = turn->start_ns = core->now_ns;
 	turn->slice_end_ns = slice_end_ns;
 	turn->task_class = task->task_class;
+	turn->is_on = true;
 	turn->is_woken = turn->is_preempted = false;
 	task->state = SCHED_TASK_RUNNING;
-}
-
-/* END_NS: when sched_core_run() has to look again in any case. */
-static void run_turn(struct sched_core *core, struct sched_task *task, uint64_t left_ns,
-		     uint64_t end_ns)
-{
-	uint64_t start_ns = core->now_ns;
-	if (task->quantum_left_ns == 0)
-		task->quantum_left_ns = core->quantum_ns;
-	left_ns = EOS_MIN(left_ns, task->quantum_left_ns);
-	uint64_t slice_end_ns = EOS_MIN(end_ns, start_ns + left_ns);
-	begin_turn(core, task, slice_end_ns);
-	enum sched_turn how = core->ops->run(core->ctx, task, slice_end_ns);
-	(void)sched_core_clock(core);
-	sched_core_charge(core);
-	end_turn(core, how, core->now_ns - start_ns);
 }
 
 /* When a turn that begins now must end for what may happen then. */
@@ -211,10 +199,50 @@ static uint64_t turn_end_ns(const struct sched_core *core)
 	return event_ns <= core->now_ns ? core->now_ns + core->least_ns : event_ns;
 }
 
+/* The next task's turn has begun. NULL: it is time to leave the loop, or nobody can run. */
+static inline __attribute__((always_inline)) struct sched_task *
+take_turn(struct sched_core *core, uint64_t *ret_slice_end_ns)
+{
+	if (core->now_ns >= core->until_ns || is_interrupted(core))
+		return NULL;
+	uint64_t left_ns = UINT64_MAX;
+	struct sched_task *task = take_with_budget(core, &left_ns);
+	if (task == NULL)
+		return NULL;
+	if (task->quantum_left_ns == 0)
+		task->quantum_left_ns = core->quantum_ns;
+	left_ns = EOS_MIN(left_ns, task->quantum_left_ns);
+	uint64_t end_ns = EOS_MIN(turn_end_ns(core), core->until_ns);
+	*ret_slice_end_ns = EOS_MIN(end_ns, core->now_ns + left_ns);
+	begin_turn(core, task, *ret_slice_end_ns);
+	return task;
+}
+
+/* The turn that runs ends now. */
+static inline __attribute__((always_inline)) void stop_turn(struct sched_core *core,
+							     enum sched_turn how)
+{
+	uint64_t begin_ns = core->turn.begin_ns;
+	(void)sched_core_clock(core);
+	sched_core_charge(core);
+	end_turn(core, how, core->now_ns - begin_ns);
+}
+
+struct sched_task *sched_core_next(struct sched_core *core, enum sched_turn how,
+				   uint64_t *ret_slice_end_ns)
+{
+	EOS_ASSERT(core->turn.is_on && how != SCHED_TURN_OVER);
+	stop_turn(core, how);
+	if (EOS_UNLIKELY(next_event_ns(core) <= core->now_ns))
+		return NULL;
+	return take_turn(core, ret_slice_end_ns);
+}
+
 uint64_t sched_core_run(struct sched_core *core, uint64_t until_ns)
 {
 	EOS_ASSERT(!core->is_in_run);
 	core->is_in_run = true;
+	core->until_ns = until_ns;
 	(void)sched_core_clock(core);
 	for (;;) {
 		if (EOS_UNLIKELY(next_event_ns(core) <= core->now_ns)) {
@@ -222,13 +250,14 @@ uint64_t sched_core_run(struct sched_core *core, uint64_t until_ns)
 				(void)sched_core_clock(core);
 			sched_server_replenish(core, core->now_ns);
 		}
-		if (core->now_ns >= until_ns || is_interrupted(core))
-			break;
-		uint64_t left_ns = UINT64_MAX;
-		struct sched_task *task = take_with_budget(core, &left_ns);
+		uint64_t slice_end_ns;
+		struct sched_task *task = take_turn(core, &slice_end_ns);
 		if (task == NULL)
 			break;
-		run_turn(core, task, left_ns, EOS_MIN(turn_end_ns(core), until_ns));
+		enum sched_turn how = core->ops->run(core->ctx, task, slice_end_ns);
+		EOS_ASSERT((how == SCHED_TURN_OVER) == !core->turn.is_on);
+		if (how != SCHED_TURN_OVER)
+			stop_turn(core, how);
 	}
 	core->is_in_run = false;
 	return sched_core_has_runnable(core) ? 0 : next_event_ns(core);

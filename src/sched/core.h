@@ -121,6 +121,8 @@ enum sched_turn {
 	/* It is blocked, or done, and may be freed already. If somebody woke it while it ran, it is
 	 * runnable again. */
 	SCHED_TURN_GONE,
+	/* sched_core_next() was told already, and had nobody to run. Only from run(). */
+	SCHED_TURN_OVER,
 };
 
 struct sched_core_ops {
@@ -161,6 +163,14 @@ struct sched_core *sched_core_free(struct sched_core *core);
  * replenishment for which tasks wait, or UINT64_MAX.
  */
 uint64_t sched_core_run(struct sched_core *core, uint64_t until_ns);
+/*
+ * Inside ops->run(): the turn that runs ends (HOW: AGAIN or GONE), and the next one begins, of the
+ * task that is returned, perhaps the same. So who can continue one task from another saves the way
+ * back through run(). NULL: no turn runs now, sched_core_run() has to look, and run() returns
+ * SCHED_TURN_OVER.
+ */
+struct sched_task *sched_core_next(struct sched_core *core, enum sched_turn how,
+				   uint64_t *ret_slice_end_ns) EOS_MUST_CHECK;
 bool sched_core_has_runnable(const struct sched_core *core);
 /* When the clock was last read; inside ops->run(), when the turn began. */
 uint64_t sched_core_now_ns(const struct sched_core *core);

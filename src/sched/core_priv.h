@@ -35,9 +35,11 @@ struct sched_turn_now {
 	struct sched_task *task;	  /* NULL: none, or freed */
 	struct sched_server *server;	  /* who pays for it; NULL: none, or freed */
 	struct sched_tenant_queue *queue; /* of its tenant; NULL: none, or freed */
-	uint64_t start_ns;
-	uint64_t slice_end_ns; /* 0: no turn is running */
+	uint64_t begin_ns;		  /* of the turn */
+	uint64_t start_ns;		  /* of what is not paid for yet */
+	uint64_t slice_end_ns;
 	unsigned task_class;
+	bool is_on; /* a turn is running; else slice_end_ns is 0 */
 	bool is_woken, is_preempted;
 };
 
@@ -50,6 +52,7 @@ struct sched_core {
 	struct eos_fast_clock clock; /* where the owner has none */
 	uint64_t now_ns;	     /* when the clock was last read; never falls */
 	struct sched_turn_now turn;
+	uint64_t until_ns; /* of sched_core_run() */
 	bool is_in_run;
 	unsigned servers_count;
 

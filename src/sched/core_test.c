@@ -526,5 +526,5 @@ int main(void)
 		TEST(one_long_turn_does_not_starve),
 		TEST(tasks_come_and_go_inside_turns),
 	};
-	return cmocka_run_group_tests_name("sched_core", tests, NULL, NULL);
+	return RIG_RUN_TESTS("sched_core", tests);
 }

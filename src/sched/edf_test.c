@@ -115,5 +115,5 @@ int main(void)
 		TEST(an_earlier_deadline_preempts),
 		TEST(tasks_without_deadlines_share_the_rest),
 	};
-	return cmocka_run_group_tests_name("sched_edf", tests, NULL, NULL);
+	return RIG_RUN_TESTS("sched_edf", tests);
 }

@@ -106,9 +106,10 @@ static enum sched_turn work(struct actor *actor)
 	return SCHED_TURN_GONE;
 }
 
-static enum sched_turn rig_run(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
+bool rig_hands_on;
+
+static enum sched_turn take_turn(struct rig *rig, struct sched_task *task, uint64_t slice_end_ns)
 {
-	struct rig *rig = ctx;
 	struct actor *actor = EOS_CONTAINER_OF(task, struct actor, task);
 	assert_int_equal(task->state, SCHED_TASK_RUNNING);
 	rig->is_preempted = false;
@@ -121,6 +122,17 @@ static enum sched_turn rig_run(void *ctx, struct sched_task *task, uint64_t slic
 		actor->woke_ns = 0;
 	}
 	return actor->act != NULL ? actor->act(actor) : work(actor);
+}
+
+static enum sched_turn rig_run(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
+{
+	struct rig *rig = ctx;
+	enum sched_turn how = take_turn(rig, task, slice_end_ns);
+	if (!rig_hands_on)
+		return how;
+	while ((task = sched_core_next(rig->core, how, &slice_end_ns)) != NULL)
+		how = take_turn(rig, task, slice_end_ns);
+	return SCHED_TURN_OVER;
 }
 
 const struct sched_core_ops rig_ops = {

@@ -44,6 +44,13 @@ struct rig {
 };
 
 extern const struct sched_core_ops rig_ops;
+/* Actors have their turns one from another, by sched_core_next(), not from the core's loop. */
+extern bool rig_hands_on;
+/* A group of tests, in both ways. */
+#define RIG_RUN_TESTS(NAME, TESTS)                                                                 \
+	((rig_hands_on = false, cmocka_run_group_tests_name(NAME, TESTS, NULL, NULL)) != 0 ||      \
+	 (rig_hands_on = true,                                                                     \
+	  cmocka_run_group_tests_name(NAME ", handed on", TESTS, NULL, NULL)) != 0)
 
 /* POLICY may be NULL. Time starts at one second. */
 void rig_init(struct rig *rig, const struct sched_policy_ops *policy);

@@ -323,5 +323,5 @@ int main(void)
 		TEST(a_dry_server_waits_for_a_quantum),
 		TEST(shares_a_class_fairly_up_to_its_budget),
 	};
-	return cmocka_run_group_tests_name("sched_server", tests, NULL, NULL);
+	return RIG_RUN_TESTS("sched_server", tests);
 }

@@ -307,9 +307,8 @@ static bool is_interrupted(void *ctx)
 }
 
 /* A few things happen during a turn; then time has passed, until the slice's end or less. */
-static enum sched_turn run(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
+static enum sched_turn take_turn(struct sim *sim, struct sched_task *task, uint64_t slice_end_ns)
 {
-	struct sim *sim = ctx;
 	uint64_t start_ns = sim->core->now_ns;
 	struct sched_server *server = task->server;
 	sim->running = EOS_CONTAINER_OF(task, struct sim_task, task);
@@ -341,6 +340,20 @@ static enum sched_turn run(void *ctx, struct sched_task *task, uint64_t slice_en
 	bool is_again = pick(sim, 3) != 0;
 	self->is_awake = self->is_awake || is_again;
 	return is_again ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
+}
+
+/* Goes back to the loop after each turn, or takes the next one at once. */
+static enum sched_turn run(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
+{
+	struct sim *sim = ctx;
+	for (;;) {
+		enum sched_turn how = take_turn(sim, task, slice_end_ns);
+		if (pick(sim, 2) == 0)
+			return how;
+		task = sched_core_next(sim->core, how, &slice_end_ns);
+		if (task == NULL)
+			return SCHED_TURN_OVER;
+	}
 }
 
 static const struct sched_core_ops sim_ops = {

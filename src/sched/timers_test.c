@@ -193,5 +193,5 @@ int main(void)
 		cmocka_unit_test(a_timer_that_sets_itself_starves_nobody),
 		cmocka_unit_test(cuts_slices_also_from_inside),
 	};
-	return cmocka_run_group_tests_name("sched_timers", tests, NULL, NULL);
+	return RIG_RUN_TESTS("sched_timers", tests);
 }
