@@ -13,25 +13,55 @@ static void serve(struct core *core)
 	core->serve(core);
 }
 
-static enum sched_turn run_task(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
+static void begin_turn(struct core *core, struct sched_task *task)
 {
-	struct core *core = ctx;
-
 	core->last = EOS_CONTAINER_OF(task, struct core_fwp, task);
 	/* What stops running reads the clock. */
 	core->is_now_known = true;
 	fwp_engine_set_now(core->engine, sched_core_now_ns(core->sched));
-	return fwp_run_turn(core->last->fwp, slice_end_ns);
+}
+
+static enum sched_turn turn_of(enum fwp_state state)
+{
+	return state == FWP_READY ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
+}
+
+/* On the stack of who stopped. */
+static struct fwp_turn next_turn(void *ctx, struct fwp *stopped)
+{
+	struct core *core = ctx;
+	uint64_t slice_end_ns;
+	struct sched_task *task =
+		sched_core_next(core->sched, turn_of(fwp_state(stopped)), &slice_end_ns);
+
+	core->is_turn_over = task == NULL;
+	if (task == NULL)
+		return (struct fwp_turn){0};
+	begin_turn(core, task);
+	return (struct fwp_turn){core->last->fwp, slice_end_ns};
+}
+
+static enum sched_turn run_task(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
+{
+	struct core *core = ctx;
+
+	begin_turn(core, task);
+	core->is_turn_over = false;
+	struct fwp *last = fwp_run_turns(core->last->fwp, slice_end_ns, next_turn, core);
+
+	return core->is_turn_over ? SCHED_TURN_OVER : turn_of(fwp_state(last));
 }
 
 static enum sched_turn run_and_count(void *ctx, struct sched_task *task, uint64_t slice_end_ns)
 {
-	struct core_fwp *member = EOS_CONTAINER_OF(task, struct core_fwp, task);
+	struct core *core = ctx;
 	uint64_t start = ticks_now();
-	enum sched_turn turn = run_task(ctx, task, slice_end_ns);
 
-	member->run_ns += ticks_between_ns(start, ticks_now());
-	return turn;
+	begin_turn(core, task);
+	enum fwp_state state = fwp_run_until(core->last->fwp, slice_end_ns);
+
+	core->last->run_ns += ticks_between_ns(start, ticks_now());
+	return turn_of(state);
 }
 
 static void preempt(void *ctx)

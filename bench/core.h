@@ -22,6 +22,7 @@ struct core {
 	bool is_kicked;	       /* serve() is called at the end of the present turn */
 	bool has_deceased;     /* an FWP ended, which none should */
 	bool is_now_known;     /* the engine has just read the clock */
+	bool is_turn_over;     /* as sched_core_next() was told */
 	struct core_fwp *last; /* that had a turn */
 	struct eos_fast_clock clock;
 	void (*serve)(struct core *core);

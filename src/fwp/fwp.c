@@ -12,7 +12,8 @@
  * first.
  *
  * Invariants
- * 1. engine->current is the FWP whose stack the thread is on, or about to be; NULL otherwise.
+ * 1. engine->current is the FWP whose stack the thread is on, or about to be; NULL otherwise. While
+ *    an FWP that stopped looks for the next one on its own stack, it is still the one that stopped.
  * 2. in_host is false only while guest code runs. It is set before the FWP's stack is left, so a
  *    signal handler that finds it false, with the stack pointer in the FWP's stack, has interrupted
  *    guest code (or one of the C library's functions that guests may call) and may end it there, or
@@ -242,8 +243,7 @@ static void call_export(struct fwp *fwp, void (*function)(void *instance))
 static void make_instance(struct fwp *fwp)
 {
 	const struct image_exports *exports = &fwp->image->exports;
-	/* The first thing in the arena: it ends where the memory starts, as image_abi.h wants it.
-	 */
+	/* The first in the arena: it ends where the memory starts, as image_abi.h wants it. */
 	fwp->instance = fwp_arena_allocate(fwp, exports->instance_size);
 	fwp_host_leave(fwp);
 	exports->instantiate(fwp->instance, fwp);
@@ -292,13 +292,12 @@ static int watch(struct fwp_engine *engine, uint64_t end_ns)
 }
 
 /* Nothing would take the processor from it: it does not get it. */
-static enum fwp_state __attribute__((noinline)) end_unwatched(struct fwp *fwp)
+static void __attribute__((noinline)) end_unwatched(struct fwp *fwp)
 {
 	atomic_store_explicit(&fwp->engine->current, NULL, memory_order_relaxed);
 	fwp->death = fwp_death_no_timer;
 	count_death(fwp);
 	move(fwp, FWP_DEAD);
-	return FWP_DEAD;
 }
 
 void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)
@@ -323,42 +322,56 @@ uint64_t fwp_engine_stopped_ns(const struct fwp_engine *engine)
 	return engine->now_ns;
 }
 
-static inline __attribute__((always_inline)) enum fwp_state run(struct fwp *fwp, uint64_t end_ns)
+/* Everything but the switch. False: it is dead, as it may not run. */
+static inline __attribute__((always_inline)) bool prepare_run(struct fwp *fwp, uint64_t end_ns)
 {
 	struct fwp_engine *engine = fwp->engine;
-	EOS_ASSERT(engine == fwp_engine_here);
 	EOS_ASSERT(fwp->state == FWP_READY || fwp->state == FWP_BLOCKED);
-	EOS_ASSERT(atomic_load_explicit(&engine->current, memory_order_relaxed) == NULL);
+	engine->last = fwp;
 	if (!engine->is_now_set)
 		engine->now_ns = eos_fast_clock_now(&engine->clock);
 	engine->is_now_set = false;
 	if (fwp->context.sp == NULL) {
 		start(fwp, engine->now_ns);
-	} else if (engine->now_ns >= fwp->deadline_ns) {
+	} else if (EOS_UNLIKELY(engine->now_ns >= fwp->deadline_ns)) {
 		fwp_kill(fwp, FWP_DEATH_TIMEOUT, "timed out");
-		return FWP_DEAD;
+		return false;
 	}
 	move(fwp, FWP_RUNNING);
 	fwp->end_ns = EOS_MIN(fwp->deadline_ns, end_ns);
 	fwp->resume_ns = UINT64_MAX;
 	atomic_store_explicit(&engine->current, fwp, memory_order_relaxed);
-	if (fwp->end_ns != UINT64_MAX && EOS_UNLIKELY(watch(engine, fwp->end_ns) < 0))
-		return end_unwatched(fwp);
-	sched_switch(&engine->context, &fwp->context);
+	if (fwp->end_ns == UINT64_MAX || EOS_LIKELY(watch(engine, fwp->end_ns) == 0))
+		return true;
+	end_unwatched(fwp);
+	return false;
+}
+
+static struct fwp *run(struct fwp *fwp, uint64_t end_ns)
+{
+	struct fwp_engine *engine = fwp->engine;
+	EOS_ASSERT(engine == fwp_engine_here);
+	EOS_ASSERT(atomic_load_explicit(&engine->current, memory_order_relaxed) == NULL);
+	if (prepare_run(fwp, end_ns))
+		sched_switch(&engine->context, &fwp->context);
 	atomic_store_explicit(&engine->current, NULL, memory_order_relaxed);
+	fwp = engine->last;
 	if (fwp->state == FWP_DEAD && fwp->template != NULL)
 		fwp_pool_warm(&fwp->template->pool);
-	return fwp->state;
+	return fwp;
 }
 
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 {
-	return run(fwp, end_ns);
+	fwp->engine->next = NULL;
+	return run(fwp, end_ns)->state;
 }
 
-enum sched_turn fwp_run_turn(struct fwp *fwp, uint64_t end_ns)
+struct fwp *fwp_run_turns(struct fwp *fwp, uint64_t end_ns, fwp_next_fn next, void *ctx)
 {
-	return run(fwp, end_ns) == FWP_READY ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
+	fwp->engine->next = next;
+	fwp->engine->next_ctx = ctx;
+	return run(fwp, end_ns);
 }
 
 enum fwp_state fwp_run(struct fwp *fwp)
@@ -385,29 +398,47 @@ void fwp_die(struct fwp *fwp, struct fwp_death death)
 	sched_restart(&fwp->context, fwp_finish, fwp);
 }
 
+/* Who has the processor after FWP, which stopped: another FWP, itself, or the engine's thread. */
+static inline __attribute__((always_inline)) struct sched_context *next_context(struct fwp *fwp)
+{
+	struct fwp_engine *engine = fwp->engine;
+	if (engine->next == NULL)
+		return &engine->context;
+	struct fwp_turn turn = engine->next(engine->next_ctx, fwp);
+	if (turn.fwp == NULL)
+		return &engine->context;
+	EOS_ASSERT(turn.fwp->engine == engine);
+	return prepare_run(turn.fwp, turn.end_ns) ? &turn.fwp->context : &engine->context;
+}
+
+/* Leaves the processor; returns when it has it again. Inline for the reason in sched_switch(). */
+static inline __attribute__((always_inline)) void leave(struct fwp *fwp, enum fwp_state to)
+{
+	stop(fwp, to);
+	struct sched_context *next = next_context(fwp);
+	if (next != &fwp->context)
+		sched_switch(&fwp->context, next);
+}
+
 void fwp_block(struct fwp *fwp)
 {
-	stop(fwp, FWP_BLOCKED);
-	sched_switch(&fwp->context, &fwp->engine->context);
+	leave(fwp, FWP_BLOCKED);
 }
 
 void fwp_yield(struct fwp *fwp)
 {
-	stop(fwp, FWP_READY);
-	sched_switch(&fwp->context, &fwp->engine->context);
+	leave(fwp, FWP_READY);
 }
 
 void fwp_block_leave(struct fwp *fwp)
 {
-	stop(fwp, FWP_BLOCKED);
-	sched_switch(&fwp->context, &fwp->engine->context);
+	leave(fwp, FWP_BLOCKED);
 	fwp_host_leave_now(fwp);
 }
 
 void fwp_yield_leave(struct fwp *fwp)
 {
-	stop(fwp, FWP_READY);
-	sched_switch(&fwp->context, &fwp->engine->context);
+	leave(fwp, FWP_READY);
 	fwp_host_leave_now(fwp);
 }
 

@@ -110,8 +110,8 @@ void fwp_engine_shrink(struct fwp_engine *engine);
 void fwp_engine_preempt(struct fwp_engine *engine);
 /* The slice of the FWP that runs now ends at END_NS, if it was to end later. On its stack. */
 void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns);
-/* The time (of eos_now_ns()) at which the next fwp_run_until() begins, for an owner who has just
- * read it: the engine does not read it again. */
+/* The time (of eos_now_ns()) at which the next fwp_run_until() or turn begins, for an owner who has
+ * just read it: the engine does not read it again. */
 void fwp_engine_set_now(struct fwp_engine *engine, uint64_t now_ns);
 /* When the last FWP stopped running. */
 uint64_t fwp_engine_stopped_ns(const struct fwp_engine *engine);
@@ -173,9 +173,22 @@ struct fwp *fwp_free(struct fwp *fwp);
  * that exceeds its host-call rate comes back as blocked too, with fwp_resume_ns() set.
  */
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns);
-/* The same for who is run by a scheduler and has nothing to do behind it but to return the result
- * (see fwp_block_leave()): SCHED_TURN_AGAIN where the FWP is ready. */
-enum sched_turn fwp_run_turn(struct fwp *fwp, uint64_t end_ns);
+/*
+ * The same for FWPs that a scheduler chooses among. Where the one that runs yields, blocks or is
+ * preempted, NEXT(CTX, STOPPED) says who continues, and until when; that one gets the processor
+ * from STOPPED's stack, without a way through the engine's. NEXT may name STOPPED itself. It is
+ * called on STOPPED's stack, where it has what a host function has (16 KiB), may not free FWPs, and
+ * finds fwp_engine_stopped_ns() to be now.
+ * Returns, to the caller of fwp_run_turns(), when NEXT names nobody, and when an FWP has died or
+ * cannot go on, as its time is over: it is dead then. Returns that one or the one that stopped
+ * last.
+ */
+struct fwp_turn {
+	struct fwp *fwp; /* NULL: nobody */
+	uint64_t end_ns; /* as fwp_run_until()'s */
+};
+typedef struct fwp_turn (*fwp_next_fn)(void *ctx, struct fwp *stopped);
+struct fwp *fwp_run_turns(struct fwp *fwp, uint64_t end_ns, fwp_next_fn next, void *ctx);
 /* Without end, and again after each yield: returns FWP_BLOCKED or FWP_DEAD. */
 enum fwp_state fwp_run(struct fwp *fwp);
 /* Until when a blocked FWP must wait because of its host-call rate; UINT64_MAX: that is not why it

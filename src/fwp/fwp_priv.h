@@ -131,6 +131,10 @@ struct fwp_template {
 struct fwp_engine {
 	struct sched_context context; /* of the thread, while an FWP runs */
 	_Atomic(struct fwp *) current;
+	/* Of fwp_run_turns(); NULL in all others. */
+	fwp_next_fn next;
+	void *next_ctx;
+	struct fwp *last; /* who had the processor last */
 	/* When the timer's signal comes; UINT64_MAX: it is not armed. */
 	_Atomic uint64_t armed_ns;
 	timer_t timer;
