@@ -12,7 +12,7 @@
  * A pass goes with cursor from tail to head. A message whose receiver has no buffer is left where
  * it is, its connection is stalled for the rest of the pass (which keeps its messages in order) and
  * waits at the receiver. When buffers come, a new pass begins at tail. So one receiver that does
- *not listen delays nobody else's messages, and nothing is looked at again without a reason.
+ * not listen delays nobody else's messages, and nothing is looked at again without a reason.
  *
  * Invariants
  * 1. Shared memory is read with one atomic load a field. What was read decides nothing after it was
@@ -47,19 +47,19 @@ static void add(_Atomic uint64_t *figure, uint64_t n)
 	atomic_store_explicit(figure, value + n, memory_order_relaxed);
 }
 
-/* The fields before cookie, which is not our business. */
+/* The fields before cookie, which is not our business. Each by itself, as the guest wrote them: a
+ * load that is wider than the stores just before it waits until they have reached the cache. */
 static struct mma_abi_descriptor load_slot(const struct mma_abi_descriptor *slot)
 {
-	union {
-		struct mma_abi_descriptor descriptor;
-		uint64_t words[sizeof(struct mma_abi_descriptor) / sizeof(uint64_t)];
-	} copy;
-	const uint64_t *words = (const uint64_t *)(const void *)slot;
-	copy.words[0] = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
-	copy.words[1] = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
-	copy.words[2] = __atomic_load_n(&words[2], __ATOMIC_RELAXED);
-	copy.words[3] = 0;
-	return copy.descriptor;
+	return (struct mma_abi_descriptor){
+		.address = __atomic_load_n(&slot->address, __ATOMIC_RELAXED),
+		.len = __atomic_load_n(&slot->len, __ATOMIC_RELAXED),
+		.conn = __atomic_load_n(&slot->conn, __ATOMIC_RELAXED),
+		.capacity = __atomic_load_n(&slot->capacity, __ATOMIC_RELAXED),
+		.flags = __atomic_load_n(&slot->flags, __ATOMIC_RELAXED),
+		.status = __atomic_load_n(&slot->status, __ATOMIC_RELAXED),
+		.reserved = __atomic_load_n(&slot->reserved, __ATOMIC_RELAXED),
+	};
 }
 
 /* Where LEN bytes at ADDRESS are, or NULL when they are not all inside. */
