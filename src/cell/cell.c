@@ -65,40 +65,6 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 	return 0;
 }
 
-static enum sched_turn run_task(void *ctx, struct sched_task *sched_task, uint64_t slice_end_ns)
-{
-	struct cell *cell = ctx;
-	struct cell_task *task = EOS_CONTAINER_OF(sched_task, struct cell_task, task);
-	fwp_engine_set_now(cell->engine, sched_core_now_ns(cell->core));
-	return task->run(task, slice_end_ns);
-}
-
-static void preempt(void *ctx)
-{
-	struct cell *cell = ctx;
-	fwp_engine_preempt(cell->engine);
-}
-
-static void shorten(void *ctx, uint64_t slice_end_ns)
-{
-	struct cell *cell = ctx;
-	fwp_engine_shorten(cell->engine, slice_end_ns);
-}
-
-/* While a LOADED waits nothing is received: then a message is no reason to stop either. */
-static bool has_message(void *ctx)
-{
-	struct cell *cell = ctx;
-	return cell->err < 0 || (!cell->has_loaded && link_has_message(cell->link));
-}
-
-static const struct sched_core_ops sched_ops = {
-	.run = run_task,
-	.preempt = preempt,
-	.shorten = shorten,
-	.is_interrupted = has_message,
-};
-
 static bool wants_room(const struct cell *cell)
 {
 	return cell->has_loaded || !eos_list_is_empty(&cell->ended) ||
@@ -176,7 +142,7 @@ static int wait_bell(struct cell *cell, uint64_t wake_ns)
 static bool maintain(struct cell *cell, uint64_t wake_ns)
 {
 	while (fwp_engine_maintain(cell->engine))
-		if (has_message(cell) || eos_now_ns() >= wake_ns)
+		if (cell_has_message(cell) || eos_now_ns() >= wake_ns)
 			return true;
 	return false;
 }
@@ -245,7 +211,7 @@ static int init_engines(struct cell *cell, const struct link_config *settings, s
 	};
 	cell->quantum_ns = settings->quantum_ns;
 	cell->init_timeout_ns = settings->init_timeout_ns;
-	int err = sched_core_new(&core, &sched_ops, cell, &cell->core, why);
+	int err = sched_core_new(&core, &cell_sched_ops, cell, &cell->core, why);
 	return err < 0 ? err : fwp_engine_new(&engine, &cell->engine, why);
 }
 

@@ -28,8 +28,6 @@
 #include "wasi/vfs_memory.h"
 
 EOS_COUNTER(calls_total, "cell.calls_total", "Calls that were started.")
-EOS_COUNTER(throttled_total, "cell.calls_throttled_total",
-	    "Times that a call had to wait because of its host-call rate.")
 
 #define BIT(state) (1u << (state))
 
@@ -255,11 +253,6 @@ void cell_call_refuse(struct cell_call *call, int err, const struct eos_why *why
 	cell_call_end(call);
 }
 
-static enum sched_turn run_task(struct cell_task *task, uint64_t slice_end_ns)
-{
-	return cell_call_run(EOS_CONTAINER_OF(task, struct cell_call, task), slice_end_ns);
-}
-
 /* Its place among the others: function, task and timers. */
 static int enter_scheduler(struct cell_call *call, const struct link_message *message,
 			   struct eos_why *why)
@@ -268,7 +261,7 @@ static int enter_scheduler(struct cell_call *call, const struct link_message *me
 	int err = cell_function_take(cell, message, &call->function, why);
 	if (err < 0)
 		return err;
-	call->task.run = run_task;
+	cell_call_set_turns(call);
 	sched_task_init(&call->task.task, &call->function->server, message->invoke.task_class,
 			call->deadline_ns);
 	sched_timer_init(&call->deadline_timer, on_deadline);
@@ -361,95 +354,6 @@ void cell_call_note_death(struct cell_call *call, const struct fwp *fwp)
 		snprintf(call->text, sizeof(call->text), "%s", death->text);
 		break;
 	}
-}
-
-/* The FWP of a call whose function is initialised. */
-static int make_fwp(struct cell_call *call, struct eos_why *why)
-{
-	uint64_t now_ns = sched_core_now_ns(call->cell->core);
-	if (call->deadline_ns != UINT64_MAX)
-		call->limits.timeout_ns =
-			call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 1;
-	cell_memory_note_use(call->cell, now_ns);
-	int err =
-		fwp_new_from(call->function->template, &call->limits, call->wasi, &call->fwp, why);
-	if (err == 0)
-		fwp_set_on_return(call->fwp, wasi_finish);
-	return err;
-}
-
-/* The initialisation has run once more, and died or not. */
-static enum sched_turn end_init_turn(struct cell_call *call, uint64_t ran_ns)
-{
-	struct eos_why why = {""};
-	bool is_dead = fwp_state(call->fwp) == FWP_DEAD;
-	int err = cell_template_charge(call, ran_ns, &why);
-	if (err == 0 && is_dead) {
-		cell_call_move(call, CELL_CALL_READY);
-		err = cell_template_capture(call, &why);
-	}
-	if (err < 0) {
-		if (!is_dead)
-			fwp_kill(call->fwp, FWP_DEATH_KILLED, "ended by the cell");
-		cell_template_fail(call, err, &why);
-		return SCHED_TURN_GONE;
-	}
-	return is_dead || call->state == CELL_CALL_READY ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
-}
-
-/* What the FWP's turn means for the state of the call. */
-static void note_turn(struct cell_call *call, enum fwp_state state)
-{
-	if (state == FWP_READY) {
-		cell_call_move(call, CELL_CALL_READY);
-	} else if (state == FWP_BLOCKED && call->state == CELL_CALL_RUNNING) {
-		/* Not by us: it makes more host calls than it may. */
-		uint64_t resume_ns = fwp_resume_ns(call->fwp);
-		EOS_ASSERT(resume_ns != UINT64_MAX);
-		eos_counter_add(&throttled_total, 1);
-		sched_timer_set(call->cell->core, &call->wake_timer, resume_ns);
-		cell_call_move(call, CELL_CALL_SLEEPS);
-	}
-}
-
-/* Makes the FWP at the call's first turn. False: the call waits, or has ended. */
-static bool begin(struct cell_call *call)
-{
-	struct eos_why why = {""};
-	if (call->fwp != NULL)
-		return true;
-	bool is_made = call->function->template != NULL;
-	bool stays = call->function->stays;
-	int err = !is_made ? cell_template_join(call, &why)
-		  : stays  ? cell_resident_join(call, &why)
-			   : make_fwp(call, &why);
-	if (err < 0)
-		cell_call_refuse(call, err, &why);
-	/* A call that joined may have its answer already, and be gone. */
-	return err == 0 && !(is_made && stays) && call->state == CELL_CALL_READY;
-}
-
-enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns)
-{
-	EOS_ASSERT(call->state == CELL_CALL_READY);
-	if (!begin(call))
-		return SCHED_TURN_GONE;
-	bool is_init = call->function->initialiser == call;
-	uint64_t start_ns = 0;
-	if (is_init) {
-		start_ns = eos_now_ns();
-		slice_end_ns = cell_template_slice(call, slice_end_ns);
-	}
-	cell_call_move(call, CELL_CALL_RUNNING);
-	enum fwp_state state = fwp_run_until(call->fwp, slice_end_ns);
-	note_turn(call, state);
-	if (is_init)
-		return end_init_turn(call, eos_now_ns() - start_ns);
-	if (state != FWP_DEAD)
-		return state == FWP_READY ? SCHED_TURN_AGAIN : SCHED_TURN_GONE;
-	cell_call_note_death(call, call->fwp);
-	cell_call_end(call);
-	return SCHED_TURN_GONE;
 }
 
 void cell_call_kill(struct cell_call *call, enum link_outcome outcome)

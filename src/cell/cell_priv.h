@@ -77,7 +77,21 @@ struct cell_request {
 /* What the scheduler runs: a call, or a resident FWP. */
 struct cell_task {
 	struct sched_task task;
+	/* A turn, from the engine's thread. */
 	enum sched_turn (*run)(struct cell_task *task, uint64_t slice_end_ns);
+	/* Begins a turn on the stack of the FWP that had the one before: the FWP that continues, or
+	 * NULL: run() must begin it. RESUME may be NULL. */
+	struct fwp *(*resume)(struct cell_task *task);
+	/* What it means that the FWP which resume() named has stopped, alive. On its stack. */
+	enum sched_turn (*stopped)(struct cell_task *task);
+};
+
+/* The turns that follow each other from FWP to FWP; cell_turns.c. */
+struct cell_turns {
+	struct cell_task *running; /* whose turn it is */
+	struct cell_task *next;	   /* has a turn that run() must begin; NULL: none */
+	uint64_t next_end_ns;
+	bool is_over; /* sched_core_next() was told, and no FWP continues */
 };
 
 /* The FWP that answers the calls of a function that stays; see cell_resident.c. */
@@ -191,6 +205,7 @@ struct cell {
 	struct fwp_engine *engine;
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE];
 	struct sched_core *core;
+	struct cell_turns turns;
 	int err;	       /* not 0: the link is broken, stop */
 	struct eos_list room;  /* calls in that state */
 	struct eos_list ended; /* their DONE waits for room */
@@ -225,6 +240,16 @@ struct cell {
  * closed the link, -EBADMSG when a message made no sense. */
 int cell_serve(const struct cell_config *config, int (*enter)(struct eos_why *why)) EOS_MUST_CHECK;
 
+/* cell_turns.c */
+/* There is a reason to leave the scheduler. While a LOADED waits nothing is received: then a
+ * message is none. */
+bool cell_has_message(const struct cell *cell);
+extern const struct sched_core_ops cell_sched_ops; /* the context is the cell */
+/* The turn of TASK, whose FWP this is, and those behind it as far as they can be handed on. NULL:
+ * they are over, SCHED_TURN_OVER; else the task whose FWP died in its turn. */
+struct cell_task *cell_run_turns(struct cell *cell, struct cell_task *task, struct fwp *fwp,
+				 uint64_t slice_end_ns);
+
 /* cell_message.c: applies what edged sent. -EBADMSG, -EPIPE: the link is broken. */
 int cell_receive(struct cell *cell, unsigned messages_max);
 /* Sends a LOADED that found no room earlier. */
@@ -253,8 +278,8 @@ void cell_functions_shrink(struct cell *cell);
 struct cell_call *cell_call_find(struct cell *cell, uint64_t id);
 /* Takes an INVOKE; what goes wrong beyond the protocol is the call's outcome. -EBADMSG. */
 int cell_call_start(struct cell *cell, const struct link_message *message) EOS_MUST_CHECK;
-/* One turn of a ready call, until about SLICE_END_NS. It may be freed in it. */
-enum sched_turn cell_call_run(struct cell_call *call, uint64_t slice_end_ns);
+/* cell_call_turn.c: what the scheduler calls for it. A call may be freed in its turn. */
+void cell_call_set_turns(struct cell_call *call);
 /* Why FWP died, as the call's outcome, unless there is one already. */
 void cell_call_note_death(struct cell_call *call, const struct fwp *fwp);
 /* Gives back what it holds; its DONE, with the outcome that was set, is sent when there is room. */

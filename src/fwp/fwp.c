@@ -118,7 +118,7 @@ void fwp_engine_count(struct fwp_engine *engine)
 	engine->counts.created = 0;
 }
 
-int fwp_check_limits(uint64_t memory_bytes, const struct fwp_limits *limits, struct eos_why *why)
+static int check_limits(uint64_t memory_bytes, const struct fwp_limits *limits, struct eos_why *why)
 {
 	uint64_t memory_max = (uint64_t)FWP_MEMORY_PAGES_MAX * FWP_PAGE_SIZE;
 	if (EOS_UNLIKELY(limits->memory_bytes > memory_max))
@@ -136,6 +136,23 @@ int fwp_check_limits(uint64_t memory_bytes, const struct fwp_limits *limits, str
 			       (unsigned long long)memory_bytes,
 			       (unsigned long long)limits->memory_bytes);
 	return 0;
+}
+
+int fwp_place_take(struct fwp_pool *pool, uint64_t memory_bytes, const struct fwp_limits **limits,
+		   struct fwp **ret_place, struct eos_why *why)
+{
+	if (*limits == NULL)
+		*limits = &fwp_limits_default;
+	int err = check_limits(memory_bytes, *limits, why);
+	if (err == 0)
+		err = fwp_pool_take(pool, ret_place, why);
+	if (err < 0)
+		return err;
+	err = fwp_slot_prepare(&(*ret_place)->slot, (*limits)->stack_bytes, memory_bytes);
+	if (err == 0)
+		return 0;
+	fwp_pool_give(*ret_place);
+	return eos_why(why, err, "no memory for a featherweight process");
 }
 
 void fwp_place_start(struct fwp *fwp, struct fwp_image *image, const struct fwp_limits *limits,
@@ -184,20 +201,10 @@ int fwp_new_with_entry(struct fwp_engine *engine, struct fwp_image *image,
 		       struct eos_why *why)
 {
 	uint64_t memory_bytes = (uint64_t)image->memory_pages_initial * FWP_PAGE_SIZE;
-	if (limits == NULL)
-		limits = &fwp_limits_default;
-	int err = fwp_check_limits(memory_bytes, limits, why);
-	if (err < 0)
-		return err;
 	struct fwp *fwp;
-	err = fwp_pool_take(&engine->plain, &fwp, why);
+	int err = fwp_place_take(&engine->plain, memory_bytes, &limits, &fwp, why);
 	if (err < 0)
 		return err;
-	err = fwp_slot_prepare(&fwp->slot, limits->stack_bytes, memory_bytes);
-	if (err < 0) {
-		fwp_pool_give(fwp);
-		return eos_why(why, err, "no memory for a featherweight process");
-	}
 	fwp_place_start(fwp, fwp_image_ref(image), limits, context);
 	fwp->entry = entry;
 	*ret_fwp = fwp;

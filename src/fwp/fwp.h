@@ -9,10 +9,10 @@
  * - A loaded image is code, mapped once and shared by all FWPs made from it.
  * - A template is the state of an image's instance after its initialisation: memory, globals and
  *   tables. FWPs made from it start there, copy-on-write. fwp_template.h.
- * - An FWP runs only inside fwp_run_until(), until it blocks in a host call, dies, or its slice is
- *   over: then the timer's signal takes the processor away, from any instruction of guest code. It
- *   dies by exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices. The reason is
- * kept in struct fwp_death until fwp_free().
+ * - An FWP runs only inside fwp_run_until() and its like, until it blocks in a host call, dies, or
+ * its slice is over: then the timer's signal takes the processor away, from any instruction of
+ * guest code. It dies by exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices. The
+ * reason is kept in struct fwp_death until fwp_free().
  *
  * Isolation: loads and stores of the guest land in a reservation of 8 GiB and a guard (any 32-bit
  * index plus any 32-bit offset), so that what is out of bounds faults and becomes a trap; the stack

@@ -14,8 +14,8 @@
  * that needs one.
  *
  * Cleaning is put off until fwp_engine_maintain() is called or a place is needed. The place used
- *last is taken first, as it is the one in the caches. (To fetch the ones behind it while it starts
- *was tried, and gained nothing.)
+ * last is taken first, as it is the one in the caches. When an FWP dies, the lines of the place
+ * behind its own are fetched (fwp_pool_warm()), so that the next start does not wait for them.
  *
  * A place that cannot be cleaned is given up for good: better no slot than a dirty one.
  */

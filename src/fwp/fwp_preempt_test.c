@@ -80,6 +80,107 @@ static void computations_survive_preemption(void **state)
 	end();
 }
 
+/* FWPs that hand the processor on to each other, round and round. */
+struct ring {
+	struct fwp *fwps[16];
+	unsigned last, handed, refused;
+};
+
+static struct fwp *ring_next(struct ring *ring)
+{
+	do {
+		ring->last = (ring->last + 1) % EOS_ARRAY_SIZE(ring->fwps);
+	} while (ring->fwps[ring->last] == NULL);
+	return ring->fwps[ring->last];
+}
+
+static struct fwp_turn hand_on(void *ctx, struct fwp *stopped)
+{
+	struct ring *ring = ctx;
+	assert_ptr_equal(stopped, ring->fwps[ring->last]);
+	assert_int_equal(fwp_state(stopped), FWP_READY);
+	assert_true(fwp_engine_stopped_ns(engine) <= eos_now_ns());
+	/* Sometimes the engine's thread wants it back. */
+	if (++ring->handed % 7 == 0) {
+		ring->refused++;
+		return (struct fwp_turn){0};
+	}
+	return (struct fwp_turn){ring_next(ring), eos_now_ns() + 100000};
+}
+
+static void computations_survive_being_handed_on(void **state)
+{
+	enum { COUNT = EOS_ARRAY_SIZE(((struct ring *)NULL)->fwps) };
+	if (!has_signals())
+		return;
+	begin();
+	struct ring ring = {.last = 0};
+	struct fixture fixtures[COUNT];
+	uint64_t expected[COUNT];
+	unsigned refused = 0;
+	for (unsigned i = 0; i < COUNT; i++) {
+		fixtures[i] = (struct fixture){.program = PROGRAM_CHECKSUM, .answer = 1000000 + i};
+		expected[i] = checksum_of(fixtures[i].answer);
+		ring.fwps[i] = fixture_new(engine, image, NULL, &fixtures[i]);
+		assert_int_equal(fwp_run(ring.fwps[i]), FWP_BLOCKED);
+	}
+	for (unsigned alive = COUNT; alive > 0;) {
+		struct fwp *last =
+			fwp_run_turns(ring_next(&ring), eos_now_ns() + 100000, hand_on, &ring);
+		assert_ptr_equal(last, ring.fwps[ring.last]);
+		if (fwp_state(last) == FWP_READY) {
+			assert_int_equal(ring.refused, ++refused);
+			continue;
+		}
+		assert_int_equal(fwp_state(last), FWP_DEAD);
+		assert_int_equal(fwp_death(last)->kind, FWP_DEATH_EXIT);
+		assert_int_equal(fixtures[ring.last].notes[0], expected[ring.last]);
+		ring.fwps[ring.last] = fwp_free(last);
+		alive--;
+	}
+	assert_true(ring.handed > 2 * COUNT && refused > 0);
+	end();
+}
+
+struct late {
+	struct fwp *waiting, *late;
+	unsigned asked;
+};
+
+static struct fwp_turn hand_to_late(void *ctx, struct fwp *stopped)
+{
+	struct late *late = ctx;
+	assert_ptr_equal(stopped, late->waiting);
+	assert_int_equal(fwp_state(stopped), FWP_BLOCKED);
+	return (struct fwp_turn){late->asked++ == 0 ? stopped : late->late, UINT64_MAX};
+}
+
+/* Handed to itself, an FWP goes on; one whose time is over comes back to the engine, dead. */
+static void who_is_late_dies_when_it_is_handed_to(void **state)
+{
+	begin();
+	struct fixture fixtures[2] = {{.program = PROGRAM_WAIT}, {.program = PROGRAM_WAIT}};
+	struct fwp_limits limits = fwp_limits_default;
+	limits.timeout_ns = 50 * EOS_NS_PER_MS;
+	struct late late = {.waiting = fixture_new(engine, image, NULL, &fixtures[0]),
+			    .late = fixture_new(engine, image, &limits, &fixtures[1])};
+	(void)fwp_run(late.late);
+	while (fwp_state(late.late) == FWP_BLOCKED && eos_now_ns() < fwp_deadline_ns(late.late))
+		;
+	assert_ptr_equal(fwp_run_turns(late.waiting, UINT64_MAX, hand_to_late, &late), late.late);
+	assert_int_equal(late.asked, 2);
+	assert_int_equal(fwp_state(late.late), FWP_DEAD);
+	assert_int_equal(fwp_death(late.late)->kind, FWP_DEATH_TIMEOUT);
+	fwp_free(late.late);
+	/* The one that handed it on goes on where it was: in the second of its four waits. */
+	assert_int_equal(fwp_state(late.waiting), FWP_BLOCKED);
+	assert_int_equal(fwp_run(late.waiting), FWP_BLOCKED);
+	assert_int_equal(fwp_run(late.waiting), FWP_BLOCKED);
+	assert_int_equal(fwp_run(late.waiting), FWP_DEAD);
+	fwp_free(late.waiting);
+	end();
+}
+
 static void endless_loops_give_way(void **state)
 {
 	static const uint32_t programs[] = {PROGRAM_SPIN, PROGRAM_SPIN_MEMSET};
@@ -219,6 +320,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(computations_survive_preemption),
+		cmocka_unit_test(computations_survive_being_handed_on),
+		cmocka_unit_test(who_is_late_dies_when_it_is_handed_to),
 		cmocka_unit_test(endless_loops_give_way),
 		cmocka_unit_test(slices_end_after_host_functions),
 		cmocka_unit_test(slices_may_be_over_at_once),

@@ -191,11 +191,13 @@ void fwp_preempted(void *arg);
 /* From the FWP's stack, however little is left of it: dies of DEATH. */
 void fwp_die(struct fwp *fwp, struct fwp_death death) __attribute__((noreturn));
 
-/* fwp.c: a READY FWP in PLACE, of IMAGE, with nothing decided that LIMITS do not say. */
+/* fwp.c: a place of POOL, whose memory begins with MEMORY_BYTES, for an FWP with these limits;
+ * where *LIMITS is NULL they become the defaults. */
+int fwp_place_take(struct fwp_pool *pool, uint64_t memory_bytes, const struct fwp_limits **limits,
+		   struct fwp **ret_place, struct eos_why *why) EOS_MUST_CHECK;
+/* A READY FWP in PLACE, of IMAGE, with nothing decided that LIMITS do not say. */
 void fwp_place_start(struct fwp *place, struct fwp_image *image, const struct fwp_limits *limits,
 		     void *context);
-int fwp_check_limits(uint64_t memory_bytes, const struct fwp_limits *limits,
-		     struct eos_why *why) EOS_MUST_CHECK;
 
 /* fwp_host.c: zeroed bytes of the arena, or the FWP dies. On its stack, as the host. */
 void *fwp_arena_allocate(struct fwp *fwp, uint64_t size);

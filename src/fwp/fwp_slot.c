@@ -10,16 +10,19 @@
  *	guard		up to 8 GiB + 64 KiB from the start of the linear memory
  *
  * A plain slot keeps 16 MiB for its arena, as nobody knows yet what the instance needs, and has no
- * extension. A bound one has an arena as large as the snapshot's, so that stack, instance and
- * the start of the memory share a page of page tables, and takes what tables need when they grow
- *from the extension. Nothing is between stack and arena: the stack grows away from it.
+ * extension. A bound one has an arena as large as the snapshot's, so that stack, instance and the
+ * start of the memory share a page of page tables, and takes from the extension what tables need
+ * when they grow. Nothing is between stack and arena: the stack grows away from it.
+ *
+ * Where the arena's lowest page has room below the instance, a bound slot's stack begins in it, so
+ * that a short life writes to one page less.
  *
  * Invariants
  * 1. A guest's address is a 32-bit index plus a 32-bit offset plus at most 16 bytes, counted from
  *    MEMORY. So it is in the linear memory or in the guard above it, which is never accessible.
  * 2. memory_open is exact: a byte beyond the present size faults, also in a slot used before.
- * 3. Accessible bytes that no guest has written since the last cleaning are zero, or the
- *snapshot's.
+ * 3. Accessible bytes that no guest has written since the last cleaning are zero or as in the
+ *    snapshot.
  * 4. The stack's guard is larger than any frame that is pushed without touching each page, so no
  *    overflow can step over it (guests are compiled with stack probes; host functions use less
  *    than FWP_HOST_STACK_BYTES).

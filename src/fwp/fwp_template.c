@@ -359,20 +359,10 @@ int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limi
 			    struct fwp **ret_fwp, struct eos_why *why)
 {
 	uint64_t memory_bytes = template->snapshot.memory_bytes;
-	if (limits == NULL)
-		limits = &fwp_limits_default;
-	int err = fwp_check_limits(memory_bytes, limits, why);
-	if (err < 0)
-		return err;
 	struct fwp *fwp;
-	err = fwp_pool_take(&template->pool, &fwp, why);
+	int err = fwp_place_take(&template->pool, memory_bytes, &limits, &fwp, why);
 	if (err < 0)
 		return err;
-	err = fwp_slot_prepare(&fwp->slot, limits->stack_bytes, memory_bytes);
-	if (err < 0) {
-		fwp_pool_give(fwp);
-		return eos_why(why, err, "no memory for a featherweight process");
-	}
 	fwp_place_start(fwp, template->image, limits, context);
 	fwp->template = fwp_template_ref(template);
 	fwp->entry = entry;

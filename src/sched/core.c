@@ -220,7 +220,7 @@ take_turn(struct sched_core *core, uint64_t *ret_slice_end_ns)
 
 /* The turn that runs ends now. */
 static inline __attribute__((always_inline)) void stop_turn(struct sched_core *core,
-							     enum sched_turn how)
+							    enum sched_turn how)
 {
 	uint64_t begin_ns = core->turn.begin_ns;
 	(void)sched_core_clock(core);
