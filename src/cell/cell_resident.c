@@ -106,6 +106,7 @@ void cell_residents_shrink(struct cell *cell)
 static void on_wake(struct sched_timer *timer)
 {
 	struct cell_resident *resident = EOS_CONTAINER_OF(timer, struct cell_resident, wake_timer);
+	resident->is_woken = true;
 	sched_task_wake(&resident->task.task);
 }
 
@@ -302,12 +303,15 @@ static int write_message(const struct cell_call *call, uint8_t *out, uint32_t si
 	return 0;
 }
 
-/* The resident's task takes over the call's place in the order of the policy. */
+/* The resident's task takes over the call's place in the order of the policy, but directly behind
+ * the call: of two with the same deadline the one that runs goes on, and a function that does more
+ * after its answer would keep the call from taking it. */
 static void enter_scheduler(struct cell_resident *resident, const struct cell_call *call)
 {
+	uint64_t deadline_ns = call->deadline_ns + (call->deadline_ns != UINT64_MAX);
 	sched_task_fini(&resident->task.task);
 	sched_task_init(&resident->task.task, &resident->function->server,
-			call->task.task.task_class, call->deadline_ns);
+			call->task.task.task_class, deadline_ns);
 	sched_task_wake(&resident->task.task);
 	sched_timer_cancel(resident->cell->core, &resident->idle_timer);
 	eos_list_remove(&resident->link);
@@ -437,12 +441,31 @@ static void disconnect(struct cell_resident *resident)
 	resident->is_connected = resident->has_answer = resident->has_refused = false;
 }
 
+/*
+ * No call is under way. Without a deadline it comes after all calls, where the policy goes by
+ * deadlines: with that of the last one, which is soon past, it would go before all of them for as
+ * long as it likes. Whatever it was about to do it still does; also what the mover has to tell it,
+ * such as that the connection is gone on which it still sends.
+ */
+static void rest(struct cell_resident *resident)
+{
+	struct sched_task *task = &resident->task.task;
+	unsigned task_class = task->task_class;
+	bool has_work = fwp_state(resident->fwp) == FWP_READY || resident->is_woken ||
+			!mma_is_idle(resident->mma);
+	sched_task_fini(task);
+	sched_task_init(task, &resident->function->server, task_class, UINT64_MAX);
+	if (has_work)
+		sched_task_wake(task);
+	sched_timer_set(resident->cell->core, &resident->idle_timer,
+			eos_now_ns() + CELL_RESIDENT_IDLE_NS);
+}
+
 void cell_resident_leave(struct cell_call *call)
 {
 	static const char lost[] = "it was ended with the call, and its state is lost\n";
 	struct cell_function *function = call->function;
 	struct cell_resident *resident = function->resident;
-	struct sched_core *core = call->cell->core;
 	if (function->current != call)
 		return;
 	function->current = NULL;
@@ -461,6 +484,6 @@ void cell_resident_leave(struct cell_call *call)
 		function->current = EOS_CONTAINER_OF(next, struct cell_call, link);
 		cell_call_move(function->current, CELL_CALL_READY);
 	} else if (resident != NULL) {
-		sched_timer_set(core, &resident->idle_timer, eos_now_ns() + CELL_RESIDENT_IDLE_NS);
+		rest(resident);
 	}
 }

@@ -279,6 +279,41 @@ static void timers_run_between_calls(void **state)
 	expect_end(f, -EPIPE);
 }
 
+/* What it sends without taking what follows must not hold it up when the call is over. */
+static void sends_end_with_the_call(void **state)
+{
+	struct fixture *f = start_resident();
+	expect_answer(f, "many", "answer");
+	usleep(50000);
+	/* It went on, and set a timer behind what it sent. */
+	expect_answer(f, "count", "1 of 1, 1 ticks");
+	expect_end(f, -EPIPE);
+}
+
+/* The deadline of a call that is over does not put the function before the calls of others. */
+static void what_follows_a_call_is_not_urgent(void **state)
+{
+	if (getenv("TSAN_OPTIONS"))
+		skip();
+	struct link_config settings = link_config_default;
+	settings.is_edf = true;
+	struct fixture *f = start_with(&settings);
+	load_as(f, resident_guest, 0, LINK_ISOLATION_TENANT, 0);
+	load_guest(f, 1);
+	struct invocation greeting = {.name = "b",
+				      .tenant = "u",
+				      .mode = "hello",
+				      .image_id = 1,
+				      .timeout_ns = 2 * EOS_NS_PER_S};
+	expect_done(f, call(f, "answer-and-spin", 100 * EOS_NS_PER_MS), LINK_EXITED, "spinning");
+	for (unsigned i = 0; i < 5; i++) {
+		greeting.call_id = ++last_id;
+		send_invoke_as(f, &greeting);
+		expect_done(f, last_id, LINK_EXITED, "hello from b\n");
+	}
+	expect_end(f, -EPIPE);
+}
+
 /* Its host calls are limited as those of calls are: it waits, and answers. */
 static void waits_for_its_rate(void **state)
 {
@@ -383,6 +418,8 @@ int main(void)
 		cmocka_unit_test(a_full_way_is_waited_for),
 		cmocka_unit_test(logs_to_the_call),
 		cmocka_unit_test(timers_run_between_calls),
+		cmocka_unit_test(sends_end_with_the_call),
+		cmocka_unit_test(what_follows_a_call_is_not_urgent),
 		cmocka_unit_test(waits_for_its_rate),
 		cmocka_unit_test(instances_are_apart),
 		cmocka_unit_test(the_longest_idle_one_goes),
