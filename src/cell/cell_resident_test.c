@@ -355,6 +355,16 @@ static void instances_are_apart(void **state)
 		send_invoke_as(f, &invocation);
 		expect_done(f, last_id, LINK_EXITED, "1 of 1, 0 ticks");
 	}
+	/* A call of an older one that comes late changes nothing for the newer one. */
+	const uint64_t deployments[] = {9, 8, 9, 8};
+	const char *late[] = {"1 of 1, 0 ticks", "1 of 1, 0 ticks", "2 of 1, 0 ticks",
+			      "1 of 1, 0 ticks"};
+	for (unsigned i = 0; i < EOS_ARRAY_SIZE(deployments); i++) {
+		invocation.deployment = deployments[i];
+		invocation.call_id = ++last_id;
+		send_invoke_as(f, &invocation);
+		expect_done(f, last_id, LINK_EXITED, late[i]);
+	}
 	struct link_unload unload = {.header.kind = LINK_UNLOAD};
 	send_message(f, &unload, sizeof(unload), NULL, 0);
 	load_as(f, resident_guest, 0, LINK_ISOLATION_ANY, 0);
