@@ -20,7 +20,10 @@
  * the others their state; the next call waits behind what it does, and has its own deadline.
  *
  * It is freed when it was not called for CELL_RESIDENT_IDLE_NS, when memory is short, when its
- * function is replaced or its place is needed (the one idle longest goes), and when it dies.
+ * function is replaced or its place is needed (the one idle longest goes), when it dies, and when
+ * its ports have no handles left for another call's connections.
+ *
+ * Fault point: cell.resident_handles (none are left).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,11 +33,15 @@
 
 #include "base/assert.h"
 #include "base/counter.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "cell/cell_priv.h"
 
 #define HOST_SLOTS  4u
 #define MOVE_BUDGET UINT64_C(262144)
+/* Each call uses up one handle of either port, of MMA_CAPS_GENERATIONS for each place: enough for
+ * 2^30 calls. The one after that gets a new instance. */
+#define HANDLES_MAX 1024u
 
 EOS_COUNTER(residents_now, "cell.residents", "Instances of functions that stay.")
 EOS_COUNTER(made_total, "cell.residents_made_total", "Instances of functions that stay, ever.")
@@ -199,6 +206,7 @@ static int prepare(struct cell_resident *resident, struct eos_why *why)
 		.out_count = HOST_SLOTS,
 		.in_count = HOST_SLOTS,
 		.buffer_bytes = CELL_RESIDENT_BYTES,
+		.handles_max = HANDLES_MAX,
 	};
 	const char *argv[1] = {resident->function->name};
 	int err = mma_new(&resident->mma);
@@ -215,6 +223,7 @@ static int prepare(struct cell_resident *resident, struct eos_why *why)
 		.mma = resident->mma,
 		.ops = &cell_resident_ops,
 		.ctx = resident,
+		.handles_max = HANDLES_MAX,
 	};
 	err = edgeos_new(&edgeos, &resident->edgeos);
 	if (err == 0)
@@ -318,10 +327,21 @@ static void enter_scheduler(struct cell_resident *resident, const struct cell_ca
 	eos_list_add_tail(&resident->cell->residents, &resident->link);
 }
 
+/* The connections of a call. -EMFILE: no handles are left. */
+static int connect(struct cell_resident *resident)
+{
+	const struct mma_connection_config config = {.len_max = CELL_RESIDENT_BYTES};
+	if (eos_fault("cell.resident_handles") < 0)
+		return -EMFILE;
+	int err = mma_connect_pair(mma_host_port(resident->host), edgeos_port(resident->edgeos),
+				   &config, &resident->to_guest, &resident->to_host);
+	resident->is_connected = err == 0;
+	return err;
+}
+
 /* Or finds that there is no room for it. */
 static int send_message(struct cell_resident *resident, struct cell_call *call, struct eos_why *why)
 {
-	const struct mma_connection_config config = {.len_max = CELL_RESIDENT_BYTES};
 	struct mma_port_stats stats;
 	uint8_t *data;
 	uint32_t size, len = 0;
@@ -333,11 +353,9 @@ static int send_message(struct cell_resident *resident, struct cell_call *call, 
 	if (err < 0)
 		return err;
 	call->exit_code = LINK_FAULT_CELL;
-	err = mma_connect_pair(mma_host_port(resident->host), edgeos_port(resident->edgeos),
-			       &config, &resident->to_guest, &resident->to_host);
+	err = connect(resident);
 	if (err < 0)
 		return err;
-	resident->is_connected = true;
 	free(resident->environment);
 	resident->environment = call->environment;
 	resident->environment_len = call->environment_len;
@@ -349,16 +367,28 @@ static int send_message(struct cell_resident *resident, struct cell_call *call, 
 	return mma_host_commit(resident->host, resident->to_guest, len);
 }
 
-static int begin(struct cell_call *call, struct eos_why *why)
+/* The function's instance, made if there is none, gets the call's message. */
+static int deliver(struct cell_call *call, struct eos_why *why)
 {
 	struct cell_function *function = call->function;
 	int err = function->resident == NULL ? make(call, why) : 0;
+	if (err == 0)
+		err = send_message(function->resident, call, why);
+	if (err != -EMFILE)
+		return err;
+	eos_log(EOS_LOG_INFO, "cell", "resident replaced function=%s why=no handles left",
+		function->name);
+	function->resident = cell_resident_free(function->resident);
+	err = make(call, why);
+	return err == 0 ? send_message(function->resident, call, why) : err;
+}
+
+static int begin(struct cell_call *call, struct eos_why *why)
+{
+	int err = deliver(call, why);
 	if (err < 0)
 		return err;
-	struct cell_resident *resident = function->resident;
-	err = send_message(resident, call, why);
-	if (err < 0)
-		return err;
+	struct cell_resident *resident = call->function->resident;
 	enter_scheduler(resident, call);
 	cell_call_move(call, CELL_CALL_RUNNING);
 	cell_call_move(call, CELL_CALL_WAITS_ANSWER);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "cell/fixtures/cell_fixture.h"
 
 static uint64_t last_id;
@@ -395,6 +396,23 @@ static void the_longest_idle_one_goes(void **state)
 	expect_end(f, -EPIPE);
 }
 
+/* Handles are not used twice, so one that is called without end uses them up. */
+static void one_without_handles_is_replaced(void **state)
+{
+	struct fixture *f = start_resident();
+	assert_int_equal(eos_fault_arm("cell.resident_handles:3=ENOMEM", NULL), 0);
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	expect_answer(f, "count", "2 of 1, 0 ticks");
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	expect_answer(f, "count", "2 of 1, 0 ticks");
+	/* Nor does the new one get any: the call fails, and the next finds an instance. */
+	assert_int_equal(eos_fault_arm("cell.resident_handles:*=ENOMEM", NULL), 0);
+	expect_failure(f, call(f, "count", 0), LINK_NOT_STARTED, "");
+	assert_int_equal(eos_fault_arm(NULL, NULL), 0);
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	expect_end(f, -EPIPE);
+}
+
 static void ends_with_calls_under_way(void **state)
 {
 	struct fixture *f = start_resident();
@@ -433,6 +451,7 @@ int main(void)
 		cmocka_unit_test(waits_for_its_rate),
 		cmocka_unit_test(instances_are_apart),
 		cmocka_unit_test(the_longest_idle_one_goes),
+		cmocka_unit_test(one_without_handles_is_replaced),
 		cmocka_unit_test(ends_with_calls_under_way),
 		cmocka_unit_test(isolation_fits_the_exports),
 	};
