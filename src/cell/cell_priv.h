@@ -207,6 +207,7 @@ struct cell {
 	struct eos_list tenants;  /* struct cell_tenant */
 	struct eos_list residents;
 	unsigned residents_count;
+	uint64_t resident_idle_ns;
 	struct eos_list idle; /* functions without calls, the longest idle first */
 	unsigned functions_idle, functions_count;
 	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */

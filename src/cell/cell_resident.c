@@ -19,7 +19,7 @@
  * a loop without end. A cancelled call leaves it alone, as a client that hangs up must not cost
  * the others their state; the next call waits behind what it does, and has its own deadline.
  *
- * It is freed when it was not called for CELL_RESIDENT_IDLE_NS, when memory is short, when its
+ * It is freed when it was not called for cell->resident_idle_ns, when memory is short, when its
  * function is replaced or its place is needed (the one idle longest goes), when it dies, and when
  * its ports have no handles left for another call's connections.
  *
@@ -117,11 +117,19 @@ static void on_wake(struct sched_timer *timer)
 	sched_task_wake(&resident->task.task);
 }
 
+static void set_idle_timer(struct cell_resident *resident)
+{
+	struct cell *cell = resident->cell;
+	sched_timer_set(cell->core, &resident->idle_timer, eos_now_ns() + cell->resident_idle_ns);
+}
+
 static void on_idle(struct sched_timer *timer)
 {
 	struct cell_resident *resident = EOS_CONTAINER_OF(timer, struct cell_resident, idle_timer);
 	if (resident->function->calls_count == 0)
 		give_up(resident);
+	else /* a call that may end before it gets here */
+		set_idle_timer(resident);
 }
 
 /* It died in its turn. It may be freed here. */
@@ -487,8 +495,7 @@ static void rest(struct cell_resident *resident)
 	sched_task_init(task, &resident->function->server, task_class, UINT64_MAX);
 	if (has_work)
 		sched_task_wake(task);
-	sched_timer_set(resident->cell->core, &resident->idle_timer,
-			eos_now_ns() + CELL_RESIDENT_IDLE_NS);
+	set_idle_timer(resident);
 }
 
 void cell_resident_leave(struct cell_call *call)

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/counter.h"
 #include "base/fault.h"
 #include "cell/fixtures/cell_fixture.h"
 
@@ -296,9 +297,9 @@ static void what_follows_a_call_is_not_urgent(void **state)
 {
 	if (getenv("TSAN_OPTIONS"))
 		skip();
-	struct link_config settings = link_config_default;
-	settings.is_edf = true;
-	struct fixture *f = start_with(&settings);
+	struct cell_config config = {.settings = link_config_default};
+	config.settings.is_edf = true;
+	struct fixture *f = start_with(&config);
 	load_as(f, resident_guest, 0, LINK_ISOLATION_TENANT, 0);
 	load_guest(f, 1);
 	struct invocation greeting = {.name = "b",
@@ -396,6 +397,66 @@ static void the_longest_idle_one_goes(void **state)
 	expect_end(f, -EPIPE);
 }
 
+static void add_residents(void *ctx, const struct eos_counter *counter)
+{
+	if (strcmp(counter->name, "cell.residents") == 0)
+		*(uint64_t *)ctx = eos_counter_read(counter);
+}
+
+static void wait_until_none_stays(void)
+{
+	uint64_t residents = 1, end_ns = eos_now_ns() + 5 * EOS_NS_PER_S;
+	while (residents > 0) {
+		assert_true(eos_now_ns() < end_ns);
+		usleep(1000);
+		eos_counter_each(add_residents, &residents);
+	}
+}
+
+static struct fixture *start_impatient(void)
+{
+	struct fixture *f = start_with(&(struct cell_config){
+		.settings = link_config_default, .resident_idle_ns = 300 * EOS_NS_PER_MS});
+	load_as(f, resident_guest, 0, LINK_ISOLATION_TENANT, 0);
+	return f;
+}
+
+static void one_without_calls_is_given_up(void **state)
+{
+	struct fixture *f = start_impatient();
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	wait_until_none_stays();
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	expect_end(f, -EPIPE);
+}
+
+/* Also when its time was over while there was a call that did not come as far: here it waits for
+ * the function's budget, which a call before it used up. */
+static void calls_that_never_begin_do_not_keep_it(void **state)
+{
+	if (getenv("TSAN_OPTIONS"))
+		skip();
+	struct fixture *f = start_impatient();
+	struct invocation invocation = {
+		.mode = "count",
+		.function = {.budget_ns = 30 * EOS_NS_PER_MS, .period_ns = 20 * EOS_NS_PER_S},
+	};
+	const char *modes[] = {"spin", "count"};
+	invocation.call_id = ++last_id;
+	send_invoke_as(f, &invocation);
+	expect_done(f, last_id, LINK_EXITED, "1 of 1, 0 ticks");
+	for (unsigned i = 0; i < 2; i++) {
+		invocation.call_id = ++last_id;
+		invocation.mode = modes[i];
+		send_invoke_as(f, &invocation);
+		usleep(i == 0 ? 100000 : 350000);
+		send_cancel(f, last_id);
+		expect_done(f, last_id, LINK_CANCELLED, "");
+	}
+	wait_until_none_stays();
+	expect_end(f, -EPIPE);
+}
+
 /* Handles are not used twice, so one that is called without end uses them up. */
 static void one_without_handles_is_replaced(void **state)
 {
@@ -451,6 +512,8 @@ int main(void)
 		cmocka_unit_test(waits_for_its_rate),
 		cmocka_unit_test(instances_are_apart),
 		cmocka_unit_test(the_longest_idle_one_goes),
+		cmocka_unit_test(one_without_calls_is_given_up),
+		cmocka_unit_test(calls_that_never_begin_do_not_keep_it),
 		cmocka_unit_test(one_without_handles_is_replaced),
 		cmocka_unit_test(ends_with_calls_under_way),
 		cmocka_unit_test(isolation_fits_the_exports),
