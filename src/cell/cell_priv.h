@@ -353,6 +353,10 @@ int cell_call_reply(struct cell_call *call, const struct link_message *message) 
 
 /* cell_streams.c: standard input, output and errors. */
 void cell_call_streams_init(struct cell_call *call);
+/* For the streams of calls and of resident FWPs, which have them as parts of themselves: nothing is
+ * released. */
+int cell_stream_stat(struct wasi_node *node, struct wasi_stat *ret_stat);
+void cell_stream_release(struct wasi_node *node);
 
 /* vfs_bucket.c */
 void cell_bucket_root_init(struct cell_bucket_dir *dir, struct cell_call *call, uint32_t bucket);
