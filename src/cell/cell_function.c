@@ -205,8 +205,7 @@ static struct cell_function *find_superseded(struct cell *cell, struct cell_func
 	return found;
 }
 
-/* FUNCTION is new here: older deployments keep their resident FWPs no longer than calls need them.
- */
+/* FUNCTION is new here: older deployments keep resident FWPs no longer than calls need them. */
 static void supersede_others(struct cell *cell, struct cell_function *function)
 {
 	struct cell_function *other;

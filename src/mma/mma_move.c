@@ -12,7 +12,7 @@
  * A pass goes with cursor from tail to head. A message whose receiver has no buffer is left where
  * it is, its connection is stalled for the rest of the pass (which keeps its messages in order) and
  * waits at the receiver. When buffers come, a new pass begins at tail. So one receiver that does
- *not listen delays nobody else's messages, and nothing is looked at again without a reason.
+ * not listen delays nobody else's messages, and nothing is looked at again without a reason.
  *
  * Invariants
  * 1. Shared memory is read with one atomic load a field. What was read decides nothing after it was
