@@ -175,7 +175,9 @@ static void take_messages(struct cell_resident *resident)
 			mma_host_release(resident->host);
 	}
 	mma_port_stats(mma_host_port(resident->host), &stats);
-	if (resident->is_connected && stats.dropped != resident->dropped_before)
+	/* With dead rings it is dropped too; but then the resident ends, and says why. */
+	if (resident->is_connected && stats.dropped != resident->dropped_before &&
+	    !mma_port_is_dead(edgeos_port(resident->edgeos)))
 		resident->has_refused = true;
 	if ((resident->has_answer || resident->has_refused || resident->is_full) &&
 	    call->state == CELL_CALL_WAITS_ANSWER)

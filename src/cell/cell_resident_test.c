@@ -316,6 +316,21 @@ static void what_follows_a_call_is_not_urgent(void **state)
 	expect_end(f, -EPIPE);
 }
 
+/* Whoever of the two has its turn first: nonsense in the rings is not the message's fault. */
+static void rings_are_to_blame(void **state)
+{
+	struct cell_config config = {.settings = link_config_default};
+	config.settings.is_edf = true;
+	struct fixture *f = start_with(&config);
+	load_as(f, resident_guest, 0, LINK_ISOLATION_TENANT, 0);
+	expect_done(f, call(f, "spoil-later", EOS_NS_PER_S), LINK_EXITED, "spoilt");
+	for (int i = 1; i <= 3; i++)
+		expect_done(f, call(f, "twice", EOS_NS_PER_S), LINK_EXITED, "first");
+	expect_failure(f, call(f, "count", EOS_NS_PER_S), LINK_TRAPPED, "rings are nonsense");
+	expect_done(f, call(f, "count", EOS_NS_PER_S), LINK_EXITED, "1 of 1, 0 ticks");
+	expect_end(f, -EPIPE);
+}
+
 /* Its host calls are limited as those of calls are: it waits, and answers. */
 static void waits_for_its_rate(void **state)
 {
@@ -509,6 +524,7 @@ int main(void)
 		cmocka_unit_test(timers_run_between_calls),
 		cmocka_unit_test(sends_end_with_the_call),
 		cmocka_unit_test(what_follows_a_call_is_not_urgent),
+		cmocka_unit_test(rings_are_to_blame),
 		cmocka_unit_test(waits_for_its_rate),
 		cmocka_unit_test(instances_are_apart),
 		cmocka_unit_test(the_longest_idle_one_goes),
