@@ -153,6 +153,7 @@ static void free_function(struct cell *cell, struct cell_function *function)
 		   eos_list_is_empty(&function->queue));
 	fwp_template_unref(function->template);
 	fwp_image_unref(function->image);
+	free(function->last_words);
 	free(function);
 	cell->functions_count--;
 	eos_counter_sub(&functions_now, 1);

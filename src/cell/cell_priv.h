@@ -133,8 +133,10 @@ struct cell_function {
 	bool stays;			/* its calls are answered by one resident FWP */
 	struct edgeos_saved saved;	/* with the template, if it stays */
 	struct cell_resident *resident; /* NULL: none now */
-	struct cell_call *current;	/* the call that it answers, or will answer next */
-	struct eos_list queue;		/* calls behind that */
+	char *last_words; /* log of one that died without a call, for the next; owned */
+	uint32_t last_words_len;
+	struct cell_call *current; /* the call that it answers, or will answer next */
+	struct eos_list queue;	   /* calls behind that */
 	unsigned calls_count;
 	bool is_unloaded;   /* edged took the image away: it goes with its last call */
 	bool is_superseded; /* there is a newer deployment of its name */

@@ -132,6 +132,49 @@ static void on_idle(struct sched_timer *timer)
 		set_idle_timer(resident);
 }
 
+/* How it died, as a line of the function's log. */
+static size_t describe_death(const struct fwp *fwp, char *out, size_t size)
+{
+	const struct fwp_death *death = fwp_death(fwp);
+	char place[FWP_PLACE_SIZE];
+	int len;
+	fwp_death_place(fwp, place, sizeof(place));
+	if (death->kind == FWP_DEATH_EXIT)
+		len = snprintf(out, size, "it ended with exit code %u, and its state is lost\n",
+			       death->code);
+	else
+		len = snprintf(out, size, "it died: %s%s%s, and its state is lost\n", death->text,
+			       place[0] != '\0' ? " in " : "", place);
+	return EOS_MIN((size_t)len, size - 1);
+}
+
+/* It died without a call: what it logged, and why it died, is for the next one. Without memory it
+ * is lost. */
+static void keep_last_words(struct cell_resident *resident, const char *why, size_t len)
+{
+	struct cell_function *function = resident->function;
+	free(function->last_words);
+	function->last_words_len = 0;
+	function->last_words = malloc(resident->log_len + len);
+	if (function->last_words == NULL)
+		return;
+	memcpy(function->last_words, resident->log, resident->log_len);
+	memcpy(function->last_words + resident->log_len, why, len);
+	function->last_words_len = resident->log_len + (uint32_t)len;
+}
+
+/* The call takes along what was logged since the last one. */
+static void report_log(struct cell_resident *resident, struct cell_call *call)
+{
+	struct cell_function *function = resident->function;
+	cell_resident_report(call, function->last_words, function->last_words_len);
+	free(function->last_words);
+	function->last_words = NULL;
+	function->last_words_len = 0;
+	cell_resident_report(call, resident->log, resident->log_len);
+	resident->log_len = 0;
+}
+
 /* It died in its turn. It may be freed here. */
 static void die(struct cell_resident *resident)
 {
@@ -139,13 +182,15 @@ static void die(struct cell_resident *resident)
 	struct cell_function *function = resident->function;
 	struct cell_call *call = resident->is_connected ? function->current : NULL;
 	const struct fwp_death *death = fwp_death(resident->fwp);
+	char text[FWP_PLACE_SIZE + 128];
+	size_t len = describe_death(resident->fwp, text, sizeof(text));
 	if (resident->has_answer) {
+		cell_resident_report(call, text, len);
 		stop(resident); /* the call takes its answer, and then the rest goes */
 		return;
 	}
 	if (call == NULL) {
-		eos_log(EOS_LOG_WARN, "cell", "resident died function=%s why=%s", function->name,
-			death->text);
+		keep_last_words(resident, text, len);
 	} else if (death->kind != FWP_DEATH_EXIT) {
 		cell_call_note_death(call, resident->fwp);
 	} else {
@@ -370,8 +415,7 @@ static int send_message(struct cell_resident *resident, struct cell_call *call, 
 	resident->environment = call->environment;
 	resident->environment_len = call->environment_len;
 	call->environment = NULL;
-	cell_resident_report(call, resident->log, resident->log_len);
-	resident->log_len = 0;
+	report_log(resident, call);
 	mma_port_stats(mma_host_port(resident->host), &stats);
 	resident->dropped_before = stats.dropped;
 	return mma_host_commit(resident->host, resident->to_guest, len);

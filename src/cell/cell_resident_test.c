@@ -272,6 +272,38 @@ static void logs_to_the_call(void **state)
 	expect_end(f, -EPIPE);
 }
 
+/* The call is answered, and TEXT is in its log. */
+static void expect_log(struct fixture *f, const char *mode, const char *text)
+{
+	char seen[CELL_ERRORS_BYTES + 1] = "";
+	uint64_t id = call(f, mode, 0);
+	struct link_message done = receive(f);
+	assert_int_equal(done.header.kind, LINK_DONE);
+	assert_int_equal(done.done.call_id, id);
+	assert_int_equal(done.done.outcome, LINK_EXITED);
+	memcpy(seen, done.done_parts.errors.data, done.done_parts.errors.len);
+	if (strstr(seen, text) == NULL)
+		fail_msg("%s: %s", mode, seen);
+}
+
+static void a_death_that_fails_no_call_is_said(void **state)
+{
+	struct fixture *f = start_resident();
+	expect_log(f, "last", "it died: unreachable executed");
+	expect_log(f, "die-later", "");
+	usleep(50000);
+	expect_log(f, "count", "enough\nit died: unreachable executed");
+	/* Once. */
+	uint64_t id = call(f, "count", 0);
+	struct link_message done = receive(f);
+	assert_int_equal(done.done.call_id, id);
+	assert_int_equal(done.done_parts.errors.len, 0);
+	/* Nobody comes to hear of it. */
+	expect_log(f, "die-later", "");
+	usleep(50000);
+	expect_end(f, -EPIPE);
+}
+
 static void timers_run_between_calls(void **state)
 {
 	struct fixture *f = start_resident();
@@ -521,6 +553,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_call_leaves_the_state),
 		cmocka_unit_test(a_full_way_is_waited_for),
 		cmocka_unit_test(logs_to_the_call),
+		cmocka_unit_test(a_death_that_fails_no_call_is_said),
 		cmocka_unit_test(timers_run_between_calls),
 		cmocka_unit_test(sends_end_with_the_call),
 		cmocka_unit_test(what_follows_a_call_is_not_urgent),
