@@ -17,17 +17,18 @@
  *		edgeos_send(conn, buf, len, 0);
  *	}
  *
- * and is compiled with -mexec-model=reactor (sdk/build does). A program with a main() can use all
- *of it but the handlers and timers; it waits with edgeos_wait().
+ * and is compiled with -mexec-model=reactor (sdk/build does). Programs with a main() cannot use
+ * this: neither a node nor `edgeos run` gives them these functions.
  *
  * In a node (`isolation: tenant` in the manifest; docs/manifest.md) each call of such a function,
- *by HTTP or by an event, is one message: the call's environment as lines NAME=value (a line break
- *in a value is a space), an empty line, and the body. What is sent to its CONN, once, is the
- *answer: header lines, an empty line, the body, as a program would write to its standard output. It
- *may be sent later, from edgeos_timer(). One call is under way at a time; when it is over, CONN is
- *a stale handle (-EBADF). An answer has at most 64 KiB (-EMSGSIZE).
+ * by HTTP or by an event, is one message: the call's environment as lines NAME=value (a line break
+ * in a value is a space), an empty line, and the body. What is sent to its CONN, once, is the
+ * answer: header lines, an empty line, the body, as a program would write to its standard output.
+ * It may be sent later, from edgeos_timer(). One call is under way at a time; when it is over, CONN
+ * is a stale handle (-EBADF). An answer has at most 64 KiB (-EMSGSIZE).
  *
- * Results below zero are errors: -EAGAIN and so on, with the numbers of <errno.h>.
+ * Results below zero are errors: -EAGAIN and so on, with the numbers of <errno.h>. Each function
+ * answers -EFAULT where something is not in your memory.
  */
 #pragma once
 
@@ -103,7 +104,8 @@ EDGEOS_IMPORT(edgeos_kick) int32_t edgeos_kick(void);
  * Sends LEN bytes to CONN through the outbound ring and returns when they were handed over, so that
  * BUF is yours again. Waits for the receiver's buffer; with EDGEOS_NO_WAIT that is -EAGAIN.
  * -EBADF: no such connection; -EMSGSIZE: too long for it; -ENOBUFS: for the receiver's buffer;
- * -EPIPE: the receiver is no more; -EFAULT; -ENOTCONN: you have no outbound ring.
+ * -EPIPE: the receiver is no more, or your rings were nonsense; -ENOTCONN: you have no outbound
+ * ring; -EINVAL: other flags.
  * Two that wait for each other so, both with all their buffers full, wait for ever.
  */
 EDGEOS_IMPORT(edgeos_send)
@@ -112,24 +114,27 @@ int32_t edgeos_send(uint32_t conn, const void *buf, uint32_t len, uint32_t flags
 #define EDGEOS_EVENT_RECEIVED 1
 #define EDGEOS_EVENT_SENT     2
 /* Waits until the inbound ring's tail is not RECEIVED, or the outbound's not SENT, or TIMEOUT_NS is
- * over (0: only looks; UINT64_MAX: for ever). Which of the two it was; 0: time is over. */
+ * over (0: only looks; UINT64_MAX: for ever). Which of the two it was; 0: time is over. -EPIPE:
+ * your rings were nonsense. */
 EDGEOS_IMPORT(edgeos_wait)
 int32_t edgeos_wait(uint32_t received, uint32_t sent, uint64_t timeout_ns);
 
 #define EDGEOS_TIMERS_MAX 16u
-/* edgeos_timer(ID) is called once, DELAY_NS from now; 0: not at all. ID < EDGEOS_TIMERS_MAX. */
+/* edgeos_timer(ID) is called once, DELAY_NS from now; 0: not at all. -EINVAL: ID is not below
+ * EDGEOS_TIMERS_MAX; -ENOTSUP: you export no edgeos_timer(). */
 EDGEOS_IMPORT(edgeos_timer_set) int32_t edgeos_timer_set(uint32_t id, uint64_t delay_ns);
 /* Monotonic. */
 EDGEOS_IMPORT(edgeos_now_ns) uint64_t edgeos_now_ns(void);
 
 enum { EDGEOS_ERROR, EDGEOS_WARNING, EDGEOS_INFO, EDGEOS_DEBUG };
-/* One line of the function's log; at most 4,096 bytes of it. */
+/* One line of the function's log; at most 4,096 bytes of it. -EINVAL: no such level. */
 EDGEOS_IMPORT(edgeos_log) int32_t edgeos_log(uint32_t level, const char *text, uint32_t len);
 /* The value of KEY in the function's configuration: up to SIZE bytes of it into OUT, without a NUL.
- * Returns its length. -ENOENT. */
+ * Returns its length. -ENOENT; -ENAMETOOLONG: KEY has more than 255 bytes; -EINVAL: it has a NUL.
+ */
 EDGEOS_IMPORT(edgeos_config)
 int32_t edgeos_config(const char *key, uint32_t key_len, char *out, uint32_t size);
-/* The handle of the connection that was granted under NAME. -ENOENT. */
+/* The handle of the connection that was granted under NAME. Errors as edgeos_config(). */
 EDGEOS_IMPORT(edgeos_connection)
 int32_t edgeos_connection(const char *name, uint32_t len, uint32_t *ret_conn);
 
@@ -141,8 +146,8 @@ void edgeos_message(uint32_t conn, void *buf, uint32_t len);
 void edgeos_timer(uint32_t id);
 
 /*
- * Defines rings of OUT_COUNT and IN_COUNT descriptors, IN_COUNT inbound buffers of BUFFER_BYTES,
- *and
+ * Defines rings of OUT_COUNT and IN_COUNT descriptors, IN_COUNT inbound buffers of BUFFER_BYTES
+ * each, and
  *
  *	static int edgeos_open(void)
  *

@@ -47,7 +47,7 @@ static int parse_number(const char *text, int *ret_value)
 
 int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 {
-	struct cell_config config;
+	struct cell_config config = {0};
 	int *numbers[] = {&config.fds.memory, &config.fds.doorbell_to_cell,
 			  &config.fds.doorbell_to_node, &config.fds.socket};
 	if (argc != 7)
@@ -221,6 +221,8 @@ static int cell_init(struct cell *cell, const struct cell_config *config, struct
 	eos_list_init(&cell->ended);
 	eos_list_init(&cell->free);
 	cell_functions_init(cell);
+	cell->resident_idle_ns =
+		config->resident_idle_ns != 0 ? config->resident_idle_ns : CELL_RESIDENT_IDLE_NS;
 	cell_memory_open(cell);
 	memcpy(cell->public_key, config->public_key, sizeof(cell->public_key));
 	int err = link_attach(&config->fds, &cell->link);

@@ -23,6 +23,7 @@ struct cell_config {
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE]; /* of whoever signs images */
 	int parent_pid;				     /* edged */
 	struct link_config settings;
+	uint64_t resident_idle_ns; /* how long functions stay without calls; 0: 30 s */
 };
 
 /* Reads "MEMFD BELL_TO_CELL BELL_TO_NODE SOCKET PUBLIC-KEY-IN-HEX PARENT-PID SETTINGS". -EINVAL. */

@@ -271,7 +271,7 @@ static int enter_scheduler(struct cell_call *call, const struct link_message *me
 	return 0;
 }
 
-/* What a call has of its own: an FWP's surroundings, or what the message to a resident one needs.
+/* What a call has of its own: an FWP's surroundings, or what its message to a resident one needs.
  */
 static int take_parts(struct cell_call *call, const struct link_message *message)
 {

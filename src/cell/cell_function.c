@@ -153,6 +153,7 @@ static void free_function(struct cell *cell, struct cell_function *function)
 		   eos_list_is_empty(&function->queue));
 	fwp_template_unref(function->template);
 	fwp_image_unref(function->image);
+	free(function->last_words);
 	free(function);
 	cell->functions_count--;
 	eos_counter_sub(&functions_now, 1);
@@ -182,10 +183,10 @@ static struct cell_function *find_function(struct cell *cell, const struct link_
 	return NULL;
 }
 
-/* Marks the older deployments of FUNCTION's name. One of them whose resident FWP no call needs, or
- * NULL. */
-static struct cell_function *find_superseded(struct cell *cell,
-					     const struct cell_function *function)
+/* Marks the older deployments of FUNCTION's name, or FUNCTION itself if it is an older one: a call
+ * of what was deployed before may come late. One of the others whose resident FWP is to go and that
+ * no call needs, or NULL. */
+static struct cell_function *find_superseded(struct cell *cell, struct cell_function *function)
 {
 	struct link_span name = {function->name, (uint32_t)strlen(function->name)};
 	struct cell_function *found = NULL;
@@ -194,6 +195,10 @@ static struct cell_function *find_superseded(struct cell *cell,
 		if (other == function || strcmp(other->name, function->name) != 0 ||
 		    strcmp(other->tenant->name, function->tenant->name) != 0)
 			continue;
+		if (other->deployment > function->deployment) {
+			function->is_superseded = true;
+			continue;
+		}
 		other->is_superseded = true;
 		if (other->calls_count == 0 && other->resident != NULL)
 			found = other;
@@ -201,8 +206,8 @@ static struct cell_function *find_superseded(struct cell *cell,
 	return found;
 }
 
-/* FUNCTION is new: older deployments keep their resident FWPs no longer than calls need them. */
-static void supersede_others(struct cell *cell, const struct cell_function *function)
+/* FUNCTION is new here: older deployments keep resident FWPs no longer than calls need them. */
+static void supersede_others(struct cell *cell, struct cell_function *function)
 {
 	struct cell_function *other;
 	while ((other = find_superseded(cell, function)) != NULL) {

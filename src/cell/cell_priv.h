@@ -147,8 +147,10 @@ struct cell_function {
 	bool stays;			/* its calls are answered by one resident FWP */
 	struct edgeos_saved saved;	/* with the template, if it stays */
 	struct cell_resident *resident; /* NULL: none now */
-	struct cell_call *current;	/* the call that it answers, or will answer next */
-	struct eos_list queue;		/* calls behind that */
+	char *last_words; /* log of one that died without a call, for the next; owned */
+	uint32_t last_words_len;
+	struct cell_call *current; /* the call that it answers, or will answer next */
+	struct eos_list queue;	   /* calls behind that */
 	unsigned calls_count;
 	bool is_unloaded;   /* edged took the image away: it goes with its last call */
 	bool is_superseded; /* there is a newer deployment of its name */
@@ -222,6 +224,7 @@ struct cell {
 	struct eos_list tenants;  /* struct cell_tenant */
 	struct eos_list residents;
 	unsigned residents_count;
+	uint64_t resident_idle_ns;
 	struct eos_list idle; /* functions without calls, the longest idle first */
 	unsigned functions_idle, functions_count;
 	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */
@@ -377,6 +380,10 @@ int cell_call_reply(struct cell_call *call, const struct link_message *message) 
 
 /* cell_streams.c: standard input, output and errors. */
 void cell_call_streams_init(struct cell_call *call);
+/* For the streams of calls and of resident FWPs, which have them as parts of themselves: nothing is
+ * released. */
+int cell_stream_stat(struct wasi_node *node, struct wasi_stat *ret_stat);
+void cell_stream_release(struct wasi_node *node);
 
 /* vfs_bucket.c */
 void cell_bucket_root_init(struct cell_bucket_dir *dir, struct cell_call *call, uint32_t bucket);

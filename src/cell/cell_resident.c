@@ -19,8 +19,11 @@
  * a loop without end. A cancelled call leaves it alone, as a client that hangs up must not cost
  * the others their state; the next call waits behind what it does, and has its own deadline.
  *
- * It is freed when it was not called for CELL_RESIDENT_IDLE_NS, when memory is short, when its
- * function is replaced or its place is needed (the one idle longest goes), and when it dies.
+ * It is freed when it was not called for cell->resident_idle_ns, when memory is short, when its
+ * function is replaced or its place is needed (the one idle longest goes), when it dies, and when
+ * its ports have no handles left for another call's connections.
+ *
+ * Fault point: cell.resident_handles (none are left).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,11 +33,15 @@
 
 #include "base/assert.h"
 #include "base/counter.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "cell/cell_priv.h"
 
 #define HOST_SLOTS  4u
 #define MOVE_BUDGET UINT64_C(262144)
+/* Each call uses up one handle of either port, of MMA_CAPS_GENERATIONS for each place: enough for
+ * 2^30 calls. The one after that gets a new instance. */
+#define HANDLES_MAX 1024u
 
 EOS_COUNTER(residents_now, "cell.residents", "Instances of functions that stay.")
 EOS_COUNTER(made_total, "cell.residents_made_total", "Instances of functions that stay, ever.")
@@ -106,7 +113,14 @@ void cell_residents_shrink(struct cell *cell)
 static void on_wake(struct sched_timer *timer)
 {
 	struct cell_resident *resident = EOS_CONTAINER_OF(timer, struct cell_resident, wake_timer);
+	resident->is_woken = true;
 	sched_task_wake(&resident->task.task);
+}
+
+static void set_idle_timer(struct cell_resident *resident)
+{
+	struct cell *cell = resident->cell;
+	sched_timer_set(cell->core, &resident->idle_timer, eos_now_ns() + cell->resident_idle_ns);
 }
 
 static void on_idle(struct sched_timer *timer)
@@ -114,6 +128,51 @@ static void on_idle(struct sched_timer *timer)
 	struct cell_resident *resident = EOS_CONTAINER_OF(timer, struct cell_resident, idle_timer);
 	if (resident->function->calls_count == 0)
 		give_up(resident);
+	else /* a call that may end before it gets here */
+		set_idle_timer(resident);
+}
+
+/* How it died, as a line of the function's log. */
+static size_t describe_death(const struct fwp *fwp, char *out, size_t size)
+{
+	const struct fwp_death *death = fwp_death(fwp);
+	char place[FWP_PLACE_SIZE];
+	int len;
+	fwp_death_place(fwp, place, sizeof(place));
+	if (death->kind == FWP_DEATH_EXIT)
+		len = snprintf(out, size, "it ended with exit code %u, and its state is lost\n",
+			       death->code);
+	else
+		len = snprintf(out, size, "it died: %s%s%s, and its state is lost\n", death->text,
+			       place[0] != '\0' ? " in " : "", place);
+	return EOS_MIN((size_t)len, size - 1);
+}
+
+/* It died without a call: what it logged, and why it died, is for the next one. Without memory it
+ * is lost. */
+static void keep_last_words(struct cell_resident *resident, const char *why, size_t len)
+{
+	struct cell_function *function = resident->function;
+	free(function->last_words);
+	function->last_words_len = 0;
+	function->last_words = malloc(resident->log_len + len);
+	if (function->last_words == NULL)
+		return;
+	memcpy(function->last_words, resident->log, resident->log_len);
+	memcpy(function->last_words + resident->log_len, why, len);
+	function->last_words_len = resident->log_len + (uint32_t)len;
+}
+
+/* The call takes along what was logged since the last one. */
+static void report_log(struct cell_resident *resident, struct cell_call *call)
+{
+	struct cell_function *function = resident->function;
+	cell_resident_report(call, function->last_words, function->last_words_len);
+	free(function->last_words);
+	function->last_words = NULL;
+	function->last_words_len = 0;
+	cell_resident_report(call, resident->log, resident->log_len);
+	resident->log_len = 0;
 }
 
 /* It died in its turn. It may be freed here. */
@@ -123,13 +182,15 @@ static void die(struct cell_resident *resident)
 	struct cell_function *function = resident->function;
 	struct cell_call *call = resident->is_connected ? function->current : NULL;
 	const struct fwp_death *death = fwp_death(resident->fwp);
+	char text[FWP_PLACE_SIZE + 128];
+	size_t len = describe_death(resident->fwp, text, sizeof(text));
 	if (resident->has_answer) {
+		cell_resident_report(call, text, len);
 		stop(resident); /* the call takes its answer, and then the rest goes */
 		return;
 	}
 	if (call == NULL) {
-		eos_log(EOS_LOG_WARN, "cell", "resident died function=%s why=%s", function->name,
-			death->text);
+		keep_last_words(resident, text, len);
 	} else if (death->kind != FWP_DEATH_EXIT) {
 		cell_call_note_death(call, resident->fwp);
 	} else {
@@ -159,7 +220,9 @@ static void take_messages(struct cell_resident *resident)
 			mma_host_release(resident->host);
 	}
 	mma_port_stats(mma_host_port(resident->host), &stats);
-	if (resident->is_connected && stats.dropped != resident->dropped_before)
+	/* With dead rings it is dropped too; but then the resident ends, and says why. */
+	if (resident->is_connected && stats.dropped != resident->dropped_before &&
+	    !mma_port_is_dead(edgeos_port(resident->edgeos)))
 		resident->has_refused = true;
 	if ((resident->has_answer || resident->has_refused || resident->is_full) &&
 	    call->state == CELL_CALL_WAITS_ANSWER)
@@ -198,6 +261,7 @@ static int prepare(struct cell_resident *resident, struct eos_why *why)
 		.out_count = HOST_SLOTS,
 		.in_count = HOST_SLOTS,
 		.buffer_bytes = CELL_RESIDENT_BYTES,
+		.handles_max = HANDLES_MAX,
 	};
 	const char *argv[1] = {resident->function->name};
 	int err = mma_new(&resident->mma);
@@ -214,6 +278,7 @@ static int prepare(struct cell_resident *resident, struct eos_why *why)
 		.mma = resident->mma,
 		.ops = &cell_resident_ops,
 		.ctx = resident,
+		.handles_max = HANDLES_MAX,
 	};
 	err = edgeos_new(&edgeos, &resident->edgeos);
 	if (err == 0)
@@ -302,22 +367,36 @@ static int write_message(const struct cell_call *call, uint8_t *out, uint32_t si
 	return 0;
 }
 
-/* The resident's task takes over the call's place in the order of the policy. */
+/* The resident's task takes over the call's place in the order of the policy, but directly behind
+ * the call: of two with the same deadline the one that runs goes on, and a function that does more
+ * after its answer would keep the call from taking it. */
 static void enter_scheduler(struct cell_resident *resident, const struct cell_call *call)
 {
+	uint64_t deadline_ns = call->deadline_ns + (call->deadline_ns != UINT64_MAX);
 	sched_task_fini(&resident->task.task);
 	sched_task_init(&resident->task.task, &resident->function->server,
-			call->task.task.task_class, call->deadline_ns);
+			call->task.task.task_class, deadline_ns);
 	sched_task_wake(&resident->task.task);
 	sched_timer_cancel(resident->cell->core, &resident->idle_timer);
 	eos_list_remove(&resident->link);
 	eos_list_add_tail(&resident->cell->residents, &resident->link);
 }
 
+/* The connections of a call. -EMFILE: no handles are left. */
+static int connect(struct cell_resident *resident)
+{
+	const struct mma_connection_config config = {.len_max = CELL_RESIDENT_BYTES};
+	if (eos_fault("cell.resident_handles") < 0)
+		return -EMFILE;
+	int err = mma_connect_pair(mma_host_port(resident->host), edgeos_port(resident->edgeos),
+				   &config, &resident->to_guest, &resident->to_host);
+	resident->is_connected = err == 0;
+	return err;
+}
+
 /* Or finds that there is no room for it. */
 static int send_message(struct cell_resident *resident, struct cell_call *call, struct eos_why *why)
 {
-	const struct mma_connection_config config = {.len_max = CELL_RESIDENT_BYTES};
 	struct mma_port_stats stats;
 	uint8_t *data;
 	uint32_t size, len = 0;
@@ -329,32 +408,41 @@ static int send_message(struct cell_resident *resident, struct cell_call *call, 
 	if (err < 0)
 		return err;
 	call->exit_code = LINK_FAULT_CELL;
-	err = mma_connect_pair(mma_host_port(resident->host), edgeos_port(resident->edgeos),
-			       &config, &resident->to_guest, &resident->to_host);
+	err = connect(resident);
 	if (err < 0)
 		return err;
-	resident->is_connected = true;
 	free(resident->environment);
 	resident->environment = call->environment;
 	resident->environment_len = call->environment_len;
 	call->environment = NULL;
-	cell_resident_report(call, resident->log, resident->log_len);
-	resident->log_len = 0;
+	report_log(resident, call);
 	mma_port_stats(mma_host_port(resident->host), &stats);
 	resident->dropped_before = stats.dropped;
 	return mma_host_commit(resident->host, resident->to_guest, len);
 }
 
-static int begin(struct cell_call *call, struct eos_why *why)
+/* The function's instance, made if there is none, gets the call's message. */
+static int deliver(struct cell_call *call, struct eos_why *why)
 {
 	struct cell_function *function = call->function;
 	int err = function->resident == NULL ? make(call, why) : 0;
+	if (err == 0)
+		err = send_message(function->resident, call, why);
+	if (err != -EMFILE)
+		return err;
+	eos_log(EOS_LOG_INFO, "cell", "resident replaced function=%s why=no handles left",
+		function->name);
+	function->resident = cell_resident_free(function->resident);
+	err = make(call, why);
+	return err == 0 ? send_message(function->resident, call, why) : err;
+}
+
+static int begin(struct cell_call *call, struct eos_why *why)
+{
+	int err = deliver(call, why);
 	if (err < 0)
 		return err;
-	struct cell_resident *resident = function->resident;
-	err = send_message(resident, call, why);
-	if (err < 0)
-		return err;
+	struct cell_resident *resident = call->function->resident;
 	enter_scheduler(resident, call);
 	cell_call_move(call, CELL_CALL_RUNNING);
 	cell_call_move(call, CELL_CALL_WAITS_ANSWER);
@@ -437,12 +525,30 @@ static void disconnect(struct cell_resident *resident)
 	resident->is_connected = resident->has_answer = resident->has_refused = false;
 }
 
+/*
+ * No call is under way. Without a deadline it comes after all calls, where the policy goes by
+ * deadlines: with that of the last one, which is soon past, it would go before all of them for as
+ * long as it likes. Whatever it was about to do it still does; also what the mover has to tell it,
+ * such as that the connection is gone on which it still sends.
+ */
+static void rest(struct cell_resident *resident)
+{
+	struct sched_task *task = &resident->task.task;
+	unsigned task_class = task->task_class;
+	bool has_work = fwp_state(resident->fwp) == FWP_READY || resident->is_woken ||
+			!mma_is_idle(resident->mma);
+	sched_task_fini(task);
+	sched_task_init(task, &resident->function->server, task_class, UINT64_MAX);
+	if (has_work)
+		sched_task_wake(task);
+	set_idle_timer(resident);
+}
+
 void cell_resident_leave(struct cell_call *call)
 {
 	static const char lost[] = "it was ended with the call, and its state is lost\n";
 	struct cell_function *function = call->function;
 	struct cell_resident *resident = function->resident;
-	struct sched_core *core = call->cell->core;
 	if (function->current != call)
 		return;
 	function->current = NULL;
@@ -461,6 +567,6 @@ void cell_resident_leave(struct cell_call *call)
 		function->current = EOS_CONTAINER_OF(next, struct cell_call, link);
 		cell_call_move(function->current, CELL_CALL_READY);
 	} else if (resident != NULL) {
-		sched_timer_set(core, &resident->idle_timer, eos_now_ns() + CELL_RESIDENT_IDLE_NS);
+		rest(resident);
 	}
 }

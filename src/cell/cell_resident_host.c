@@ -142,26 +142,15 @@ static int64_t write_output(struct wasi_node *node, const void *data, uint64_t l
 	return (int64_t)len;
 }
 
-static int stat_stream(struct wasi_node *node, struct wasi_stat *ret_stat)
-{
-	*ret_stat = (struct wasi_stat){.kind = WASI_NODE_STREAM, .links = 1};
-	return 0;
-}
-
-/* They are part of the resident. */
-static void release_stream(struct wasi_node *node)
-{
-}
-
 static const struct wasi_vfs_ops input_ops = {
 	.read = read_nothing,
-	.stat = stat_stream,
-	.release = release_stream,
+	.stat = cell_stream_stat,
+	.release = cell_stream_release,
 };
 static const struct wasi_vfs_ops output_ops = {
 	.write = write_output,
-	.stat = stat_stream,
-	.release = release_stream,
+	.stat = cell_stream_stat,
+	.release = cell_stream_release,
 };
 
 int cell_resident_add_files(struct cell_resident *resident)

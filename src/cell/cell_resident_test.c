@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/counter.h"
+#include "base/fault.h"
 #include "cell/fixtures/cell_fixture.h"
 
 static uint64_t last_id;
@@ -270,12 +272,94 @@ static void logs_to_the_call(void **state)
 	expect_end(f, -EPIPE);
 }
 
+/* The call is answered, and TEXT is in its log. */
+static void expect_log(struct fixture *f, const char *mode, const char *text)
+{
+	char seen[CELL_ERRORS_BYTES + 1] = "";
+	uint64_t id = call(f, mode, 0);
+	struct link_message done = receive(f);
+	assert_int_equal(done.header.kind, LINK_DONE);
+	assert_int_equal(done.done.call_id, id);
+	assert_int_equal(done.done.outcome, LINK_EXITED);
+	memcpy(seen, done.done_parts.errors.data, done.done_parts.errors.len);
+	if (strstr(seen, text) == NULL)
+		fail_msg("%s: %s", mode, seen);
+}
+
+static void a_death_that_fails_no_call_is_said(void **state)
+{
+	struct fixture *f = start_resident();
+	expect_log(f, "last", "it died: unreachable executed");
+	expect_log(f, "die-later", "");
+	usleep(50000);
+	expect_log(f, "count", "enough\nit died: unreachable executed");
+	/* Once. */
+	uint64_t id = call(f, "count", 0);
+	struct link_message done = receive(f);
+	assert_int_equal(done.done.call_id, id);
+	assert_int_equal(done.done_parts.errors.len, 0);
+	/* Nobody comes to hear of it. */
+	expect_log(f, "die-later", "");
+	usleep(50000);
+	expect_end(f, -EPIPE);
+}
+
 static void timers_run_between_calls(void **state)
 {
 	struct fixture *f = start_resident();
 	expect_answer(f, "tick", "set");
 	usleep(50000);
 	expect_answer(f, "count", "1 of 1, 1 ticks");
+	expect_end(f, -EPIPE);
+}
+
+/* What it sends without taking what follows must not hold it up when the call is over. */
+static void sends_end_with_the_call(void **state)
+{
+	struct fixture *f = start_resident();
+	expect_answer(f, "many", "answer");
+	usleep(50000);
+	/* It went on, and set a timer behind what it sent. */
+	expect_answer(f, "count", "1 of 1, 1 ticks");
+	expect_end(f, -EPIPE);
+}
+
+/* The deadline of a call that is over does not put the function before the calls of others. */
+static void what_follows_a_call_is_not_urgent(void **state)
+{
+	if (getenv("TSAN_OPTIONS"))
+		skip();
+	struct cell_config config = {.settings = link_config_default};
+	config.settings.is_edf = true;
+	struct fixture *f = start_with(&config);
+	load_as(f, resident_guest, 0, LINK_ISOLATION_TENANT, 0);
+	load_guest(f, 1);
+	struct invocation greeting = {.name = "b",
+				      .tenant = "u",
+				      .mode = "hello",
+				      .image_id = 1,
+				      .timeout_ns = 2 * EOS_NS_PER_S};
+	expect_done(f, call(f, "answer-and-spin", 100 * EOS_NS_PER_MS), LINK_EXITED, "spinning");
+	for (unsigned i = 0; i < 5; i++) {
+		greeting.call_id = ++last_id;
+		send_invoke_as(f, &greeting);
+		expect_done(f, last_id, LINK_EXITED, "hello from b\n");
+	}
+	expect_end(f, -EPIPE);
+}
+
+/* Whoever of the two has its turn first: nonsense in the rings is not the message's fault. */
+static void rings_are_to_blame(void **state)
+{
+	struct cell_config config = {.settings = link_config_default};
+	config.settings.is_edf = true;
+	struct fixture *f = start_with(&config);
+	load_as(f, resident_guest, 0, LINK_ISOLATION_TENANT, 0);
+	expect_done(f, call(f, "spoil-later", EOS_NS_PER_S), LINK_EXITED, "spoilt");
+	for (int i = 1; i <= 3; i++)
+		expect_done(f, call(f, "twice", EOS_NS_PER_S), LINK_EXITED, "first");
+	expect_failure(f, call(f, "count", EOS_NS_PER_S), LINK_TRAPPED, "rings are nonsense");
+	expect_done(f, call(f, "count", EOS_NS_PER_S), LINK_EXITED, "1 of 1, 0 ticks");
 	expect_end(f, -EPIPE);
 }
 
@@ -320,6 +404,16 @@ static void instances_are_apart(void **state)
 		send_invoke_as(f, &invocation);
 		expect_done(f, last_id, LINK_EXITED, "1 of 1, 0 ticks");
 	}
+	/* A call of an older one that comes late changes nothing for the newer one. */
+	const uint64_t deployments[] = {9, 8, 9, 8};
+	const char *late[] = {"1 of 1, 0 ticks", "1 of 1, 0 ticks", "2 of 1, 0 ticks",
+			      "1 of 1, 0 ticks"};
+	for (unsigned i = 0; i < EOS_ARRAY_SIZE(deployments); i++) {
+		invocation.deployment = deployments[i];
+		invocation.call_id = ++last_id;
+		send_invoke_as(f, &invocation);
+		expect_done(f, last_id, LINK_EXITED, late[i]);
+	}
 	struct link_unload unload = {.header.kind = LINK_UNLOAD};
 	send_message(f, &unload, sizeof(unload), NULL, 0);
 	load_as(f, resident_guest, 0, LINK_ISOLATION_ANY, 0);
@@ -347,6 +441,83 @@ static void the_longest_idle_one_goes(void **state)
 		send_invoke_as(f, &invocation);
 		expect_done(f, last_id, LINK_EXITED, expected[i]);
 	}
+	expect_end(f, -EPIPE);
+}
+
+static void add_residents(void *ctx, const struct eos_counter *counter)
+{
+	if (strcmp(counter->name, "cell.residents") == 0)
+		*(uint64_t *)ctx = eos_counter_read(counter);
+}
+
+static void wait_until_none_stays(void)
+{
+	uint64_t residents = 1, end_ns = eos_now_ns() + 5 * EOS_NS_PER_S;
+	while (residents > 0) {
+		assert_true(eos_now_ns() < end_ns);
+		usleep(1000);
+		eos_counter_each(add_residents, &residents);
+	}
+}
+
+static struct fixture *start_impatient(void)
+{
+	struct fixture *f = start_with(&(struct cell_config){
+		.settings = link_config_default, .resident_idle_ns = 300 * EOS_NS_PER_MS});
+	load_as(f, resident_guest, 0, LINK_ISOLATION_TENANT, 0);
+	return f;
+}
+
+static void one_without_calls_is_given_up(void **state)
+{
+	struct fixture *f = start_impatient();
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	wait_until_none_stays();
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	expect_end(f, -EPIPE);
+}
+
+/* Also when its time was over while there was a call that did not come as far: here it waits for
+ * the function's budget, which a call before it used up. */
+static void calls_that_never_begin_do_not_keep_it(void **state)
+{
+	if (getenv("TSAN_OPTIONS"))
+		skip();
+	struct fixture *f = start_impatient();
+	struct invocation invocation = {
+		.mode = "count",
+		.function = {.budget_ns = 30 * EOS_NS_PER_MS, .period_ns = 20 * EOS_NS_PER_S},
+	};
+	const char *modes[] = {"spin", "count"};
+	invocation.call_id = ++last_id;
+	send_invoke_as(f, &invocation);
+	expect_done(f, last_id, LINK_EXITED, "1 of 1, 0 ticks");
+	for (unsigned i = 0; i < 2; i++) {
+		invocation.call_id = ++last_id;
+		invocation.mode = modes[i];
+		send_invoke_as(f, &invocation);
+		usleep(i == 0 ? 100000 : 350000);
+		send_cancel(f, last_id);
+		expect_done(f, last_id, LINK_CANCELLED, "");
+	}
+	wait_until_none_stays();
+	expect_end(f, -EPIPE);
+}
+
+/* Handles are not used twice, so one that is called without end uses them up. */
+static void one_without_handles_is_replaced(void **state)
+{
+	struct fixture *f = start_resident();
+	assert_int_equal(eos_fault_arm("cell.resident_handles:3=ENOMEM", NULL), 0);
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	expect_answer(f, "count", "2 of 1, 0 ticks");
+	expect_answer(f, "count", "1 of 1, 0 ticks");
+	expect_answer(f, "count", "2 of 1, 0 ticks");
+	/* Nor does the new one get any: the call fails, and the next finds an instance. */
+	assert_int_equal(eos_fault_arm("cell.resident_handles:*=ENOMEM", NULL), 0);
+	expect_failure(f, call(f, "count", 0), LINK_NOT_STARTED, "");
+	assert_int_equal(eos_fault_arm(NULL, NULL), 0);
+	expect_answer(f, "count", "1 of 1, 0 ticks");
 	expect_end(f, -EPIPE);
 }
 
@@ -382,10 +553,17 @@ int main(void)
 		cmocka_unit_test(a_cancelled_call_leaves_the_state),
 		cmocka_unit_test(a_full_way_is_waited_for),
 		cmocka_unit_test(logs_to_the_call),
+		cmocka_unit_test(a_death_that_fails_no_call_is_said),
 		cmocka_unit_test(timers_run_between_calls),
+		cmocka_unit_test(sends_end_with_the_call),
+		cmocka_unit_test(what_follows_a_call_is_not_urgent),
+		cmocka_unit_test(rings_are_to_blame),
 		cmocka_unit_test(waits_for_its_rate),
 		cmocka_unit_test(instances_are_apart),
 		cmocka_unit_test(the_longest_idle_one_goes),
+		cmocka_unit_test(one_without_calls_is_given_up),
+		cmocka_unit_test(calls_that_never_begin_do_not_keep_it),
+		cmocka_unit_test(one_without_handles_is_replaced),
 		cmocka_unit_test(ends_with_calls_under_way),
 		cmocka_unit_test(isolation_fits_the_exports),
 	};

@@ -117,31 +117,30 @@ static int64_t write_errors(struct wasi_node *node, const void *data, uint64_t l
 	return (int64_t)len;
 }
 
-static int stat_stream(struct wasi_node *node, struct wasi_stat *ret_stat)
+int cell_stream_stat(struct wasi_node *node, struct wasi_stat *ret_stat)
 {
 	*ret_stat = (struct wasi_stat){.kind = WASI_NODE_STREAM, .links = 1};
 	return 0;
 }
 
-/* They are part of the call. */
-static void release_stream(struct wasi_node *node)
+void cell_stream_release(struct wasi_node *node)
 {
 }
 
 static const struct wasi_vfs_ops input_ops = {
 	.read = read_input,
-	.stat = stat_stream,
-	.release = release_stream,
+	.stat = cell_stream_stat,
+	.release = cell_stream_release,
 };
 static const struct wasi_vfs_ops output_ops = {
 	.write = write_output,
-	.stat = stat_stream,
-	.release = release_stream,
+	.stat = cell_stream_stat,
+	.release = cell_stream_release,
 };
 static const struct wasi_vfs_ops errors_ops = {
 	.write = write_errors,
-	.stat = stat_stream,
-	.release = release_stream,
+	.stat = cell_stream_stat,
+	.release = cell_stream_release,
 };
 
 void cell_call_streams_init(struct cell_call *call)

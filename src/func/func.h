@@ -40,7 +40,7 @@ struct func {
 	const struct func_manifest *manifest;
 	uint64_t version;	   /* 1, 2, … */
 	uint8_t module_sha256[32]; /* names the module in the store and its image */
-	uint64_t deployed_ns;	   /* wall clock */
+	uint64_t deployed_ns;	   /* wall clock; later than of the versions before */
 };
 struct func *func_ref(struct func *func);
 struct func *func_unref(struct func *func);

@@ -365,6 +365,8 @@ static int make_entry(const struct table *table, struct func_manifest *manifest,
 	memcpy(record.module_sha256, sha256, CRYPTO_SHA256_SIZE);
 	if (old != NULL) {
 		record.version = old->func->version + 1;
+		/* Also when the clock was put back: cells go by it. */
+		record.deployed_ns = EOS_MAX(record.deployed_ns, old->func->deployed_ns + 1);
 		entry.has_previous = true;
 		memcpy(entry.previous_sha256, old->func->module_sha256, CRYPTO_SHA256_SIZE);
 	}

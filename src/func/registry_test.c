@@ -106,6 +106,24 @@ static void collect(void *ctx, struct func *func)
 	strcat(ctx, entry);
 }
 
+/* The clock was put back since the version before. */
+static void test_versions_come_one_after_the_other(void **state)
+{
+	static const char yaml[] = "function: f\nimage: f.wasm\n";
+	struct func *func;
+	assert_int_equal(put(yaml, "module one", &func), 0);
+	struct func_record record = {.version = 1, .deployed_ns = func->deployed_ns + (1ull << 50)};
+	memcpy(record.module_sha256, func->module_sha256, sizeof(record.module_sha256));
+	func_unref(func);
+	assert_int_equal(func_record_write(store, "f", &record, yaml, strlen(yaml)), 0);
+	close_all();
+	open_all();
+	assert_int_equal(put(yaml, "module two", &func), 0);
+	assert_int_equal(func->version, 2);
+	assert_int_equal(func->deployed_ns, record.deployed_ns + 1);
+	func_unref(func);
+}
+
 static void test_survives_a_restart(void **state)
 {
 	must_put("function: b\nimage: x\n", "one");
@@ -297,6 +315,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_deploy_and_look, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_versions_come_one_after_the_other, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_survives_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_modules_that_nobody_needs_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_deploys_change_nothing, setup,

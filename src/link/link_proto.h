@@ -115,7 +115,7 @@ struct link_invoke {
 	uint64_t memory_bytes, stack_bytes;
 	uint64_t timeout_ns; /* from the receipt; 0: none. Its end is the call's deadline */
 	uint64_t input_len;  /* all of it */
-	uint64_t deployment; /* tells the deployments of NAME apart */
+	uint64_t deployment; /* tells those of NAME apart; a later one's is greater */
 	struct link_budget function, tenant;
 	uint32_t host_calls_per_s; /* 0: no limit */
 	uint32_t task_class;	   /* < LINK_CLASSES */

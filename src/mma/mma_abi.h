@@ -37,14 +37,13 @@
 enum mma_abi_status {
 	MMA_ABI_PENDING = 0,
 	MMA_ABI_DONE = 1,
-	MMA_ABI_FAULT = 2,    /* address, len or capacity is not inside one's own memory */
-	MMA_ABI_TOO_LONG = 3, /* beyond the connection's limit */
-	MMA_ABI_BAD_HANDLE =
-		4, /* conn names no connection, a closed one, or one without the right */
-	MMA_ABI_BAD_FLAGS = 5, /* flags, status or reserved bits that must be zero */
-	MMA_ABI_DROPPED = 6,   /* the receiver had no buffer, and the message was not to wait */
-	MMA_ABI_TOO_SMALL = 7, /* the receiver's next buffer is smaller than the message */
-	MMA_ABI_GONE = 8,      /* the receiver is no more */
+	MMA_ABI_FAULT = 2,	/* address, len or capacity is not inside one's own memory */
+	MMA_ABI_TOO_LONG = 3,	/* beyond the connection's limit */
+	MMA_ABI_BAD_HANDLE = 4, /* conn: no connection, a closed one, one without the right */
+	MMA_ABI_BAD_FLAGS = 5,	/* flags, status or reserved bits that must be zero */
+	MMA_ABI_DROPPED = 6,	/* the receiver had no buffer, and the message was not to wait */
+	MMA_ABI_TOO_SMALL = 7,	/* the receiver's next buffer is smaller than the message */
+	MMA_ABI_GONE = 8,	/* the receiver is no more */
 };
 
 struct mma_abi_descriptor {

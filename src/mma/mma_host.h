@@ -56,6 +56,6 @@ int mma_host_peek(struct mma_host *host, struct mma_host_message *ret_message) E
 /* Gives the buffer of the last peek back; only after one that returned 1. */
 void mma_host_release(struct mma_host *host);
 
-/* Before sleeping, as mma_port_prepare_wait(): false when there is a message, or (ROOM) when
+/* Before sleeping, as mma_port_prepare_wait(): false when there is a message, or, FOR_ROOM, when
  * something can be sent. */
 bool mma_host_prepare_wait(struct mma_host *host, bool for_room);

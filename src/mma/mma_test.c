@@ -230,8 +230,7 @@ static void shares_buffers(void **state)
 	guest_free(to);
 }
 
-/* While one port sends 256 KiB after 256 KiB, another's 64 bytes wait for one turn of it at most.
- */
+/* While one port sends 256 KiB after 256 KiB, another's 64 bytes wait for at most one turn. */
 static void large_does_not_starve_small(void **state)
 {
 	struct guest *large = guest_new(*state, 64, 4), *small = guest_new(*state, 64, 4),

@@ -197,8 +197,7 @@ static void *mover_main(void *arg)
 
 static int start_thread(struct mma *mma)
 {
-	/* Signals, of which the process's other threads expect their share, are not for the mover.
-	 */
+	/* The process's other threads expect its signals; the mover takes none from them. */
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

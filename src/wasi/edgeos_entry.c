@@ -111,6 +111,16 @@ static bool take_timer(struct edgeos *edgeos, struct fwp *fwp, void *instance,
 	return false;
 }
 
+/* Until a message or the time of a timer comes. Messages are no reason for a function that does not
+ * export what takes them: they stay where they are, for edgeos_wait() in its timers. */
+static int wait_for_work(struct edgeos *edgeos, struct fwp *fwp, uint64_t until_ns)
+{
+	/* It hears of the end of its rings with either event. */
+	unsigned events = edgeos->handlers.message != NULL ? MMA_EVENT_RECEIVED : MMA_EVENT_SENT;
+	return edgeos_wait_port(edgeos, fwp, events, edgeos->taken,
+				mma_port_completions(edgeos->port), until_ns);
+}
+
 void edgeos_entry(struct fwp *fwp, void *instance)
 {
 	struct edgeos *edgeos = edgeos_of(fwp);
@@ -125,10 +135,8 @@ void edgeos_entry(struct fwp *fwp, void *instance)
 			continue;
 		if (mma_port_is_dead(edgeos->port))
 			fwp_exit(fwp, EDGEOS_EXIT_RINGS);
-		int err = edgeos_wait_port(edgeos, fwp, MMA_EVENT_RECEIVED, edgeos->taken, 0,
-					   until_ns);
 		/* Its time is over: leaving ends it. */
-		if (err < 0) {
+		if (wait_for_work(edgeos, fwp, until_ns) < 0) {
 			fwp_host_leave(fwp);
 			fwp_host_enter(fwp);
 		}

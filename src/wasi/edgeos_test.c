@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -115,6 +116,10 @@ static const struct fwp_double_export all_exports[] = {
 	{"edgeos_timer", "i:", (void (*)(void))do_timer},
 	{0},
 };
+static const struct fwp_double_export timer_only[] = {
+	{"edgeos_timer", "i:", (void (*)(void))do_timer},
+	{0},
+};
 static const struct fwp_double_export no_exports[] = {{0}};
 
 static int setup_with(void **state, const struct fwp_double_export *exports)
@@ -143,6 +148,11 @@ static int setup_with(void **state, const struct fwp_double_export *exports)
 static int setup(void **state)
 {
 	return setup_with(state, all_exports);
+}
+
+static int setup_with_timer(void **state)
+{
+	return setup_with(state, timer_only);
 }
 
 static int setup_without_handlers(void **state)
@@ -517,6 +527,25 @@ static void main_loop_ends_with_its_rings(void **state)
 	assert_int_equal(f->fwp->exit_code, EDGEOS_EXIT_RINGS);
 }
 
+/* Without a handler nobody takes the messages: it waits, and neither calls nor looks for ever. */
+static void main_loop_leaves_messages_without_handler(void **state)
+{
+	struct fixture *f = *state;
+	open_rings(f, 2);
+	assert_true(edgeos_has_handlers(f->edgeos));
+	deliver(f);
+	assert_int_equal(timer_set(f, 5, 1), 0);
+	f->on_wait = stop_at_third;
+	alarm(10);
+	edgeos_entry(f->fwp, f);
+	alarm(0);
+	assert_int_equal(f->waits, 2);
+	assert_int_equal(timers, 1);
+	assert_int_equal(messages, 0);
+	assert_int_equal(mma_port_received(edgeos_port(f->edgeos)), 2);
+	assert_int_equal(ring_at(f, AT_IN_RING)->head, 2);
+}
+
 /* A buffer that came back bad is not posted again, or it would come back for ever. */
 static void main_loop_skips_bad_buffers(void **state)
 {
@@ -544,6 +573,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(main_loop, setup, teardown),
 		cmocka_unit_test_setup_teardown(saved_and_restored, setup, teardown),
 		cmocka_unit_test_setup_teardown(main_loop_ends_with_its_rings, setup, teardown),
+		cmocka_unit_test_setup_teardown(main_loop_ends_with_its_rings, setup_with_timer,
+						teardown),
+		cmocka_unit_test_setup_teardown(main_loop_leaves_messages_without_handler,
+						setup_with_timer, teardown),
 		cmocka_unit_test_setup_teardown(main_loop_skips_bad_buffers, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
