@@ -15,9 +15,10 @@
 /* Each misbehaving cell costs its calls and itself, and is started again. */
 static void outlives_hostile_cells(void **state)
 {
-	static const char *const kinds[] = {"twice-ready",  "dies-later", "scribble",
-					    "handle",	    "bucket",	  "event",
-					    "two-requests", "other-call"};
+	/* The first two spoil it before they have a call. */
+	static const char *const kinds[] = {"twice-ready", "counts-back",  "dies-later",
+					    "scribble",	   "handle",	   "bucket",
+					    "event",	   "two-requests", "other-call"};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(kinds); i++) {
 		struct node node;
 		struct outcome outcome;
@@ -26,7 +27,7 @@ static void outlives_hostile_cells(void **state)
 		start_node(&node, program);
 		node.restarts = 1;
 		submit(&node, world.guest, "hello", "", 0, &outcome);
-		if (i > 0) {
+		if (i > 1) {
 			run_until(&node, is_all_done);
 			assert_int_equal(outcome.outcome, FUNC_CELL_LOST);
 		}

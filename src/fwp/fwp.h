@@ -106,6 +106,9 @@ bool fwp_engine_maintain(struct fwp_engine *engine);
 /* Gives back the memory of all places that no FWP is in, but pool_low of each template. For when
  * memory is short. */
 void fwp_engine_shrink(struct fwp_engine *engine);
+/* Brings the process's counters up to date: what FWPs do is added to them now and then only. The
+ * engine's thread, while no FWP runs. */
+void fwp_engine_count(struct fwp_engine *engine);
 /* The FWP that runs now yields when it leaves its present host function. On its stack. */
 void fwp_engine_preempt(struct fwp_engine *engine);
 /* The slice of the FWP that runs now ends at END_NS, if it was to end later. On its stack. */

@@ -50,6 +50,7 @@ void supervisor_cell_close(struct supervisor *supervisor)
 	supervisor->link_watch = eos_watch_free(supervisor->link_watch);
 	supervisor->link = link_free(supervisor->link);
 	free_outgoing(supervisor);
+	supervisor_counters_lost(supervisor);
 }
 
 void supervisor_cell_condemn(struct supervisor *supervisor, const char *reason)
@@ -132,6 +133,8 @@ static int apply(struct supervisor *supervisor, const struct link_message *messa
 		return supervisor_file_request(supervisor, message);
 	case LINK_DONE:
 		return supervisor_call_done(supervisor, message);
+	case LINK_COUNTERS:
+		return supervisor_counters_take(supervisor, message);
 	default:
 		return -EBADMSG;
 	}

@@ -148,6 +148,8 @@ struct supervisor {
 	struct supervisor_request *kept_requests[SUPERVISOR_JOBS_KEPT];
 	unsigned kept_requests_count;
 
+	uint64_t counters_seen[LINK_COUNTERS_COUNT]; /* what the present cell said last */
+
 	_Alignas(64) char message[LINK_MESSAGE_MAX]; /* the one being received */
 	char payload[LINK_PAYLOAD_MAX];		     /* one in the making */
 };
@@ -211,6 +213,13 @@ void supervisor_check_finish(struct supervisor_check *check, int err, const char
 			     size_t text_len);
 /* Takes CHECK's reference: begins to load the image, or answers at once. */
 void supervisor_image_check(struct supervisor *supervisor, struct supervisor_check *check);
+
+/* supervisor_counters.c: what cells count, in edged's counters. */
+/* -EBADMSG: something that only grows has become less. */
+int supervisor_counters_take(struct supervisor *supervisor,
+			     const struct link_message *message) EOS_MUST_CHECK;
+/* There is no cell any more that would have what the last one had. */
+void supervisor_counters_lost(struct supervisor *supervisor);
 
 /* supervisor_files.c: requests of calls, on the loop's thread. -EBADMSG: a request that an honest
  * cell does not make. */
