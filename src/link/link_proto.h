@@ -83,6 +83,7 @@ enum link_isolation {
 	LINK_ISOLATION_TENANT,	/* one for all calls: `edgeos_message`, and no `_start` */
 	LINK_ISOLATION_LAST = LINK_ISOLATION_TENANT,
 };
+
 /* The next descriptor on the socket, tagged with the image's id, is an image to verify and load. */
 struct link_load {
 	struct link_header header;
