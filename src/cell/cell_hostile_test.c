@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "cell/fixtures/node_fixture.h"
+#include "link/link_proto.h"
 
 /* Each misbehaving cell costs its calls and itself, and is started again. */
 static void outlives_hostile_cells(void **state)
@@ -77,6 +78,21 @@ static void a_call_is_done_once(void **state)
 	outcome_fini(&outcome);
 }
 
+/* One that asks and does not listen: what would wait for it is bounded. */
+static void a_deaf_cell_is_killed(void **state)
+{
+	struct node node;
+	struct outcome outcome;
+	static char input[LINK_DATA_MAX];
+	start_node(&node, FAKE_CELLS "/fake_cell-floods");
+	submit(&node, world.guest, "hello", input, sizeof(input), &outcome);
+	run_until(&node, is_all_done);
+	assert_int_equal(outcome.outcome, FUNC_CELL_LOST);
+	assert_string_equal(outcome.text, "the cell ended under it (signal 9)");
+	stop_node(&node);
+	outcome_fini(&outcome);
+}
+
 static void a_hung_cell_is_killed(void **state)
 {
 	struct node node;
@@ -96,6 +112,7 @@ int main(void)
 		cmocka_unit_test(outlives_cells_that_do_not_start),
 		cmocka_unit_test(restarts_back_off),
 		cmocka_unit_test(a_call_is_done_once),
+		cmocka_unit_test(a_deaf_cell_is_killed),
 		cmocka_unit_test(a_hung_cell_is_killed),
 	};
 	return cmocka_run_group_tests(tests, make_world, free_world);

@@ -23,6 +23,9 @@
 #define SUPERVISOR_READY_MS	 10000u	     /* for a cell to say READY */
 #define SUPERVISOR_GRACE_NS	 (3 * UINT64_C(1000000000)) /* beyond a call's own timeout */
 #define SUPERVISOR_LOAD_DEATHS	 3u /* cells that may die while they load an image */
+/* Of messages that wait for room: for each call an INVOKE, a reply (LINK_DATA_MAX) and CANCELs, the
+ * small ones of images in what that leaves. */
+#define SUPERVISOR_OUTGOING_BYTES_MAX ((size_t)LINK_CALLS_MAX * 2 * LINK_MESSAGE_MAX)
 
 /* An open file of a call. A worker uses it while the call's request is under way. */
 enum supervisor_file_kind { SUPERVISOR_FILE_NONE, SUPERVISOR_FILE_READER, SUPERVISOR_FILE_UPLOAD };
@@ -134,6 +137,7 @@ struct supervisor {
 	uint64_t deaths_ns[5]; /* times of the last deaths, a ring */
 	unsigned deaths;
 	struct eos_list outgoing; /* struct supervisor_message */
+	size_t outgoing_bytes;
 
 	/* Calls. */
 	uint64_t calls_started, restarts, uses;
