@@ -1,14 +1,17 @@
 /*
  * What aot_build() and the program edge-aot say to each other.
  *
- *     edge-aot --module-fd N --out-fd M --names-fd K --progress-fd P --dir WORKDIR --cc COMPILER
- *              --memory BYTES --seconds CPU_SECONDS
+ *     edge-aot --sources HASH --module-fd N --out-fd M --names-fd K --progress-fd P --dir WORKDIR
+ *              --cc COMPILER --memory BYTES --seconds CPU_SECONDS
+ *
+ * HASH is aot_text_sources: an edge-aot that was built from other sources than its caller refuses
+ * to work, as the caller names images in its cache by its own.
  *
  * The module is read from --module-fd; the ELF object is written to --out-fd and the section of its
- * functions' names (image/image_names.h) to --names-fd. Lines on
- * --progress-fd: "phase checking" and so on, and "pages N", the module's initial memory, before
- * it ends with exit code 0. Otherwise one line on standard error says what is wrong with the
- * module, and the exit code is one of those below.
+ * functions' names (image/image_names.h) to --names-fd. Lines on --progress-fd: "phase checking"
+ * and so on, and "pages N", the module's initial memory, before it ends with exit code 0. Otherwise
+ * one line on standard error says what is wrong with the module, and the exit code is one of those
+ * below.
  */
 #pragma once
 

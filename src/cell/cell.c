@@ -4,7 +4,8 @@
  * A turn takes what has arrived, lets the scheduler run the calls until a message waits or nothing
  * is runnable, and sends what found no room earlier. When nothing is runnable it looks at the ring
  * for CELL_SPIN_NS more (where another processor may be about to write to it), then sleeps on the
- * doorbell until the next timer or replenishment of a budget; without one, until the bell rings.
+ * doorbell until the next timer, replenishment of a budget or report of its counters; without one,
+ * until the bell rings.
  *
  * A message waits for at most the slice that is running: nobody rings while the cell is busy, it
  * looks at the ring between slices. Its descriptors it looks at every LOOK_NS, for the end of the
@@ -153,6 +154,7 @@ static int idle(struct cell *cell, uint64_t wake_ns, bool may_spin)
 	if (maintain(cell, wake_ns) || (may_spin && spin(cell)))
 		return 0;
 	wake_ns = EOS_MIN(wake_ns, cell_memory_check(cell));
+	wake_ns = EOS_MIN(wake_ns, cell_counters_due(cell));
 	/* While a LOADED waits nothing is received, so a message must not keep us awake. */
 	if (!cell->has_loaded && link_prepare_wait(cell->link) == 0)
 		return 0;
@@ -179,10 +181,14 @@ static int loop(struct cell *cell)
 		if (n < 0)
 			return n;
 		uint64_t slice_ns = wants_room(cell) ? cell->quantum_ns : LOOK_NS;
-		uint64_t wake_ns = sched_core_run(cell->core, eos_now_ns() + slice_ns);
+		uint64_t now_ns = eos_now_ns();
+		int err = cell_counters_report(cell, now_ns);
+		if (err < 0)
+			return err;
+		uint64_t wake_ns = sched_core_run(cell->core, now_ns + slice_ns);
 		if (cell->err < 0)
 			return cell->err;
-		int err = wake_ns > 0 ? idle(cell, wake_ns, may_spin) : look(cell);
+		err = wake_ns > 0 ? idle(cell, wake_ns, may_spin) : look(cell);
 		if (err < 0)
 			return err;
 	}
@@ -228,7 +234,10 @@ static int cell_init(struct cell *cell, const struct cell_config *config, struct
 	int err = link_attach(&config->fds, &cell->link);
 	if (err < 0)
 		return eos_why(why, err, "the link: %s", strerror(-err));
-	return init_engines(cell, &config->settings, why);
+	err = init_engines(cell, &config->settings, why);
+	if (err == 0)
+		cell_counters_init(cell);
+	return err;
 }
 
 /* libcrypto reads its configuration at its first use; there are no files in the sandbox. */

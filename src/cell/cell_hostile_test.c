@@ -11,13 +11,15 @@
 
 #include "base/clock.h"
 #include "cell/fixtures/node_fixture.h"
+#include "link/link_proto.h"
 
 /* Each misbehaving cell costs its calls and itself, and is started again. */
 static void outlives_hostile_cells(void **state)
 {
-	static const char *const kinds[] = {"twice-ready",  "dies-later", "scribble",
-					    "handle",	    "bucket",	  "event",
-					    "two-requests", "other-call"};
+	/* The first two spoil it before they have a call. */
+	static const char *const kinds[] = {"twice-ready", "counts-back",  "dies-later",
+					    "scribble",	   "handle",	   "bucket",
+					    "event",	   "two-requests", "other-call"};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(kinds); i++) {
 		struct node node;
 		struct outcome outcome;
@@ -26,7 +28,7 @@ static void outlives_hostile_cells(void **state)
 		start_node(&node, program);
 		node.restarts = 1;
 		submit(&node, world.guest, "hello", "", 0, &outcome);
-		if (i > 0) {
+		if (i > 1) {
 			run_until(&node, is_all_done);
 			assert_int_equal(outcome.outcome, FUNC_CELL_LOST);
 		}
@@ -76,6 +78,21 @@ static void a_call_is_done_once(void **state)
 	outcome_fini(&outcome);
 }
 
+/* One that asks and does not listen: what would wait for it is bounded. */
+static void a_deaf_cell_is_killed(void **state)
+{
+	struct node node;
+	struct outcome outcome;
+	static char input[LINK_DATA_MAX];
+	start_node(&node, FAKE_CELLS "/fake_cell-floods");
+	submit(&node, world.guest, "hello", input, sizeof(input), &outcome);
+	run_until(&node, is_all_done);
+	assert_int_equal(outcome.outcome, FUNC_CELL_LOST);
+	assert_string_equal(outcome.text, "the cell ended under it (signal 9)");
+	stop_node(&node);
+	outcome_fini(&outcome);
+}
+
 static void a_hung_cell_is_killed(void **state)
 {
 	struct node node;
@@ -95,6 +112,7 @@ int main(void)
 		cmocka_unit_test(outlives_cells_that_do_not_start),
 		cmocka_unit_test(restarts_back_off),
 		cmocka_unit_test(a_call_is_done_once),
+		cmocka_unit_test(a_deaf_cell_is_killed),
 		cmocka_unit_test(a_hung_cell_is_killed),
 	};
 	return cmocka_run_group_tests(tests, make_world, free_world);

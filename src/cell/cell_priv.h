@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/counter.h"
 #include "base/list.h"
 #include "cell/cell.h"
 #include "fwp/fwp.h"
 #include "fwp/fwp_template.h"
+#include "link/link_counters.h"
 #include "link/link_proto.h"
 #include "mma/mma_host.h"
 #include "sched/core.h"
@@ -228,6 +230,11 @@ struct cell {
 	struct eos_list idle; /* functions without calls, the longest idle first */
 	unsigned functions_idle, functions_count;
 	struct eos_list functions[CELL_FUNCTION_BUCKETS]; /* by name */
+	/* By place in link_counters; NULL: this build has none of that name. */
+	const struct eos_counter *counters[LINK_COUNTERS_COUNT];
+	uint64_t counters_sent[LINK_COUNTERS_COUNT];
+	uint64_t counters_next_ns; /* no report before */
+	bool has_counted;	   /* what the next report will say is known to be new */
 	/* A LOADED that found no room; nothing is received meanwhile. */
 	bool has_loaded;
 	struct link_loaded loaded;
@@ -356,6 +363,14 @@ void cell_memory_note_use(struct cell *cell, uint64_t now_ns);
 uint64_t cell_memory_check(struct cell *cell);
 /* The value of NAME in a text like /proc/meminfo. -ENOENT, -EBADMSG. */
 int cell_memory_parse(const char *text, const char *name, uint64_t *ret_kib) EOS_MUST_CHECK;
+
+/* cell_counters.c */
+/* Once, when the engine is there. */
+void cell_counters_init(struct cell *cell);
+/* Reports to edged, if it is time and there is something to say. Errors of link_send(). */
+int cell_counters_report(struct cell *cell, uint64_t now_ns) EOS_MUST_CHECK;
+/* When the next report is due if nothing happens before; UINT64_MAX: there is nothing to say. */
+uint64_t cell_counters_due(struct cell *cell);
 
 /* cell_request.c: for host functions on the FWP's stack; they block it. */
 /* Leaves the processor in STATE until the call is ready again. */

@@ -43,9 +43,8 @@ EOS_COUNTER(failed_total, "func.calls_failed_total",
 EOS_COUNTER(refused_total, "func.calls_refused_total", "Invocations refused: too many waited.")
 EOS_COUNTER(waiting_now, "func.calls_waiting", "Invocations that wait for their turn.")
 EOS_COUNTER(running_now, "func.calls_running", "Invocations that run now.")
-
 EOS_COUNTER(tenant_limit_total, "func.tenant_limit_total",
-	    "Times that a tenant's calls had to wait because it ran as many as it may.")
+	    "Invocations that came while their tenant ran as many as it may.")
 
 struct queue_tenant {
 	struct queue_tenant *next;	 /* in its hash bucket */
@@ -261,8 +260,6 @@ static void start_next(struct func_queue *queue)
 	eos_list_remove(&lane->turn);
 	eos_list_remove(&tenant->turn);
 	settle_lane(queue, lane);
-	if (tenant->running == tenant->limit->running_max && !eos_list_is_empty(&tenant->ready))
-		eos_counter_add(&tenant_limit_total, 1);
 	call->tenant = tenant->limit;
 	call->started_ns = eos_now_ns();
 	queue->executor.start(queue->executor.ctx, call);
@@ -300,6 +297,8 @@ int func_queue_submit(struct func_queue *queue, struct func_call *call)
 		eos_counter_add(&refused_total, 1);
 		return -EAGAIN;
 	}
+	if (lane->tenant->running >= lane->tenant->limit->running_max)
+		eos_counter_add(&tenant_limit_total, 1);
 	queued->state = FUNC_CALL_WAITING;
 	queued->lane = lane;
 	eos_list_add_tail(&lane->waiting, &call->link);

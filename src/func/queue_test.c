@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "base/counter.h"
 #include "func/func_test_priv.h"
 
 /* An executor that collects what it is given, or ends it at once. */
@@ -236,6 +237,40 @@ static void test_tenants_take_turns(void **state)
 	assert_string_equal(trail, "xayazaxayz");
 }
 
+static void look_for_limit(void *ctx, const struct eos_counter *counter)
+{
+	if (strcmp(counter->name, "func.tenant_limit_total") == 0)
+		*(uint64_t *)ctx = eos_counter_read(counter);
+}
+
+static uint64_t tenant_limit_total(void)
+{
+	uint64_t value = UINT64_MAX;
+	eos_counter_each(look_for_limit, &value);
+	return value;
+}
+
+/* Each call that has to wait for its tenant is counted, and once, however long the others wait. */
+static void test_counts_who_meets_the_limit(void **state)
+{
+	static struct func_tenants tenants;
+	uint64_t before = tenant_limit_total();
+	func_tenants_init(&tenants);
+	tenants.others.running_max = 1;
+	func_queue_set_limits(queue, &tenants, 5);
+	func_queue_set_executor(queue, &executor);
+	assert_int_equal(submit(a, NULL), 0);
+	assert_int_equal(tenant_limit_total(), before);
+	assert_int_equal(submit(a, NULL), 0);
+	assert_int_equal(tenant_limit_total(), before + 1);
+	assert_int_equal(submit(b, NULL), 0);
+	assert_int_equal(cell.count, 1);
+	while (cell.count > 0)
+		end_call(0, FUNC_OK);
+	assert_int_equal(done_count, 3);
+	assert_int_equal(tenant_limit_total(), before + 2);
+}
+
 /* A new version of a function may belong to another tenant. */
 static void test_a_function_changes_its_tenant(void **state)
 {
@@ -364,6 +399,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_all_functions_together_are_bounded, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_tenants_have_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_counts_who_meets_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tenants_take_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_function_changes_its_tenant, setup,
 						teardown),

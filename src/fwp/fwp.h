@@ -10,9 +10,9 @@
  * - A template is the state of an image's instance after its initialisation: memory, globals and
  *   tables. FWPs made from it start there, copy-on-write. fwp_template.h.
  * - An FWP runs only inside fwp_run_until() and its like, until it blocks in a host call, dies, or
- * its slice is over: then the timer's signal takes the processor away, from any instruction of
- * guest code. It dies by exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices. The
- * reason is kept in struct fwp_death until fwp_free().
+ *   its slice is over: then the timer's signal takes the processor away, from any instruction of
+ *   guest code. It dies by exit, trap, timeout, a limit, or by fwp_kill(); nothing else notices.
+ *   The reason is kept in struct fwp_death until fwp_free().
  *
  * Isolation: loads and stores of the guest land in a reservation of 8 GiB and a guard (any 32-bit
  * index plus any 32-bit offset), so that what is out of bounds faults and becomes a trap; the stack
@@ -106,6 +106,9 @@ bool fwp_engine_maintain(struct fwp_engine *engine);
 /* Gives back the memory of all places that no FWP is in, but pool_low of each template. For when
  * memory is short. */
 void fwp_engine_shrink(struct fwp_engine *engine);
+/* Brings the process's counters up to date: what FWPs do is added to them now and then only. The
+ * engine's thread, while no FWP runs. */
+void fwp_engine_count(struct fwp_engine *engine);
 /* The FWP that runs now yields when it leaves its present host function. On its stack. */
 void fwp_engine_preempt(struct fwp_engine *engine);
 /* The slice of the FWP that runs now ends at END_NS, if it was to end later. On its stack. */

@@ -219,9 +219,6 @@ static inline void fwp_host_leave_now(struct fwp *fwp)
 /* Counts host calls against the rate; blocks. On its stack, as the host. */
 void fwp_host_calls_refill(struct fwp *fwp);
 
-/* fwp.c: what was counted in the engine since the last time goes into the process's counters. */
-void fwp_engine_count(struct fwp_engine *engine);
-
 /* fwp_pool.c */
 void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
 		   const struct fwp_snapshot *snapshot);

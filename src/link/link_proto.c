@@ -212,6 +212,19 @@ static int check_done(struct link_message *m, const char *payload)
 	return has_nul(m->done_parts.text) ? -EBADMSG : 0;
 }
 
+static int check_counters(struct link_message *m, const char *payload)
+{
+	uint64_t values[LINK_COUNTERS_COUNT];
+	if (m->header.payload_len != sizeof(values))
+		return -EBADMSG;
+	memcpy(values, payload, sizeof(values));
+	for (size_t i = 0; i < LINK_COUNTERS_COUNT; i++)
+		if (values[i] > LINK_COUNTER_MAX)
+			return -EBADMSG;
+	m->payload = cut(&payload, m->header.payload_len);
+	return 0;
+}
+
 static const struct kind_rule to_cell_rules[] = {
 	{LINK_LOAD, sizeof(struct link_load), check_load},
 	{LINK_UNLOAD, sizeof(struct link_unload), check_unload},
@@ -226,6 +239,7 @@ static const struct kind_rule to_node_rules[] = {
 	{LINK_OUTPUT, sizeof(struct link_output), check_output},
 	{LINK_FILE_REQUEST, sizeof(struct link_file_request), check_file_request},
 	{LINK_DONE, sizeof(struct link_done), check_done},
+	{LINK_COUNTERS, sizeof(struct link_counters_report), check_counters},
 };
 
 static int decode(const struct kind_rule *rules, size_t rules_count, uint32_t first_kind,

@@ -21,6 +21,9 @@
  * A call has at most one FILE_REQUEST without its reply (LINK_OP_DROP has none). A small call is
  * one INVOKE with its input and one DONE with its output. A reply for a call that is done is
  * ignored.
+ *
+ * Beside the calls a cell that has something new to count says so with COUNTERS, at most once a
+ * second; one in which nothing happens says nothing.
  */
 #pragma once
 
@@ -30,7 +33,7 @@
 
 #include "base/macros.h"
 
-#define LINK_PROTO_VERSION    3u
+#define LINK_PROTO_VERSION    4u
 #define LINK_PAYLOAD_MAX      (64u << 10)
 #define LINK_MESSAGE_MAX      (LINK_PAYLOAD_MAX + 128u)
 #define LINK_CALLS_MAX	      1024u /* a power of two: a call's slot is its id modulo this */
@@ -49,6 +52,8 @@
 #define LINK_PERIOD_NS_MIN    UINT64_C(1000000)
 #define LINK_PERIOD_NS_MAX    UINT64_C(60000000000)
 #define LINK_HOST_CALLS_MAX   UINT32_C(1000000000) /* a second */
+#define LINK_COUNTERS_COUNT   26u
+#define LINK_COUNTER_MAX      (UINT64_C(1) << 53) /* what a double still tells from its neighbours */
 
 enum link_kind {
 	/* edged to the cell */
@@ -63,6 +68,7 @@ enum link_kind {
 	LINK_OUTPUT,
 	LINK_FILE_REQUEST,
 	LINK_DONE,
+	LINK_COUNTERS,
 };
 
 struct link_header {
@@ -77,6 +83,7 @@ enum link_isolation {
 	LINK_ISOLATION_TENANT,	/* one for all calls: `edgeos_message`, and no `_start` */
 	LINK_ISOLATION_LAST = LINK_ISOLATION_TENANT,
 };
+
 /* The next descriptor on the socket, tagged with the image's id, is an image to verify and load. */
 struct link_load {
 	struct link_header header;
@@ -259,6 +266,15 @@ struct link_done {
 	uint32_t reserved;
 };
 
+/*
+ * What a cell has counted since it started, all of it each time. Payload: as many uint64_t as the
+ * list of link_counters.h is long, in its order, none above LINK_COUNTER_MAX. Those that only grow
+ * are never less than in the message before: that is for the receiver to check.
+ */
+struct link_counters_report {
+	struct link_header header;
+};
+
 static_assert(sizeof(struct link_header) == 8, "version the protocol");
 static_assert(sizeof(struct link_load) == 16, "version the protocol");
 static_assert(sizeof(struct link_unload) == 16, "version the protocol");
@@ -275,6 +291,7 @@ static_assert(sizeof(struct link_file_request) == 56, "version the protocol");
 static_assert(sizeof(struct link_stat) == 24, "version the protocol");
 static_assert(sizeof(struct link_dirent) == 4, "version the protocol");
 static_assert(sizeof(struct link_done) == 40, "version the protocol");
+static_assert(sizeof(struct link_counters_report) == 8, "version the protocol");
 
 struct link_span {
 	const char *data; /* borrowed from the message; not NUL-terminated */
@@ -297,7 +314,7 @@ struct link_message {
 		struct link_done done;
 	};
 	union {
-		struct link_span payload; /* LOADED, OUTPUT, FILE_REPLY, WRITE */
+		struct link_span payload; /* LOADED, OUTPUT, FILE_REPLY, WRITE, COUNTERS */
 		struct {
 			const struct link_preopen *preopens;
 			struct link_span name, tenant, environment, input;

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "link/link_counters.h"
+
 typedef int (*decode_fn)(const void *data, size_t len, struct link_message *ret_message);
 
 /* A message under construction, in memory of exactly its size, so that the address sanitizer sees
@@ -100,6 +102,14 @@ static void done_sample(struct sample *s)
 	sample_set(s, link_decode_to_node, &v, sizeof(v), "trapoutlog", 10);
 }
 
+static void counters_sample(struct sample *s)
+{
+	struct link_counters_report v = {.header.kind = LINK_COUNTERS};
+	uint64_t values[LINK_COUNTERS_COUNT] = {0, 7};
+	values[LINK_COUNTERS_COUNT - 1] = LINK_COUNTER_MAX;
+	sample_set(s, link_decode_to_node, &v, sizeof(v), values, sizeof(values));
+}
+
 /* One sample of each kind; returns false behind the last. */
 static bool sample_at(struct sample *s, unsigned index)
 {
@@ -145,6 +155,9 @@ static bool sample_at(struct sample *s, unsigned index)
 		return true;
 	case 10:
 		done_sample(s);
+		return true;
+	case 11:
+		counters_sample(s);
 		return true;
 	default:
 		return false;
@@ -293,6 +306,47 @@ static void refuses_hostile_requests(void **state)
 	check_field(10, sizeof(struct link_done), 0);
 }
 
+static void refuses_hostile_counters(void **state)
+{
+	static struct sample s;
+	struct link_message m;
+	uint64_t values[LINK_COUNTERS_COUNT + 1] = {0};
+	struct link_counters_report v = {.header.kind = LINK_COUNTERS};
+	/* One more or less than there are, none at all, and a part of one. */
+	size_t lens[] = {0,
+			 1,
+			 sizeof(values[0]),
+			 sizeof(values) - 2 * sizeof(values[0]),
+			 sizeof(values) - 1,
+			 sizeof(values)};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(lens); i++) {
+		sample_set(&s, link_decode_to_node, &v, sizeof(v), values, lens[i]);
+		assert_int_equal(sample_decode(&s, s.len, &m), -EBADMSG);
+	}
+	size_t last = sizeof(v) + (LINK_COUNTERS_COUNT - 1) * sizeof(values[0]);
+	check_field(11, last, 1); /* the largest there may be, and one more */
+	check_field(11, last + 4, UINT32_MAX);
+	check_field(11, sizeof(v) + 4, UINT32_MAX);
+}
+
+static void names_counters(void **state)
+{
+	static struct sample s;
+	struct link_message m;
+	uint64_t values[LINK_COUNTERS_COUNT];
+	for (unsigned i = 0; i < LINK_COUNTERS_COUNT; i++)
+		assert_int_equal(link_counters_find(link_counters[i].name), i);
+	assert_int_equal(link_counters_find("cell.call"), -1);
+	assert_int_equal(link_counters_find("store.puts_total"), -1);
+	assert_true(link_counters_is_gauge((unsigned)link_counters_find("cell.residents")));
+	assert_false(link_counters_is_gauge((unsigned)link_counters_find("cell.calls_total")));
+	counters_sample(&s);
+	assert_int_equal(s.decode(s.bytes, s.len, &m), 0);
+	link_counters_get(m.payload, values);
+	assert_int_equal(values[1], 7);
+	assert_int_equal(values[LINK_COUNTERS_COUNT - 1], LINK_COUNTER_MAX);
+}
+
 static void refuses_large_payloads(void **state)
 {
 	static struct sample s;
@@ -373,6 +427,8 @@ int main(void)
 		cmocka_unit_test(refuses_hostile_invokes),
 		cmocka_unit_test(refuses_hostile_replies_and_loads),
 		cmocka_unit_test(refuses_hostile_requests),
+		cmocka_unit_test(refuses_hostile_counters),
+		cmocka_unit_test(names_counters),
 		cmocka_unit_test(refuses_large_payloads),
 		cmocka_unit_test(survives_random_changes),
 		cmocka_unit_test(dirents),

@@ -163,6 +163,9 @@ uint64_t mma_move(struct mma *mma, uint64_t budget);
 /* The same for what PORT sends, and no other's: for a host call of its FWP, on whose time it is.
  * Includes the kick. Those who waited for PORT's buffers are left to mma_move(). */
 uint64_t mma_move_port(struct mma_port *port, uint64_t budget);
+/* Brings the process's counters up to date: what is moved is added to them now and then only. Where
+ * mma_move() may be called; a mover's thread does it by itself. */
+void mma_count(struct mma *mma);
 /* Nothing was kicked, and what waits waits for buffers. */
 bool mma_is_idle(const struct mma *mma);
 

@@ -109,8 +109,6 @@ void mma_turn_end(struct mma *mma);
 void mma_drain_kicked(struct mma *mma);
 /* One port's turn, if one is ready. Returns its cost, 0: none was ready. */
 uint64_t mma_turn(struct mma *mma);
-/* Adds what was moved to the process's counters. */
-void mma_count(struct mma *mma);
 /* The port gets a turn. */
 void mma_make_ready(struct mma_port *port);
 /* All that wait for buffers of PORT look again. */

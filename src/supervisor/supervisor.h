@@ -58,9 +58,9 @@ void supervisor_stats(const struct supervisor *supervisor, struct supervisor_sta
 
 /*
  * Tries whether the cell can load IMAGE (imports, ABI, and that ISOLATION fits its exports) before
- * a function is deployed with it. Any
- * thread but the loop's; blocks, at most ten seconds. -ENOSYS: a missing import, named in WHY;
- * -EAGAIN: no cell now.
+ * a function is deployed with it. Any thread but the loop's; blocks, at most ten seconds. -ENOSYS:
+ * an import that is missing or exports that do not fit, named in WHY; -EAGAIN: no cell now; others
+ * as image_open().
  */
 int supervisor_check_image(struct supervisor *supervisor, const struct image *image,
 			   enum func_isolation isolation, struct eos_why *why) EOS_MUST_CHECK;

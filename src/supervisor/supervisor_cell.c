@@ -13,7 +13,9 @@
  *
  * Full rings: messages that find no room wait in `outgoing`, in order; the incoming ring is always
  * emptied first, so the cell gets on and makes room. What waits is bounded by the calls: one
- * INVOKE, one CANCEL and one reply each, and one LOAD and UNLOAD for each image.
+ * INVOKE, one CANCEL and one reply each, and one LOAD and UNLOAD for each image. That is so with a
+ * cell that takes the answer to a request before it makes the next; one that asks on and on without
+ * listening is ended when more than that waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -40,6 +42,7 @@ static void free_outgoing(struct supervisor *supervisor)
 	struct eos_list *link;
 	while ((link = eos_list_take(&supervisor->outgoing)) != NULL)
 		free(EOS_CONTAINER_OF(link, struct supervisor_message, link));
+	supervisor->outgoing_bytes = 0;
 }
 
 void supervisor_cell_close(struct supervisor *supervisor)
@@ -50,6 +53,7 @@ void supervisor_cell_close(struct supervisor *supervisor)
 	supervisor->link_watch = eos_watch_free(supervisor->link_watch);
 	supervisor->link = link_free(supervisor->link);
 	free_outgoing(supervisor);
+	supervisor_counters_lost(supervisor);
 }
 
 void supervisor_cell_condemn(struct supervisor *supervisor, const char *reason)
@@ -63,6 +67,28 @@ void supervisor_cell_condemn(struct supervisor *supervisor, const char *reason)
 	process_kill(&supervisor->process);
 }
 
+/* Keeps a message until there is room. */
+static void put_off(struct supervisor *supervisor, const void *header, size_t header_len,
+		    const void *payload, size_t payload_len)
+{
+	size_t len = header_len + payload_len;
+	if (len > SUPERVISOR_OUTGOING_BYTES_MAX - supervisor->outgoing_bytes) {
+		supervisor_cell_condemn(supervisor, "it does not take its messages");
+		return;
+	}
+	struct supervisor_message *message = malloc(sizeof(*message) + len);
+	if (message == NULL) {
+		supervisor_cell_condemn(supervisor, "no memory for its messages");
+		return;
+	}
+	message->len = len;
+	memcpy(message->bytes, header, header_len);
+	if (payload_len > 0)
+		memcpy(message->bytes + header_len, payload, payload_len);
+	eos_list_add_tail(&supervisor->outgoing, &message->link);
+	supervisor->outgoing_bytes += len;
+}
+
 void supervisor_send(struct supervisor *supervisor, const void *header, size_t header_len,
 		     const void *payload, size_t payload_len)
 {
@@ -71,21 +97,10 @@ void supervisor_send(struct supervisor *supervisor, const void *header, size_t h
 	int err = -EAGAIN;
 	if (eos_list_is_empty(&supervisor->outgoing))
 		err = link_send(supervisor->link, header, header_len, payload, payload_len);
-	if (err == -EAGAIN) {
-		struct supervisor_message *message =
-			malloc(sizeof(*message) + header_len + payload_len);
-		if (message == NULL) {
-			supervisor_cell_condemn(supervisor, "no memory for its messages");
-			return;
-		}
-		message->len = header_len + payload_len;
-		memcpy(message->bytes, header, header_len);
-		if (payload_len > 0)
-			memcpy(message->bytes + header_len, payload, payload_len);
-		eos_list_add_tail(&supervisor->outgoing, &message->link);
-	} else if (err < 0) {
+	if (err == -EAGAIN)
+		put_off(supervisor, header, header_len, payload, payload_len);
+	else if (err < 0)
 		supervisor_cell_condemn(supervisor, "its ring is damaged");
-	}
 }
 
 /* Sends what waited for room, as far as there is some. */
@@ -102,6 +117,7 @@ static void flush_outgoing(struct supervisor *supervisor)
 			return;
 		}
 		eos_list_remove(&message->link);
+		supervisor->outgoing_bytes -= message->len;
 		free(message);
 	}
 }
@@ -132,6 +148,8 @@ static int apply(struct supervisor *supervisor, const struct link_message *messa
 		return supervisor_file_request(supervisor, message);
 	case LINK_DONE:
 		return supervisor_call_done(supervisor, message);
+	case LINK_COUNTERS:
+		return supervisor_counters_take(supervisor, message);
 	default:
 		return -EBADMSG;
 	}

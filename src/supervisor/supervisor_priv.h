@@ -23,6 +23,9 @@
 #define SUPERVISOR_READY_MS	 10000u	     /* for a cell to say READY */
 #define SUPERVISOR_GRACE_NS	 (3 * UINT64_C(1000000000)) /* beyond a call's own timeout */
 #define SUPERVISOR_LOAD_DEATHS	 3u /* cells that may die while they load an image */
+/* Of messages that wait for room: for each call an INVOKE, a reply (LINK_DATA_MAX) and CANCELs, the
+ * small ones of images in what that leaves. */
+#define SUPERVISOR_OUTGOING_BYTES_MAX ((size_t)LINK_CALLS_MAX * 2 * LINK_MESSAGE_MAX)
 
 /* An open file of a call. A worker uses it while the call's request is under way. */
 enum supervisor_file_kind { SUPERVISOR_FILE_NONE, SUPERVISOR_FILE_READER, SUPERVISOR_FILE_UPLOAD };
@@ -134,6 +137,7 @@ struct supervisor {
 	uint64_t deaths_ns[5]; /* times of the last deaths, a ring */
 	unsigned deaths;
 	struct eos_list outgoing; /* struct supervisor_message */
+	size_t outgoing_bytes;
 
 	/* Calls. */
 	uint64_t calls_started, restarts, uses;
@@ -147,6 +151,8 @@ struct supervisor {
 	struct supervisor_image images[LINK_IMAGES_MAX];
 	struct supervisor_request *kept_requests[SUPERVISOR_JOBS_KEPT];
 	unsigned kept_requests_count;
+
+	uint64_t counters_seen[LINK_COUNTERS_COUNT]; /* what the present cell said last */
 
 	_Alignas(64) char message[LINK_MESSAGE_MAX]; /* the one being received */
 	char payload[LINK_PAYLOAD_MAX];		     /* one in the making */
@@ -211,6 +217,13 @@ void supervisor_check_finish(struct supervisor_check *check, int err, const char
 			     size_t text_len);
 /* Takes CHECK's reference: begins to load the image, or answers at once. */
 void supervisor_image_check(struct supervisor *supervisor, struct supervisor_check *check);
+
+/* supervisor_counters.c: what cells count, in edged's counters. */
+/* -EBADMSG: something that only grows has become less. */
+int supervisor_counters_take(struct supervisor *supervisor,
+			     const struct link_message *message) EOS_MUST_CHECK;
+/* There is no cell any more that would have what the last one had. */
+void supervisor_counters_lost(struct supervisor *supervisor);
 
 /* supervisor_files.c: requests of calls, on the loop's thread. -EBADMSG: a request that an honest
  * cell does not make. */

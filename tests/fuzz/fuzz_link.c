@@ -48,6 +48,7 @@ static uint64_t touch_to_node(const struct link_message *m)
 	switch (m->header.kind) {
 	case LINK_LOADED:
 	case LINK_OUTPUT:
+	case LINK_COUNTERS:
 		return touch(m->payload);
 	case LINK_FILE_REQUEST:
 		if (m->file_request.op == LINK_OP_WRITE)

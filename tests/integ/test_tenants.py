@@ -2,6 +2,7 @@
 import concurrent.futures
 import os
 import pathlib
+import signal
 import time
 
 import pytest
@@ -247,6 +248,26 @@ def test_initialisations_that_fail(make_node):
 def switches(pid):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def test_what_the_cell_counts_is_in_the_metrics(node):
+    """Summed over cells: a new one takes nothing away."""
+    deploy_c(node, "hello", HELLO)
+    names = [line.split()[0] for line in get(node, "/metrics").text.splitlines() if line[0] != "#"]
+    assert len(names) == len(set(names))
+    before = 0
+    for calls in 3, 4:
+        for _ in range(calls):
+            assert get(node, "/f/hello").text == "hello\n"
+        # One more for the initialisation, in each cell.
+        before += calls + 1
+        wait_for(lambda: counter(node, "edgeos_fwp_created_total") == before, "the cell's report")
+        assert counter(node, "edgeos_cell_functions") == 1
+        pid = cell_pid(node)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: cell_pid(node) not in (0, pid), "another cell")
+        assert counter(node, "edgeos_fwp_created_total") == before
+        assert counter(node, "edgeos_cell_functions") == 0
 
 
 def test_an_idle_cell_sleeps(node):
