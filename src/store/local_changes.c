@@ -1,9 +1,8 @@
 /*
  * What each change does to the tables, inside the committer's transaction.
  *
- * Every change has two halves. The first only reads, and may refuse: refuse() notes why, puts the
- * block file of a refused object in the trash, and the transaction goes on. The second writes; an
- * error there spoils the transaction, and the committer aborts it. So a refused change leaves
+ * Every change has two halves. The first only reads, and may refuse: refuse() notes why, and the
+ * transaction goes on. The second writes; an error there spoils the transaction, and the committer aborts it. So a refused change leaves
  * nothing, and what a transaction holds is whole.
  */
 #include <errno.h>
@@ -13,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "store/local_chunks_priv.h"
 #include "store/local_keys_priv.h"
 #include "store/local_priv.h"
 
@@ -28,40 +28,15 @@ static MDB_val id_val(uint8_t bytes[8], uint64_t id)
 	return (MDB_val){.mv_size = 8, .mv_data = bytes};
 }
 
-static int put_empty(MDB_txn *txn, MDB_dbi dbi, uint64_t id)
-{
-	uint8_t name[8];
-	MDB_val key = id_val(name, id), value = {0};
-	return local_put(txn, dbi, &key, &value, 0);
-}
-
-static int trash_block(struct local_txn *t, uint64_t id)
-{
-	int err = put_empty(t->txn, t->local->trash, id);
-	if (err < 0)
-		return err;
-	EOS_ASSERT(t->dropped_count < EOS_ARRAY_SIZE(t->dropped));
-	t->dropped[t->dropped_count++] = id;
-	t->is_changed = true;
-	return 0;
-}
-
 /* What RECORD had on disk beside the tables is no longer referred to. */
 static int drop_record(struct local_txn *t, const struct local_record *record)
 {
-	if (record->kind != LOCAL_RECORD_BLOCK)
-		return 0;
-	uint8_t name[8];
-	MDB_val key = id_val(name, record->block_id);
-	int err = local_delete(t->txn, t->local->blocks, &key);
-	return err < 0 && err != -ENOENT ? err : trash_block(t, record->block_id);
+	return record->kind == LOCAL_RECORD_CHUNKED ? local_trash_put(t, record->manifest) : 0;
 }
 
 static int refuse(struct local_txn *t, struct local_op *op, int result)
 {
 	op->result = result;
-	if (op->kind == LOCAL_OP_OBJECT_PUT && op->record.kind == LOCAL_RECORD_BLOCK)
-		return trash_block(t, op->record.block_id);
 	return 0;
 }
 
@@ -212,6 +187,17 @@ static int check_condition(const struct store_put_options *options, const struct
 	return etag_is(old, options->etag) ? 0 : -ESTALE;
 }
 
+/* The rest of the chunks; with them the manifest belongs to the record, no longer to the trash. */
+static int put_chunks(struct local_txn *t, struct local_op *op)
+{
+	if (op->record.kind != LOCAL_RECORD_CHUNKED)
+		return 0;
+	int err = local_manifest_append(t, op->chunks, &op->record.manifest);
+	if (err == 0 && op->chunks->manifest != 0)
+		err = local_trash_remove(t, op->chunks->manifest);
+	return err;
+}
+
 static int apply_object_put(struct local_txn *t, struct local_op *op)
 {
 	struct local_bucket bucket;
@@ -229,11 +215,18 @@ static int apply_object_put(struct local_txn *t, struct local_op *op)
 	if (err < 0)
 		return refuse(t, op, err);
 
+	if (op->chunks != NULL) {
+		err = local_chunks_check(t, op->chunks);
+		if (err < 0)
+			return refuse(t, op, err);
+	}
+
 	op->record.sequence = ++t->state.sequence;
 	op->record.modified_ns = eos_wall_ns();
-	err = put_record(t, bucket.node, op->key, op->key_len, &op->record, op->metadata, op->data);
-	if (err == 0 && op->record.kind == LOCAL_RECORD_BLOCK)
-		err = put_empty(t->txn, t->local->blocks, op->record.block_id);
+	err = put_chunks(t, op);
+	if (err == 0)
+		err = put_record(t, bucket.node, op->key, op->key_len, &op->record, op->metadata,
+				 op->data);
 	if (err == 0 && is_there)
 		err = drop_record(t, &old.record);
 	if (err == 0)
@@ -352,8 +345,84 @@ static int apply_outbox_retry(struct local_txn *t, struct local_op *op)
 	return err < 0 ? err : accept(t, op);
 }
 
-/* The committer's prepare() has done it already. */
-static int apply_reserve(struct local_txn *t, struct local_op *op)
+/* A part of a large upload's chunks. Its manifest stands in the trash, and is pinned from the
+ * beginning: the reclaimer runs before the caller hears of it. */
+static int apply_manifest_append(struct local_txn *t, struct local_op *op)
+{
+	uint8_t name[LOCAL_PIN_SIZE];
+	int err = local_chunks_check(t, op->chunks);
+	if (err < 0)
+		return refuse(t, op, err);
+	uint64_t id;
+	err = local_manifest_append(t, op->chunks, &id);
+	if (err < 0)
+		return err;
+	if (op->chunks->manifest == 0) {
+		/* A former attempt had another id, which no transaction has seen. */
+		if (op->is_pinned) {
+			local_manifest_pin_name(op->record.manifest, name);
+			local_unpin(&t->local->manifest_pins, name);
+			op->is_pinned = false;
+		}
+		local_manifest_pin_name(id, name);
+		err = local_pin(&t->local->manifest_pins, name);
+		if (err < 0)
+			return err;
+		op->is_pinned = true;
+		err = local_trash_put(t, id);
+	}
+	op->record.manifest = id;
+	return err < 0 ? err : accept(t, op);
+}
+
+static int move_chunk(struct local_txn *t, const struct local_move *move)
+{
+	struct local_chunk chunk;
+	int err = local_chunk_get(t->local, t->txn, move->name, &chunk);
+	if (err == -ENOENT || err == -EBADMSG)
+		return 0; /* gone meanwhile: the copy is garbage */
+	if (err < 0)
+		return err;
+	if (chunk.segment != move->from_segment || chunk.offset != move->from_offset)
+		return 0;
+	int64_t bytes = (int64_t)local_entry_bytes(chunk.stored_len);
+	chunk.segment = move->to->id;
+	chunk.offset = move->to_offset;
+	err = local_live_add(t, move->from_segment, -bytes);
+	if (err == 0)
+		err = local_live_add(t, move->to->id, bytes);
+	return err < 0 ? err : local_chunk_put(t->local, t->txn, move->name, &chunk);
+}
+
+static int apply_chunks_move(struct local_txn *t, struct local_op *op)
+{
+	for (size_t i = 0; i < op->moves_count; i++) {
+		int err = move_chunk(t, &op->moves[i]);
+		if (err < 0)
+			return err;
+	}
+	return accept(t, op);
+}
+
+/* A segment that nothing refers to leaves the table; the committer unlinks it behind the commit. */
+static int apply_segment_drop(struct local_txn *t, struct local_op *op)
+{
+	for (size_t i = 0; i < t->live_count; i++)
+		if (t->live[i].segment == op->segment)
+			return refuse(t, op, -EBUSY);
+	if (t->dropped_count == EOS_ARRAY_SIZE(t->dropped) ||
+	    !local_segments_drop(&t->local->segments, op->segment))
+		return refuse(t, op, -EBUSY);
+	t->dropped[t->dropped_count++] = op->segment;
+	uint8_t name[4];
+	local_segment_key(op->segment, name);
+	MDB_val key = {.mv_size = sizeof(name), .mv_data = name};
+	int err = local_delete(t->txn, t->local->segments_dbi, &key);
+	return err < 0 && err != -ENOENT ? err : accept(t, op);
+}
+
+/* The reclaimer runs behind the changes of each transaction. */
+static int apply_reclaim(struct local_txn *t, struct local_op *op)
 {
 	op->result = 0;
 	return 0;
@@ -369,7 +438,10 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 		[LOCAL_OP_OBJECT_RENAME] = apply_object_rename,
 		[LOCAL_OP_OUTBOX_REMOVE] = apply_outbox_remove,
 		[LOCAL_OP_OUTBOX_RETRY] = apply_outbox_retry,
-		[LOCAL_OP_RESERVE] = apply_reserve,
+		[LOCAL_OP_MANIFEST_APPEND] = apply_manifest_append,
+		[LOCAL_OP_CHUNKS_MOVE] = apply_chunks_move,
+		[LOCAL_OP_SEGMENT_DROP] = apply_segment_drop,
+		[LOCAL_OP_RECLAIM] = apply_reclaim,
 	};
 	return appliers[op->kind](t, op);
 }

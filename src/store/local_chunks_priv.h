@@ -44,6 +44,10 @@ static_assert(offsetof(struct local_chunk, refs) == 40, "chunk on disk");
 /* The references of a chunk whose record was damaged: it stays until repair counts anew. */
 #define LOCAL_REFS_UNKNOWN (UINT64_C(1) << 62)
 
+/* Of the plain bytes, and with what encryption adds. */
+#define LOCAL_CHUNK_BYTES_MAX  (4u << 20)
+#define LOCAL_CHUNK_STORED_MAX (LOCAL_CHUNK_BYTES_MAX + 28u)
+
 /* The value in `segments`, by the id (4 bytes, big-endian). */
 struct local_segment_record {
 	uint64_t sum; /* seeded by the id */
@@ -74,7 +78,11 @@ struct local_new_chunk {
 	uint64_t payload_sum;
 	uint64_t offset;
 	uint16_t flags, key;
-	/* Referenced, and written to by us. NULL: the chunk is there, and pinned by us. */
+	/* New: it comes with its bytes, which stand in SEGMENT once they are written, those of number
+	 * SAME_AS in the list for both. Else it is stored already, SEGMENT is NULL, and it is pinned
+	 * by the list's owner. */
+	bool is_staged;
+	size_t same_as;
 	struct local_segment *segment;
 };
 struct local_chunk_list {
@@ -98,8 +106,17 @@ int local_chunk_parse(const MDB_val *key, const MDB_val *value,
 /* *RET_PAGE gets the page that holds byte OFFSET, *RET_START where it begins. -EBADMSG. */
 int local_manifest_find(struct local *local, MDB_txn *txn, uint64_t id, uint64_t offset,
 			struct local_page *ret_page, uint64_t *ret_start) EOS_MUST_CHECK;
+#define LOCAL_PAGE_KEY_SIZE 16
+void local_page_key(uint64_t id, uint64_t offset, uint8_t out[LOCAL_PAGE_KEY_SIZE]);
 int local_page_parse(const MDB_val *key, const MDB_val *value,
 		     struct local_page *ret_page) EOS_MUST_CHECK;
+int local_page_put(struct local *local, MDB_txn *txn, uint64_t id, uint64_t offset,
+		   struct local_page *page) EOS_MUST_CHECK;
+void local_segment_key(uint32_t id, uint8_t out[4]);
+int local_segment_record_parse(const MDB_val *key, const MDB_val *value,
+			       struct local_segment_record *ret_record) EOS_MUST_CHECK;
+int local_segment_record_put(struct local *local, MDB_txn *txn, uint32_t id,
+			     uint64_t live) EOS_MUST_CHECK;
 /* 1: in the trash; 0: not; or an error. */
 int local_trash_has(struct local *local, MDB_txn *txn, uint64_t id) EOS_MUST_CHECK;
 
@@ -122,6 +139,10 @@ void local_live_take_over(struct local_txn *t);
  * -ENOENT: its segment is gone; -EBADMSG. */
 int local_chunk_read(struct local *local, const uint8_t name[LOCAL_NAME_SIZE],
 		     const struct local_chunk *chunk, void *data) EOS_MUST_CHECK;
+/* The same for whatever is stored under NAME now: looks the place up, also when it just moved.
+ * -EBADMSG: lost or damaged; then it is marked as damaged. */
+int local_chunk_fetch(struct local *local, const uint8_t name[LOCAL_NAME_SIZE], uint32_t len,
+		      void *data) EOS_MUST_CHECK;
 /* The same from what was read already. */
 int local_chunk_decode(struct local *local, const uint8_t name[LOCAL_NAME_SIZE],
 		       const struct local_chunk *chunk, const void *payload,

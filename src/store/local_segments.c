@@ -264,7 +264,7 @@ static int create_file(struct local_segments *segments, uint32_t id, uint64_t sa
 static int begin_next_locked(struct local_segments *segments)
 {
 	uint64_t salt;
-	int fd;
+	int fd = -1;
 	if (segments->next_id == UINT32_MAX)
 		return -ENOSPC; /* after 256 PiB of writing */
 	/* The id is gone also when the file cannot be made: it may be there after all. */
@@ -312,6 +312,20 @@ int local_segment_reserve(struct local_segments *segments, uint64_t len,
 	return err;
 }
 
+/* Passes over the first N bytes of IOV. */
+static void iov_advance(struct iovec **iov, int *count, size_t n)
+{
+	while (*count > 0 && n >= (*iov)->iov_len) {
+		n -= (*iov)->iov_len;
+		(*iov)++;
+		(*count)--;
+	}
+	if (*count > 0) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + n;
+		(*iov)->iov_len -= n;
+	}
+}
+
 int local_segment_write(struct local_segment *segment, struct iovec *iov, int count,
 			uint64_t offset)
 {
@@ -325,15 +339,7 @@ int local_segment_write(struct local_segment *segment, struct iovec *iov, int co
 			break;
 		}
 		offset += (uint64_t)n;
-		while (count > 0 && (size_t)n >= iov->iov_len) {
-			n -= (ssize_t)iov->iov_len;
-			iov++;
-			count--;
-		}
-		if (count > 0) {
-			iov->iov_base = (char *)iov->iov_base + n;
-			iov->iov_len -= (size_t)n;
-		}
+		iov_advance(&iov, &count, (size_t)n);
 	}
 	/* Also after an error: what was written may be synced, it does no harm. */
 	atomic_fetch_add_explicit(&segment->writes, 1, memory_order_release);
@@ -371,6 +377,23 @@ int local_segment_read(struct local_segment *segment, void *data, size_t len, ui
 {
 	int err = eos_fault("store.segment_read");
 	return err < 0 ? err : eos_pread_full(segment->fd, data, len, (off_t)offset);
+}
+
+int local_segment_readv(struct local_segment *segment, struct iovec *iov, int count, size_t len,
+			uint64_t offset)
+{
+	int err = eos_fault("store.segment_read");
+	while (err == 0 && len > 0) {
+		ssize_t n = preadv(segment->fd, iov, count, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENODATA;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+		iov_advance(&iov, &count, (size_t)n);
+	}
+	return err;
 }
 
 void local_segments_count(struct local_segments *segments, uint32_t id, int64_t live)

@@ -143,6 +143,9 @@ struct local_segment *local_segment_ref(struct local_segments *segments,
 /* -ENODATA: it ends before. */
 int local_segment_read(struct local_segment *segment, void *data, size_t len,
 		       uint64_t offset) EOS_MUST_CHECK;
+/* The same into all of IOV (which is changed), LEN bytes together. */
+int local_segment_readv(struct local_segment *segment, struct iovec *iov, int count, size_t len,
+			uint64_t offset) EOS_MUST_CHECK;
 
 /* Adds to the count of live bytes; what is unknown is passed over. */
 void local_segments_count(struct local_segments *segments, uint32_t id, int64_t live);
