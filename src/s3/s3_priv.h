@@ -55,6 +55,9 @@ struct s3_operation {
 	const char *const *params;			   /* allowed in the query, ended by NULL */
 	enum s3_code (*begin)(struct s3_request *request); /* may be NULL */
 	enum s3_code (*end)(struct s3_request *request);   /* answers when S3_OK */
+	/* What a policy must allow, without "s3:": "GetObject". With versionId in the query it
+	 * becomes the version's action. NULL: only the bucket's owner may. */
+	const char *action;
 };
 
 struct s3_request {
