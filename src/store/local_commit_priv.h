@@ -29,6 +29,10 @@ struct local;
 enum local_op_kind {
 	LOCAL_OP_BUCKET_CREATE,
 	LOCAL_OP_BUCKET_DELETE,
+	LOCAL_OP_BUCKET_SETTINGS,
+	LOCAL_OP_DOCUMENT_SET,
+	LOCAL_OP_DOCUMENT_DELETE,
+	LOCAL_OP_TENANT_QUOTA,
 	LOCAL_OP_OBJECT_PUT,
 	LOCAL_OP_OBJECT_DELETE,
 	LOCAL_OP_OBJECT_RENAME,
@@ -59,7 +63,7 @@ struct local_op {
 	const struct store_put_options *options;
 	struct local_record record; /* all but sum, time and sequence; those on return */
 	const char *metadata;
-	const void *data; /* inline */
+	const void *data; /* inline, or a document's */
 
 	/* put and append: chunks that no transaction has seen yet, or NULL. An append that makes a
 	 * manifest pins it for the caller and tells its id in is_pinned and record.manifest. */
@@ -71,6 +75,12 @@ struct local_op {
 	size_t moves_count;
 	uint32_t segment;
 	bool is_reclaimed; /* on return: nothing is left in the trash that could go */
+
+	/* settings, documents (the name is in KEY), tenants */
+	const struct store_bucket_settings *settings;
+	size_t data_len;
+	const char *tenant;
+	uint64_t quota_bytes, quota_objects;
 
 	/* delete */
 	const struct store_removal *removal;

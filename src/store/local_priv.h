@@ -2,7 +2,8 @@
  * The local engine: LMDB for metadata and small objects, segments of chunks for larger data.
  *
  *     DIR/lock            held by the one process that has the store open
- *     DIR/metadata.mdb    LMDB (tables: meta buckets objects chunks manifests segments trash outbox)
+ *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants objects versions index
+ *                         chunks manifests segments trash outbox)
  *     DIR/segments/       chunks: local_segments_priv.h
  *     DIR/staging/        files of uploads that are not written from front to back; emptied at open
  *
@@ -41,7 +42,8 @@ struct local {
 	/* Constant after open. */
 	int lock_fd, dir_fd, staging_fd;
 	MDB_env *env;
-	MDB_dbi meta, buckets, objects, chunks, manifests, segments_dbi, trash, outbox;
+	MDB_dbi meta, buckets, documents, tenants, objects, versions, index;
+	MDB_dbi chunks, manifests, segments_dbi, trash, outbox;
 
 	/* Guarded by committer.batch_lock. */
 	store_matcher_fn match;
@@ -114,6 +116,21 @@ int local_bucket_delete(struct store *store, const char *name);
 int local_bucket_get(struct store *store, const char *name, struct store_bucket_info *ret_info);
 int local_bucket_list(struct store *store,
 		      int (*visit)(void *ctx, const struct store_bucket_info *info), void *ctx);
+int local_bucket_settings_get(struct store *store, const char *bucket,
+			      struct store_bucket_settings *ret_settings);
+int local_bucket_settings_set(struct store *store, const char *bucket,
+			      const struct store_bucket_settings *settings);
+int local_bucket_document_get(struct store *store, const char *bucket, const char *name,
+			      struct eos_buf *out);
+int local_bucket_document_set(struct store *store, const char *bucket, const char *name,
+			      const void *data, size_t len);
+int local_bucket_document_delete(struct store *store, const char *bucket, const char *name);
+int local_bucket_usage(struct store *store, const char *bucket, struct store_usage *ret_usage);
+int local_tenant_usage(struct store *store, const char *tenant, struct store_usage *ret_usage);
+int local_tenant_quota_set(struct store *store, const char *tenant, uint64_t bytes,
+			   uint64_t objects);
+int local_tenant_quota_get(struct store *store, const char *tenant, uint64_t *ret_bytes,
+			   uint64_t *ret_objects);
 int local_object_get(struct store *store, const char *bucket, const char *key, size_t key_len,
 		     uint64_t version, struct store_object_info *ret_info);
 int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len,
