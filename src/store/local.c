@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "store/local_keys_priv.h"
 #include "store/local_priv.h"
+#include "store/local_upkeep_priv.h"
 
 #define MAP_BYTES_MAX	 (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
 #define LOCAL_TABLES_MAX 16
@@ -339,6 +340,7 @@ const struct store_engine_ops store_engine_local = {
 	.object_delete = local_object_delete,
 	.object_rename = local_object_rename,
 	.object_list = local_object_list,
+	.verify = local_verify,
 	.outbox_list = local_outbox_list,
 	.outbox_remove = local_outbox_remove,
 	.outbox_retry = local_outbox_retry,
