@@ -278,6 +278,22 @@ static int compress(struct local_chunker *c, struct staged *staged, struct local
 	return 0;
 }
 
+/* Whether what is stored can be read: whoever brings the bytes again must not be told that they are
+ * safe when the copy that is there is not. Reading costs less than writing them once more. */
+static int is_readable(struct local_chunker *c, const uint8_t *name, uint32_t len, bool *ret)
+{
+	*ret = false;
+	if (local_pins_is_damaged(&c->local->chunk_pins, name))
+		return 0;
+	void *data = malloc(len);
+	if (data == NULL)
+		return -ENOMEM;
+	int err = local_chunk_fetch(c->local, name, len, data);
+	free(data);
+	*ret = err == 0;
+	return err == -EBADMSG || err == -EIO ? 0 : err;
+}
+
 /* Whether the chunk is stored; then it is pinned. */
 static int look_up(struct local_chunker *c, const uint8_t *name, uint32_t len, bool *ret_is_there)
 {
@@ -291,8 +307,8 @@ static int look_up(struct local_chunker *c, const uint8_t *name, uint32_t len, b
 	if (err == 0) {
 		err = local_chunk_get(c->local, txn, name, &there);
 		mdb_txn_abort(txn);
-		*ret_is_there = err == 0 && there.len == len &&
-				!local_pins_is_damaged(&c->local->chunk_pins, name);
+		if (err == 0 && there.len == len)
+			err = is_readable(c, name, len, ret_is_there);
 		if (err == -ENOENT || err == -EBADMSG)
 			err = 0;
 	}
