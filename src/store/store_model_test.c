@@ -211,11 +211,7 @@ static void do_put(struct store *store, struct model *m, int bucket, int key)
 		expected = -EEXIST;
 	if (options.condition == STORE_IF_MATCH) {
 		etag_of(store, bucket, key, options.etag);
-		expected =
-			old == NULL ? -ENOENT
-			: options.etag[0] == '0' && options.etag[1] == '0' && options.etag[2] == '0'
-				? -ESTALE
-				: 0;
+		expected = old == NULL ? -ENOENT : options.etag[1] == 'n' ? -ESTALE : 0;
 	}
 	if (options.condition > STORE_IF_MATCH)
 		options.condition = STORE_ALWAYS;
