@@ -399,8 +399,7 @@ struct leaks {
 	size_t count, cap;
 };
 
-static int find_leak(struct local_audit *audit, const MDB_val *key, const MDB_val *value,
-		     void *ctx)
+static int find_leak(struct local_audit *audit, const MDB_val *key, const MDB_val *value, void *ctx)
 {
 	struct leaks *leaks = ctx;
 	struct local_page page;
@@ -412,10 +411,10 @@ static int find_leak(struct local_audit *audit, const MDB_val *key, const MDB_va
 		int in_trash = local_trash_has(audit->local, audit->txn, id);
 		if (in_trash < 0)
 			return in_trash;
-		leaks->is_leaked = !in_trash && (audit->manifests_count == 0 ||
-						 bsearch(&id, audit->manifests,
-							 audit->manifests_count, sizeof(id),
-							 by_id) == NULL);
+		leaks->is_leaked =
+			!in_trash && (audit->manifests_count == 0 ||
+				      bsearch(&id, audit->manifests, audit->manifests_count,
+					      sizeof(id), by_id) == NULL);
 		if (leaks->is_leaked) {
 			audit->verdict.wrong_counts++;
 			if (audit->fix != NULL && leaks->count < leaks->cap)

@@ -40,6 +40,17 @@ int local_usage_move(struct local_txn *t, const char *name, const struct local_b
 		     const char *new_tenant) EOS_MUST_CHECK;
 int local_apply_tenant_quota(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
+/* local_history.c */
+int local_history_put(struct local_txn *t, uint64_t seed, struct local_record *record,
+		      const char *metadata, const void *data) EOS_MUST_CHECK;
+int local_history_delete(struct local_txn *t, uint64_t history, uint64_t sequence) EOS_MUST_CHECK;
+
+/* local_versions.c */
+int local_apply_put(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_delete(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_rename(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_update(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+
 /* local_settings.c */
 int local_apply_settings(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_document_set(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
@@ -47,8 +58,8 @@ int local_apply_document_delete(struct local_txn *t, struct local_op *op) EOS_MU
 /* All of a bucket that goes. */
 int local_documents_drop(struct local_txn *t, uint64_t node) EOS_MUST_CHECK;
 
-/* local_chunk_changes.c. An upload's chunks that no transaction has seen yet; with them the manifest
- * belongs to the record, no longer to the trash. */
+/* local_chunk_changes.c. An upload's chunks that no transaction has seen yet; with them the
+ * manifest belongs to the record, no longer to the trash. */
 int local_put_chunks(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_manifest_append(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_chunks_move(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;

@@ -62,7 +62,8 @@ struct local_chunker {
 	struct local_entry entries[STAGED_MAX];
 	struct iovec iov[3 * STAGED_MAX];
 
-	/* The segments that the list's chunks were written to: one reference and one writer each. */
+	/* The segments that the list's chunks were written to: one reference and one writer each.
+	 */
 	struct local_segment **written;
 	size_t written_count, written_cap;
 };
@@ -191,8 +192,8 @@ static int lay_out(struct local_chunker *c, const struct local_segment *segment,
 		uint64_t bytes = local_entry_bytes(chunk->stored_len);
 		size_t pad = bytes - sizeof(*entry) - chunk->stored_len;
 		c->iov[count++] = (struct iovec){entry, sizeof(*entry)};
-		c->iov[count++] = (struct iovec){(void *)(uintptr_t)c->staged[i].payload,
-						 chunk->stored_len};
+		c->iov[count++] =
+			(struct iovec){(void *)(uintptr_t)c->staged[i].payload, chunk->stored_len};
 		if (pad > 0)
 			c->iov[count++] = (struct iovec){(void *)(uintptr_t)zeros, pad};
 		offset += bytes;
@@ -431,8 +432,8 @@ static int grow(struct local_chunker *c, size_t wanted)
 		for (unsigned i = 0; i < c->staged_count; i++) {
 			struct staged *staged = &c->staged[i];
 			if (staged->owned == NULL)
-				staged->payload = buffer + ((const uint8_t *)staged->payload -
-							    c->buffer);
+				staged->payload =
+					buffer + ((const uint8_t *)staged->payload - c->buffer);
 		}
 		free(c->buffer);
 	}
@@ -456,8 +457,8 @@ int local_chunker_write(struct local_chunker *c, const void *data, size_t len)
 		in += n;
 		len -= n;
 		size_t end;
-		while (err == 0 && (end = local_cdc_end(&c->cdc, c->buffer + c->start,
-							c->len - c->start)) > 0)
+		while (err == 0 &&
+		       (end = local_cdc_end(&c->cdc, c->buffer + c->start, c->len - c->start)) > 0)
 			err = end_chunk(c, end);
 		if (err < 0)
 			return err;
@@ -530,8 +531,8 @@ static int each_committed(struct local_chunker *c, uint8_t *data,
 		err = local_manifest_find(c->local, txn, c->list.manifest, offset, &page, &start);
 		mdb_txn_abort(txn);
 		for (uint32_t i = 0; err == 0 && i < page.count; i++) {
-			err = local_chunk_fetch(c->local, page.entries[i].name,
-						page.entries[i].len, data);
+			err = local_chunk_fetch(c->local, page.entries[i].name, page.entries[i].len,
+						data);
 			if (err == 0)
 				err = visit(ctx, data, page.entries[i].len);
 			offset += page.entries[i].len;
@@ -558,7 +559,6 @@ int local_chunker_each(struct local_chunker *c,
 			err = visit(ctx, data, c->list.all[i].len);
 	}
 	free(data);
-	return err < 0 || c->len == c->start ?
-		       err :
-		       visit(ctx, c->buffer + c->start, c->len - c->start);
+	return err < 0 || c->len == c->start ? err
+					     : visit(ctx, c->buffer + c->start, c->len - c->start);
 }

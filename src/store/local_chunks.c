@@ -1,7 +1,7 @@
 /*
  * The tables of chunks, manifests, segments and trash. What is inside the committer's transaction
- * has the two halves that local_changes.c tells of: local_chunks_check() is the first of an upload's
- * chunks, everything else writes.
+ * has the two halves that local_changes.c tells of: local_chunks_check() is the first of an
+ * upload's chunks, everything else writes.
  */
 #include "store/local_chunks_priv.h"
 
@@ -281,8 +281,8 @@ int local_segment_record_parse(const MDB_val *key, const MDB_val *value,
 	if (key->mv_size != 4 || value->mv_size != sizeof(record))
 		return -EBADMSG;
 	memcpy(&record, value->mv_data, sizeof(record));
-	if (record.sum != local_sum(&record.live, sizeof(record.live),
-				    local_sum(key->mv_data, key->mv_size, 0)))
+	if (record.sum !=
+	    local_sum(&record.live, sizeof(record.live), local_sum(key->mv_data, key->mv_size, 0)))
 		return -EBADMSG;
 	*ret_record = record;
 	return 0;
@@ -313,9 +313,9 @@ int local_live_flush(struct local_txn *t)
 		if (err < 0 && err != -ENOENT && err != -EBADMSG)
 			return err;
 		uint64_t bytes = (uint64_t)t->live[i].bytes;
-		record.live = t->live[i].bytes < 0 && record.live < (uint64_t)-t->live[i].bytes ?
-				      0 :
-				      record.live + bytes;
+		record.live = t->live[i].bytes < 0 && record.live < (uint64_t)-t->live[i].bytes
+				      ? 0
+				      : record.live + bytes;
 		err = local_segment_record_put(t->local, t->txn, t->live[i].segment, record.live);
 		if (err < 0)
 			return err;

@@ -2,16 +2,17 @@
  * Chunks and manifests in the tables.
  *
  * A chunk is a stretch of bytes that is stored once, however many objects hold it, under the
- * SHA-256 of its plain bytes (in encrypted buckets: a keyed one). `chunks` says where it is, and how
- * often manifests name it. A manifest is the list of an object's chunks in order, in pages that are
- * found by the offset of their first byte. Manifest ids are never given twice.
+ * SHA-256 of its plain bytes (in encrypted buckets: a keyed one). `chunks` says where it is, and
+ * how often manifests name it. A manifest is the list of an object's chunks in order, in pages that
+ * are found by the offset of their first byte. Manifest ids are never given twice.
  *
  * The manifest of a record that is gone moves to `trash`; the reclaimer (local_reclaim.c) takes its
  * references back bit by bit. A manifest that is being written in several transactions, as that of
- * a large upload, stands in the trash from the first on, and leaves it in the last, with the record.
+ * a large upload, stands in the trash from the first on, and leaves it in the last, with the
+ * record.
  *
- * Invariant: refs of a chunk = how often the pages in `manifests` name it, whether their manifest is
- * in the trash or not. The sum of local_entry_bytes() of a segment's chunks = its `live`.
+ * Invariant: refs of a chunk = how often the pages in `manifests` name it, whether their manifest
+ * is in the trash or not. The sum of local_entry_bytes() of a segment's chunks = its `live`.
  */
 #pragma once
 
@@ -78,9 +79,9 @@ struct local_new_chunk {
 	uint64_t payload_sum;
 	uint64_t offset;
 	uint16_t flags, key;
-	/* New: it comes with its bytes, which stand in SEGMENT once they are written, those of number
-	 * SAME_AS in the list for both. Else it is stored already, SEGMENT is NULL, and it is pinned
-	 * by the list's owner. */
+	/* New: it comes with its bytes, which stand in SEGMENT once they are written, those of
+	 * number SAME_AS in the list for both. Else it is stored already, SEGMENT is NULL, and it
+	 * is pinned by the list's owner. */
 	bool is_staged;
 	size_t same_as;
 	struct local_segment *segment;

@@ -339,8 +339,8 @@ static void run_batch(struct local_txn *t, struct local_op **ops, unsigned n)
 	undrop(t);
 	run_singly(t, ops, n, err);
 	/* The reclaimer may be what failed: it tries again a little later. */
-	set_trash(&local->committer, local_check_writable(local) == 0 ? LOCAL_TRASH_BLOCKED :
-									LOCAL_TRASH_EMPTY);
+	set_trash(&local->committer,
+		  local_check_writable(local) == 0 ? LOCAL_TRASH_BLOCKED : LOCAL_TRASH_EMPTY);
 }
 
 static void *committer_main(void *arg)

@@ -36,6 +36,7 @@ enum local_op_kind {
 	LOCAL_OP_OBJECT_PUT,
 	LOCAL_OP_OBJECT_DELETE,
 	LOCAL_OP_OBJECT_RENAME,
+	LOCAL_OP_OBJECT_UPDATE,
 	LOCAL_OP_OUTBOX_REMOVE,
 	LOCAL_OP_OUTBOX_RETRY,
 	LOCAL_OP_MANIFEST_APPEND, /* a part of a large upload's chunks */
@@ -86,6 +87,11 @@ struct local_op {
 	const struct store_removal *removal;
 	struct store_removed removed; /* on return */
 
+	/* update; the change is called in the transaction */
+	uint64_t version;
+	int (*change)(void *ctx, struct store_object_info *info);
+	void *change_ctx;
+
 	/* rename */
 	const char *new_key;
 	size_t new_key_len;
@@ -128,6 +134,9 @@ struct local_committer {
 	uint64_t stuck[64];
 };
 
+/* Metadata and inline data of a record. */
+#define LOCAL_CONTENT_MAX (STORE_METADATA_MAX + LOCAL_INLINE_MAX)
+
 /* One write transaction in the making. */
 struct local_txn {
 	struct local *local;
@@ -148,7 +157,9 @@ struct local_txn {
 	/* Segments that are dropped when the transaction is committed. */
 	unsigned dropped_count;
 	uint32_t dropped[LOCAL_BATCH_MAX];
-	char scratch[sizeof(struct local_record) + STORE_METADATA_MAX + LOCAL_INLINE_MAX];
+	/* What is in LMDB moves when something is written: copies of metadata and inline data. */
+	char scratch[LOCAL_CONTENT_MAX], moved[LOCAL_CONTENT_MAX];
+	struct store_object_info info; /* of an update */
 };
 
 void local_committer_init(struct local_committer *committer);

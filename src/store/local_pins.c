@@ -43,8 +43,7 @@ static struct eos_list *slot_of(struct local_pins *pins, const uint8_t *name)
 static struct pin *find_locked(struct local_pins *pins, const uint8_t *name)
 {
 	struct eos_list *slot = slot_of(pins, name);
-	EOS_LIST_FOR_EACH(node, slot)
-	{
+	EOS_LIST_FOR_EACH (node, slot) {
 		struct pin *pin = EOS_CONTAINER_OF(node, struct pin, node);
 		if (memcmp(pin->name, name, LOCAL_PIN_SIZE) == 0)
 			return pin;
@@ -123,9 +122,9 @@ void local_pins_set_damaged(struct local_pins *pins, const uint8_t name[LOCAL_PI
 			    bool is_damaged)
 {
 	pthread_mutex_lock(&pins->lock);
-	struct pin *pin = is_damaged && pins->damaged_count < LOCAL_DAMAGED_MAX ?
-				  make_locked(pins, name) :
-				  find_locked(pins, name);
+	struct pin *pin = is_damaged && pins->damaged_count < LOCAL_DAMAGED_MAX
+				  ? make_locked(pins, name)
+				  : find_locked(pins, name);
 	if (pin != NULL && pin->is_damaged != is_damaged &&
 	    (!is_damaged || pins->damaged_count < LOCAL_DAMAGED_MAX)) {
 		pin->is_damaged = is_damaged;

@@ -1,12 +1,12 @@
 /*
  * Reading one version of an object.
  *
- * An inline object is copied and checked when it is opened. Of a chunked one the manifest is pinned,
- * so that its chunks stay, whatever becomes of the record; where they are is looked up when they are
- * read, since compaction moves them. Chunks that stand side by side in a segment are read by one
- * call, straight into the caller's memory when it wants them whole; else into a window that is kept,
- * so small reads in sequence read and check each chunk once. A read that goes on where the last
- * ended fills the window with as many chunks as fit: read-ahead.
+ * An inline object is copied and checked when it is opened. Of a chunked one the manifest is
+ * pinned, so that its chunks stay, whatever becomes of the record; where they are is looked up when
+ * they are read, since compaction moves them. Chunks that stand side by side in a segment are read
+ * by one call, straight into the caller's memory when it wants them whole; else into a window that
+ * is kept, so small reads in sequence read and check each chunk once. A read that goes on where the
+ * last ended fills the window with as many chunks as fit: read-ahead.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,7 +85,7 @@ static int look_up(struct local *local, struct local_reader *r, uint64_t *ret_ma
 		err = local_object_find(local, txn, r->bucket, root.node, r->key, r->key_len,
 					r->version, &found);
 	if (err == 0) {
-		local_record_info(&found.record, found.metadata, &r->info);
+		local_found_info(&found, &r->info);
 		*ret_manifest = found.data != NULL ? 0 : found.record.manifest;
 		if (found.data != NULL)
 			err = take_inline(r, &found);
@@ -421,8 +421,8 @@ int local_reader_chunk_at(struct store_reader *reader, uint64_t offset,
 	err = find_page(r, txn, offset);
 	mdb_txn_abort(txn);
 	if (err < 0)
-		return err == -EBADMSG ? local_damaged("manifest", r->bucket, r->key, r->key_len) :
-					 err;
+		return err == -EBADMSG ? local_damaged("manifest", r->bucket, r->key, r->key_len)
+				       : err;
 	uint64_t start = r->page_start;
 	uint32_t i = 0;
 	while (start + r->page.entries[i].len <= offset)

@@ -22,7 +22,8 @@
 EOS_COUNTER(reclaimed, "store.chunks_reclaimed_total", "Chunks that nothing refers to any more.")
 
 /* The first page of the manifest at or behind *OFFSET. -ENOENT: there is none. */
-static int next_page(struct local_txn *t, uint64_t id, uint64_t *offset, struct local_page *ret_page)
+static int next_page(struct local_txn *t, uint64_t id, uint64_t *offset,
+		     struct local_page *ret_page)
 {
 	uint8_t name[LOCAL_PAGE_KEY_SIZE];
 	MDB_cursor *cursor;

@@ -87,8 +87,7 @@ int local_segment_parse_name(const char *name, uint32_t *ret_id)
 static struct local_segment *find_locked(struct local_segments *segments, uint32_t id)
 {
 	struct eos_list *slot = &segments->slots[id % LOCAL_SEGMENT_SLOTS];
-	EOS_LIST_FOR_EACH(node, slot)
-	{
+	EOS_LIST_FOR_EACH (node, slot) {
 		struct local_segment *segment = EOS_CONTAINER_OF(node, struct local_segment, node);
 		if (segment->id == id)
 			return segment;
@@ -274,8 +273,7 @@ static int begin_next_locked(struct local_segments *segments)
 		err = create_file(segments, id, salt, &fd);
 	if (err < 0)
 		return err;
-	struct local_segment *segment =
-		add_locked(segments, id, LOCAL_SEGMENT_DATA_OFFSET, 0);
+	struct local_segment *segment = add_locked(segments, id, LOCAL_SEGMENT_DATA_OFFSET, 0);
 	if (segment == NULL) {
 		fd = eos_close(fd);
 		return -ENOMEM; /* the file is removed at the next open */

@@ -121,8 +121,7 @@ int local_segments_add(struct local_segments *segments, uint32_t id, uint64_t si
  * system says.
  */
 int local_segment_reserve(struct local_segments *segments, uint64_t len,
-			  struct local_segment **ret_segment,
-			  uint64_t *ret_offset) EOS_MUST_CHECK;
+			  struct local_segment **ret_segment, uint64_t *ret_offset) EOS_MUST_CHECK;
 /* Writes all of IOV (which is changed) to what was reserved. */
 int local_segment_write(struct local_segment *segment, struct iovec *iov, int count,
 			uint64_t offset) EOS_MUST_CHECK;

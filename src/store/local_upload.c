@@ -166,9 +166,9 @@ int local_upload_settings(struct local *local, const char *bucket,
 			  struct store_bucket_settings *ret_settings)
 {
 	memset(ret_settings, 0, sizeof(*ret_settings));
-	return local->store.ops->bucket_settings_get == NULL ?
-		       0 :
-		       local->store.ops->bucket_settings_get(&local->store, bucket, ret_settings);
+	return local->store.ops->bucket_settings_get == NULL
+		       ? 0
+		       : local->store.ops->bucket_settings_get(&local->store, bucket, ret_settings);
 }
 
 static int stream_begin(struct local_upload *u)
@@ -565,8 +565,8 @@ int local_upload_append(struct store_upload *upload, struct store_reader *reader
 	if (u->failed < 0)
 		return u->failed;
 	bool can_refer = u->fd < 0 && local_reader_is_shareable(reader, u->bucket);
-	int err = can_refer ? append_reference(u, reader, offset, len) :
-			      append_bytes(u, reader, offset, len);
+	int err = can_refer ? append_reference(u, reader, offset, len)
+			    : append_bytes(u, reader, offset, len);
 	return err < 0 ? fail(u, err) : 0;
 }
 
@@ -596,9 +596,7 @@ int local_upload_commit(struct store_upload *upload, const struct store_put_opti
 		.bucket_node = u->bucket_node,
 		.options = options,
 		.metadata = u->metadata,
-		.record = {.version = LOCAL_FORMAT_VERSION,
-			   .metadata_len = u->metadata_len,
-			   .size = u->size},
+		.record = {.metadata_len = u->metadata_len, .size = u->size},
 	};
 	int err = u->failed < 0 ? u->failed : local_check_writable(u->local);
 	if (err == 0)

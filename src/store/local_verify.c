@@ -38,8 +38,8 @@ static int check_content(struct verify *v, const struct local_record *record, co
 {
 	if (record->kind == LOCAL_RECORD_CHUNKED) {
 		int err = local_audit_add_manifest(&v->audit, record->manifest);
-		return err < 0 ? err :
-				 local_audit_manifest(&v->audit, record->manifest, record->size,
+		return err < 0 ? err
+			       : local_audit_manifest(&v->audit, record->manifest, record->size,
 						      ret_text);
 	}
 	if (data != NULL && local_sum(data, record->size, 0) != record->check) {
@@ -49,25 +49,65 @@ static int check_content(struct verify *v, const struct local_record *record, co
 	return 0;
 }
 
-static int check_record(struct verify *v, const char *bucket, uint64_t node, const char *key,
-			size_t key_len, const MDB_val *value, struct store_usage *usage)
+static int check_version(struct verify *v, const char *bucket, const char *key, size_t key_len,
+			 const struct local_found *found, struct store_usage *usage)
 {
-	struct local_record record;
-	const char *metadata, *data, *text = "its record is damaged";
-	uint64_t version = STORE_VERSION_LATEST;
-	int err = local_record_parse(value, local_record_seed(node, key, key_len), &record,
-				     &metadata, &data);
+	const char *text = "";
 	v->audit.verdict.objects++;
-	if (err == 0) {
-		err = check_content(v, &record, data, &text);
-		usage->objects++;
-		usage->bytes += record.size;
-	}
+	if (found->record.kind == LOCAL_RECORD_MARKER)
+		return 0;
+	usage->objects++;
+	usage->bytes += found->record.size;
+	int err = check_content(v, &found->record, found->data, &text);
 	if (err != -EBADMSG)
 		return err;
 	v->audit.verdict.damaged_objects++;
-	tell(v, bucket, key, key_len, version, text);
+	tell(v, bucket, key, key_len, found->record.version, text);
 	return 0;
+}
+
+/* The noncurrent versions of a key. */
+static int check_history(struct verify *v, const char *bucket, const char *key, size_t key_len,
+			 uint64_t history, uint64_t seed, struct store_usage *usage)
+{
+	struct local_history_cursor cursor;
+	struct local_found found;
+	if (history == 0)
+		return 0;
+	local_history_cursor_init(&cursor, v->audit.txn, v->audit.local->versions);
+	int err = local_history_seek(&cursor, history, UINT64_MAX, seed, &found);
+	while (err == 0) {
+		err = check_version(v, bucket, key, key_len, &found, usage);
+		if (err == 0)
+			err = local_history_next(&cursor, history, seed, &found);
+	}
+	local_history_cursor_fini(&cursor);
+	if (err != -EBADMSG)
+		return err == -ENOENT ? 0 : err;
+	v->audit.verdict.damaged_objects++;
+	tell(v, bucket, key, key_len, STORE_VERSION_LATEST,
+	     "the record of a noncurrent version is damaged: it and older ones were not looked at");
+	return 0;
+}
+
+static int check_key(struct verify *v, const char *bucket, uint64_t node,
+		     const struct local_key_cursor *cursor, struct store_usage *usage)
+{
+	struct local_found found = {.is_latest = true};
+	uint64_t seed = local_record_seed(node, cursor->key, cursor->key_len);
+	int err = local_record_parse(&cursor->value, seed, &found.record, &found.metadata,
+				     &found.data);
+	if (err < 0) {
+		v->audit.verdict.objects++;
+		v->audit.verdict.damaged_objects++;
+		tell(v, bucket, cursor->key, cursor->key_len, STORE_VERSION_LATEST,
+		     "its record is damaged");
+		return 0;
+	}
+	err = check_version(v, bucket, cursor->key, cursor->key_len, &found, usage);
+	return err < 0 ? err
+		       : check_history(v, bucket, cursor->key, cursor->key_len,
+				       found.record.history, seed, usage);
 }
 
 static int check_bucket(struct verify *v, const char *name, const struct local_bucket *bucket)
@@ -79,8 +119,7 @@ static int check_bucket(struct verify *v, const char *name, const struct local_b
 	local_key_cursor_init(cursor, v->audit.txn, v->audit.local->objects, bucket->node);
 	int err = local_key_cursor_seek(cursor, "", 0);
 	while (err == 0) {
-		err = check_record(v, name, bucket->node, cursor->key, cursor->key_len,
-				   &cursor->value, &usage);
+		err = check_key(v, name, bucket->node, cursor, &usage);
 		if (err == 0)
 			err = local_key_cursor_next(cursor);
 	}

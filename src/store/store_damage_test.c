@@ -1,6 +1,7 @@
 /*
  * Damage: whatever byte of a file changes, a read gives -EBADMSG or the right data, never other
- * data; and verify finds it. LMDB's own page structure is not checked by LMDB; here its values are damaged.
+ * data; and verify finds it. LMDB's own page structure is not checked by LMDB; here its values are
+ * damaged.
  */
 #include "store/store_fixture_priv.h"
 
@@ -414,16 +415,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_segment_bytes),
-		TEST(test_segment_cut_lost_and_swapped),
-		TEST(test_random_flips),
-		TEST(test_chunk_alone),
-		TEST(test_inline_record),
-		TEST(test_key),
-		TEST(test_bucket_record),
-		TEST(test_child_record),
-		TEST(test_event),
-		TEST(test_state_record_and_file),
+		TEST(test_segment_bytes), TEST(test_segment_cut_lost_and_swapped),
+		TEST(test_random_flips),  TEST(test_chunk_alone),
+		TEST(test_inline_record), TEST(test_key),
+		TEST(test_bucket_record), TEST(test_child_record),
+		TEST(test_event),	  TEST(test_state_record_and_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,9 +37,9 @@ struct step {
 };
 
 static const struct step script[] = {
-	{PUT, 0, 0, 100},   {PUT, 1, 0, 70000}, {PUT, 1, 0, 20000}, {RENAME, 1, 2, 0},
-	{PUT, 3, 0, 5000},  {RENAME, 3, 2, 0},	{DELETE, 0, 0, 0},  {PUT, 4, 0, 140000},
-	{ACKNOWLEDGE},	    {PUT, 0, 0, 16384}, {RENAME, 4, 0, 0},  {DELETE, 2, 0, 0},
+	{PUT, 0, 0, 100},   {PUT, 1, 0, 70000}, {PUT, 1, 0, 20000},  {RENAME, 1, 2, 0},
+	{PUT, 3, 0, 5000},  {RENAME, 3, 2, 0},	{DELETE, 0, 0, 0},   {PUT, 4, 0, 140000},
+	{ACKNOWLEDGE},	    {PUT, 0, 0, 16384}, {RENAME, 4, 0, 0},   {DELETE, 2, 0, 0},
 	{PUT, 5, 0, 30000}, {DELETE, 0, 0, 0},	{PUT, 1, 0, 400000}, {PUT_ANYHOW, 3, 0, 50000},
 	{COPY, 1, 4, 0},    {DELETE, 1, 0, 0},	{COPY, 4, 3, 0},
 };
@@ -131,8 +131,8 @@ static int copy(struct store *store, const char *from, const char *to)
 {
 	struct store_reader *reader;
 	struct store_upload *upload;
-	int err = store_reader_open(store, "raw", from, strlen(from), STORE_VERSION_LATEST,
-				    &reader);
+	int err =
+		store_reader_open(store, "raw", from, strlen(from), STORE_VERSION_LATEST, &reader);
 	if (err < 0)
 		return err;
 	err = store_upload_begin(store, "raw", to, strlen(to), NULL, &upload);
@@ -248,10 +248,12 @@ static void test_each_point_at_each_pass(void **state)
 		const char *name;
 		unsigned passes; /* a little more than the script has */
 	} points[] = {
-		{"store.staging_create", 2}, {"store.staging_write", 4},  {"store.staging_read", 3},
-		{"store.segment_create", 3}, {"store.dir_fsync", 2},	  {"store.segment_write", 9},
-		{"store.segment_fsync", 9},  {"store.txn_begin", 30},	  {"store.txn_put", 220},
-		{"store.txn_commit", 30},    {"store.segment_unlink", 2}, {"store.segment_read", 30},
+		{"store.staging_create", 2}, {"store.staging_write", 4},
+		{"store.staging_read", 3},   {"store.segment_create", 3},
+		{"store.dir_fsync", 2},	     {"store.segment_write", 9},
+		{"store.segment_fsync", 9},  {"store.txn_begin", 30},
+		{"store.txn_put", 220},	     {"store.txn_commit", 30},
+		{"store.segment_unlink", 2}, {"store.segment_read", 30},
 	};
 	static const char *const actions[] = {"EIO", "ENOSPC", "ENOMEM"};
 	struct fixture *f = *state;
@@ -278,8 +280,7 @@ static void test_each_point_at_each_pass(void **state)
 /* After the disk failed nothing is acknowledged, and everything can be read. */
 static void test_read_only_for_good(void **state)
 {
-	static const char *const specs[] = {"store.segment_fsync:1=EIO",
-					    "store.txn_commit:1=EIO"};
+	static const char *const specs[] = {"store.segment_fsync:1=EIO", "store.txn_commit:1=EIO"};
 	struct fixture *f = *state;
 	struct store_upload *upload;
 	assert_int_equal(store_bucket_create(f->store, "raw"), 0);

@@ -191,7 +191,7 @@ static void test_upload_in_file(void **state)
 	memset(piece, 'p', sizeof(piece));
 	assert_int_equal(store_upload_begin(store, "raw", "k", 1, NULL, &upload), 0);
 	write_at(upload, "head", 0);
-	write_at(upload, "tail", 80000); /* spills, with a gap */
+	write_at(upload, "tail", 80000);		  /* spills, with a gap */
 	assert_int_equal(staging_files_count(f->dir), 0); /* it has no name */
 	assert_int_equal(store_upload_write(upload, piece, sizeof(piece), 10000), 0);
 	assert_int_equal(store_upload_read(upload, got, 8, 9996), 8);
