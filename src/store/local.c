@@ -202,6 +202,7 @@ static void local_close(struct store *store)
 {
 	struct local *local = local_of(store);
 	EOS_ASSERT(atomic_load(&local->uploads) == 0);
+	local_upkeep_stop(local);
 	local_committer_stop(local);
 	if (local->env != NULL)
 		mdb_env_close(local->env);
@@ -209,6 +210,7 @@ static void local_close(struct store *store)
 	local->lock_fd = eos_close(local->lock_fd);
 	local->dir_fd = eos_close(local->dir_fd);
 	local_committer_fini(&local->committer);
+	local_upkeep_fini(&local->upkeep);
 	local_segments_fini(&local->segments);
 	local_pins_fini(&local->chunk_pins);
 	local_pins_fini(&local->manifest_pins);
@@ -229,9 +231,12 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	local_pins_init(&local->chunk_pins);
 	local_pins_init(&local->manifest_pins);
 	local_committer_init(&local->committer);
+	local_upkeep_init(&local->upkeep);
 	int err = open_files(local, dir_path, options->map_bytes, why);
 	if (err == 0)
 		err = local_recover(local, why);
+	if (err == 0)
+		err = local_upkeep_start(local);
 	if (err < 0) {
 		if (why != NULL && why->text[0] == '\0')
 			eos_why(why, err, "%s", strerror(-err));
@@ -342,6 +347,7 @@ const struct store_engine_ops store_engine_local = {
 	.object_rename = local_object_rename,
 	.object_list = local_object_list,
 	.verify = local_verify,
+	.compact = local_compact,
 	.version_list = local_version_list,
 	.outbox_list = local_outbox_list,
 	.outbox_remove = local_outbox_remove,

@@ -29,6 +29,7 @@
 #include "store/local_pins_priv.h"
 #include "store/local_records_priv.h"
 #include "store/local_segments_priv.h"
+#include "store/local_upkeep_priv.h"
 #include "store/store_engine.h"
 
 /* Each holds up to 16 KiB, of larger objects about a MiB (5 MiB behind the first 64 MiB). */
@@ -58,6 +59,7 @@ struct local {
 	/* Each has its own lock. */
 	struct local_segments segments;
 	struct local_pins chunk_pins, manifest_pins;
+	struct local_upkeep upkeep;
 	struct local_committer committer;
 };
 

@@ -449,6 +449,43 @@ int local_segments_unlink(struct local_segments *segments, uint32_t id)
 	return err;
 }
 
+static bool is_candidate(const struct local_segments *segments,
+			 const struct local_segment *segment, unsigned percent)
+{
+	return segment != segments->active && segment->writers == 0 && !segment->is_dropped &&
+	       !segment->is_stuck && segment->live <= segment->size / 100 * percent;
+}
+
+bool local_segments_candidate(struct local_segments *segments, uint32_t after, unsigned percent,
+			      struct local_candidate *ret_candidate)
+{
+	const struct local_segment *found = NULL;
+	pthread_mutex_lock(&segments->lock);
+	for (unsigned i = 0; i < LOCAL_SEGMENT_SLOTS; i++) {
+		EOS_LIST_FOR_EACH(node, &segments->slots[i])
+		{
+			const struct local_segment *segment =
+				EOS_CONTAINER_OF(node, struct local_segment, node);
+			if (segment->id > after && (found == NULL || segment->id < found->id) &&
+			    is_candidate(segments, segment, percent))
+				found = segment;
+		}
+	}
+	if (found != NULL)
+		*ret_candidate = (struct local_candidate){found->id, found->size, found->live};
+	pthread_mutex_unlock(&segments->lock);
+	return found != NULL;
+}
+
+void local_segments_set_stuck(struct local_segments *segments, uint32_t id)
+{
+	pthread_mutex_lock(&segments->lock);
+	struct local_segment *segment = find_locked(segments, id);
+	if (segment != NULL)
+		segment->is_stuck = true;
+	pthread_mutex_unlock(&segments->lock);
+}
+
 void local_segments_seal(struct local_segments *segments)
 {
 	pthread_mutex_lock(&segments->lock);

@@ -156,6 +156,15 @@ bool local_segments_drop(struct local_segments *segments, uint32_t id);
 void local_segments_undrop(struct local_segments *segments, uint32_t id);
 /* Removes the file of a dropped segment. What cannot be removed is left to the next open. */
 int local_segments_unlink(struct local_segments *segments, uint32_t id) EOS_MUST_CHECK;
+/* A segment that compaction can work on: neither active, nor written to, nor stuck. */
+struct local_candidate {
+	uint32_t id;
+	uint64_t size, live;
+};
+/* The one with the lowest id above AFTER of which at most PERCENT are live. */
+bool local_segments_candidate(struct local_segments *segments, uint32_t after, unsigned percent,
+			      struct local_candidate *ret_candidate);
+void local_segments_set_stuck(struct local_segments *segments, uint32_t id);
 /* Ends the active segment, so that it can be compacted. */
 void local_segments_seal(struct local_segments *segments);
 
