@@ -48,8 +48,8 @@ enum s3_code s3_find_upload(struct s3_request *request, struct store_object_info
 	if (eos_hex_decode(upload, id, sizeof(id)) < 0)
 		return S3_NO_SUCH_UPLOAD;
 	size_t len = piece_name(request, upload, "meta", name);
-	int err =
-		store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len, ret_info);
+	int err = store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len,
+				   STORE_VERSION_LATEST, ret_info);
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_UPLOAD);
 	const char *key = store_metadata_get(ret_info, S3_METADATA_KEY);
@@ -61,12 +61,13 @@ static enum s3_code store_meta(struct s3_request *request, const char *upload_id
 {
 	struct store *store = request->server->store;
 	struct store_upload *upload;
+	struct store_put_options options = {.condition = STORE_IF_ABSENT};
 	char name[S3_PIECE_NAME_SIZE];
 
 	size_t len = piece_name(request, upload_id, "meta", name);
 	int err = store_upload_begin(store, S3_MULTIPART_BUCKET, name, len, info, &upload);
 	if (err == 0)
-		err = store_upload_commit(upload, STORE_IF_ABSENT, NULL);
+		err = store_upload_commit(upload, &options, NULL);
 	return s3_code_of(err, S3_INTERNAL_ERROR);
 }
 
@@ -170,7 +171,7 @@ enum s3_code s3_upload_part_copy(struct s3_request *request)
 		return S3_INTERNAL_ERROR;
 	struct store_upload *upload = request->upload;
 	request->upload = NULL;
-	int err = store_upload_commit(upload, STORE_ALWAYS, info);
+	int err = store_upload_commit(upload, NULL, info);
 	code = s3_code_of(err, S3_INTERNAL_ERROR);
 	if (code == S3_OK) {
 		eos_buf_init(&buf);
@@ -220,7 +221,7 @@ enum s3_code s3_remove_upload(struct s3_request *request)
 					&has_more);
 		for (size_t i = 0; i < pieces->count && err == 0; i++) {
 			err = store_object_delete(store, S3_MULTIPART_BUCKET, pieces->names[i],
-						  pieces->lens[i]);
+						  pieces->lens[i], NULL, NULL);
 			/* Somebody else completes or aborts the same upload. */
 			if (err == -ENOENT)
 				err = 0;

@@ -26,7 +26,7 @@ static enum s3_code check_parts(struct s3_request *request, const struct s3_part
 		const struct s3_part *part = &list->parts[i];
 		size_t len = s3_part_name(request, part->number, name);
 		int err = store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len,
-					   scratch);
+					   STORE_VERSION_LATEST, scratch);
 		if (err < 0)
 			return s3_code_of(err, S3_INVALID_PART);
 		if (strcmp(scratch->etag, part->etag) != 0)
@@ -72,7 +72,7 @@ static enum s3_code append_parts(struct s3_request *request, const struct s3_par
 		struct store_reader *reader;
 		size_t len = s3_part_name(request, part->number, name);
 		int err = store_reader_open(request->server->store, S3_MULTIPART_BUCKET, name, len,
-					    &reader);
+					    STORE_VERSION_LATEST, &reader);
 		if (err < 0)
 			return s3_code_of(err, S3_INVALID_PART);
 		/* A part may have been sent again since it was checked. */
@@ -113,8 +113,10 @@ static enum s3_code assemble(struct s3_request *request, const struct s3_part_li
 	const char *none_match = s3_header(request, "if-none-match");
 	struct store_upload *upload = request->upload;
 	request->upload = NULL;
-	err = store_upload_commit(upload, none_match != NULL ? STORE_IF_ABSENT : STORE_ALWAYS,
-				  NULL);
+	struct store_put_options options = {
+		.condition = none_match != NULL ? STORE_IF_ABSENT : STORE_ALWAYS,
+	};
+	err = store_upload_commit(upload, &options, NULL);
 	return s3_code_of(err, S3_NO_SUCH_BUCKET);
 }
 

@@ -204,7 +204,7 @@ static enum s3_code open_object(struct s3_request *request, struct store_reader 
 	struct store_bucket_info bucket;
 
 	int err = store_reader_open(store, request->bucket, request->key, request->key_len,
-				    ret_reader);
+				    STORE_VERSION_LATEST, ret_reader);
 	if (err == -ENOENT && store_bucket_get(store, request->bucket, &bucket) == -ENOENT)
 		return S3_NO_SUCH_BUCKET;
 	return s3_code_of(err, S3_NO_SUCH_KEY);

@@ -56,7 +56,8 @@ static enum s3_code commit(struct s3_request *request, struct store_object_info 
 {
 	struct store_upload *upload = request->upload;
 	request->upload = NULL;
-	int err = store_upload_commit(upload, request->condition, info);
+	struct store_put_options options = {.condition = request->condition};
+	int err = store_upload_commit(upload, &options, info);
 	return s3_code_of(err, S3_NO_SUCH_BUCKET);
 }
 
@@ -138,7 +139,7 @@ enum s3_code s3_open_copy_source(struct s3_request *request, struct store_reader
 	if (code != S3_OK)
 		return code;
 	struct store *store = request->server->store;
-	int err = store_reader_open(store, bucket, key, key_len, &reader);
+	int err = store_reader_open(store, bucket, key, key_len, STORE_VERSION_LATEST, &reader);
 	if (err == -ENOENT && store_bucket_get(store, bucket, &info) == -ENOENT)
 		return S3_NO_SUCH_BUCKET;
 	if (err < 0)
@@ -245,7 +246,8 @@ enum s3_code s3_delete_object(struct s3_request *request)
 	struct store *store = request->server->store;
 	struct store_bucket_info bucket;
 
-	int err = store_object_delete(store, request->bucket, request->key, request->key_len);
+	int err = store_object_delete(store, request->bucket, request->key, request->key_len, NULL,
+				      NULL);
 	if (err == -ENOENT && store_bucket_get(store, request->bucket, &bucket) == -ENOENT)
 		return S3_NO_SUCH_BUCKET;
 	if (err < 0 && err != -ENOENT)
@@ -266,7 +268,7 @@ static void delete_one(struct s3_request *request, const struct s3_delete_key *e
 		code = len == 0 ? S3_INVALID_ARGUMENT : S3_KEY_TOO_LONG;
 	} else {
 		int err = store_object_delete(request->server->store, request->bucket, entry->key,
-					      len);
+					      len, NULL, NULL);
 		code = err == -ENOENT ? S3_OK : s3_code_of(err, S3_NO_SUCH_KEY);
 	}
 	if (code == S3_OK && is_quiet)

@@ -232,6 +232,7 @@ static int local_stats(struct store *store, struct store_stats *ret_stats)
 {
 	struct local *local = local_of(store);
 	struct local_state state;
+	memset(ret_stats, 0, sizeof(*ret_stats));
 	MDB_txn *txn;
 	int err = local_read_begin(local, &txn);
 	if (err < 0)
@@ -262,6 +263,8 @@ const struct store_engine_ops store_engine_local = {
 	.upload_read = local_upload_read,
 	.upload_truncate = local_upload_truncate,
 	.upload_size = local_upload_size,
+	.upload_append = local_upload_append,
+	.upload_set_metadata = local_upload_set_metadata,
 	.upload_commit = local_upload_commit,
 	.upload_abort = local_upload_abort,
 	.reader_open = local_reader_open,

@@ -189,7 +189,27 @@ static int apply_bucket_delete(struct local_txn *t, struct local_op *op)
 static int find_old(struct local_txn *t, struct local_op *op, uint64_t node, const char *key,
 		    size_t key_len, struct local_found *ret_old)
 {
-	return local_object_find(t->local, t->txn, op->bucket, node, key, key_len, ret_old);
+	return local_object_find(t->local, t->txn, op->bucket, node, key, key_len,
+				 STORE_VERSION_LATEST, ret_old);
+}
+
+static bool etag_is(const struct local_record *record, const char *etag)
+{
+	char own[STORE_ETAG_SIZE];
+	eos_hex_encode(record->md5, sizeof(record->md5), own);
+	return strcmp(own, etag) == 0;
+}
+
+/* OLD: what is there now, or NULL. */
+static int check_condition(const struct store_put_options *options, const struct local_record *old)
+{
+	if (options->condition == STORE_IF_ABSENT)
+		return old != NULL ? -EEXIST : 0;
+	if (options->condition != STORE_IF_MATCH)
+		return 0;
+	if (old == NULL)
+		return -ENOENT;
+	return etag_is(old, options->etag) ? 0 : -ESTALE;
 }
 
 static int apply_object_put(struct local_txn *t, struct local_op *op)
@@ -205,8 +225,9 @@ static int apply_object_put(struct local_txn *t, struct local_op *op)
 	bool is_there = err == 0;
 	if (err < 0 && err != -ENOENT)
 		return refuse(t, op, err);
-	if (is_there && op->condition == STORE_IF_ABSENT)
-		return refuse(t, op, -EEXIST);
+	err = check_condition(op->options, is_there ? &old.record : NULL);
+	if (err < 0)
+		return refuse(t, op, err);
 
 	op->record.sequence = ++t->state.sequence;
 	op->record.modified_ns = eos_wall_ns();
@@ -232,6 +253,8 @@ static int apply_object_delete(struct local_txn *t, struct local_op *op)
 	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
 	if (err == 0)
 		err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
+	if (err == 0 && op->removal->etag[0] != '\0' && !etag_is(&old.record, op->removal->etag))
+		err = -ESTALE;
 	if (err < 0)
 		return refuse(t, op, err);
 

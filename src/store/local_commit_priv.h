@@ -44,11 +44,15 @@ struct local_op {
 
 	/* put */
 	uint64_t bucket_node; /* of the bucket that the upload began in */
-	enum store_condition condition;
+	const struct store_put_options *options;
 	struct local_record record; /* all but sum, time and sequence; those on return */
 	const char *metadata;
 	const void *data; /* inline */
 	int block_dir_fd; /* the directory that the block file was renamed into; else -1 */
+
+	/* delete */
+	const struct store_removal *removal;
+	struct store_removed removed; /* on return */
 
 	/* rename */
 	const char *new_key;

@@ -90,6 +90,9 @@ void local_record_info(const struct local_record *record, const char *metadata,
 	ret_info->size = record->size;
 	ret_info->modified_ns = record->modified_ns;
 	ret_info->sequence = record->sequence;
+	ret_info->version = STORE_VERSION_NULL;
+	ret_info->is_latest = true;
+	ret_info->is_delete_marker = false;
 	eos_hex_encode(record->md5, sizeof(record->md5), ret_info->etag);
 	ret_info->metadata_len = record->metadata_len;
 	memcpy(ret_info->metadata, metadata, record->metadata_len);
