@@ -63,7 +63,8 @@ enum s3_code s3_has_no_acls(struct s3_request *request, const char *bucket, bool
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
 	enum s3_code code = s3_read_document(request, bucket, "ownership", &text);
-	*ret_has_none = text.len == sizeof(NO_ACLS) - 1 && memcmp(text.data, NO_ACLS, text.len) == 0;
+	*ret_has_none =
+		text.len == sizeof(NO_ACLS) - 1 && memcmp(text.data, NO_ACLS, text.len) == 0;
 	return code;
 }
 
@@ -151,7 +152,7 @@ static enum s3_code encode_object_acl(struct s3_request *request, const struct s
 									: S3_OK;
 }
 
-enum s3_code s3_take_acl(struct s3_request *request, struct store_object_info *info)
+static enum s3_code take_acl(struct s3_request *request, struct store_object_info *info)
 {
 	const char *bucket_owner = s3_owner_id(request->settings.tenant);
 	/* What nobody known writes belongs to the bucket's owner. */
@@ -177,6 +178,18 @@ enum s3_code s3_take_acl(struct s3_request *request, struct store_object_info *i
 	}
 	free(acl);
 	return code;
+}
+
+enum s3_code s3_take_defaults(struct s3_request *request, struct store_object_info *info)
+{
+	enum s3_code code = take_acl(request, info);
+	if (code != S3_OK || !request->settings.is_encrypted)
+		return code;
+	if (store_metadata_add(info, S3_METADATA_SSE, "AES256") < 0)
+		return S3_METADATA_TOO_LARGE;
+	return http_request_add_header(request->http, "x-amz-server-side-encryption", "AES256") < 0
+		       ? S3_INTERNAL_ERROR
+		       : S3_OK;
 }
 
 static enum s3_code respond_acl(struct s3_request *request, const struct s3_acl *acl)
@@ -208,8 +221,7 @@ enum s3_code s3_set_bucket_acl(struct s3_request *request, const char *xml, size
 
 	if (acl == NULL)
 		return S3_INTERNAL_ERROR;
-	enum s3_code code =
-		s3_acl_of_request(request, owner, owner, xml, xml_len, acl, &is_given);
+	enum s3_code code = s3_acl_of_request(request, owner, owner, xml, xml_len, acl, &is_given);
 	if (code == S3_OK && !is_given)
 		code = request->operation->selector != NULL ? S3_MISSING_SECURITY_HEADER : S3_OK;
 	else if (code == S3_OK && strcmp(acl->owner, owner) != 0)
@@ -218,11 +230,10 @@ enum s3_code s3_set_bucket_acl(struct s3_request *request, const char *xml, size
 		code = check_new_acl(request, acl);
 	if (code == S3_OK && is_given) {
 		s3_acl_encode(acl, &text);
-		int err = eos_buf_failed(&text)
-				  ? -ENOMEM
-				  : store_bucket_document_set(request->server->store,
-							      request->bucket, "acl", text.data,
-							      text.len);
+		int err = eos_buf_failed(&text) ? -ENOMEM
+						: store_bucket_document_set(request->server->store,
+									    request->bucket, "acl",
+									    text.data, text.len);
 		code = s3_code_of(err, S3_NO_SUCH_BUCKET);
 	}
 	free(acl);
@@ -245,7 +256,7 @@ enum s3_code s3_get_object_acl(struct s3_request *request)
 
 	if (code == S3_OK) {
 		int err = store_object_get(request->server->store, request->bucket, request->key,
-					   request->key_len, request->version, info);
+					   request->key_len, STORE_VERSION_LATEST, info);
 		code = s3_code_of(err, S3_NO_SUCH_KEY);
 	}
 	if (code == S3_OK)
@@ -278,7 +289,7 @@ static enum s3_code set_object_acl(struct s3_request *request, struct store_obje
 	bool is_given;
 
 	int err = store_object_get(store, request->bucket, request->key, request->key_len,
-				   request->version, info);
+				   STORE_VERSION_LATEST, info);
 	enum s3_code code = s3_code_of(err, S3_NO_SUCH_KEY);
 	if (code == S3_OK)
 		code = s3_object_acl(&request->settings, info, old);
@@ -297,7 +308,7 @@ static enum s3_code set_object_acl(struct s3_request *request, struct store_obje
 		return code;
 	struct acl_change change = {.request = request, .acl = acl, .code = S3_OK};
 	err = store_object_update(store, request->bucket, request->key, request->key_len,
-				  request->version, change_acl, &change);
+				  STORE_VERSION_LATEST, change_acl, &change);
 	return change.code != S3_OK ? change.code : s3_code_of(err, S3_NO_SUCH_KEY);
 }
 
