@@ -2,7 +2,8 @@
  * The local engine: LMDB for metadata and small objects, block files for larger data.
  *
  *     DIR/lock            held by the one process that has the store open
- *     DIR/metadata.mdb    LMDB (tables: meta buckets objects blocks trash outbox)
+ *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants objects versions
+ *                         index blocks trash outbox)
  *     DIR/staging/        block files in the making; emptied at open
  *     DIR/blocks/XX/ID    block files; XX are bits 8 to 15 of the id
  *
@@ -39,7 +40,8 @@ struct local {
 	/* Constant after open. */
 	int lock_fd, dir_fd, blocks_fd, staging_fd;
 	MDB_env *env;
-	MDB_dbi meta, buckets, objects, blocks, trash, outbox;
+	MDB_dbi meta, buckets, documents, tenants, objects, versions, index;
+	MDB_dbi blocks, trash, outbox;
 	uint64_t salt_base; /* random */
 
 	/* Guarded by committer.batch_lock. */
@@ -106,6 +108,21 @@ int local_bucket_delete(struct store *store, const char *name);
 int local_bucket_get(struct store *store, const char *name, struct store_bucket_info *ret_info);
 int local_bucket_list(struct store *store,
 		      int (*visit)(void *ctx, const struct store_bucket_info *info), void *ctx);
+int local_bucket_settings_get(struct store *store, const char *bucket,
+			      struct store_bucket_settings *ret_settings);
+int local_bucket_settings_set(struct store *store, const char *bucket,
+			      const struct store_bucket_settings *settings);
+int local_bucket_document_get(struct store *store, const char *bucket, const char *name,
+			      struct eos_buf *out);
+int local_bucket_document_set(struct store *store, const char *bucket, const char *name,
+			      const void *data, size_t len);
+int local_bucket_document_delete(struct store *store, const char *bucket, const char *name);
+int local_bucket_usage(struct store *store, const char *bucket, struct store_usage *ret_usage);
+int local_tenant_usage(struct store *store, const char *tenant, struct store_usage *ret_usage);
+int local_tenant_quota_set(struct store *store, const char *tenant, uint64_t bytes,
+			   uint64_t objects);
+int local_tenant_quota_get(struct store *store, const char *tenant, uint64_t *ret_bytes,
+			   uint64_t *ret_objects);
 int local_object_get(struct store *store, const char *bucket, const char *key, size_t key_len,
 		     uint64_t version, struct store_object_info *ret_info);
 int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len,

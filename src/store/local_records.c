@@ -110,9 +110,28 @@ int local_bucket_parse(const MDB_val *value, const char *name, size_t name_len,
 	if (value->mv_size != sizeof(bucket))
 		return -EBADMSG;
 	memcpy(&bucket, value->mv_data, sizeof(bucket));
-	if (bucket.sum != sum_behind(&bucket, sizeof(bucket), local_sum(name, name_len, 0)))
+	if (bucket.sum != sum_behind(&bucket, sizeof(bucket), local_sum(name, name_len, 0)) ||
+	    bucket.versioning > STORE_VERSIONING_SUSPENDED ||
+	    memchr(bucket.tenant, '\0', sizeof(bucket.tenant)) == NULL)
 		return -EBADMSG;
 	*ret_bucket = bucket;
+	return 0;
+}
+
+void local_tenant_seal(struct local_tenant *tenant, const char *name)
+{
+	tenant->sum = sum_behind(tenant, sizeof(*tenant), local_sum(name, strlen(name), 0));
+}
+
+int local_tenant_parse(const MDB_val *value, const char *name, struct local_tenant *ret_tenant)
+{
+	struct local_tenant tenant;
+	if (value->mv_size != sizeof(tenant))
+		return -EBADMSG;
+	memcpy(&tenant, value->mv_data, sizeof(tenant));
+	if (tenant.sum != sum_behind(&tenant, sizeof(tenant), local_sum(name, strlen(name), 0)))
+		return -EBADMSG;
+	*ret_tenant = tenant;
 	return 0;
 }
 
