@@ -52,9 +52,10 @@ void http_direct_move(struct http_direct *direct, enum http_direct_state state)
 	direct->state = state;
 }
 
-void http_direct_enter(struct http_direct *direct, enum http_phase phase, uint64_t bytes)
+/* Within a turn, whose time is good enough: phases last seconds. */
+static void enter(struct http_direct *direct, enum http_phase phase)
 {
-	http_connection_enter_at(&direct->connection, phase, bytes, directs_of(direct)->now_ns);
+	http_connection_enter_at(&direct->connection, phase, 0, directs_of(direct)->now_ns);
 }
 
 void http_direct_make_due(struct http_direct *direct)
@@ -210,7 +211,7 @@ static void begin(struct http_direct *direct)
 	request->path = direct->plain.path;
 	request->query = direct->plain.query;
 	http_direct_move(direct, HTTP_DIRECT_WORKING);
-	http_direct_enter(direct, HTTP_PHASE_WORKING, 0);
+	enter(direct, HTTP_PHASE_WORKING);
 	http_request_count();
 	request->is_begun = true;
 	server->handler->begin(server->ctx, request);
@@ -253,7 +254,7 @@ static void finish(struct http_direct *direct)
 	server->handler->finish(server->ctx, request);
 	http_request_reset(request);
 	http_direct_move(direct, HTTP_DIRECT_READING);
-	http_direct_enter(direct, HTTP_PHASE_HEADERS, 0);
+	enter(direct, HTTP_PHASE_HEADERS);
 }
 
 /* Does what there is to do for a connection, which may be gone afterwards. */

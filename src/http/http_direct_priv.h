@@ -45,7 +45,6 @@ struct http_direct {
 /* http_direct.c: DIRECT will be looked at in this turn or the next. */
 void http_direct_make_due(struct http_direct *direct);
 void http_direct_move(struct http_direct *direct, enum http_direct_state state);
-void http_direct_enter(struct http_direct *direct, enum http_phase phase, uint64_t bytes);
 
 /* http_direct_send.c */
 /* SENDING: sends what the socket takes. */

@@ -9,9 +9,9 @@
 #include "http/http_direct_priv.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/assert.h"
 
@@ -36,10 +36,10 @@ static void give_up(struct http_direct *direct)
 
 static void put_date(struct http_directs *directs)
 {
-	uint64_t now_ns = eos_wall_ns();
-	if (now_ns / EOS_NS_PER_S != directs->date_s) {
-		directs->date_s = now_ns / EOS_NS_PER_S;
-		eos_format_http_date(now_ns, directs->date);
+	time_t now_s = time(NULL); /* the cheapest clock */
+	if (now_s != directs->date_s) {
+		directs->date_s = now_s;
+		eos_format_http_date((uint64_t)now_s * EOS_NS_PER_S, directs->date);
 	}
 	eos_buf_append(&directs->out, "Date: ", 6);
 	eos_buf_append(&directs->out, directs->date, sizeof(directs->date) - 1);
@@ -49,6 +49,17 @@ static void put_date(struct http_directs *directs)
 static bool status_has_body(unsigned status)
 {
 	return status >= 200 && status != 204 && status != 304;
+}
+
+static void put_number(struct eos_buf *out, uint64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	eos_buf_append(out, digits + at, sizeof(digits) - at);
 }
 
 /* The head of the answer, into the server's buffer. */
@@ -74,10 +85,8 @@ static void put_head(struct http_directs *directs, unsigned status,
 		eos_buf_append(out, "\r\n", 2);
 	}
 	if (status_has_body(status)) {
-		char digits[24];
-		int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)size);
 		eos_buf_puts(out, "Content-Length: ");
-		eos_buf_append(out, digits, (size_t)n);
+		put_number(out, size);
 		eos_buf_append(out, "\r\n", 2);
 	}
 	eos_buf_append(out, "\r\n", 2);
@@ -170,20 +179,25 @@ void http_direct_send(struct http_direct *direct)
 	}
 }
 
-static struct http_direct *answer(struct http_request *request, uint64_t bytes)
+static struct http_direct *answer(struct http_request *request)
 {
 	struct http_direct *direct = request->direct;
 	request->is_answered = true;
 	http_direct_move(direct, HTTP_DIRECT_SENDING);
-	http_direct_enter(direct, HTTP_PHASE_ANSWER, bytes);
 	return direct;
+}
+
+/* From now on it depends on the client. The turn may have begun long before this answer. */
+static void wait_for_client(struct http_direct *direct, uint64_t bytes)
+{
+	http_connection_enter(&direct->connection, HTTP_PHASE_ANSWER, bytes);
 }
 
 void http_direct_respond(struct http_request *request, unsigned status,
 			 const struct http_header *headers, size_t headers_count, const void *body,
 			 size_t body_len)
 {
-	struct http_direct *direct = answer(request, body_len);
+	struct http_direct *direct = answer(request);
 	struct http_directs *directs = &request->server->directs;
 	bool has_body = body_len > 0 && !direct->plain.is_head && status_has_body(status);
 	bool is_joined = has_body && body_len <= JOINED_BYTES_MAX;
@@ -200,6 +214,8 @@ void http_direct_respond(struct http_request *request, unsigned status,
 	if (is_good && is_all_sent(direct)) {
 		http_direct_move(direct, HTTP_DIRECT_SENT);
 		http_direct_make_due(direct);
+	} else {
+		wait_for_client(direct, body_len);
 	}
 }
 
@@ -208,9 +224,10 @@ void http_direct_respond_stream(struct http_request *request, unsigned status,
 				uint64_t size, http_read_fn read, void (*free_ctx)(void *ctx),
 				void *ctx)
 {
-	struct http_direct *direct = answer(request, size);
+	struct http_direct *direct = answer(request);
 	struct http_directs *directs = &request->server->directs;
 	bool has_body = size > 0 && !direct->plain.is_head && status_has_body(status);
+	wait_for_client(direct, size);
 	direct->out.read = read;
 	direct->out.free_ctx = free_ctx;
 	direct->out.ctx = ctx;

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -91,7 +92,7 @@ struct http_directs {
 	bool is_listening;	   /* the listening socket is in the epoll set */
 	unsigned count, count_max; /* all connections of the server, libmicrohttpd's too */
 	uint64_t now_ns;	   /* when this turn began */
-	uint64_t date_s;	   /* the second that DATE says */
+	time_t date_s;		   /* the second that DATE says */
 	char date[EOS_HTTP_DATE_SIZE];
 	struct eos_buf out; /* the answer in the making */
 };
