@@ -219,6 +219,18 @@ static void begin(struct http_direct *direct)
 		server->handler->end(server->ctx, request);
 }
 
+/* Takes what was looked at out of the socket. (MSG_TRUNC would spare the copy, but is TCP's alone.)
+ */
+static bool take_out(struct http_direct *direct, size_t len)
+{
+	char waste[HTTP_PLAIN_BYTES_MAX];
+	ssize_t n;
+	do
+		n = recv(direct->connection.fd, waste, len, 0);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)len;
+}
+
 /* READING, and there may be something. The connection may be gone afterwards. */
 static void read_request(struct http_direct *direct)
 {
@@ -236,7 +248,7 @@ static void read_request(struct http_direct *direct)
 		close_direct(direct);
 	} else if (used == 0) {
 		give_away(direct);
-	} else if (recv(fd, NULL, used, MSG_TRUNC) != (ssize_t)used) {
+	} else if (!take_out(direct, used)) {
 		close_direct(direct);
 	} else {
 		/* What comes after the look is another event. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -109,7 +110,8 @@ static void *loop_main(void *ctx)
 	return NULL;
 }
 
-static int setup_with(void **state, unsigned idle_timeout_s)
+/* LISTEN_FD: -1 for a port. */
+static int setup_with(void **state, unsigned idle_timeout_s, int listen_fd)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct eos_why why;
@@ -121,7 +123,8 @@ static int setup_with(void **state, unsigned idle_timeout_s)
 	assert_int_equal(eos_loop_new(&f->loop), 0);
 	assert_int_equal(eos_timer_new(f->loop, on_late, f, &f->late), 0);
 	struct http_server_config config = {
-		.address = "127.0.0.1",
+		.address = listen_fd < 0 ? "127.0.0.1" : NULL,
+		.listen_fd = listen_fd,
 		.loop = f->loop,
 		.connections_max = CONNECTIONS_MAX,
 		.idle_timeout_s = idle_timeout_s,
@@ -135,12 +138,29 @@ static int setup_with(void **state, unsigned idle_timeout_s)
 
 static int setup(void **state)
 {
-	return setup_with(state, 20);
+	return setup_with(state, 20, -1);
 }
 
 static int setup_impatient(void **state)
 {
-	return setup_with(state, 1);
+	return setup_with(state, 1, -1);
+}
+
+/* A name that is no file; each process has its own. */
+static struct sockaddr_un local_address(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "http_direct_%d", getpid());
+	return address;
+}
+
+static int setup_local(void **state)
+{
+	struct sockaddr_un address = local_address();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 10), 0);
+	return setup_with(state, 20, fd);
 }
 
 static int teardown(void **state)
@@ -406,6 +426,24 @@ static void idle_ones_are_closed(void **state)
 	eos_buf_fini(&answer);
 }
 
+static void local_sockets(void **state)
+{
+	struct sockaddr_un address = local_address();
+	struct eos_buf answer = {0};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	for (int i = 0; i < 2; i++) {
+		say(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: one.\r\n\r\n"
+			"GET / HTTP/1.1\r\nHost: x\r\nX-Tag: two.\r\n\r\n");
+		read_until(fd, &answer, "two.");
+	}
+	assert_null(strstr(answer.data, "other"));
+	say(fd, "POST / HTTP/1.1\r\nHost: x\r\nX-Tag: three.\r\nContent-Length: 1\r\n\r\n.");
+	read_until(fd, &answer, "three.");
+	close(fd);
+	eos_buf_fini(&answer);
+}
+
 /* The server goes with connections in all states. */
 static void stop(void **state)
 {
@@ -433,6 +471,7 @@ int main(void)
 		ON_LOOP(half_closed),
 		ON_LOOP(connections_are_limited),
 		cmocka_unit_test_setup_teardown(idle_ones_are_closed, setup_impatient, teardown),
+		cmocka_unit_test_setup_teardown(local_sockets, setup_local, teardown),
 		ON_LOOP(stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
