@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "s3/s3_access.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
@@ -138,6 +139,16 @@ enum s3_code s3_open_copy_source(struct s3_request *request, struct store_reader
 					      bucket, key, &key_len);
 	if (code != S3_OK)
 		return code;
+	const struct s3_access access = {
+		.action = "GetObject",
+		.bucket = bucket,
+		.key = key,
+		.key_len = key_len,
+		.version = STORE_VERSION_LATEST,
+	};
+	code = s3_access_check(request, &access);
+	if (code != S3_OK)
+		return code;
 	struct store *store = request->server->store;
 	int err = store_reader_open(store, bucket, key, key_len, STORE_VERSION_LATEST, &reader);
 	if (err == -ENOENT && store_bucket_get(store, bucket, &info) == -ENOENT)
@@ -262,11 +273,19 @@ static void delete_one(struct s3_request *request, const struct s3_delete_key *e
 	size_t len = strlen(entry->key);
 	enum s3_code code = S3_OK;
 
+	const struct s3_access access = {
+		.action = "DeleteObject",
+		.bucket = request->bucket,
+		.key = entry->key,
+		.key_len = len,
+		.version = STORE_VERSION_LATEST,
+	};
+
 	if (entry->has_version) {
 		code = S3_NOT_IMPLEMENTED;
 	} else if (len == 0 || len > STORE_KEY_MAX) {
 		code = len == 0 ? S3_INVALID_ARGUMENT : S3_KEY_TOO_LONG;
-	} else {
+	} else if ((code = s3_access_check(request, &access)) == S3_OK) {
 		int err = store_object_delete(request->server->store, request->bucket, entry->key,
 					      len, NULL, NULL);
 		code = err == -ENOENT ? S3_OK : s3_code_of(err, S3_NO_SUCH_KEY);

@@ -349,6 +349,7 @@ const struct store_engine_ops store_engine_local = {
 	.verify = local_verify,
 	.compact = local_compact,
 	.version_list = local_version_list,
+	.find = local_find,
 	.outbox_list = local_outbox_list,
 	.outbox_remove = local_outbox_remove,
 	.outbox_retry = local_outbox_retry,

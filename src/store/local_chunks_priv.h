@@ -94,7 +94,7 @@ struct local_chunk_list {
 };
 /* So many chunks go into one transaction; the pages that this touches are well below LMDB's bound
  * of dirty pages. */
-#define LOCAL_LIST_MAX 1024u
+#define LOCAL_LIST_MAX 512u
 
 /* -ENOENT, -EBADMSG (the record is damaged; not logged). */
 int local_chunk_get(struct local *local, MDB_txn *txn, const uint8_t name[LOCAL_NAME_SIZE],

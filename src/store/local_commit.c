@@ -283,13 +283,20 @@ static void acknowledge(struct local_txn *t, struct local_op **ops, unsigned n)
 	struct local *local = t->local;
 	(void)eos_fault("store.after_commit");
 	eos_counter_add(&changes, n);
+	unsigned drops = 0;
 	for (unsigned i = 0; i < n; i++) {
 		ops[i]->is_reclaimed = t->trash != LOCAL_TRASH_READY;
-		finish(ops[i], ops[i]->result);
+		if (ops[i]->kind == LOCAL_OP_SEGMENT_DROP)
+			ops[drops++] = ops[i];
+		else
+			finish(ops[i], ops[i]->result);
 	}
 	if (t->has_events && local->notify != NULL)
 		local->notify(local->matcher_ctx);
+	/* Nobody else waits for a file system that takes its time to remove a file. */
 	unlink_dropped(t);
+	for (unsigned i = 0; i < drops; i++)
+		finish(ops[i], ops[i]->result);
 }
 
 static void undrop(struct local_txn *t)

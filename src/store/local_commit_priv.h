@@ -159,6 +159,7 @@ struct local_txn {
 	uint32_t dropped[LOCAL_BATCH_MAX];
 	/* What is in LMDB moves when something is written: copies of metadata and inline data. */
 	char scratch[LOCAL_CONTENT_MAX], moved[LOCAL_CONTENT_MAX];
+	char indexed[STORE_METADATA_MAX];
 	struct store_object_info info; /* of an update */
 };
 

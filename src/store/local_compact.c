@@ -163,8 +163,8 @@ static int drop(struct local *local, uint32_t id)
 
 static void set_stuck(struct local *local, uint32_t id)
 {
-	eos_log(EOS_LOG_ERROR, "store", "damaged: segment=%08x cannot be compacted; verify the store",
-		id);
+	eos_log(EOS_LOG_ERROR, "store",
+		"damaged: segment=%08x cannot be compacted; verify the store", id);
 	local_segments_set_stuck(&local->segments, id);
 }
 

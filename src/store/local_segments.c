@@ -449,8 +449,8 @@ int local_segments_unlink(struct local_segments *segments, uint32_t id)
 	return err;
 }
 
-static bool is_candidate(const struct local_segments *segments,
-			 const struct local_segment *segment, unsigned percent)
+static bool is_candidate(const struct local_segments *segments, const struct local_segment *segment,
+			 unsigned percent)
 {
 	return segment != segments->active && segment->writers == 0 && !segment->is_dropped &&
 	       !segment->is_stuck && segment->live <= segment->size / 100 * percent;
@@ -462,8 +462,7 @@ bool local_segments_candidate(struct local_segments *segments, uint32_t after, u
 	const struct local_segment *found = NULL;
 	pthread_mutex_lock(&segments->lock);
 	for (unsigned i = 0; i < LOCAL_SEGMENT_SLOTS; i++) {
-		EOS_LIST_FOR_EACH(node, &segments->slots[i])
-		{
+		EOS_LIST_FOR_EACH (node, &segments->slots[i]) {
 			const struct local_segment *segment =
 				EOS_CONTAINER_OF(node, struct local_segment, node);
 			if (segment->id > after && (found == NULL || segment->id < found->id) &&

@@ -13,7 +13,9 @@
 #define SIZE_MAX_LOG 300000u
 #define INLINE_MAX   16384u
 
-enum what { PUT, DELETE, RENAME, SHARED_PUT, ACKNOWLEDGE };
+enum what { PUT, DELETE, RENAME, COPY, SHARED_PUT, ACKNOWLEDGE };
+/* Contents below this number are chosen by all threads: chunks that they share. */
+#define SHARED_SEEDS 4u
 
 /* One line of the child's log. */
 struct message {
