@@ -43,6 +43,9 @@ struct s3_server {
 	uint64_t seed;
 };
 
+/* The operation itself asks, for each key that it touches. */
+#define S3_ACTION_EACH ""
+
 enum s3_level { S3_LEVEL_SERVICE, S3_LEVEL_BUCKET, S3_LEVEL_OBJECT };
 /* S3_BODY_XML: gathered in request->xml, whatever it is. S3_BODY_FORM: a POST form, which has the
  * signature in it and is let in only when that was checked. */

@@ -55,7 +55,7 @@ static const struct s3_operation operations[] = {
 	{"DELETE", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_delete_bucket,
 	 "DeleteBucket"},
 	{"POST", S3_LEVEL_BUCKET, "delete", false, S3_BODY_XML, delete_params, NULL,
-	 s3_delete_objects, "DeleteObject"},
+	 s3_delete_objects, S3_ACTION_EACH},
 	{"GET", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, list_parts_params, NULL,
 	 s3_list_parts, "ListMultipartUploadParts"},
 	{"GET", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_UNUSED, tagging_params, NULL,
