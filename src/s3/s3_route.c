@@ -56,6 +56,8 @@ static const struct s3_operation operations[] = {
 	 "DeleteBucket"},
 	{"POST", S3_LEVEL_BUCKET, "delete", false, S3_BODY_XML, delete_params, NULL,
 	 s3_delete_objects, S3_ACTION_EACH},
+	{"POST", S3_LEVEL_BUCKET, NULL, false, S3_BODY_FORM, no_params, s3_post_begin, s3_post_end,
+	 "PutObject"},
 	{"GET", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, list_parts_params, NULL,
 	 s3_list_parts, "ListMultipartUploadParts"},
 	{"GET", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_UNUSED, tagging_params, NULL,
