@@ -4,13 +4,15 @@
  *     store_crash [ROUNDS [SEED]]
  *
  * A round: a child opens the store and eight threads put, overwrite, delete and rename objects of
- * 1 byte to 300 KiB, some with contents that others have too, and copy by reference, while one more
- * acknowledges events and now and then compacts. Each tells the parent through a pipe what
+ * 1 byte to 300 KiB, some with contents that others have too, and copy by reference, two put and
+ * remove versions (store_crash_versions.c), while one more acknowledges events and now and then
+ * compacts. Each tells the parent through a pipe what
  * it is about to do, and what came of it. The child dies by SIGKILL, at a random time or at one of
  * the store's fault points. Now and then a second child dies while it cleans up. Then the parent
  * opens the store and checks:
  * - an acknowledged change is there, whole, with the right content; one that was cut off is there
  *   as a whole or not at all;
+ * - no acknowledged version is lost, none that was removed is back;
  * - no file is left over; everything can be read; the counts are what a recount gives (usage, the
  *   references of chunks, the live bytes of segments); nothing is leaked, also after compaction;
  * - the events are those of the changes that happened, in order; acknowledged ones are gone.
@@ -42,10 +44,6 @@
 #define ROUNDS_SHORT 12
 #define EVENTS_MAX   200000u
 
-struct content {
-	uint64_t seed, size; /* seed 0: no object */
-};
-
 struct happened {
 	uint64_t sequence; /* expected: the order; seen: the store's */
 	uint64_t size;
@@ -72,8 +70,7 @@ static char dir[] = "/tmp/edgeos-crash-XXXXXX";
 static uint64_t run_seed;
 static bool is_killed_by_time;
 
-static void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-static void die(const char *fmt, ...)
+void crash_die(const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
@@ -90,7 +87,7 @@ static void note(struct happened **all, size_t *count, size_t *cap, struct happe
 		*cap = *cap == 0 ? 64 : 2 * *cap;
 		*all = realloc(*all, *cap * sizeof(**all));
 		if (*all == NULL || *cap > EVENTS_MAX)
-			die("too many events");
+			crash_die("too many events");
 	}
 	(*all)[(*count)++] = one;
 }
@@ -136,7 +133,8 @@ static void take_acknowledgement(const struct message *m)
 		return;
 	}
 	if (m->result != 0)
-		die("acknowledging event %llu: error %d", (unsigned long long)m->seed, m->result);
+		crash_die("acknowledging event %llu: error %d", (unsigned long long)m->seed,
+			  m->result);
 	acknowledged[acknowledged_count++ % EVENTS_MAX] = m->seed;
 	memset(&acknowledging, 0, sizeof(acknowledging));
 }
@@ -147,6 +145,10 @@ static void take_message(const struct message *m)
 		take_acknowledgement(m);
 		return;
 	}
+	if (m->what >= VERSION_PUT) {
+		crash_versions_take(m);
+		return;
+	}
 	struct thread_model *t = &models[m->thread];
 	if (!m->is_result) {
 		t->is_pending = true;
@@ -155,7 +157,7 @@ static void take_message(const struct message *m)
 	}
 	t->is_pending = false;
 	if (m->result != (is_refused(t, m) ? -ENOENT : 0))
-		die("thread %u, operation %u: error %d", m->thread, m->what, m->result);
+		crash_die("thread %u, operation %u: error %d", m->thread, m->what, m->result);
 	if (m->result == 0)
 		model_apply(t, m);
 }
@@ -181,7 +183,7 @@ static unsigned follow(int fd, pid_t child, uint64_t kill_ms)
 		if (err == -ENODATA)
 			return results;
 		if (err < 0)
-			die("pipe: error %d", err);
+			crash_die("pipe: error %d", err);
 		results += m.is_result;
 		take_message(&m);
 	}
@@ -192,10 +194,10 @@ static unsigned run_child(const char *faults, uint64_t kill_ms)
 {
 	int fds[2], status;
 	if (pipe(fds) < 0)
-		die("pipe: %s", strerror(errno));
+		crash_die("pipe: %s", strerror(errno));
 	pid_t child = fork();
 	if (child < 0)
-		die("fork: %s", strerror(errno));
+		crash_die("fork: %s", strerror(errno));
 	if (child == 0) {
 		close(fds[0]);
 		crash_child(dir, faults, run_seed, fds[1]);
@@ -205,32 +207,31 @@ static unsigned run_child(const char *faults, uint64_t kill_ms)
 	close(fds[0]);
 	waitpid(child, &status, 0);
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-		die("the child ended by itself: status %x", (unsigned)status);
+		crash_die("the child ended by itself: status %x", (unsigned)status);
 	return results;
 }
 
-/* -1: not there; 0: whole, and *RET_SEED and *RET_SIZE tell the content. Dies if it is not whole.
- */
-static int look(struct store *store, const char *key, struct content *ret_content)
+int crash_look(struct store *store, const char *bucket, const char *key, uint64_t version,
+	       struct content *ret_content)
 {
 	static uint8_t got[SIZE_MAX_LOG + 1], expected[SIZE_MAX_LOG + 1];
 	struct store_reader *reader;
-	int err = store_reader_open(store, "raw", key, strlen(key), STORE_VERSION_LATEST, &reader);
+	int err = store_reader_open(store, bucket, key, strlen(key), version, &reader);
 	if (err == -ENOENT)
 		return -1;
 	if (err < 0)
-		die("%.40s: open: error %d", key, err);
+		crash_die("%.40s: open: error %d", key, err);
 	const struct store_object_info *info = store_reader_info(reader);
 	const char *text = store_metadata_get(info, "seed");
 	uint64_t seed;
 	if (text == NULL || eos_parse_u64(text, &seed) < 0 || info->size > SIZE_MAX_LOG)
-		die("%.40s: not what was written", key);
+		crash_die("%.40s: not what was written", key);
 	int64_t n = store_reader_read(reader, got, sizeof(got), 0);
 	if (n != (int64_t)info->size)
-		die("%.40s: read: %lld", key, (long long)n);
+		crash_die("%.40s: read: %lld", key, (long long)n);
 	crash_content_fill(seed, 0, expected, (size_t)n);
 	if (memcmp(got, expected, (size_t)n) != 0)
-		die("%.40s: other content", key);
+		crash_die("%.40s: other content", key);
 	*ret_content = (struct content){seed, info->size};
 	store_reader_close(reader);
 	return 0;
@@ -242,7 +243,7 @@ static bool model_matches(struct store *store, unsigned thread)
 		char name[640];
 		struct content found, *now = &models[thread].now[key];
 		crash_key_name(thread, key, name);
-		if (look(store, name, &found) < 0)
+		if (crash_look(store, "raw", name, STORE_VERSION_LATEST, &found) < 0)
 			found.seed = 0;
 		if (found.seed != now->seed || (found.seed != 0 && found.size != now->size))
 			return false;
@@ -260,21 +261,18 @@ static void check_contents(struct store *store)
 			matches = model_matches(store, i);
 		}
 		if (!matches)
-			die("thread %u: an acknowledged change is missing, or half a change there",
-			    i);
+			crash_die("thread %u: an acknowledged change is missing, or half a change "
+				  "there",
+				  i);
 		t->is_pending = false;
 	}
 	for (unsigned i = 0; i < SHARED_KEYS; i++) {
 		char name[32];
 		struct content found;
 		snprintf(name, sizeof(name), "shared/%u", i);
-		(void)look(store, name, &found);
+		(void)crash_look(store, "raw", name, STORE_VERSION_LATEST, &found);
 	}
 }
-
-struct recount {
-	uint64_t objects, bytes, events;
-};
 
 static int recount_object(void *ctx, const struct store_list_entry *entry)
 {
@@ -291,7 +289,7 @@ static int recount_event(void *ctx, const struct store_event *event)
 	recount->events++;
 	for (size_t i = 0; i < EOS_MIN(acknowledged_count, (size_t)EVENTS_MAX); i++)
 		if (acknowledged[i] == event->id)
-			die("event %llu came back", (unsigned long long)event->id);
+			crash_die("event %llu came back", (unsigned long long)event->id);
 	if (crash_parse_key(event, &thread, &key) == 0 && event->sequence > base_sequence)
 		NOTE(models[thread].seen[key], event->sequence, event->size, (uint8_t)event->kind);
 	return 0;
@@ -312,7 +310,7 @@ static unsigned count_files(const char *name)
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	files_seen = 0;
 	if (nftw(path, see_file, 16, FTW_PHYS) != 0)
-		die("%s: %s", path, strerror(errno));
+		crash_die("%s: %s", path, strerror(errno));
 	return files_seen;
 }
 
@@ -335,11 +333,11 @@ static void check_key_events(unsigned thread, unsigned key)
 		if (kept == 0 || seen[kept - 1].sequence != seen[i].sequence)
 			seen[kept++] = seen[i];
 	if (kept != t->expected[key].count)
-		die("thread %u, key %u: %zu events, %zu changes", thread, key, kept,
-		    t->expected[key].count);
+		crash_die("thread %u, key %u: %zu events, %zu changes", thread, key, kept,
+			  t->expected[key].count);
 	for (size_t i = 0; i < kept; i++) {
 		if (seen[i].kind != expected[i].kind || seen[i].size != expected[i].size)
-			die("thread %u, key %u: event %zu is another", thread, key, i);
+			crash_die("thread %u, key %u: event %zu is another", thread, key, i);
 		sequence_seen = EOS_MAX(sequence_seen, seen[i].sequence);
 	}
 	t->seen[key].count = t->expected[key].count = 0;
@@ -359,26 +357,43 @@ static void audit(struct store *store)
 	uint64_t freed;
 	for (unsigned round = 0; round < 2; round++) {
 		if (store_verify(store, tell_problem, NULL, NULL, &verdict) < 0)
-			die("verify failed");
+			crash_die("verify failed");
 		if (verdict.damaged_objects + verdict.damaged_chunks + verdict.wrong_counts +
 			    verdict.leaked_bytes !=
 		    0)
-			die("verify: %llu objects and %llu chunks damaged, %llu counts wrong, "
-			    "%llu bytes leaked",
-			    (unsigned long long)verdict.damaged_objects,
-			    (unsigned long long)verdict.damaged_chunks,
-			    (unsigned long long)verdict.wrong_counts,
-			    (unsigned long long)verdict.leaked_bytes);
+			crash_die(
+				"verify: %llu objects and %llu chunks damaged, %llu counts wrong, "
+				"%llu bytes leaked",
+				(unsigned long long)verdict.damaged_objects,
+				(unsigned long long)verdict.damaged_chunks,
+				(unsigned long long)verdict.wrong_counts,
+				(unsigned long long)verdict.leaked_bytes);
 		if (round == 0 && store_compact(store, NULL, NULL, &freed) < 0)
-			die("compaction failed");
+			crash_die("compaction failed");
 	}
 	if (store_stats(store, &stats) < 0)
-		die("no stats");
+		crash_die("no stats");
 	/* Each segment has a head of 64 bytes, and may be live to 95 percent. */
 	if (stats.garbage_bytes > stats.segment_bytes / 20 + 64)
-		die("%llu bytes of garbage of %llu behind compaction",
-		    (unsigned long long)stats.garbage_bytes,
-		    (unsigned long long)stats.segment_bytes);
+		crash_die("%llu bytes of garbage of %llu behind compaction",
+			  (unsigned long long)stats.garbage_bytes,
+			  (unsigned long long)stats.segment_bytes);
+}
+
+static void check_usage(struct store *store, const char *bucket, const struct recount *recount)
+{
+	struct store_usage usage;
+	if (store_bucket_usage(store, bucket, &usage) < 0 || usage.objects != recount->objects ||
+	    usage.bytes != recount->bytes)
+		crash_die("%s: the usage is wrong", bucket);
+}
+
+static void check_tenant(struct store *store, const struct recount *recount)
+{
+	struct store_usage usage;
+	if (store_tenant_usage(store, "", &usage) < 0 || usage.objects != recount->objects ||
+	    usage.bytes != recount->bytes)
+		crash_die("the tenant's usage is wrong");
 }
 
 static void verify(void)
@@ -390,19 +405,26 @@ static void verify(void)
 	struct store_list_query query = {.limit = 100000};
 	bool more;
 	if (store_open(dir, &store, &why) < 0)
-		die("open after the crash: %s", why.text);
+		crash_die("open after the crash: %s", why.text);
 	check_contents(store);
 	if (store_object_list(store, "raw", &query, recount_object, &recount, &more) < 0 ||
 	    store_outbox_list(store, 0, recount_event, &recount) < 0 ||
 	    store_stats(store, &stats) < 0)
-		die("listing failed");
-	if (stats.buckets != 1 || stats.objects != recount.objects ||
+		crash_die("listing failed");
+	check_usage(store, "raw", &recount);
+	struct recount versions = {0};
+	crash_versions_check(store, &versions);
+	check_usage(store, CRASH_VERSIONED, &versions);
+	recount.objects += versions.objects;
+	recount.bytes += versions.bytes;
+	check_tenant(store, &recount);
+	if (stats.buckets != 2 || stats.objects != recount.objects ||
 	    stats.bytes != recount.bytes || stats.outbox_events != recount.events)
-		die("the counts are wrong");
+		crash_die("the counts are wrong");
 	audit(store);
 	unsigned staged = count_files("staging");
 	if (staged != 0)
-		die("%u staged", staged);
+		crash_die("%u staged", staged);
 	for (unsigned i = 0; i < THREADS; i++)
 		for (unsigned key = 0; key < KEYS; key++)
 			check_key_events(i, key);
@@ -416,7 +438,7 @@ static void crash_in_recovery(void)
 	int status;
 	pid_t child = fork();
 	if (child < 0)
-		die("fork: %s", strerror(errno));
+		crash_die("fork: %s", strerror(errno));
 	if (child == 0) {
 		struct store *store;
 		int err = eos_fault_arm("store.recover:1=kill", NULL);
@@ -424,7 +446,7 @@ static void crash_in_recovery(void)
 	}
 	waitpid(child, &status, 0);
 	if (!WIFSIGNALED(status))
-		die("the recovering child was not killed: status %x", (unsigned)status);
+		crash_die("the recovering child was not killed: status %x", (unsigned)status);
 }
 
 static void run_round(unsigned round, uint64_t *random)
@@ -479,11 +501,14 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	acknowledged = calloc(EVENTS_MAX, sizeof(acknowledged[0]));
 	if (acknowledged == NULL || mkdtemp(dir) == NULL)
-		die("no temporary directory: %s", strerror(errno));
+		crash_die("no temporary directory: %s", strerror(errno));
 	if (store_open(dir, &store, &why) < 0)
-		die("%s", why.text);
-	if (store_bucket_create(store, "raw") < 0)
-		die("no bucket");
+		crash_die("%s", why.text);
+	struct store_bucket_settings settings = {.versioning = STORE_VERSIONING_ENABLED};
+	if (store_bucket_create(store, "raw") < 0 ||
+	    store_bucket_create(store, CRASH_VERSIONED) < 0 ||
+	    store_bucket_settings_set(store, CRASH_VERSIONED, &settings) < 0)
+		crash_die("no bucket");
 	store_close(store);
 	for (unsigned i = 0; i < rounds; i++)
 		run_round(i, &random);
