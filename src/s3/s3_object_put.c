@@ -78,6 +78,18 @@ enum s3_code s3_put_object(struct s3_request *request)
 	return code;
 }
 
+enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
+{
+	struct store_object_info *info = malloc(sizeof(*info));
+	if (info == NULL)
+		return S3_INTERNAL_ERROR;
+	enum s3_code code = commit(request, info);
+	if (code == S3_OK)
+		snprintf(etag, size, "\"%s\"", info->etag);
+	free(info);
+	return code;
+}
+
 int s3_copy_bytes(struct store_reader *reader, uint64_t offset, uint64_t len,
 		  struct store_upload *upload, uint64_t *upload_offset)
 {

@@ -257,6 +257,8 @@ static enum s3_code begin_body(struct s3_request *request)
 		request->body.sink = xml_sink;
 	else if (request->operation->body_use == S3_BODY_OBJECT)
 		request->body.sink = s3_upload_sink;
+	else if (request->operation->body_use == S3_BODY_FORM)
+		request->body.sink = s3_post_sink;
 	request->body.sink_ctx = request;
 	return S3_OK;
 }
@@ -322,7 +324,7 @@ static void on_body(void *ctx, struct http_request *http, const void *data, size
 	struct s3_request *request = http_request_data(http);
 	enum s3_code code = s3_body_feed(&request->body, data, len);
 	if (code != S3_OK)
-		respond_error(request, code);
+		respond_error(request, s3_post_code(request, code));
 }
 
 static void on_end(void *ctx, struct http_request *http)
@@ -343,6 +345,7 @@ static void on_finish(void *ctx, struct http_request *http)
 	if (request == NULL)
 		return;
 	request->upload = store_upload_abort(request->upload);
+	s3_post_free(request);
 	if (request->has_body)
 		s3_body_fini(&request->body);
 	eos_buf_fini(&request->xml);
