@@ -347,6 +347,7 @@ const struct store_engine_ops store_engine_local = {
 	.object_rename = local_object_rename,
 	.object_list = local_object_list,
 	.verify = local_verify,
+	.repair = local_repair,
 	.compact = local_compact,
 	.version_list = local_version_list,
 	.find = local_find,
