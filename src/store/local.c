@@ -237,6 +237,8 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 		err = local_recover(local, why);
 	if (err == 0)
 		err = local_upkeep_start(local);
+	if (err == 0)
+		local_space_reserve(local);
 	if (err < 0) {
 		if (why != NULL && why->text[0] == '\0')
 			eos_why(why, err, "%s", strerror(-err));

@@ -95,6 +95,8 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 	uint64_t node = 0;
 	int err = local_check_writable(local);
 	if (err == 0)
+		err = local_space_check(local);
+	if (err == 0)
 		err = bucket_node(local, bucket, &node);
 	if (err < 0)
 		return err;
