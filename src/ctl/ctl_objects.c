@@ -165,7 +165,8 @@ static void run_get_object(struct ctl_request *request)
 	int err = !is_reachable(request->name)
 			  ? -ENOENT
 			  : store_reader_open(request->server->config.store, request->name,
-					      request->rest, request->rest_len, &reader);
+					      request->rest, request->rest_len,
+					      STORE_VERSION_LATEST, &reader);
 	if (err < 0) {
 		answer_object_error(request, err);
 		return;
@@ -180,7 +181,7 @@ static void run_delete_object(struct ctl_request *request)
 	int err = !is_reachable(request->name)
 			  ? -ENOENT
 			  : store_object_delete(request->server->config.store, request->name,
-						request->rest, request->rest_len);
+						request->rest, request->rest_len, NULL, NULL);
 	if (err < 0)
 		answer_object_error(request, err);
 	else
@@ -220,7 +221,7 @@ static void run_put_object(struct ctl_request *request)
 {
 	struct store_upload *upload = request->upload;
 	request->upload = NULL;
-	int err = store_upload_commit(upload, STORE_ALWAYS, NULL);
+	int err = store_upload_commit(upload, NULL, NULL);
 	if (err < 0)
 		answer_object_error(request, err);
 	else

@@ -487,7 +487,7 @@ static int remove_locked(struct func_registry *registry, const char *name)
 	if (err < 0)
 		return err;
 	(void)snprintf(key, sizeof(key), "%s/manifest", name);
-	err = store_object_delete(registry->store, FUNC_BUCKET, key, strlen(key));
+	err = store_object_delete(registry->store, FUNC_BUCKET, key, strlen(key), NULL, NULL);
 	if (err < 0 && err != -ENOENT) {
 		free_table(table);
 		return err;

@@ -32,7 +32,7 @@ static int write_object(struct store *store, const char *key, const struct store
 		store_upload_abort(upload);
 		return err;
 	}
-	return store_upload_commit(upload, STORE_ALWAYS, NULL);
+	return store_upload_commit(upload, NULL, NULL);
 }
 
 int func_module_write(struct store *store, const uint8_t sha256[CRYPTO_SHA256_SIZE],
@@ -52,7 +52,7 @@ int func_module_remove(struct store *store, const uint8_t sha256[CRYPTO_SHA256_S
 {
 	char key[KEY_SIZE];
 	format_module_key(sha256, key);
-	return store_object_delete(store, FUNC_BUCKET, key, strlen(key));
+	return store_object_delete(store, FUNC_BUCKET, key, strlen(key), NULL, NULL);
 }
 
 int func_record_write(struct store *store, const char *name, const struct func_record *record,
@@ -117,7 +117,8 @@ int func_object_read(struct store *store, const char *key, size_t max, struct eo
 		     struct store_object_info *ret_info)
 {
 	struct store_reader *reader;
-	int err = store_reader_open(store, FUNC_BUCKET, key, strlen(key), &reader);
+	int err = store_reader_open(store, FUNC_BUCKET, key, strlen(key), STORE_VERSION_LATEST,
+				    &reader);
 	if (err < 0)
 		return err;
 	size_t before = buf->len;

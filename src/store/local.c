@@ -24,8 +24,9 @@
 #include "store/local_keys_priv.h"
 #include "store/local_priv.h"
 
-#define MAP_BYTES_MAX (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
-#define MAP_BYTES_MIN ((size_t)64 << 20)
+#define MAP_BYTES_MAX	 (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
+#define LOCAL_TABLES_MAX 16
+#define MAP_BYTES_MIN	 ((size_t)64 << 20)
 
 static int open_dir(int parent_fd, const char *name, int *ret_fd, struct eos_why *why)
 {
@@ -75,7 +76,7 @@ static int env_open_at(struct local *local, const char *path, size_t map_bytes)
 	int rc = mdb_env_create(&local->env);
 	if (rc != 0)
 		return local_error(rc);
-	rc = mdb_env_set_maxdbs(local->env, 8);
+	rc = mdb_env_set_maxdbs(local->env, LOCAL_TABLES_MAX);
 	if (rc == 0)
 		rc = mdb_env_set_maxreaders(local->env, LOCAL_READERS_MAX);
 	if (rc == 0)
@@ -232,6 +233,7 @@ static int local_stats(struct store *store, struct store_stats *ret_stats)
 {
 	struct local *local = local_of(store);
 	struct local_state state;
+	memset(ret_stats, 0, sizeof(*ret_stats));
 	MDB_txn *txn;
 	int err = local_read_begin(local, &txn);
 	if (err < 0)
@@ -257,11 +259,22 @@ const struct store_engine_ops store_engine_local = {
 	.bucket_delete = local_bucket_delete,
 	.bucket_get = local_bucket_get,
 	.bucket_list = local_bucket_list,
+	.bucket_settings_get = local_bucket_settings_get,
+	.bucket_settings_set = local_bucket_settings_set,
+	.bucket_document_get = local_bucket_document_get,
+	.bucket_document_set = local_bucket_document_set,
+	.bucket_document_delete = local_bucket_document_delete,
+	.bucket_usage = local_bucket_usage,
+	.tenant_usage = local_tenant_usage,
+	.tenant_quota_set = local_tenant_quota_set,
+	.tenant_quota_get = local_tenant_quota_get,
 	.upload_begin = local_upload_begin,
 	.upload_write = local_upload_write,
 	.upload_read = local_upload_read,
 	.upload_truncate = local_upload_truncate,
 	.upload_size = local_upload_size,
+	.upload_append = local_upload_append,
+	.upload_set_metadata = local_upload_set_metadata,
 	.upload_commit = local_upload_commit,
 	.upload_abort = local_upload_abort,
 	.reader_open = local_reader_open,

@@ -1,10 +1,6 @@
 /*
  * What each change does to the tables, inside the committer's transaction.
- *
- * Every change has two halves. The first only reads, and may refuse: refuse() notes why, puts the
- * block file of a refused object in the trash, and the transaction goes on. The second writes; an
- * error there spoils the transaction, and the committer aborts it. So a refused change leaves
- * nothing, and what a transaction holds is whole.
+ * The halves of a change: local_changes_priv.h.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,8 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "store/local_changes_priv.h"
 #include "store/local_keys_priv.h"
-#include "store/local_priv.h"
 
 static MDB_val text_val(const char *text)
 {
@@ -46,8 +42,7 @@ static int trash_block(struct local_txn *t, uint64_t id)
 	return 0;
 }
 
-/* What RECORD had on disk beside the tables is no longer referred to. */
-static int drop_record(struct local_txn *t, const struct local_record *record)
+int local_drop_record(struct local_txn *t, const struct local_record *record)
 {
 	if (record->kind != LOCAL_RECORD_BLOCK)
 		return 0;
@@ -57,7 +52,7 @@ static int drop_record(struct local_txn *t, const struct local_record *record)
 	return err < 0 && err != -ENOENT ? err : trash_block(t, record->block_id);
 }
 
-static int refuse(struct local_txn *t, struct local_op *op, int result)
+int local_refuse(struct local_txn *t, struct local_op *op, int result)
 {
 	op->result = result;
 	if (op->kind == LOCAL_OP_OBJECT_PUT && op->record.kind == LOCAL_RECORD_BLOCK)
@@ -65,20 +60,11 @@ static int refuse(struct local_txn *t, struct local_op *op, int result)
 	return 0;
 }
 
-static int accept(struct local_txn *t, struct local_op *op)
+int local_accept(struct local_txn *t, struct local_op *op)
 {
 	op->result = 0;
 	t->is_changed = true;
 	return 0;
-}
-
-/* Adds to the counts that store_stats() tells, unless the bucket is the node's own. */
-static void count(struct local_txn *t, const char *bucket, int64_t objects, int64_t bytes)
-{
-	if (store_bucket_is_own(bucket))
-		return;
-	t->state.objects += (uint64_t)objects;
-	t->state.bytes += (uint64_t)bytes;
 }
 
 /* Called by the matcher, once a target. */
@@ -106,8 +92,8 @@ static void emit(void *ctx, const char *target)
 	}
 }
 
-static int emit_events(struct local_txn *t, enum store_event_kind kind, const char *bucket,
-		       const char *key, size_t key_len, const struct local_record *record)
+int local_emit_events(struct local_txn *t, enum store_event_kind kind, const char *bucket,
+		      const char *key, size_t key_len, const struct local_record *record)
 {
 	if (t->local->match == NULL || store_bucket_is_own(bucket))
 		return 0;
@@ -148,23 +134,30 @@ static int put_record(struct local_txn *t, uint64_t node, const char *key, size_
 	return 0;
 }
 
+int local_bucket_put(struct local_txn *t, const char *name, struct local_bucket *bucket)
+{
+	local_bucket_seal(bucket, name, strlen(name));
+	MDB_val key = text_val(name);
+	MDB_val value = {.mv_size = sizeof(*bucket), .mv_data = bucket};
+	return local_put(t->txn, t->local->buckets, &key, &value, 0);
+}
+
 static int apply_bucket_create(struct local_txn *t, struct local_op *op)
 {
 	struct local_bucket bucket;
 	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
 	if (err != -ENOENT)
-		return refuse(t, op, err == 0 ? -EEXIST : err);
-	bucket.node = t->state.node_next++;
-	bucket.created_ns = eos_wall_ns();
-	local_bucket_seal(&bucket, op->bucket, strlen(op->bucket));
-	MDB_val key = text_val(op->bucket);
-	MDB_val value = {.mv_size = sizeof(bucket), .mv_data = &bucket};
-	err = local_put(t->txn, t->local->buckets, &key, &value, 0);
+		return local_refuse(t, op, err == 0 ? -EEXIST : err);
+	bucket = (struct local_bucket){
+		.node = t->state.node_next++,
+		.created_ns = eos_wall_ns(),
+	};
+	err = local_bucket_put(t, op->bucket, &bucket);
 	if (err < 0)
 		return err;
 	if (!store_bucket_is_own(op->bucket))
 		t->state.buckets++;
-	return accept(t, op);
+	return local_accept(t, op);
 }
 
 static int apply_bucket_delete(struct local_txn *t, struct local_op *op)
@@ -172,24 +165,46 @@ static int apply_bucket_delete(struct local_txn *t, struct local_op *op)
 	struct local_bucket bucket;
 	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
 	if (err < 0)
-		return refuse(t, op, err);
+		return local_refuse(t, op, err);
 	int is_empty = local_keys_is_empty(t->txn, t->local->objects, bucket.node);
 	if (is_empty <= 0)
-		return refuse(t, op, is_empty == 0 ? -ENOTEMPTY : is_empty);
+		return local_refuse(t, op, is_empty == 0 ? -ENOTEMPTY : is_empty);
 	MDB_val key = text_val(op->bucket);
 	err = local_delete(t->txn, t->local->buckets, &key);
+	if (err == 0)
+		err = local_documents_drop(t, bucket.node);
 	if (err < 0)
 		return err;
 	if (!store_bucket_is_own(op->bucket))
 		t->state.buckets--;
-	return accept(t, op);
+	return local_accept(t, op);
 }
 
 /* The record at KEY; -ENOENT. What it points to is good until TXN writes. */
 static int find_old(struct local_txn *t, struct local_op *op, uint64_t node, const char *key,
 		    size_t key_len, struct local_found *ret_old)
 {
-	return local_object_find(t->local, t->txn, op->bucket, node, key, key_len, ret_old);
+	return local_object_find(t->local, t->txn, op->bucket, node, key, key_len,
+				 STORE_VERSION_LATEST, ret_old);
+}
+
+static bool etag_is(const struct local_record *record, const char *etag)
+{
+	char own[STORE_ETAG_SIZE];
+	eos_hex_encode(record->md5, sizeof(record->md5), own);
+	return strcmp(own, etag) == 0;
+}
+
+/* OLD: what is there now, or NULL. */
+static int check_condition(const struct store_put_options *options, const struct local_record *old)
+{
+	if (options->condition == STORE_IF_ABSENT)
+		return old != NULL ? -EEXIST : 0;
+	if (options->condition != STORE_IF_MATCH)
+		return 0;
+	if (old == NULL)
+		return -ENOENT;
+	return etag_is(old, options->etag) ? 0 : -ESTALE;
 }
 
 static int apply_object_put(struct local_txn *t, struct local_op *op)
@@ -198,15 +213,24 @@ static int apply_object_put(struct local_txn *t, struct local_op *op)
 	struct local_found old;
 	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
 	if (err < 0)
-		return refuse(t, op, err);
+		return local_refuse(t, op, err);
 	if (bucket.node != op->bucket_node) /* deleted and made anew meanwhile */
-		return refuse(t, op, -ENOENT);
+		return local_refuse(t, op, -ENOENT);
 	err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
 	bool is_there = err == 0;
 	if (err < 0 && err != -ENOENT)
-		return refuse(t, op, err);
-	if (is_there && op->condition == STORE_IF_ABSENT)
-		return refuse(t, op, -EEXIST);
+		return local_refuse(t, op, err);
+	err = check_condition(op->options, is_there ? &old.record : NULL);
+	if (err < 0)
+		return local_refuse(t, op, err);
+
+	struct local_delta delta = {
+		.objects = is_there ? 0 : 1,
+		.bytes = (int64_t)op->record.size - (is_there ? (int64_t)old.record.size : 0),
+	};
+	err = local_usage_check(t, op->bucket, &bucket, delta);
+	if (err < 0)
+		return local_refuse(t, op, err);
 
 	op->record.sequence = ++t->state.sequence;
 	op->record.modified_ns = eos_wall_ns();
@@ -214,15 +238,13 @@ static int apply_object_put(struct local_txn *t, struct local_op *op)
 	if (err == 0 && op->record.kind == LOCAL_RECORD_BLOCK)
 		err = put_empty(t->txn, t->local->blocks, op->record.block_id);
 	if (err == 0 && is_there)
-		err = drop_record(t, &old.record);
+		err = local_drop_record(t, &old.record);
 	if (err == 0)
-		err = emit_events(t, STORE_EVENT_CREATED, op->bucket, op->key, op->key_len,
-				  &op->record);
-	if (err < 0)
-		return err;
-	count(t, op->bucket, is_there ? 0 : 1,
-	      (int64_t)op->record.size - (is_there ? (int64_t)old.record.size : 0));
-	return accept(t, op);
+		err = local_emit_events(t, STORE_EVENT_CREATED, op->bucket, op->key, op->key_len,
+					&op->record);
+	if (err == 0)
+		err = local_usage_add(t, op->bucket, &bucket, delta);
+	return err < 0 ? err : local_accept(t, op);
 }
 
 static int apply_object_delete(struct local_txn *t, struct local_op *op)
@@ -232,20 +254,22 @@ static int apply_object_delete(struct local_txn *t, struct local_op *op)
 	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
 	if (err == 0)
 		err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
+	if (err == 0 && op->removal->etag[0] != '\0' && !etag_is(&old.record, op->removal->etag))
+		err = -ESTALE;
 	if (err < 0)
-		return refuse(t, op, err);
+		return local_refuse(t, op, err);
 
 	t->state.sequence++;
 	err = local_keys_delete(t->txn, t->local->objects, bucket.node, op->key, op->key_len);
 	if (err == 0)
-		err = drop_record(t, &old.record);
+		err = local_drop_record(t, &old.record);
 	if (err == 0)
-		err = emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
-				  &old.record);
-	if (err < 0)
-		return err;
-	count(t, op->bucket, -1, -(int64_t)old.record.size);
-	return accept(t, op);
+		err = local_emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
+					&old.record);
+	if (err == 0)
+		err = local_usage_add(t, op->bucket, &bucket,
+				      (struct local_delta){-1, -(int64_t)old.record.size});
+	return err < 0 ? err : local_accept(t, op);
 }
 
 /* The writing half of a rename; OLD is the object at the old key, TARGET what is replaced. */
@@ -263,13 +287,13 @@ static int move_record(struct local_txn *t, struct local_op *op, uint64_t node,
 	if (err == 0)
 		err = put_record(t, node, op->new_key, op->new_key_len, &record, metadata, data);
 	if (err == 0 && target != NULL)
-		err = drop_record(t, target);
+		err = local_drop_record(t, target);
 	if (err == 0)
-		err = emit_events(t, STORE_EVENT_CREATED, op->bucket, op->new_key, op->new_key_len,
-				  &record);
+		err = local_emit_events(t, STORE_EVENT_CREATED, op->bucket, op->new_key,
+					op->new_key_len, &record);
 	if (err == 0)
-		err = emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
-				  &record);
+		err = local_emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
+					&record);
 	return err;
 }
 
@@ -281,7 +305,7 @@ static int apply_object_rename(struct local_txn *t, struct local_op *op)
 	if (err == 0)
 		err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
 	if (err < 0)
-		return refuse(t, op, err);
+		return local_refuse(t, op, err);
 	if (op->key_len == op->new_key_len && memcmp(op->key, op->new_key, op->key_len) == 0) {
 		op->result = 0;
 		return 0;
@@ -289,14 +313,13 @@ static int apply_object_rename(struct local_txn *t, struct local_op *op)
 	err = find_old(t, op, bucket.node, op->new_key, op->new_key_len, &target);
 	bool is_there = err == 0;
 	if (err < 0 && err != -ENOENT)
-		return refuse(t, op, err);
+		return local_refuse(t, op, err);
 
 	err = move_record(t, op, bucket.node, &old, is_there ? &target.record : NULL);
-	if (err < 0)
-		return err;
-	if (is_there)
-		count(t, op->bucket, -1, -(int64_t)target.record.size);
-	return accept(t, op);
+	if (err == 0 && is_there)
+		err = local_usage_add(t, op->bucket, &bucket,
+				      (struct local_delta){-1, -(int64_t)target.record.size});
+	return err < 0 ? err : local_accept(t, op);
 }
 
 static int apply_outbox_remove(struct local_txn *t, struct local_op *op)
@@ -305,12 +328,12 @@ static int apply_outbox_remove(struct local_txn *t, struct local_op *op)
 	MDB_val key = id_val(name, op->event_id), value;
 	int err = local_error(mdb_get(t->txn, t->local->outbox, &key, &value));
 	if (err < 0)
-		return refuse(t, op, err);
+		return local_refuse(t, op, err);
 	err = local_delete(t->txn, t->local->outbox, &key);
 	if (err < 0)
 		return err;
 	t->state.outbox_events--;
-	return accept(t, op);
+	return local_accept(t, op);
 }
 
 static int apply_outbox_retry(struct local_txn *t, struct local_op *op)
@@ -321,12 +344,12 @@ static int apply_outbox_retry(struct local_txn *t, struct local_op *op)
 	if (err == 0)
 		err = local_event_parse(&value, op->event_id, &t->event);
 	if (err < 0)
-		return refuse(t, op, err);
+		return local_refuse(t, op, err);
 	t->event.attempts++;
 	t->event.not_before_ns = op->not_before_ns;
 	value = (MDB_val){.mv_size = local_event_encode(&t->event, encoded), .mv_data = encoded};
 	err = local_put(t->txn, t->local->outbox, &key, &value, 0);
-	return err < 0 ? err : accept(t, op);
+	return err < 0 ? err : local_accept(t, op);
 }
 
 /* The committer's prepare() has done it already. */
@@ -341,6 +364,10 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 	static int (*const appliers[])(struct local_txn * t, struct local_op * op) = {
 		[LOCAL_OP_BUCKET_CREATE] = apply_bucket_create,
 		[LOCAL_OP_BUCKET_DELETE] = apply_bucket_delete,
+		[LOCAL_OP_BUCKET_SETTINGS] = local_apply_settings,
+		[LOCAL_OP_DOCUMENT_SET] = local_apply_document_set,
+		[LOCAL_OP_DOCUMENT_DELETE] = local_apply_document_delete,
+		[LOCAL_OP_TENANT_QUOTA] = local_apply_tenant_quota,
 		[LOCAL_OP_OBJECT_PUT] = apply_object_put,
 		[LOCAL_OP_OBJECT_DELETE] = apply_object_delete,
 		[LOCAL_OP_OBJECT_RENAME] = apply_object_rename,

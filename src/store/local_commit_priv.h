@@ -28,6 +28,10 @@ struct local;
 enum local_op_kind {
 	LOCAL_OP_BUCKET_CREATE,
 	LOCAL_OP_BUCKET_DELETE,
+	LOCAL_OP_BUCKET_SETTINGS,
+	LOCAL_OP_DOCUMENT_SET,
+	LOCAL_OP_DOCUMENT_DELETE,
+	LOCAL_OP_TENANT_QUOTA,
 	LOCAL_OP_OBJECT_PUT,
 	LOCAL_OP_OBJECT_DELETE,
 	LOCAL_OP_OBJECT_RENAME,
@@ -44,11 +48,21 @@ struct local_op {
 
 	/* put */
 	uint64_t bucket_node; /* of the bucket that the upload began in */
-	enum store_condition condition;
+	const struct store_put_options *options;
 	struct local_record record; /* all but sum, time and sequence; those on return */
 	const char *metadata;
-	const void *data; /* inline */
+	const void *data; /* inline, or a document's */
 	int block_dir_fd; /* the directory that the block file was renamed into; else -1 */
+
+	/* settings, documents (the name is in KEY), tenants */
+	const struct store_bucket_settings *settings;
+	size_t data_len;
+	const char *tenant;
+	uint64_t quota_bytes, quota_objects;
+
+	/* delete */
+	const struct store_removal *removal;
+	struct store_removed removed; /* on return */
 
 	/* rename */
 	const char *new_key;

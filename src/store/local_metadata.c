@@ -84,9 +84,12 @@ int local_state_put(struct local *local, MDB_txn *txn, struct local_state *state
 }
 
 int local_object_find(struct local *local, MDB_txn *txn, const char *bucket, uint64_t node,
-		      const char *key, size_t key_len, struct local_found *ret_found)
+		      const char *key, size_t key_len, uint64_t version,
+		      struct local_found *ret_found)
 {
 	MDB_val value;
+	if (version != STORE_VERSION_LATEST && version != STORE_VERSION_NULL)
+		return -ENOENT;
 	int err = local_keys_get(txn, local->objects, node, key, key_len, &value);
 	if (err == 0)
 		err = local_record_parse(&value, local_record_seed(node, key, key_len),

@@ -6,7 +6,7 @@
 #include "store/local_priv.h"
 
 int local_object_get(struct store *store, const char *bucket, const char *key, size_t key_len,
-		     struct store_object_info *ret_info)
+		     uint64_t version, struct store_object_info *ret_info)
 {
 	struct local *local = local_of(store);
 	struct local_bucket root;
@@ -17,22 +17,28 @@ int local_object_get(struct store *store, const char *bucket, const char *key, s
 		return err;
 	err = local_bucket_find(local, txn, bucket, &root);
 	if (err == 0)
-		err = local_object_find(local, txn, bucket, root.node, key, key_len, &found);
+		err = local_object_find(local, txn, bucket, root.node, key, key_len, version,
+					&found);
 	if (err == 0)
 		local_record_info(&found.record, found.metadata, ret_info);
 	mdb_txn_abort(txn);
 	return err;
 }
 
-int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len)
+int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len,
+			const struct store_removal *removal, struct store_removed *ret)
 {
 	struct local_op op = {
 		.kind = LOCAL_OP_OBJECT_DELETE,
 		.bucket = bucket,
 		.key = key,
 		.key_len = key_len,
+		.removal = removal,
 	};
-	return local_commit(local_of(store), &op);
+	int err = local_commit(local_of(store), &op);
+	if (err == 0)
+		*ret = op.removed;
+	return err;
 }
 
 int local_object_rename(struct store *store, const char *bucket, const char *key, size_t key_len,

@@ -2,7 +2,8 @@
  * The local engine: LMDB for metadata and small objects, block files for larger data.
  *
  *     DIR/lock            held by the one process that has the store open
- *     DIR/metadata.mdb    LMDB (tables: meta buckets objects blocks trash outbox)
+ *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants objects versions
+ *                         index blocks trash outbox)
  *     DIR/staging/        block files in the making; emptied at open
  *     DIR/blocks/XX/ID    block files; XX are bits 8 to 15 of the id
  *
@@ -39,7 +40,8 @@ struct local {
 	/* Constant after open. */
 	int lock_fd, dir_fd, blocks_fd, staging_fd;
 	MDB_env *env;
-	MDB_dbi meta, buckets, objects, blocks, trash, outbox;
+	MDB_dbi meta, buckets, documents, tenants, objects, versions, index;
+	MDB_dbi blocks, trash, outbox;
 	uint64_t salt_base; /* random */
 
 	/* Guarded by committer.batch_lock. */
@@ -83,14 +85,14 @@ int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
 int local_state_get(struct local *local, MDB_txn *txn,
 		    struct local_state *ret_state) EOS_MUST_CHECK;
 int local_state_put(struct local *local, MDB_txn *txn, struct local_state *state) EOS_MUST_CHECK;
-/* The record of an object; all borrowed until the transaction ends. -ENOENT, -EBADMSG (logged). */
+/* The record of a version; all borrowed until the transaction ends. -ENOENT, -EBADMSG (logged). */
 struct local_found {
 	struct local_record record;
 	const char *metadata;
 	const char *data; /* NULL: in a block file */
 };
 int local_object_find(struct local *local, MDB_txn *txn, const char *bucket, uint64_t node,
-		      const char *key, size_t key_len,
+		      const char *key, size_t key_len, uint64_t version,
 		      struct local_found *ret_found) EOS_MUST_CHECK;
 
 /* Logs and counts what was damaged; returns -EBADMSG. KEY may be NULL. */
@@ -106,9 +108,25 @@ int local_bucket_delete(struct store *store, const char *name);
 int local_bucket_get(struct store *store, const char *name, struct store_bucket_info *ret_info);
 int local_bucket_list(struct store *store,
 		      int (*visit)(void *ctx, const struct store_bucket_info *info), void *ctx);
+int local_bucket_settings_get(struct store *store, const char *bucket,
+			      struct store_bucket_settings *ret_settings);
+int local_bucket_settings_set(struct store *store, const char *bucket,
+			      const struct store_bucket_settings *settings);
+int local_bucket_document_get(struct store *store, const char *bucket, const char *name,
+			      struct eos_buf *out);
+int local_bucket_document_set(struct store *store, const char *bucket, const char *name,
+			      const void *data, size_t len);
+int local_bucket_document_delete(struct store *store, const char *bucket, const char *name);
+int local_bucket_usage(struct store *store, const char *bucket, struct store_usage *ret_usage);
+int local_tenant_usage(struct store *store, const char *tenant, struct store_usage *ret_usage);
+int local_tenant_quota_set(struct store *store, const char *tenant, uint64_t bytes,
+			   uint64_t objects);
+int local_tenant_quota_get(struct store *store, const char *tenant, uint64_t *ret_bytes,
+			   uint64_t *ret_objects);
 int local_object_get(struct store *store, const char *bucket, const char *key, size_t key_len,
-		     struct store_object_info *ret_info);
-int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len);
+		     uint64_t version, struct store_object_info *ret_info);
+int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len,
+			const struct store_removal *removal, struct store_removed *ret);
 int local_object_rename(struct store *store, const char *bucket, const char *key, size_t key_len,
 			const char *new_key, size_t new_key_len);
 int local_object_list(struct store *store, const char *bucket, const struct store_list_query *query,
@@ -125,11 +143,15 @@ int local_upload_write(struct store_upload *upload, const void *data, size_t len
 int64_t local_upload_read(struct store_upload *upload, void *data, size_t len, uint64_t offset);
 int local_upload_truncate(struct store_upload *upload, uint64_t size);
 uint64_t local_upload_size(const struct store_upload *upload);
-int local_upload_commit(struct store_upload *upload, enum store_condition condition,
+int local_upload_append(struct store_upload *upload, struct store_reader *reader, uint64_t offset,
+			uint64_t len);
+int local_upload_set_metadata(struct store_upload *upload, const char *metadata,
+			      uint32_t metadata_len);
+int local_upload_commit(struct store_upload *upload, const struct store_put_options *options,
 			struct store_object_info *ret_info);
 void local_upload_abort(struct store_upload *upload);
 int local_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
-		      struct store_reader **ret_reader);
+		      uint64_t version, struct store_reader **ret_reader);
 const struct store_object_info *local_reader_info(const struct store_reader *reader);
 int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
 void local_reader_close(struct store_reader *reader);

@@ -24,6 +24,7 @@ struct local_reader {
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
 	char key[STORE_KEY_MAX];
 	size_t key_len;
+	uint64_t version;      /* that was asked for */
 	int fd;		       /* -1: inline */
 	char *data;	       /* inline: all; block: the chunk in CHUNK_INDEX */
 	uint64_t chunk_index;  /* NO_CHUNK: none */
@@ -61,7 +62,7 @@ static int look_up(struct local *local, struct local_reader *r, struct local_rec
 	err = local_bucket_find(local, txn, r->bucket, &root);
 	if (err == 0)
 		err = local_object_find(local, txn, r->bucket, root.node, r->key, r->key_len,
-					&found);
+					r->version, &found);
 	if (err == 0) {
 		local_record_info(&found.record, found.metadata, &r->info);
 		*ret_record = found.record;
@@ -97,7 +98,7 @@ static int open_version(struct local *local, struct local_reader *r)
 }
 
 int local_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
-		      struct store_reader **ret_reader)
+		      uint64_t version, struct store_reader **ret_reader)
 {
 	struct local_reader *r = malloc(sizeof(*r));
 	if (r == NULL)
@@ -109,6 +110,7 @@ int local_reader_open(struct store *store, const char *bucket, const char *key, 
 	memcpy(r->bucket, bucket, strlen(bucket) + 1);
 	memcpy(r->key, key, key_len);
 	r->key_len = key_len;
+	r->version = version;
 	int err = open_version(local_of(store), r);
 	if (err < 0) {
 		local_reader_close(&r->reader);

@@ -90,6 +90,9 @@ void local_record_info(const struct local_record *record, const char *metadata,
 	ret_info->size = record->size;
 	ret_info->modified_ns = record->modified_ns;
 	ret_info->sequence = record->sequence;
+	ret_info->version = STORE_VERSION_NULL;
+	ret_info->is_latest = true;
+	ret_info->is_delete_marker = false;
 	eos_hex_encode(record->md5, sizeof(record->md5), ret_info->etag);
 	ret_info->metadata_len = record->metadata_len;
 	memcpy(ret_info->metadata, metadata, record->metadata_len);
@@ -107,9 +110,28 @@ int local_bucket_parse(const MDB_val *value, const char *name, size_t name_len,
 	if (value->mv_size != sizeof(bucket))
 		return -EBADMSG;
 	memcpy(&bucket, value->mv_data, sizeof(bucket));
-	if (bucket.sum != sum_behind(&bucket, sizeof(bucket), local_sum(name, name_len, 0)))
+	if (bucket.sum != sum_behind(&bucket, sizeof(bucket), local_sum(name, name_len, 0)) ||
+	    bucket.versioning > STORE_VERSIONING_SUSPENDED ||
+	    memchr(bucket.tenant, '\0', sizeof(bucket.tenant)) == NULL)
 		return -EBADMSG;
 	*ret_bucket = bucket;
+	return 0;
+}
+
+void local_tenant_seal(struct local_tenant *tenant, const char *name)
+{
+	tenant->sum = sum_behind(tenant, sizeof(*tenant), local_sum(name, strlen(name), 0));
+}
+
+int local_tenant_parse(const MDB_val *value, const char *name, struct local_tenant *ret_tenant)
+{
+	struct local_tenant tenant;
+	if (value->mv_size != sizeof(tenant))
+		return -EBADMSG;
+	memcpy(&tenant, value->mv_data, sizeof(tenant));
+	if (tenant.sum != sum_behind(&tenant, sizeof(tenant), local_sum(name, strlen(name), 0)))
+		return -EBADMSG;
+	*ret_tenant = tenant;
 	return 0;
 }
 

@@ -19,7 +19,7 @@
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little-endian");
 
-#define LOCAL_FORMAT_VERSION 1
+#define LOCAL_FORMAT_VERSION 2
 #define LOCAL_INLINE_MAX     (16u * 1024)
 #define LOCAL_CHUNK_SIZE     (64u * 1024)
 #define LOCAL_MD5_SIZE	     16
@@ -51,12 +51,31 @@ struct local_child {
 };
 static_assert(sizeof(struct local_child) == 16, "child on disk");
 
+#define LOCAL_BUCKET_HAS_LOCK	   1u
+#define LOCAL_BUCKET_IS_ENCRYPTED  2u
+#define LOCAL_BUCKET_IS_COMPRESSED 4u
+
 struct local_bucket {
 	uint64_t sum; /* seeded by the name */
 	uint64_t node;
 	uint64_t created_ns;
+	uint64_t quota_bytes, quota_objects; /* 0: none */
+	uint64_t objects, bytes;	     /* versions that are no delete markers */
+	uint8_t versioning;		     /* enum store_versioning */
+	uint8_t flags;
+	uint8_t zero[6];
+	char tenant[STORE_TENANT_MAX + 1]; /* the rest is zeros */
 };
-static_assert(sizeof(struct local_bucket) == 24, "bucket on disk");
+static_assert(sizeof(struct local_bucket) == 128, "bucket on disk");
+static_assert(offsetof(struct local_bucket, tenant) == 64, "bucket on disk");
+
+/* One that is not there is all zeros, and one that becomes so is removed. */
+struct local_tenant {
+	uint64_t sum; /* seeded by the name */
+	uint64_t quota_bytes, quota_objects;
+	uint64_t objects, bytes; /* of all the tenant's buckets */
+};
+static_assert(sizeof(struct local_tenant) == 40, "tenant on disk");
 
 /* The one record of the meta table, rewritten by every transaction. */
 struct local_state {
@@ -129,6 +148,10 @@ void local_record_info(const struct local_record *record, const char *metadata,
 void local_bucket_seal(struct local_bucket *bucket, const char *name, size_t name_len);
 int local_bucket_parse(const MDB_val *value, const char *name, size_t name_len,
 		       struct local_bucket *ret_bucket) EOS_MUST_CHECK;
+
+void local_tenant_seal(struct local_tenant *tenant, const char *name);
+int local_tenant_parse(const MDB_val *value, const char *name,
+		       struct local_tenant *ret_tenant) EOS_MUST_CHECK;
 
 void local_state_seal(struct local_state *state);
 int local_state_parse(const MDB_val *value, struct local_state *ret_state) EOS_MUST_CHECK;

@@ -104,9 +104,11 @@ static int open_tables(struct recovery *r)
 		const char *name;
 		MDB_dbi *dbi;
 	} tables[] = {
-		{"meta", &local->meta},	      {"buckets", &local->buckets},
-		{"objects", &local->objects}, {"blocks", &local->blocks},
-		{"trash", &local->trash},     {"outbox", &local->outbox},
+		{"meta", &local->meta},		  {"buckets", &local->buckets},
+		{"documents", &local->documents}, {"tenants", &local->tenants},
+		{"objects", &local->objects},	  {"versions", &local->versions},
+		{"index", &local->index},	  {"blocks", &local->blocks},
+		{"trash", &local->trash},	  {"outbox", &local->outbox},
 	};
 	/* The tables and the state are made by one transaction: all are there, or none. */
 	int err = local_error(mdb_dbi_open(r->txn, tables[0].name, 0, tables[0].dbi));

@@ -37,7 +37,7 @@ struct local_upload {
 	struct local *local;
 	uint64_t bucket_node;
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
-	char *key, *metadata; /* owned: one allocation */
+	char *key, *metadata; /* owned */
 	size_t key_len;
 	uint32_t metadata_len;
 	uint64_t size;
@@ -93,9 +93,11 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 		return -EMFILE;
 	}
 	struct local_upload *u = calloc(1, sizeof(*u));
-	char *texts = malloc(key_len + metadata_len);
-	if (u == NULL || texts == NULL) {
-		free(texts);
+	char *own_key = malloc(key_len);
+	char *own_metadata = malloc(EOS_MAX(metadata_len, 1u));
+	if (u == NULL || own_key == NULL || own_metadata == NULL) {
+		free(own_metadata);
+		free(own_key);
 		free(u);
 		atomic_fetch_sub(&local->uploads, 1);
 		return -ENOMEM;
@@ -104,10 +106,10 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 	u->local = local;
 	u->bucket_node = node;
 	memcpy(u->bucket, bucket, strlen(bucket) + 1);
-	u->key = texts;
+	u->key = own_key;
 	u->key_len = key_len;
 	memcpy(u->key, key, key_len);
-	u->metadata = texts + key_len;
+	u->metadata = own_metadata;
 	u->metadata_len = metadata_len;
 	memcpy(u->metadata, metadata, metadata_len);
 	u->fd = -1;
@@ -124,6 +126,7 @@ static void upload_free(struct local_upload *u)
 		XXH3_freeState(u->chunk_sum);
 	free(u->table);
 	free(u->memory);
+	free(u->metadata);
 	free(u->key);
 	atomic_fetch_sub(&u->local->uploads, 1);
 	free(u);
@@ -415,7 +418,38 @@ static int make_inline(struct local_upload *u, struct local_op *op)
 	return err;
 }
 
-int local_upload_commit(struct store_upload *upload, enum store_condition condition,
+int local_upload_append(struct store_upload *upload, struct store_reader *reader, uint64_t offset,
+			uint64_t len)
+{
+	struct local_upload *u = upload_of(upload);
+	char *piece = malloc(LOCAL_CHUNK_SIZE);
+	int err = piece == NULL ? fail(u, -ENOMEM) : 0;
+	while (err == 0 && len > 0) {
+		size_t n = EOS_MIN(len, (uint64_t)LOCAL_CHUNK_SIZE);
+		int64_t got = local_reader_read(reader, piece, n, offset);
+		err = got < 0 ? fail(u, (int)got) : local_upload_write(upload, piece, n, u->size);
+		offset += n;
+		len -= n;
+	}
+	free(piece);
+	return err;
+}
+
+int local_upload_set_metadata(struct store_upload *upload, const char *metadata,
+			      uint32_t metadata_len)
+{
+	struct local_upload *u = upload_of(upload);
+	char *own = malloc(EOS_MAX(metadata_len, 1u));
+	if (own == NULL)
+		return -ENOMEM;
+	memcpy(own, metadata, metadata_len);
+	free(u->metadata);
+	u->metadata = own;
+	u->metadata_len = metadata_len;
+	return 0;
+}
+
+int local_upload_commit(struct store_upload *upload, const struct store_put_options *options,
 			struct store_object_info *ret_info)
 {
 	struct local_upload *u = upload_of(upload);
@@ -425,7 +459,7 @@ int local_upload_commit(struct store_upload *upload, enum store_condition condit
 		.key = u->key,
 		.key_len = u->key_len,
 		.bucket_node = u->bucket_node,
-		.condition = condition,
+		.options = options,
 		.metadata = u->metadata,
 		.block_dir_fd = -1,
 		.record = {.version = LOCAL_FORMAT_VERSION,

@@ -83,6 +83,98 @@ int store_bucket_list(struct store *store,
 	return store->ops->bucket_list(store, visit_visible, &visible);
 }
 
+/* Any printable ASCII: what is a tenant is decided elsewhere. */
+static bool tenant_is_valid(const char *tenant)
+{
+	size_t len = strnlen(tenant, STORE_TENANT_MAX + 1);
+	for (size_t i = 0; i < len; i++) {
+		if (tenant[i] <= ' ' || tenant[i] > '~')
+			return false;
+	}
+	return len <= STORE_TENANT_MAX;
+}
+
+static bool document_name_is_valid(const char *name)
+{
+	size_t len = strnlen(name, STORE_DOCUMENT_NAME_MAX + 1);
+	return len >= 1 && len <= STORE_DOCUMENT_NAME_MAX &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz-") == len;
+}
+
+int store_bucket_settings_get(struct store *store, const char *bucket,
+			      struct store_bucket_settings *ret_settings)
+{
+	if (!bucket_name_is_valid(bucket))
+		return -ENOENT;
+	return store->ops->bucket_settings_get(store, bucket, ret_settings);
+}
+
+int store_bucket_settings_set(struct store *store, const char *bucket,
+			      const struct store_bucket_settings *settings)
+{
+	if (!bucket_name_is_valid(bucket))
+		return -ENOENT;
+	if (!tenant_is_valid(settings->tenant) ||
+	    settings->versioning > STORE_VERSIONING_SUSPENDED ||
+	    (settings->has_object_lock && settings->versioning != STORE_VERSIONING_ENABLED))
+		return -EINVAL;
+	return store->ops->bucket_settings_set(store, bucket, settings);
+}
+
+int store_bucket_document_get(struct store *store, const char *bucket, const char *name,
+			      struct eos_buf *out)
+{
+	if (!bucket_name_is_valid(bucket) || !document_name_is_valid(name))
+		return -ENOENT;
+	return store->ops->bucket_document_get(store, bucket, name, out);
+}
+
+int store_bucket_document_set(struct store *store, const char *bucket, const char *name,
+			      const void *data, size_t len)
+{
+	if (!document_name_is_valid(name))
+		return -EINVAL;
+	if (len > STORE_DOCUMENT_MAX)
+		return -EFBIG;
+	if (!bucket_name_is_valid(bucket))
+		return -ENOENT;
+	return store->ops->bucket_document_set(store, bucket, name, data, len);
+}
+
+int store_bucket_document_delete(struct store *store, const char *bucket, const char *name)
+{
+	if (!bucket_name_is_valid(bucket) || !document_name_is_valid(name))
+		return -ENOENT;
+	return store->ops->bucket_document_delete(store, bucket, name);
+}
+
+int store_bucket_usage(struct store *store, const char *bucket, struct store_usage *ret_usage)
+{
+	return bucket_name_is_valid(bucket) ? store->ops->bucket_usage(store, bucket, ret_usage)
+					    : -ENOENT;
+}
+
+int store_tenant_usage(struct store *store, const char *tenant, struct store_usage *ret_usage)
+{
+	return tenant_is_valid(tenant) ? store->ops->tenant_usage(store, tenant, ret_usage)
+				       : -EINVAL;
+}
+
+int store_tenant_quota_set(struct store *store, const char *tenant, uint64_t bytes,
+			   uint64_t objects)
+{
+	return tenant_is_valid(tenant) ? store->ops->tenant_quota_set(store, tenant, bytes, objects)
+				       : -EINVAL;
+}
+
+int store_tenant_quota_get(struct store *store, const char *tenant, uint64_t *ret_bytes,
+			   uint64_t *ret_objects)
+{
+	return tenant_is_valid(tenant)
+		       ? store->ops->tenant_quota_get(store, tenant, ret_bytes, ret_objects)
+		       : -EINVAL;
+}
+
 int store_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
 		       const struct store_object_info *info, struct store_upload **ret_upload)
 {
@@ -126,10 +218,29 @@ uint64_t store_upload_size(const struct store_upload *upload)
 	return upload->ops->upload_size(upload);
 }
 
-int store_upload_commit(struct store_upload *upload, enum store_condition condition,
+int store_upload_append(struct store_upload *upload, struct store_reader *reader, uint64_t offset,
+			uint64_t len)
+{
+	uint64_t size = reader->ops->reader_info(reader)->size;
+	if (offset > size || len > size - offset)
+		return -ERANGE;
+	if (len > STORE_OBJECT_BYTES_MAX - upload->ops->upload_size(upload))
+		return -EFBIG;
+	return len == 0 ? 0 : upload->ops->upload_append(upload, reader, offset, len);
+}
+
+int store_upload_set_metadata(struct store_upload *upload, const struct store_object_info *info)
+{
+	if (!store_metadata_is_valid(info->metadata, info->metadata_len))
+		return -EINVAL;
+	return upload->ops->upload_set_metadata(upload, info->metadata, info->metadata_len);
+}
+
+int store_upload_commit(struct store_upload *upload, const struct store_put_options *options,
 			struct store_object_info *ret_info)
 {
-	return upload->ops->upload_commit(upload, condition, ret_info);
+	static const struct store_put_options always = {.condition = STORE_ALWAYS};
+	return upload->ops->upload_commit(upload, options == NULL ? &always : options, ret_info);
 }
 
 struct store_upload *store_upload_abort(struct store_upload *upload)
@@ -140,11 +251,11 @@ struct store_upload *store_upload_abort(struct store_upload *upload)
 }
 
 int store_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
-		      struct store_reader **ret_reader)
+		      uint64_t version, struct store_reader **ret_reader)
 {
 	if (!bucket_name_is_valid(bucket) || !key_is_valid(key, key_len))
 		return -ENOENT;
-	return store->ops->reader_open(store, bucket, key, key_len, ret_reader);
+	return store->ops->reader_open(store, bucket, key, key_len, version, ret_reader);
 }
 
 const struct store_object_info *store_reader_info(const struct store_reader *reader)
@@ -169,18 +280,33 @@ struct store_reader *store_reader_close(struct store_reader *reader)
 }
 
 int store_object_get(struct store *store, const char *bucket, const char *key, size_t key_len,
-		     struct store_object_info *ret_info)
+		     uint64_t version, struct store_object_info *ret_info)
 {
+	memset(ret_info, 0, offsetof(struct store_object_info, metadata));
 	if (!bucket_name_is_valid(bucket) || !key_is_valid(key, key_len))
 		return -ENOENT;
-	return store->ops->object_get(store, bucket, key, key_len, ret_info);
+	return store->ops->object_get(store, bucket, key, key_len, version, ret_info);
 }
 
-int store_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len)
+int store_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len,
+			const struct store_removal *removal, struct store_removed *ret)
+{
+	static const struct store_removal latest = {.version = STORE_VERSION_LATEST};
+	struct store_removed unused;
+	if (!bucket_name_is_valid(bucket) || !key_is_valid(key, key_len))
+		return -ENOENT;
+	return store->ops->object_delete(store, bucket, key, key_len,
+					 removal == NULL ? &latest : removal,
+					 ret == NULL ? &unused : ret);
+}
+
+int store_object_update(struct store *store, const char *bucket, const char *key, size_t key_len,
+			uint64_t version, int (*change)(void *ctx, struct store_object_info *info),
+			void *ctx)
 {
 	if (!bucket_name_is_valid(bucket) || !key_is_valid(key, key_len))
 		return -ENOENT;
-	return store->ops->object_delete(store, bucket, key, key_len);
+	return store->ops->object_update(store, bucket, key, key_len, version, change, ctx);
 }
 
 int store_object_rename(struct store *store, const char *bucket, const char *key, size_t key_len,
@@ -202,6 +328,29 @@ int store_object_list(struct store *store, const char *bucket, const struct stor
 	return store->ops->object_list(store, bucket, query, visit, ctx, ret_more);
 }
 
+int store_version_list(struct store *store, const char *bucket,
+		       const struct store_list_query *query, uint64_t after_version,
+		       int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
+		       bool *ret_more)
+{
+	if (!bucket_name_is_valid(bucket))
+		return -ENOENT;
+	return store->ops->version_list(store, bucket, query, after_version, visit, ctx, ret_more);
+}
+
+int store_find(struct store *store, const struct store_find_query *query,
+	       int (*visit)(void *ctx, const char *bucket, const struct store_list_entry *entry),
+	       void *ctx, bool *ret_more)
+{
+	if (query->bucket != NULL && !bucket_name_is_valid(query->bucket))
+		return -ENOENT;
+	for (size_t i = 0; i < query->terms_count; i++) {
+		if (query->terms[i].name[0] == '\0' || query->terms[i].op > STORE_FIND_GE)
+			return -EINVAL;
+	}
+	return store->ops->find(store, query, visit, ctx, ret_more);
+}
+
 int store_outbox_list(struct store *store, uint64_t after_id,
 		      int (*visit)(void *ctx, const struct store_event *event), void *ctx)
 {
@@ -216,4 +365,22 @@ int store_outbox_remove(struct store *store, uint64_t id)
 int store_outbox_retry(struct store *store, uint64_t id, uint64_t not_before_ns)
 {
 	return store->ops->outbox_retry(store, id, not_before_ns);
+}
+
+int store_verify(struct store *store, store_problem_fn problem, store_progress_fn progress,
+		 void *ctx, struct store_verdict *ret_verdict)
+{
+	return store->ops->verify(store, problem, progress, ctx, ret_verdict);
+}
+
+int store_repair(struct store *store, store_problem_fn problem, store_progress_fn progress,
+		 void *ctx, struct store_verdict *ret_verdict)
+{
+	return store->ops->repair(store, problem, progress, ctx, ret_verdict);
+}
+
+int store_compact(struct store *store, store_progress_fn progress, void *ctx,
+		  uint64_t *ret_freed_bytes)
+{
+	return store->ops->compact(store, progress, ctx, ret_freed_bytes);
 }

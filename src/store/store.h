@@ -105,7 +105,8 @@ int store_bucket_settings_set(struct store *store, const char *bucket,
  * Documents: small texts that are kept with a bucket under a name ("policy", "cors", ...), gone
  * with it. Nobody here reads them. NAME: 1 to 63 of a-z and '-'.
  */
-#define STORE_DOCUMENT_MAX (128u << 10)
+#define STORE_DOCUMENT_MAX	(128u << 10)
+#define STORE_DOCUMENT_NAME_MAX 63u
 /* Appends it to OUT. -ENOENT: the bucket or the document; store_bucket_get() tells which. */
 int store_bucket_document_get(struct store *store, const char *bucket, const char *name,
 			      struct eos_buf *out) EOS_MUST_CHECK;

@@ -89,7 +89,7 @@ static void test_block_file_cut_lost_and_swapped(void **state)
 	/* What is damaged can be replaced and deleted. */
 	assert_int_equal(object_put(f->store, "raw", "k", 2, LARGE), 0);
 	assert_int_equal(object_check(f->store, "raw", "k", 2, LARGE), 0);
-	assert_int_equal(store_object_delete(f->store, "raw", "l", 1), 0);
+	assert_int_equal(store_object_delete(f->store, "raw", "l", 1, NULL, NULL), 0);
 }
 
 /* Small reads in sequence meet the damage when they come to its chunk, not before. */
@@ -103,7 +103,8 @@ static void test_chunk_alone(void **state)
 	int fd = open(path, O_RDWR);
 	flip(fd, 64 + 70000);
 	eos_close(fd);
-	assert_int_equal(store_reader_open(f->store, "raw", "k", 1, &reader), 0);
+	assert_int_equal(store_reader_open(f->store, "raw", "k", 1, STORE_VERSION_LATEST, &reader),
+			 0);
 	for (uint64_t at = 0; at + sizeof(got) <= LARGE; at += sizeof(got)) {
 		int64_t n = store_reader_read(reader, got, sizeof(got), at);
 		bool is_hit = at + sizeof(got) > 65536 && at < 131072;
@@ -162,7 +163,7 @@ static void try_inline(struct fixture *f)
 	int result = object_check(f->store, "raw", "k", 9, 300);
 	assert_true(is_good_or_damaged(result));
 	damaged_count += result == -EBADMSG;
-	result = store_object_get(f->store, "raw", "k", 1, &info);
+	result = store_object_get(f->store, "raw", "k", 1, STORE_VERSION_LATEST, &info);
 	assert_true(is_good_or_damaged(result));
 	if (result == 0)
 		assert_string_equal(store_metadata_get(&info, "marker-name"), "marker-value");
@@ -181,7 +182,7 @@ static void test_inline_record(void **state)
 	content_fill(9, 0, data, sizeof(data));
 	assert_int_equal(store_upload_begin(f->store, "raw", "k", 1, &info, &upload), 0);
 	assert_int_equal(store_upload_write(upload, data, sizeof(data), 0), 0);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
 	damaged_count = 0;
 	/* The record's head stands before the metadata, the data behind. */
 	flip_around(f, "marker-name", 11, -72, (off_t)info.metadata_len + 300, try_inline);

@@ -39,6 +39,23 @@ struct store_engine_ops {
 			   int (*visit)(void *ctx, const struct store_bucket_info *info),
 			   void *ctx);
 
+	int (*bucket_settings_get)(struct store *store, const char *bucket,
+				   struct store_bucket_settings *ret_settings);
+	/* The tenant's name is valid. */
+	int (*bucket_settings_set)(struct store *store, const char *bucket,
+				   const struct store_bucket_settings *settings);
+	int (*bucket_document_get)(struct store *store, const char *bucket, const char *name,
+				   struct eos_buf *out);
+	int (*bucket_document_set)(struct store *store, const char *bucket, const char *name,
+				   const void *data, size_t len);
+	int (*bucket_document_delete)(struct store *store, const char *bucket, const char *name);
+	int (*bucket_usage)(struct store *store, const char *bucket, struct store_usage *ret_usage);
+	int (*tenant_usage)(struct store *store, const char *tenant, struct store_usage *ret_usage);
+	int (*tenant_quota_set)(struct store *store, const char *tenant, uint64_t bytes,
+				uint64_t objects);
+	int (*tenant_quota_get)(struct store *store, const char *tenant, uint64_t *ret_bytes,
+				uint64_t *ret_objects);
+
 	int (*upload_begin)(struct store *store, const char *bucket, const char *key,
 			    size_t key_len, const char *metadata, uint32_t metadata_len,
 			    struct store_upload **ret_upload);
@@ -50,12 +67,17 @@ struct store_engine_ops {
 	/* SIZE <= STORE_OBJECT_BYTES_MAX. */
 	int (*upload_truncate)(struct store_upload *upload, uint64_t size);
 	uint64_t (*upload_size)(const struct store_upload *upload);
-	int (*upload_commit)(struct store_upload *upload, enum store_condition condition,
+	/* READER has LEN > 0 bytes from OFFSET, and the upload room for them. */
+	int (*upload_append)(struct store_upload *upload, struct store_reader *reader,
+			     uint64_t offset, uint64_t len);
+	int (*upload_set_metadata)(struct store_upload *upload, const char *metadata,
+				   uint32_t metadata_len);
+	int (*upload_commit)(struct store_upload *upload, const struct store_put_options *options,
 			     struct store_object_info *ret_info);
 	void (*upload_abort)(struct store_upload *upload);
 
 	int (*reader_open)(struct store *store, const char *bucket, const char *key, size_t key_len,
-			   struct store_reader **ret_reader);
+			   uint64_t version, struct store_reader **ret_reader);
 	const struct store_object_info *(*reader_info)(const struct store_reader *reader);
 	/* OFFSET < size and 0 < LEN <= size - OFFSET: reads all of it. */
 	int64_t (*reader_read)(struct store_reader *reader, void *data, size_t len,
@@ -63,20 +85,41 @@ struct store_engine_ops {
 	void (*reader_close)(struct store_reader *reader);
 
 	int (*object_get)(struct store *store, const char *bucket, const char *key, size_t key_len,
-			  struct store_object_info *ret_info);
+			  uint64_t version, struct store_object_info *ret_info);
+	/* REMOVAL and RET are there. */
 	int (*object_delete)(struct store *store, const char *bucket, const char *key,
-			     size_t key_len);
+			     size_t key_len, const struct store_removal *removal,
+			     struct store_removed *ret);
+	int (*object_update)(struct store *store, const char *bucket, const char *key,
+			     size_t key_len, uint64_t version,
+			     int (*change)(void *ctx, struct store_object_info *info), void *ctx);
 	int (*object_rename)(struct store *store, const char *bucket, const char *key,
 			     size_t key_len, const char *new_key, size_t new_key_len);
 	int (*object_list)(struct store *store, const char *bucket,
 			   const struct store_list_query *query,
 			   int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
 			   bool *ret_more);
+	int (*version_list)(struct store *store, const char *bucket,
+			    const struct store_list_query *query, uint64_t after_version,
+			    int (*visit)(void *ctx, const struct store_list_entry *entry),
+			    void *ctx, bool *ret_more);
+	/* The query's bucket, if any, and its terms have valid names. */
+	int (*find)(struct store *store, const struct store_find_query *query,
+		    int (*visit)(void *ctx, const char *bucket,
+				 const struct store_list_entry *entry),
+		    void *ctx, bool *ret_more);
 
 	int (*outbox_list)(struct store *store, uint64_t after_id,
 			   int (*visit)(void *ctx, const struct store_event *event), void *ctx);
 	int (*outbox_remove)(struct store *store, uint64_t id);
 	int (*outbox_retry)(struct store *store, uint64_t id, uint64_t not_before_ns);
+
+	int (*verify)(struct store *store, store_problem_fn problem, store_progress_fn progress,
+		      void *ctx, struct store_verdict *ret_verdict);
+	int (*repair)(struct store *store, store_problem_fn problem, store_progress_fn progress,
+		      void *ctx, struct store_verdict *ret_verdict);
+	int (*compact)(struct store *store, store_progress_fn progress, void *ctx,
+		       uint64_t *ret_freed_bytes);
 };
 
 /* LMDB and block files on this node's own disk. */

@@ -104,7 +104,7 @@ static int run_step(struct store *store, const struct step *step, uint64_t seed)
 	case PUT:
 		return object_put(store, "raw", key, seed, step->size);
 	case DELETE:
-		return store_object_delete(store, "raw", key, strlen(key));
+		return store_object_delete(store, "raw", key, strlen(key), NULL, NULL);
 	case RENAME:
 		return store_object_rename(store, "raw", key, strlen(key), other, strlen(other));
 	case ACKNOWLEDGE:
@@ -244,10 +244,10 @@ static void test_read_only_for_good(void **state)
 		assert_int_equal(object_put(f->store, "raw", "a", 2, 60000), -EIO);
 		assert_int_equal(eos_fault_arm(NULL, NULL), 0);
 		assert_int_equal(object_put(f->store, "raw", "a", 3, 10), -EROFS);
-		assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), -EROFS);
+		assert_int_equal(store_upload_commit(upload, NULL, NULL), -EROFS);
 		assert_int_equal(store_bucket_create(f->store, "cooked"), -EROFS);
 		assert_int_equal(store_bucket_delete(f->store, "raw"), -EROFS);
-		assert_int_equal(store_object_delete(f->store, "raw", "a", 1), -EROFS);
+		assert_int_equal(store_object_delete(f->store, "raw", "a", 1, NULL, NULL), -EROFS);
 		assert_int_equal(store_object_rename(f->store, "raw", "a", 1, "b", 1), -EROFS);
 		assert_int_equal(store_outbox_remove(f->store, 1), -EROFS);
 		assert_int_equal(store_outbox_retry(f->store, 1, 0), -EROFS);
@@ -272,7 +272,7 @@ static void test_failed_write_cannot_be_committed(void **state)
 	assert_int_equal(store_upload_write(upload, piece, sizeof(piece), 30000), -ENOSPC);
 	assert_int_equal(store_upload_truncate(upload, 0), -ENOSPC);
 	assert_int_equal(store_upload_read(upload, piece, 10, 0), -ENOSPC);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), -ENOSPC);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), -ENOSPC);
 	assert_int_equal(object_check(f->store, "raw", "a", 0, 0), -ENOENT);
 	assert_int_equal(staging_files_count(f->dir), 0);
 }

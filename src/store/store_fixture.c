@@ -96,7 +96,7 @@ int object_put(struct store *store, const char *bucket, const char *key, uint64_
 		}
 		offset += n;
 	}
-	return store_upload_commit(upload, STORE_ALWAYS, NULL);
+	return store_upload_commit(upload, NULL, NULL);
 }
 
 int object_check(struct store *store, const char *bucket, const char *key, uint64_t seed,
@@ -105,7 +105,7 @@ int object_check(struct store *store, const char *bucket, const char *key, uint6
 	struct store_reader *reader;
 	char got[7001], expected[7001];
 	int64_t n;
-	int err = store_reader_open(store, bucket, key, strlen(key), &reader);
+	int err = store_reader_open(store, bucket, key, strlen(key), STORE_VERSION_LATEST, &reader);
 	if (err < 0)
 		return err;
 	size_t offset = 0;

@@ -197,7 +197,7 @@ static void test_buckets_apart(void **state)
 		assert_int_equal(store_bucket_create(f->store, names[i]), 0);
 		assert_int_equal(object_put(f->store, names[i], "k", (uint64_t)i, 10), 0);
 	}
-	assert_int_equal(store_object_delete(f->store, "two", "k", 1), 0);
+	assert_int_equal(store_object_delete(f->store, "two", "k", 1, NULL, NULL), 0);
 	assert_int_equal(store_bucket_delete(f->store, "two"), 0);
 	assert_int_equal(store_bucket_create(f->store, "two"), 0);
 	for (unsigned i = 0; i < 3; i++) {

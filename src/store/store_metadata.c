@@ -33,15 +33,11 @@ bool store_metadata_is_valid(const char *metadata, uint32_t len)
 
 const char *store_metadata_get(const struct store_object_info *info, const char *name)
 {
-	uint32_t len = EOS_MIN(info->metadata_len, STORE_METADATA_MAX);
-	for (uint32_t offset = 0; offset < len;) {
-		uint32_t value = text_end(info->metadata, len, offset);
-		uint32_t end = value == 0 ? 0 : text_end(info->metadata, len, value);
-		if (end == 0)
-			return NULL;
-		if (strcmp(info->metadata + offset, name) == 0)
-			return info->metadata + value;
-		offset = end;
+	const char *found, *value;
+	uint32_t offset = 0;
+	while (store_metadata_next(info, &offset, &found, &value)) {
+		if (strcmp(found, name) == 0)
+			return value;
 	}
 	return NULL;
 }
@@ -60,4 +56,33 @@ int store_metadata_add(struct store_object_info *info, const char *name, const c
 	memcpy(end + name_size, value, value_size);
 	info->metadata_len += (uint32_t)(name_size + value_size);
 	return 0;
+}
+
+void store_metadata_remove(struct store_object_info *info, const char *prefix)
+{
+	size_t prefix_len = strlen(prefix);
+	const char *name, *value;
+	uint32_t offset = 0, kept = 0;
+	for (uint32_t start = 0; store_metadata_next(info, &offset, &name, &value);
+	     start = offset) {
+		if (strncmp(name, prefix, prefix_len) == 0)
+			continue;
+		memmove(info->metadata + kept, info->metadata + start, offset - start);
+		kept += offset - start;
+	}
+	info->metadata_len = kept;
+}
+
+bool store_metadata_next(const struct store_object_info *info, uint32_t *offset,
+			 const char **ret_name, const char **ret_value)
+{
+	uint32_t len = EOS_MIN(info->metadata_len, STORE_METADATA_MAX);
+	uint32_t value = text_end(info->metadata, len, *offset);
+	uint32_t end = value == 0 ? 0 : text_end(info->metadata, len, value);
+	if (end == 0)
+		return false;
+	*ret_name = info->metadata + *offset;
+	*ret_value = info->metadata + value;
+	*offset = end;
+	return true;
 }

@@ -66,8 +66,8 @@ static void test_events(void **state)
 	assert_int_equal(object_put(store, "raw", "two", 1, 20), 0);
 	assert_int_equal(object_put(store, "raw", "long", 1, 5), 0);
 	assert_int_equal(store_object_rename(store, "raw", "a", 1, "b", 1), 0);
-	assert_int_equal(store_object_delete(store, "raw", "b", 1), 0);
-	assert_int_equal(store_object_delete(store, "raw", "b", 1), -ENOENT);
+	assert_int_equal(store_object_delete(store, "raw", "b", 1, NULL, NULL), 0);
+	assert_int_equal(store_object_delete(store, "raw", "b", 1, NULL, NULL), -ENOENT);
 	static const char all[] = "1 created raw/a 10 -> function/a #0\n"
 				  "2 created raw/two 20 -> function/a #0\n"
 				  "3 created raw/two 20 -> function/b #0\n"
@@ -127,7 +127,9 @@ static void test_fields(void **state)
 	uint64_t before = eos_wall_ns();
 	assert_int_equal(object_put(f->store, "raw", key, 3, 100000), 0);
 	assert_int_equal(object_put(f->store, "raw", key, 4, 10), 0);
-	assert_int_equal(store_object_get(f->store, "raw", key, STORE_KEY_MAX, &info), 0);
+	assert_int_equal(
+		store_object_get(f->store, "raw", key, STORE_KEY_MAX, STORE_VERSION_LATEST, &info),
+		0);
 	assert_int_equal(store_outbox_list(f->store, 1, take_event, &event), 42);
 	assert_int_equal(event.id, 2);
 	assert_string_equal(event.key, key);

@@ -62,7 +62,7 @@ static void test_buckets(void **state)
 	assert_int_equal(store_bucket_delete(f->store, "none"), -ENOENT);
 	assert_int_equal(object_put(f->store, "raw", "k", 1, SMALL), 0);
 	assert_int_equal(store_bucket_delete(f->store, "raw"), -ENOTEMPTY);
-	assert_int_equal(store_object_delete(f->store, "raw", "k", 1), 0);
+	assert_int_equal(store_object_delete(f->store, "raw", "k", 1, NULL, NULL), 0);
 	assert_int_equal(store_bucket_delete(f->store, "raw"), 0);
 	assert_int_equal(store_bucket_get(f->store, "raw", &info), -ENOENT);
 	fixture_reopen(f);
@@ -100,7 +100,7 @@ static void test_reads_anywhere(void **state)
 	struct store_reader *reader;
 	static char got[150000], expected[150000];
 	assert_int_equal(object_put(store, "raw", "k", 5, 300001), 0);
-	assert_int_equal(store_reader_open(store, "raw", "k", 1, &reader), 0);
+	assert_int_equal(store_reader_open(store, "raw", "k", 1, STORE_VERSION_LATEST, &reader), 0);
 	srandom(7);
 	for (int i = 0; i < 300; i++) {
 		uint64_t offset = (uint64_t)random() % 310000;
@@ -124,7 +124,9 @@ static void expect_content(struct store *store, const char *key, const char *exp
 {
 	struct store_reader *reader;
 	static char got[100000];
-	assert_int_equal(store_reader_open(store, "raw", key, strlen(key), &reader), 0);
+	assert_int_equal(
+		store_reader_open(store, "raw", key, strlen(key), STORE_VERSION_LATEST, &reader),
+		0);
 	assert_int_equal(store_reader_read(reader, got, sizeof(got), 0), len);
 	assert_memory_equal(got, expected, len);
 	store_reader_close(reader);
@@ -136,11 +138,11 @@ static void test_etag(void **state)
 	struct store_upload *upload;
 	struct store_object_info info;
 	assert_int_equal(store_upload_begin(store, "raw", "e", 1, NULL, &upload), 0);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, &info), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, &info), 0);
 	assert_string_equal(info.etag, "d41d8cd98f00b204e9800998ecf8427e");
 	assert_int_equal(store_upload_begin(store, "raw", "e", 1, NULL, &upload), 0);
 	write_at(upload, "abc", 0);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, &info), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, &info), 0);
 	assert_string_equal(info.etag, "900150983cd24fb0d6963f7d28e17f72");
 	/* A million times "a", in order, and from back to front. */
 	char piece[10000];
@@ -151,7 +153,7 @@ static void test_etag(void **state)
 			uint64_t offset = 10000 * (uint64_t)(backwards ? 99 - i : i);
 			assert_int_equal(store_upload_write(upload, piece, 10000, offset), 0);
 		}
-		assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, &info), 0);
+		assert_int_equal(store_upload_commit(upload, NULL, &info), 0);
 		assert_string_equal(info.etag, "7707d6ae4e027c70eea2a935c2296f21");
 		assert_int_equal(info.size, 1000000);
 	}
@@ -175,7 +177,7 @@ static void test_upload_in_memory(void **state)
 	assert_int_equal(store_upload_truncate(upload, 5), 0);
 	assert_int_equal(store_upload_truncate(upload, 7), 0);
 	write_at(upload, "!", 8);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
 	expect_content(store, "k", "hello\0\0\0!", 9);
 }
 
@@ -196,7 +198,7 @@ static void test_upload_in_file(void **state)
 	assert_memory_equal(got, "\0\0\0\0pppp", 8);
 	assert_int_equal(store_upload_truncate(upload, 80002), 0);
 	assert_int_equal(store_upload_truncate(upload, 80010), 0);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
 	memcpy(expected, "head", 4);
 	memset(expected + 10000, 'p', sizeof(piece));
 	memcpy(expected + 80000, "ta", 2);
@@ -206,13 +208,13 @@ static void test_upload_in_file(void **state)
 	assert_int_equal(store_upload_write(upload, piece, sizeof(piece), 0), 0);
 	assert_int_equal(store_upload_truncate(upload, 0), 0);
 	write_at(upload, "short", 0);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
 	expect_content(store, "s", "short", 5);
 	/* A file that ends up empty. */
 	assert_int_equal(store_upload_begin(store, "raw", "z", 1, NULL, &upload), 0);
 	assert_int_equal(store_upload_truncate(upload, 50000), 0);
 	assert_int_equal(store_upload_truncate(upload, 0), 0);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
 	assert_int_equal(object_check(store, "raw", "z", 0, 0), 0);
 }
 
@@ -231,7 +233,7 @@ static void test_upload_bounds(void **state)
 	assert_int_equal(store_upload_truncate(upload, 3), 0);
 	assert_int_equal(store_upload_write(upload, "x", 0, 100), 0);
 	assert_int_equal(store_upload_size(upload), 3);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
 	expect_content(store, "k", "\0\0\0", 3);
 }
 
@@ -289,8 +291,14 @@ static void test_conditions(void **state)
 	assert_int_equal(store_upload_begin(store, "raw", "k", 1, NULL, &other), 0);
 	assert_int_equal(store_upload_write(upload, piece, sizeof(piece), 0), 0);
 	assert_int_equal(store_upload_write(other, piece, sizeof(piece) - 1, 0), 0);
-	assert_int_equal(store_upload_commit(upload, STORE_IF_ABSENT, NULL), 0);
-	assert_int_equal(store_upload_commit(other, STORE_IF_ABSENT, NULL), -EEXIST);
+	assert_int_equal(
+		store_upload_commit(
+			upload, &(struct store_put_options){.condition = STORE_IF_ABSENT}, NULL),
+		0);
+	assert_int_equal(
+		store_upload_commit(
+			other, &(struct store_put_options){.condition = STORE_IF_ABSENT}, NULL),
+		-EEXIST);
 	expect_content(store, "k", piece, sizeof(piece));
 
 	/* The bucket goes away under an upload; a new one of the same name is another bucket. */
@@ -301,7 +309,7 @@ static void test_conditions(void **state)
 		assert_int_equal(store_bucket_delete(store, "gone"), 0);
 		if (anew)
 			assert_int_equal(store_bucket_create(store, "gone"), 0);
-		assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), -ENOENT);
+		assert_int_equal(store_upload_commit(upload, NULL, NULL), -ENOENT);
 	}
 	fixture_reopen(f);
 	assert_int_equal(block_files_count(f->dir), 1);
@@ -327,12 +335,13 @@ static void test_metadata(void **state)
 	for (unsigned large = 0; large < 2; large++) {
 		assert_int_equal(store_upload_begin(store, "raw", "k", 1, &info, &upload), 0);
 		write_at(upload, "data", large * 100000);
-		assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, &got), 0);
+		assert_int_equal(store_upload_commit(upload, NULL, &got), 0);
 		assert_string_equal(store_metadata_get(&got, "content-type"), "text/csv");
 		fixture_reopen(f);
 		store = f->store;
 		memset(&got, 0, sizeof(got));
-		assert_int_equal(store_object_get(store, "raw", "k", 1, &got), 0);
+		assert_int_equal(store_object_get(store, "raw", "k", 1, STORE_VERSION_LATEST, &got),
+				 0);
 		assert_int_equal(got.metadata_len, info.metadata_len);
 		assert_memory_equal(got.metadata, info.metadata, info.metadata_len);
 		assert_string_equal(store_metadata_get(&got, "big"), big);
@@ -354,17 +363,18 @@ static void test_overwrite_and_delete(void **state)
 	struct store_object_info first, second;
 	static char got[LARGE], expected[LARGE];
 	assert_int_equal(object_put(store, "raw", "k", 1, LARGE), 0);
-	assert_int_equal(store_object_get(store, "raw", "k", 1, &first), 0);
-	assert_int_equal(store_reader_open(store, "raw", "k", 1, &reader), 0);
+	assert_int_equal(store_object_get(store, "raw", "k", 1, STORE_VERSION_LATEST, &first), 0);
+	assert_int_equal(store_reader_open(store, "raw", "k", 1, STORE_VERSION_LATEST, &reader), 0);
 	assert_int_equal(object_put(store, "raw", "k", 2, LARGE), 0);
-	assert_int_equal(store_object_get(store, "raw", "k", 1, &second), 0);
+	assert_int_equal(store_object_get(store, "raw", "k", 1, STORE_VERSION_LATEST, &second), 0);
 	assert_true(second.sequence > first.sequence);
 	assert_string_not_equal(first.etag, second.etag);
 	assert_int_equal(object_check(store, "raw", "k", 2, LARGE), 0);
-	assert_int_equal(store_object_delete(store, "raw", "k", 1), 0);
-	assert_int_equal(store_object_delete(store, "raw", "k", 1), -ENOENT);
-	assert_int_equal(store_object_delete(store, "none", "k", 1), -ENOENT);
-	assert_int_equal(store_object_get(store, "raw", "k", 1, &second), -ENOENT);
+	assert_int_equal(store_object_delete(store, "raw", "k", 1, NULL, NULL), 0);
+	assert_int_equal(store_object_delete(store, "raw", "k", 1, NULL, NULL), -ENOENT);
+	assert_int_equal(store_object_delete(store, "none", "k", 1, NULL, NULL), -ENOENT);
+	assert_int_equal(store_object_get(store, "raw", "k", 1, STORE_VERSION_LATEST, &second),
+			 -ENOENT);
 	/* The reader still sees its version, whole. */
 	content_fill(1, 0, expected, LARGE);
 	assert_int_equal(store_reader_read(reader, got, LARGE, 0), LARGE);
@@ -372,9 +382,12 @@ static void test_overwrite_and_delete(void **state)
 	store_reader_close(reader);
 	fixture_reopen(f);
 	assert_int_equal(block_files_count(f->dir), 0);
-	assert_int_equal(store_reader_open(f->store, "raw", "k", 1, &reader), -ENOENT);
-	assert_int_equal(store_reader_open(f->store, "none", "k", 1, &reader), -ENOENT);
-	assert_int_equal(store_reader_open(f->store, "raw", "", 0, &reader), -ENOENT);
+	assert_int_equal(store_reader_open(f->store, "raw", "k", 1, STORE_VERSION_LATEST, &reader),
+			 -ENOENT);
+	assert_int_equal(store_reader_open(f->store, "none", "k", 1, STORE_VERSION_LATEST, &reader),
+			 -ENOENT);
+	assert_int_equal(store_reader_open(f->store, "raw", "", 0, STORE_VERSION_LATEST, &reader),
+			 -ENOENT);
 }
 
 static void test_rename(void **state)
@@ -399,7 +412,8 @@ static void test_rename(void **state)
 		assert_int_equal(store_object_rename(store, "raw", "b", 1, long_key, STORE_KEY_MAX),
 				 0);
 		assert_int_equal(object_check(store, "raw", long_key, 1, sizes[i]), 0);
-		assert_int_equal(store_object_delete(store, "raw", long_key, STORE_KEY_MAX), 0);
+		assert_int_equal(
+			store_object_delete(store, "raw", long_key, STORE_KEY_MAX, NULL, NULL), 0);
 	}
 	fixture_reopen(f);
 	assert_int_equal(block_files_count(f->dir), 0);
@@ -464,7 +478,9 @@ static void test_map_full(void **state)
 		snprintf(key, sizeof(key), "%u", i);
 		assert_int_equal(object_check(f->store, "raw", key, i, 8000), 0);
 		if (i < 20)
-			assert_int_equal(store_object_delete(f->store, "raw", key, strlen(key)), 0);
+			assert_int_equal(
+				store_object_delete(f->store, "raw", key, strlen(key), NULL, NULL),
+				0);
 	}
 	assert_int_equal(object_put(f->store, "raw", "again", 3, 8000), 0);
 	assert_int_equal(object_check(f->store, "raw", "again", 3, 8000), 0);

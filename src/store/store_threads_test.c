@@ -39,7 +39,7 @@ static void *writer_main(void *arg)
 		snprintf(key, sizeof(key), "k%d", (int)(i * 7 % KEYS));
 		snprintf(new_key, sizeof(new_key), "k%d", (int)(i * 5 % KEYS));
 		if (i % 10 == 9) {
-			int err = store_object_delete(store, "raw", key, 2);
+			int err = store_object_delete(store, "raw", key, 2, NULL, NULL);
 			CHECK(err == 0 || err == -ENOENT);
 		} else if (i % 10 == 4) {
 			int err = store_object_rename(store, "raw", key, 2, new_key, 2);
@@ -56,7 +56,7 @@ static void read_one(const char *key)
 {
 	struct store_reader *reader;
 	char got[5000], expected[5000];
-	int err = store_reader_open(store, "raw", key, 2, &reader);
+	int err = store_reader_open(store, "raw", key, 2, STORE_VERSION_LATEST, &reader);
 	if (err < 0) {
 		CHECK(err == -ENOENT);
 		return;
@@ -120,7 +120,7 @@ static void test_old_or_new(void **state)
 		struct store_object_info info;
 		char key[8];
 		snprintf(key, sizeof(key), "k%d", i);
-		if (store_object_get(f->store, "raw", key, 2, &info) == 0) {
+		if (store_object_get(f->store, "raw", key, 2, STORE_VERSION_LATEST, &info) == 0) {
 			objects++;
 			bytes += info.size;
 			blocks += info.size > LOCAL_INLINE_MAX;
@@ -142,7 +142,8 @@ static void *absent_main(void *arg)
 		snprintf(key, sizeof(key), "a%02d", i);
 		CHECK(store_upload_begin(store, "raw", key, 3, NULL, &upload) == 0);
 		CHECK(store_upload_write(upload, "x", 1, i % 2 == 0 ? 0 : 20000) == 0);
-		int err = store_upload_commit(upload, STORE_IF_ABSENT, NULL);
+		int err = store_upload_commit(
+			upload, &(struct store_put_options){.condition = STORE_IF_ABSENT}, NULL);
 		CHECK(err == 0 || err == -EEXIST);
 		if (err == 0)
 			atomic_fetch_add(&winners, 1);

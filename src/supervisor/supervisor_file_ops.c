@@ -76,7 +76,8 @@ static void put_stat(struct supervisor_request *r, enum link_file_kind kind, uin
 static int open_reader(struct supervisor_request *r, const char *key, size_t key_len)
 {
 	struct store_reader *reader;
-	int err = store_reader_open(r->store, r->bucket, key, key_len, &reader);
+	int err =
+		store_reader_open(r->store, r->bucket, key, key_len, STORE_VERSION_LATEST, &reader);
 	if (err < 0)
 		return err;
 	const struct store_object_info *info = store_reader_info(reader);
@@ -91,7 +92,8 @@ static int preload(const struct supervisor_request *r, struct store_upload *uplo
 	struct store_reader *reader;
 	char buffer[COPY_BYTES];
 	uint64_t offset = 0;
-	int err = store_reader_open(r->store, r->bucket, r->path, r->path_len, &reader);
+	int err = store_reader_open(r->store, r->bucket, r->path, r->path_len, STORE_VERSION_LATEST,
+				    &reader);
 	if (err < 0)
 		return err;
 	if (store_reader_info(reader)->size > PRELOAD_BYTES_MAX)
@@ -113,7 +115,8 @@ static int open_upload(struct supervisor_request *r)
 {
 	struct store_object_info info;
 	struct store_upload *upload;
-	int err = store_object_get(r->store, r->bucket, r->path, r->path_len, &info);
+	int err = store_object_get(r->store, r->bucket, r->path, r->path_len, STORE_VERSION_LATEST,
+				   &info);
 	bool is_new = err == -ENOENT, is_empty = is_new || (r->flags & LINK_OPEN_TRUNCATE) != 0;
 	if (err < 0 && !is_new)
 		return err;
@@ -212,14 +215,16 @@ static int64_t op_close(struct supervisor_request *r)
 		return 0;
 	}
 	*r->file = (struct supervisor_file){.kind = SUPERVISOR_FILE_NONE};
-	return store_upload_commit(file.upload, file.is_exclusive ? STORE_IF_ABSENT : STORE_ALWAYS,
-				   NULL);
+	struct store_put_options options = {
+		.condition = file.is_exclusive ? STORE_IF_ABSENT : STORE_ALWAYS,
+	};
+	return store_upload_commit(file.upload, &options, NULL);
 }
 
 static int64_t stat_object(struct supervisor_request *r, const char *key, size_t key_len)
 {
 	struct store_object_info info;
-	int err = store_object_get(r->store, r->bucket, key, key_len, &info);
+	int err = store_object_get(r->store, r->bucket, key, key_len, STORE_VERSION_LATEST, &info);
 	if (err == 0)
 		put_stat(r, LINK_FILE, info.size, info.modified_ns);
 	return err;
@@ -299,7 +304,8 @@ static int hide_directories(struct listing *listing)
 		if (entry.kind == LINK_DIRECTORY) {
 			memcpy(key + listing->prefix_len, name.data, name.len);
 			int err = store_object_get(r->store, r->bucket, key,
-						   listing->prefix_len + name.len, &info);
+						   listing->prefix_len + name.len,
+						   STORE_VERSION_LATEST, &info);
 			if (err < 0 && err != -ENOENT)
 				return err;
 			is_hidden = err == 0;
@@ -390,7 +396,7 @@ static int64_t op_unlink(struct supervisor_request *r)
 {
 	if (!may_write(r))
 		return -EACCES;
-	int err = store_object_delete(r->store, r->bucket, r->path, r->path_len);
+	int err = store_object_delete(r->store, r->bucket, r->path, r->path_len, NULL, NULL);
 	return err == -ENOENT ? why_absent(r, r->path, r->path_len) : err;
 }
 
@@ -400,7 +406,8 @@ static int64_t op_rename(struct supervisor_request *r)
 	struct store_object_info info;
 	if (!may_write(r))
 		return -EACCES;
-	int err = store_object_get(r->store, r->bucket, r->path2, r->path2_len, &info);
+	int err = store_object_get(r->store, r->bucket, r->path2, r->path2_len,
+				   STORE_VERSION_LATEST, &info);
 	if (err == -ENOENT && why_absent(r, r->path2, r->path2_len) == -EISDIR)
 		return -EISDIR;
 	err = store_object_rename(r->store, r->bucket, r->path, r->path_len, r->path2,
@@ -432,7 +439,8 @@ static int64_t op_make_dir(struct supervisor_request *r)
 	int len = directory_key(r, key);
 	if (len < 0)
 		return len;
-	int err = store_object_get(r->store, r->bucket, r->path, r->path_len, &info);
+	int err = store_object_get(r->store, r->bucket, r->path, r->path_len, STORE_VERSION_LATEST,
+				   &info);
 	if (err == 0)
 		return -EEXIST;
 	if (err != -ENOENT)
@@ -442,7 +450,8 @@ static int64_t op_make_dir(struct supervisor_request *r)
 		return err == -EISDIR ? -EEXIST : err;
 	info = (struct store_object_info){0};
 	err = store_upload_begin(r->store, r->bucket, key, (size_t)len, &info, &upload);
-	return err < 0 ? err : store_upload_commit(upload, STORE_IF_ABSENT, NULL);
+	struct store_put_options options = {.condition = STORE_IF_ABSENT};
+	return err < 0 ? err : store_upload_commit(upload, &options, NULL);
 }
 
 /* Is there a key behind the directory's own? */
@@ -471,7 +480,8 @@ static int64_t op_remove_dir(struct supervisor_request *r)
 	int len = directory_key(r, key);
 	if (len < 0)
 		return len;
-	if (store_object_get(r->store, r->bucket, r->path, r->path_len, &info) == 0)
+	if (store_object_get(r->store, r->bucket, r->path, r->path_len, STORE_VERSION_LATEST,
+			     &info) == 0)
 		return -ENOTDIR;
 	struct children children = {.own_len = (size_t)len};
 	struct store_list_query query = {.prefix = key, .prefix_len = (size_t)len, .limit = 2};
@@ -481,8 +491,9 @@ static int64_t op_remove_dir(struct supervisor_request *r)
 		return err;
 	if (children.has_others)
 		return -ENOTEMPTY;
-	return children.has_own ? store_object_delete(r->store, r->bucket, key, (size_t)len)
-				: -ENOENT;
+	return children.has_own
+		       ? store_object_delete(r->store, r->bucket, key, (size_t)len, NULL, NULL)
+		       : -ENOENT;
 }
 
 void supervisor_request_run(struct supervisor_request *request)

@@ -66,6 +66,11 @@ static void put_object(struct eos_json *json, const struct store_event *event)
 
 int trigger_event_to_json(const struct store_event *event, struct eos_buf *buf)
 {
+	static const char *const names[] = {
+		[STORE_EVENT_CREATED] = "ObjectCreated:Put",
+		[STORE_EVENT_REMOVED] = "ObjectRemoved:Delete",
+		[STORE_EVENT_MARKER_CREATED] = "ObjectRemoved:DeleteMarkerCreated",
+	};
 	char time[EOS_ISO8601_SIZE];
 	char id[24];
 	struct eos_json json = eos_json_begin(buf);
@@ -78,9 +83,7 @@ int trigger_event_to_json(const struct store_event *event, struct eos_buf *buf)
 	eos_json_text(&json, "eventSource", "aws:s3");
 	eos_json_text(&json, "awsRegion", "us-east-1");
 	eos_json_text(&json, "eventTime", time);
-	eos_json_text(&json, "eventName",
-		      event->kind == STORE_EVENT_CREATED ? "ObjectCreated:Put"
-							 : "ObjectRemoved:Delete");
+	eos_json_text(&json, "eventName", names[event->kind]);
 	put_principal(&json, "userIdentity");
 	eos_json_open(&json, "requestParameters", '{');
 	eos_json_text(&json, "sourceIPAddress", "");

@@ -44,7 +44,7 @@ static int write_object(struct store *store, const char *bucket, const char *key
 		store_upload_abort(upload);
 		return err;
 	}
-	return store_upload_commit(upload, STORE_ALWAYS, NULL);
+	return store_upload_commit(upload, NULL, NULL);
 }
 
 static int format_letter(const struct trigger_delivery *delivery, struct eos_buf *buf)

@@ -178,7 +178,7 @@ static void put(const char *key)
 	struct store_upload *upload;
 	assert_int_equal(store_upload_begin(store, "raw", key, strlen(key), info, &upload), 0);
 	assert_int_equal(store_upload_write(upload, "data", 4, 0), 0);
-	assert_int_equal(store_upload_commit(upload, STORE_ALWAYS, NULL), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
 	free(info);
 }
 
@@ -259,7 +259,8 @@ static void test_dead_letter(void **state)
 	char key[64] = "";
 	for (unsigned id = 0; id < 64; id++) {
 		snprintf(key, sizeof(key), "f/%016x.json", id);
-		if (store_reader_open(store, "failed", key, strlen(key), &reader) == 0)
+		if (store_reader_open(store, "failed", key, strlen(key), STORE_VERSION_LATEST,
+				      &reader) == 0)
 			break;
 		reader = NULL;
 	}

@@ -209,7 +209,7 @@ static int look(struct store *store, const char *key, struct content *ret_conten
 {
 	static uint8_t got[SIZE_MAX_LOG + 1], expected[SIZE_MAX_LOG + 1];
 	struct store_reader *reader;
-	int err = store_reader_open(store, "raw", key, strlen(key), &reader);
+	int err = store_reader_open(store, "raw", key, strlen(key), STORE_VERSION_LATEST, &reader);
 	if (err == -ENOENT)
 		return -1;
 	if (err < 0)

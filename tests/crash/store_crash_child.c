@@ -79,7 +79,7 @@ static int put(const char *key, uint64_t seed, uint64_t size)
 		crash_content_fill(seed, offset, piece, n);
 		err = store_upload_write(upload, piece, n, offset);
 	}
-	return err < 0 ? err : store_upload_commit(upload, STORE_ALWAYS, NULL);
+	return err < 0 ? err : store_upload_commit(upload, NULL, NULL);
 }
 
 static int perform(const struct message *m)
@@ -91,7 +91,7 @@ static int perform(const struct message *m)
 	case PUT:
 		return put(key, m->seed, m->size);
 	case DELETE:
-		return store_object_delete(child_store, "raw", key, strlen(key));
+		return store_object_delete(child_store, "raw", key, strlen(key), NULL, NULL);
 	case RENAME:
 		return store_object_rename(child_store, "raw", key, strlen(key), new_key,
 					   strlen(new_key));

@@ -1,0 +1,48 @@
+/*
+ * What the files that apply changes share. All of it runs in the committer's transaction.
+ *
+ * A change has two halves. The first only reads, and may refuse: local_refuse() notes why, and the
+ * transaction goes on. The second writes; an error there spoils the transaction, and the committer
+ * aborts it. So a refused change leaves nothing, and what a transaction holds is whole.
+ *
+ * Every applier returns 0 when the transaction may go on, whatever became of its own change.
+ */
+#pragma once
+
+#include "store/local_priv.h"
+
+/* The change is not made; what its upload wrote is given back. */
+int local_refuse(struct local_txn *t, struct local_op *op, int result) EOS_MUST_CHECK;
+int local_accept(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+/* What RECORD had on disk beside the tables is no longer referred to. */
+int local_drop_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
+/* Asks the matcher, and writes an event for each target. */
+int local_emit_events(struct local_txn *t, enum store_event_kind kind, const char *bucket,
+		      const char *key, size_t key_len,
+		      const struct local_record *record) EOS_MUST_CHECK;
+
+/* Seals and writes the record of a bucket. */
+int local_bucket_put(struct local_txn *t, const char *name,
+		     struct local_bucket *bucket) EOS_MUST_CHECK;
+
+/* local_usage.c: what the versions of a change add to a bucket and its tenant. */
+struct local_delta {
+	int64_t objects, bytes;
+};
+/* For the first half. -EDQUOT; -EBADMSG. */
+int local_usage_check(struct local_txn *t, const char *name, const struct local_bucket *bucket,
+		      struct local_delta delta) EOS_MUST_CHECK;
+/* For the second half: counts DELTA, and writes the bucket's record. */
+int local_usage_add(struct local_txn *t, const char *name, struct local_bucket *bucket,
+		    struct local_delta delta) EOS_MUST_CHECK;
+/* What BUCKET holds counts for NEW_TENANT from now on; BUCKET is not written. */
+int local_usage_move(struct local_txn *t, const char *name, const struct local_bucket *bucket,
+		     const char *new_tenant) EOS_MUST_CHECK;
+int local_apply_tenant_quota(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+
+/* local_settings.c */
+int local_apply_settings(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_document_set(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_document_delete(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+/* All of a bucket that goes. */
+int local_documents_drop(struct local_txn *t, uint64_t node) EOS_MUST_CHECK;
