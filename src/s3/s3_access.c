@@ -36,11 +36,10 @@ static const struct store_object_info *object_of(struct decision *decision)
 	if (!decision->is_info_read && access->key_len > 0) {
 		decision->is_info_read = true;
 		decision->info = calloc(1, sizeof(*decision->info));
-		decision->has_info =
-			decision->info != NULL &&
-			store_object_get(decision->request->server->store, access->bucket,
-					 access->key, access->key_len, access->version,
-					 decision->info) == 0;
+		decision->has_info = decision->info != NULL &&
+				     store_object_get(decision->request->server->store,
+						      access->bucket, access->key, access->key_len,
+						      access->version, decision->info) == 0;
 	}
 	return decision->has_info ? decision->info : NULL;
 }
@@ -53,8 +52,7 @@ static const char *tag_of_request(struct decision *decision, const char *key)
 		size_t len = strcspn(text, "&"), name_len = strcspn(text, "=&");
 		size_t value_len = name_len < len ? len - name_len - 1 : 0;
 		char *out = decision->scratch;
-		if (name_len < sizeof(decision->scratch) &&
-		    value_len < sizeof(decision->scratch)) {
+		if (name_len < sizeof(decision->scratch) && value_len < sizeof(decision->scratch)) {
 			long n = eos_percent_decode(text, name_len, out);
 			if (n == (long)strlen(key) && memcmp(out, key, (size_t)n) == 0) {
 				n = eos_percent_decode(text + len - value_len, value_len, out);
@@ -220,8 +218,7 @@ static enum s3_code check_acl(struct decision *decision, const struct s3_public_
 		code = s3_object_acl(&decision->settings, info, acl);
 	else
 		code = s3_bucket_acl(decision->request, access->bucket, &decision->settings, acl);
-	if (code == S3_OK &&
-	    !s3_acl_allows(acl, decision->tenant, permission, block->ignore_acls))
+	if (code == S3_OK && !s3_acl_allows(acl, decision->tenant, permission, block->ignore_acls))
 		code = S3_ACCESS_DENIED;
 	free(acl);
 	return code;
@@ -246,8 +243,8 @@ static enum s3_code decide(struct decision *decision, const struct s3_policy *po
 		return S3_OK;
 	if (access->action == NULL)
 		return S3_ACCESS_DENIED;
-	enum s3_verdict verdict = policy != NULL ? s3_policy_ask(policy, &question)
-						 : S3_VERDICT_NONE;
+	enum s3_verdict verdict =
+		policy != NULL ? s3_policy_ask(policy, &question) : S3_VERDICT_NONE;
 	if (verdict == S3_VERDICT_DENY)
 		return S3_ACCESS_DENIED;
 	if (is_owner)
@@ -255,8 +252,7 @@ static enum s3_code decide(struct decision *decision, const struct s3_policy *po
 	enum s3_code code = s3_public_block(decision->request, access->bucket, &block);
 	if (code != S3_OK)
 		return code;
-	if (verdict == S3_VERDICT_ALLOW &&
-	    !(block.restrict_buckets && s3_policy_is_public(policy)))
+	if (verdict == S3_VERDICT_ALLOW && !(block.restrict_buckets && s3_policy_is_public(policy)))
 		return S3_OK;
 	return check_acl(decision, &block);
 }
@@ -310,7 +306,8 @@ static enum s3_code check(struct s3_request *request, const struct s3_access *ac
 		return S3_INTERNAL_ERROR;
 	struct s3_access named = *access;
 	if (named.action != NULL)
-		named.action = versioned_action(named.action, access->version != STORE_VERSION_LATEST);
+		named.action =
+			versioned_action(named.action, access->version != STORE_VERSION_LATEST);
 	decision->request = request;
 	decision->access = &named;
 	decision->tenant = request->is_anonymous ? NULL : s3_owner_id(request->tenant);

@@ -63,7 +63,8 @@ enum s3_code s3_has_no_acls(struct s3_request *request, const char *bucket, bool
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
 	enum s3_code code = s3_read_document(request, bucket, "ownership", &text);
-	*ret_has_none = text.len == sizeof(NO_ACLS) - 1 && memcmp(text.data, NO_ACLS, text.len) == 0;
+	*ret_has_none =
+		text.len == sizeof(NO_ACLS) - 1 && memcmp(text.data, NO_ACLS, text.len) == 0;
 	return code;
 }
 
@@ -208,8 +209,7 @@ enum s3_code s3_set_bucket_acl(struct s3_request *request, const char *xml, size
 
 	if (acl == NULL)
 		return S3_INTERNAL_ERROR;
-	enum s3_code code =
-		s3_acl_of_request(request, owner, owner, xml, xml_len, acl, &is_given);
+	enum s3_code code = s3_acl_of_request(request, owner, owner, xml, xml_len, acl, &is_given);
 	if (code == S3_OK && !is_given)
 		code = request->operation->selector != NULL ? S3_MISSING_SECURITY_HEADER : S3_OK;
 	else if (code == S3_OK && strcmp(acl->owner, owner) != 0)
@@ -218,11 +218,10 @@ enum s3_code s3_set_bucket_acl(struct s3_request *request, const char *xml, size
 		code = check_new_acl(request, acl);
 	if (code == S3_OK && is_given) {
 		s3_acl_encode(acl, &text);
-		int err = eos_buf_failed(&text)
-				  ? -ENOMEM
-				  : store_bucket_document_set(request->server->store,
-							      request->bucket, "acl", text.data,
-							      text.len);
+		int err = eos_buf_failed(&text) ? -ENOMEM
+						: store_bucket_document_set(request->server->store,
+									    request->bucket, "acl",
+									    text.data, text.len);
 		code = s3_code_of(err, S3_NO_SUCH_BUCKET);
 	}
 	free(acl);

@@ -275,7 +275,7 @@ static enum s3_code run_chunks(size_t piece, size_t damaged)
 		body_text[damaged] ^= 1;
 	assert_int_equal(verify(&chunked_example, &signer), S3_OK);
 	assert_int_equal(s3_body_init(&body, S3_PAYLOAD_STREAM_SIGNED, chunked_example.payload,
-				      chunked_example.headers, 7, &signer),
+				      chunked_example.headers, 7, &signer, true),
 			 S3_OK);
 	body.sink = count_sink;
 	body.sink_ctx = &count;
@@ -305,7 +305,7 @@ static enum s3_code run_body(enum s3_payload payload, const char *payload_text,
 			     const struct s3_header *headers, size_t count, const char *text)
 {
 	struct s3_body body;
-	enum s3_code code = s3_body_init(&body, payload, payload_text, headers, count, NULL);
+	enum s3_code code = s3_body_init(&body, payload, payload_text, headers, count, NULL, true);
 	if (code != S3_OK)
 		return code;
 	code = s3_body_feed(&body, text, strlen(text));

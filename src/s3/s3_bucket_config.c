@@ -93,8 +93,7 @@ static const struct document documents[] = {
 	{"ownershipControls", "ownership", S3_OWNERSHIP_NOT_FOUND, NULL, check_ownership},
 	{"cors", "cors", S3_NO_SUCH_CORS, NULL, check_cors},
 	{"lifecycle", "lifecycle", S3_NO_SUCH_LIFECYCLE, NULL, check_lifecycle},
-	{"notification", "notification", S3_OK, "NotificationConfiguration",
-	 s3_notification_check},
+	{"notification", "notification", S3_OK, "NotificationConfiguration", s3_notification_check},
 };
 
 /* The operation's row; the table of operations names only selectors that are here. */
@@ -155,13 +154,13 @@ enum s3_code s3_put_document(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	const struct eos_buf *text = kept.len > 0 ? &kept : &request->xml;
-	int err = store_bucket_document_set(request->server->store, request->bucket,
-					    document->name, text->data, text->len);
+	int err = store_bucket_document_set(request->server->store, request->bucket, document->name,
+					    text->data, text->len);
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	s3_document_changed(request, document->name);
-	bool has_no_content = strcmp(document->name, "policy") == 0 ||
-			      strcmp(document->name, "tagging") == 0;
+	bool has_no_content =
+		strcmp(document->name, "policy") == 0 || strcmp(document->name, "tagging") == 0;
 	s3_respond(request, has_no_content ? 204 : 200, NULL, 0, NULL, 0);
 	return S3_OK;
 }

@@ -155,8 +155,7 @@ static int read_lock_rule(const xmlNode *root, struct s3_lock_rule *ret_rule)
 		return 0;
 	}
 	const xmlNode *retention = s3_xml_child(node, "DefaultRetention");
-	if (retention == NULL || !s3_xml_only(node, rule_names) ||
-	    !s3_xml_only(retention, names) ||
+	if (retention == NULL || !s3_xml_only(node, rule_names) || !s3_xml_only(retention, names) ||
 	    s3_xml_copy(retention, "Mode", rule.mode, sizeof(rule.mode)) < 0 ||
 	    (strcmp(rule.mode, "GOVERNANCE") != 0 && strcmp(rule.mode, "COMPLIANCE") != 0))
 		return -EINVAL;

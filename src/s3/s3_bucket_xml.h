@@ -30,7 +30,7 @@ bool s3_is_ownership(const char *word);
 
 /* The default retention of a bucket; mode "" : none. */
 struct s3_lock_rule {
-	char mode[16];	/* "GOVERNANCE" or "COMPLIANCE" */
+	char mode[16]; /* "GOVERNANCE" or "COMPLIANCE" */
 	uint64_t days;
 };
 /* ObjectLockConfiguration. -EINVAL, -ERANGE: the period. */

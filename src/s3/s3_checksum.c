@@ -12,7 +12,7 @@
 struct kind {
 	const char *name, *header, *tag;
 	size_t bytes;
-	enum s3_crc_kind crc;		/* where is_crc */
+	enum s3_crc_kind crc;	    /* where is_crc */
 	enum crypto_hash_kind hash; /* where not */
 	bool is_crc;
 };

@@ -71,10 +71,17 @@
 	X(TIME_TOO_SKEWED, "RequestTimeTooSkewed", 403,                                            \
 	  "The difference between the request time and the server's time is too large.")
 
+/* Those of versions of objects. */
+#define S3_OBJECT_CODES(X)                                                                         \
+	X(NO_SUCH_LOCK, "NoSuchObjectLockConfiguration", 404,                                      \
+	  "The specified object does not have a ObjectLock configuration")                         \
+	X(NO_SUCH_VERSION, "NoSuchVersion", 404, "The specified version does not exist.")          \
+	X(INVALID_TAG, "InvalidTag", 400, "The tag provided was not a valid tag.")
+
 #define S3_CODE_ENUM(name, text, status, message) S3_##name,
 /* S3_OK, or why not. The protocol's own vocabulary: functions that decide what a client is told
  * return one of these; everything below them returns negative errno. */
-enum s3_code { S3_OK, S3_CODES(S3_CODE_ENUM) S3_CODE_COUNT };
+enum s3_code { S3_OK, S3_CODES(S3_CODE_ENUM) S3_OBJECT_CODES(S3_CODE_ENUM) S3_CODE_COUNT };
 #undef S3_CODE_ENUM
 
 /* Any thread. For every code but S3_OK. */

@@ -1,10 +1,8 @@
 /*
- * Object lock: retention and legal hold of versions, and a bucket's default retention.
+ * Object lock: retention and legal hold of versions.
  *
  * What is held is kept as metadata that the store knows (store.h); the store refuses to remove a
  * version that is held. What may be changed is decided here, in the transaction of the change.
- *
- * The default is kept with the bucket as the document "object-lock": "GOVERNANCE 30 DAYS".
  */
 #include "s3/s3_object_priv.h"
 
@@ -50,42 +48,14 @@ int s3_parse_iso_date(const char *text, int64_t *ret_s)
 	int64_t offset_s = 0;
 	if (sscanf(text, "%1[+-]%2d:%2d%n", sign, &hours, &minutes, &used) == 3 && used == 6 &&
 	    text[used] == '\0' && hours >= 0 && minutes >= 0)
-		offset_s = (sign[0] == '-' ? -1 : 1) * (hours * INT64_C(3600) + minutes * INT64_C(60));
+		offset_s =
+			(sign[0] == '-' ? -1 : 1) * (hours * INT64_C(3600) + minutes * INT64_C(60));
 	else if (strcmp(text, "Z") != 0)
 		return -EINVAL;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
 	*ret_s = (int64_t)timegm(&tm) - offset_s;
 	return 0;
-}
-
-int s3_lock_default_parse(const char *text, struct s3_lock_default *ret_rule)
-{
-	char mode[16], unit[8], number[NUMBER_SIZE];
-	uint64_t count;
-	int used = 0;
-
-	if (sscanf(text, "%15s %23s %7s%n", mode, number, unit, &used) != 3 ||
-	    text[used] != '\0' || !is_mode(mode) || eos_parse_u64(number, &count) < 0 ||
-	    count == 0 || count > S3_LOCK_DAYS_MAX ||
-	    (strcmp(unit, "DAYS") != 0 && strcmp(unit, "YEARS") != 0))
-		return -EINVAL;
-	memcpy(ret_rule->mode, mode, sizeof(mode));
-	ret_rule->count = (unsigned)count;
-	ret_rule->is_years = unit[0] == 'Y';
-	return 0;
-}
-
-/* The bucket's rule; false: it has none. */
-static bool find_default(struct s3_request *request, struct s3_lock_default *ret_rule)
-{
-	struct eos_buf buf;
-	eos_buf_init(&buf);
-	int err = store_bucket_document_get(request->server->store, request->bucket,
-					    S3_LOCK_DOCUMENT, &buf);
-	bool is_there = err == 0 && buf.len > 0 && s3_lock_default_parse(buf.data, ret_rule) == 0;
-	eos_buf_fini(&buf);
-	return is_there;
 }
 
 static int64_t now_s(void)
@@ -148,13 +118,7 @@ static enum s3_code take_retention(struct s3_request *request, const char *mode,
 
 static enum s3_code take_default(struct s3_request *request, struct store_object_info *info)
 {
-	struct s3_lock_default rule;
-
-	if (!find_default(request, &rule))
-		return S3_OK;
-	int64_t days = (int64_t)rule.count * (rule.is_years ? 365 : 1);
-	return put_retention(info, rule.mode, now_s() + days * DAY_S) < 0 ? S3_METADATA_TOO_LARGE
-									  : S3_OK;
+	return S3_OK;
 }
 
 enum s3_code s3_take_lock(struct s3_request *request, struct store_object_info *info)

@@ -156,10 +156,9 @@ enum s3_code s3_copy_pairs(const struct store_object_info *source, bool is_tag,
 	uint32_t offset = 0;
 
 	while (store_metadata_next(source, &offset, &name, &value)) {
-		bool is_wanted =
-			is_tag ? eos_str_starts_with(name, STORE_META_TAG)
-			       : is_content_header(name) || eos_str_starts_with(name,
-										STORE_META_USER);
+		bool is_wanted = is_tag ? eos_str_starts_with(name, STORE_META_TAG)
+					: is_content_header(name) ||
+						  eos_str_starts_with(name, STORE_META_USER);
 		if (is_wanted && add(info, name, value) != S3_OK)
 			return S3_METADATA_TOO_LARGE;
 	}

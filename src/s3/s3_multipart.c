@@ -114,8 +114,7 @@ static enum s3_code read_sum(struct s3_request *request, struct s3_checksum_reco
 	const char *type = s3_header(request, "x-amz-checksum-type");
 
 	*ret_sum = (struct s3_checksum_record){.value = "-"};
-	enum s3_code code =
-		s3_read_algorithm(request, "x-amz-checksum-algorithm", &ret_sum->kind);
+	enum s3_code code = s3_read_algorithm(request, "x-amz-checksum-algorithm", &ret_sum->kind);
 	if (code != S3_OK)
 		return code;
 	if (ret_sum->kind == S3_CHECKSUM_NONE)

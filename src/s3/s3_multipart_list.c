@@ -191,8 +191,8 @@ static bool is_behind(const struct uploads *uploads, const struct row *row)
 	if (row->is_prefix)
 		return strcmp(row->key, after) > 0 && !eos_str_starts_with(after, row->key);
 	int order = strcmp(row->key, after);
-	return order > 0 || (order == 0 && uploads->after_id != NULL &&
-			     strcmp(row->id, uploads->after_id) > 0);
+	return order > 0 ||
+	       (order == 0 && uploads->after_id != NULL && strcmp(row->id, uploads->after_id) > 0);
 }
 
 /* Takes ROW. */
@@ -237,8 +237,8 @@ static size_t prefix_end(const struct uploads *uploads, const char *key)
 static int visit_upload(void *ctx, const struct store_list_entry *entry)
 {
 	struct uploads *uploads = ctx;
-	const char *key = !entry->is_prefix ? store_metadata_get(entry->info, S3_METADATA_KEY)
-					    : NULL;
+	const char *key =
+		!entry->is_prefix ? store_metadata_get(entry->info, S3_METADATA_KEY) : NULL;
 
 	if (key == NULL || entry->key_len < S3_UPLOAD_ID_DIGITS ||
 	    (uploads->prefix != NULL && !eos_str_starts_with(key, uploads->prefix)))
@@ -293,8 +293,7 @@ static enum s3_code respond_uploads(const struct uploads *uploads)
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "ListMultipartUploadsResult");
 	s3_xml_text(&buf, "Bucket", uploads->request->bucket);
-	add_text(uploads, &buf, "KeyMarker",
-		 uploads->after_key != NULL ? uploads->after_key : "");
+	add_text(uploads, &buf, "KeyMarker", uploads->after_key != NULL ? uploads->after_key : "");
 	s3_xml_text(&buf, "UploadIdMarker", uploads->after_id != NULL ? uploads->after_id : "");
 	if (has_more) {
 		s3_xml_key(&buf, "NextKeyMarker", last->key, last->key_len, uploads->is_url);

@@ -66,7 +66,8 @@ enum s3_code s3_upload_part_begin(struct s3_request *request)
 	return code == S3_OK ? begin_part(request) : code;
 }
 
-/* Commits the part. If the upload ended meanwhile, the part goes again: nobody would ever find it. */
+/* Commits the part. If the upload ended meanwhile, the part goes again: nobody would ever find it.
+ */
 static enum s3_code commit_part(struct s3_request *request)
 {
 	char name[S3_PIECE_NAME_SIZE];

@@ -36,8 +36,8 @@ static enum s3_code read_list(struct s3_request *request, bool wanted[ATTRIBUTES
 			size_t k = 0, len;
 			at += strspn(at, ", \t");
 			len = strcspn(at, ", \t");
-			while (k < ATTRIBUTES && (strlen(names[k]) != len ||
-						  strncmp(names[k], at, len) != 0))
+			while (k < ATTRIBUTES &&
+			       (strlen(names[k]) != len || strncmp(names[k], at, len) != 0))
 				k++;
 			if (len > 0 && k == ATTRIBUTES)
 				return s3_say(request, S3_INVALID_ARGUMENT,

@@ -59,9 +59,9 @@ static enum s3_code parse_source(struct s3_request *request, struct copy_source 
 	source->key_len = strlen(key);
 	memcpy(source->key, key, source->key_len + 1);
 	source->version = STORE_VERSION_LATEST;
-	return version != NULL ? s3_parse_version(request, version + sizeof(mark) - 1,
-						  &source->version)
-			       : S3_OK;
+	return version != NULL
+		       ? s3_parse_version(request, version + sizeof(mark) - 1, &source->version)
+		       : S3_OK;
 }
 
 static enum s3_code open_source(struct s3_request *request, const struct copy_source *source,
@@ -141,8 +141,7 @@ static enum s3_code fill_object(struct s3_request *request, const struct store_o
 {
 	bool replaces_metadata, replaces_tags;
 
-	enum s3_code code =
-		read_directive(request, "x-amz-metadata-directive", &replaces_metadata);
+	enum s3_code code = read_directive(request, "x-amz-metadata-directive", &replaces_metadata);
 	if (code == S3_OK)
 		code = read_directive(request, "x-amz-tagging-directive", &replaces_tags);
 	if (code == S3_OK)

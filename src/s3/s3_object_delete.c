@@ -59,8 +59,7 @@ enum s3_code s3_delete_object(struct s3_request *request)
 	int err = store_bucket_get(request->server->store, request->bucket, &bucket);
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	enum s3_code code =
-		remove_place(request, &place, s3_header(request, "if-match"), &removed);
+	enum s3_code code = remove_place(request, &place, s3_header(request, "if-match"), &removed);
 	if (code != S3_OK)
 		return code;
 	if (removed.version != STORE_VERSION_LATEST)

@@ -58,7 +58,7 @@ enum s3_code s3_take_tags(struct s3_request *request,
 enum s3_code s3_copy_pairs(const struct store_object_info *source, bool is_tag,
 			   struct store_object_info *info) EOS_MUST_CHECK;
 
-/* s3_put_condition.c */
+/* s3_condition.c */
 
 /* If-Match and If-None-Match of a request that writes, into request->put. What does not hold
  * already now is S3_PRECONDITION_FAILED. */
@@ -71,10 +71,31 @@ enum s3_code s3_begin_upload(struct s3_request *request) EOS_MUST_CHECK;
 /* Commits request->upload under request->put; INFO (may be request->object) is what was made. */
 enum s3_code s3_commit_upload(struct s3_request *request,
 			      struct store_object_info *info) EOS_MUST_CHECK;
+/* The header ETag of INFO. */
+void s3_add_etag(struct s3_request *request, const struct store_object_info *info);
 /* An empty request->object. S3_INTERNAL_ERROR: no memory. */
 enum s3_code s3_new_object(struct s3_request *request) EOS_MUST_CHECK;
 
+/* s3_tagging.c */
+
+/* Changes the metadata of the request's version by store_object_update(); CHANGE says -EMSGSIZE
+ * when it does not fit. */
+enum s3_code s3_update(struct s3_request *request,
+		       int (*change)(void *ctx, struct store_object_info *info),
+		       void *ctx) EOS_MUST_CHECK;
+
+/* s3_multipart_part.c */
+
+/* The query's partNumber, 1 to 10,000. */
+enum s3_code s3_read_part_number(struct s3_request *request, uint64_t *ret_number) EOS_MUST_CHECK;
+/* "bytes=0-9", nothing less. -EINVAL. */
+int s3_parse_copy_range(const char *text, uint64_t *ret_first, uint64_t *ret_last) EOS_MUST_CHECK;
+
 /* s3_object_sum.c */
+
+/* The algorithm that HEADER names; NONE without it. S3_INVALID_REQUEST. */
+enum s3_code s3_read_algorithm(struct s3_request *request, const char *header,
+			       enum s3_checksum_kind *ret_kind) EOS_MUST_CHECK;
 
 /* Whether the checksum that x-amz-sdk-checksum-algorithm announces is there. */
 enum s3_code s3_check_announced(struct s3_request *request) EOS_MUST_CHECK;

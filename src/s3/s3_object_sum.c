@@ -25,8 +25,7 @@ enum s3_code s3_check_announced(struct s3_request *request)
 	enum s3_checksum_kind announced;
 	enum s3_checksum_kind given = request->body.checksum.kind;
 
-	enum s3_code code =
-		s3_read_algorithm(request, "x-amz-sdk-checksum-algorithm", &announced);
+	enum s3_code code = s3_read_algorithm(request, "x-amz-sdk-checksum-algorithm", &announced);
 	if (code != S3_OK || announced == S3_CHECKSUM_NONE)
 		return code;
 	if (given == S3_CHECKSUM_NONE)

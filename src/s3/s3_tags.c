@@ -53,8 +53,7 @@ enum s3_code s3_tags_add(struct s3_tags *tags, const char *key, const char *valu
 	while (at < tags->count && (order = strcmp(tags->tags[at].key, key)) < 0)
 		at++;
 	if (at < tags->count && order == 0)
-		return fail(tags, S3_INVALID_TAG,
-			    "Cannot provide multiple Tags with the same key");
+		return fail(tags, S3_INVALID_TAG, "Cannot provide multiple Tags with the same key");
 	if (tags->count == S3_TAGS_MAX)
 		return fail(tags, S3_INVALID_TAG, "Object tags cannot be greater than 10");
 	memmove(&tags->tags[at + 1], &tags->tags[at], (tags->count - at) * sizeof(tags->tags[0]));
@@ -80,8 +79,9 @@ static bool decode(char *text, size_t len)
 
 enum s3_code s3_tags_parse(struct s3_tags *tags, const char *text)
 {
-	static const char problem[] = "The header 'x-amz-tagging' shall be encoded as UTF-8 then "
-				      "URLEncoded URL query parameters without tag name duplicates.";
+	static const char problem[] =
+		"The header 'x-amz-tagging' shall be encoded as UTF-8 then "
+		"URLEncoded URL query parameters without tag name duplicates.";
 	enum s3_code code = S3_OK;
 
 	while (*text != '\0' && code == S3_OK) {

@@ -10,8 +10,8 @@
 #include "s3/s3_error.h"
 #include "store/store.h"
 
-#define S3_TAGS_MAX	     10u
-#define S3_TAG_KEY_CHARS_MAX 128u
+#define S3_TAGS_MAX	       10u
+#define S3_TAG_KEY_CHARS_MAX   128u
 #define S3_TAG_VALUE_CHARS_MAX 256u
 
 /* A character is at most four bytes of UTF-8. */
