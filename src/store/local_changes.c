@@ -52,6 +52,13 @@ int local_drop_record(struct local_txn *t, const struct local_record *record)
 	return err < 0 && err != -ENOENT ? err : trash_block(t, record->block_id);
 }
 
+int local_adopt_record(struct local_txn *t, const struct local_record *record)
+{
+	return record->kind == LOCAL_RECORD_BLOCK
+		       ? put_empty(t->txn, t->local->blocks, record->block_id)
+		       : 0;
+}
+
 int local_refuse(struct local_txn *t, struct local_op *op, int result)
 {
 	op->result = result;
@@ -104,8 +111,11 @@ int local_emit_events(struct local_txn *t, enum store_event_kind kind, const cha
 	event->time_ns = eos_wall_ns();
 	event->size = record->size;
 	event->sequence = t->state.sequence;
+	event->version = record->version;
 	event->id = t->state.event_next;
 	eos_hex_encode(record->md5, sizeof(record->md5), event->etag);
+	if (kind == STORE_EVENT_MARKER_CREATED)
+		event->etag[0] = '\0';
 	int err = eos_str_copy(event->bucket, sizeof(event->bucket), bucket);
 	EOS_ASSERT(err == 0 && key_len <= STORE_KEY_MAX);
 	event->target[0] = '\0';
@@ -115,23 +125,6 @@ int local_emit_events(struct local_txn *t, enum store_event_kind kind, const cha
 	t->emit_error = 0;
 	t->local->match(t->local->matcher_ctx, event, emit, t);
 	return t->emit_error;
-}
-
-static int put_record(struct local_txn *t, uint64_t node, const char *key, size_t key_len,
-		      struct local_record *record, const char *metadata, const void *data)
-{
-	void *space;
-	local_record_seal(record, metadata, local_record_seed(node, key, key_len));
-	int err = local_keys_put(t->txn, t->local->objects, node, key, key_len,
-				 local_record_size(record), &t->state.node_next, &space);
-	if (err < 0)
-		return err;
-	char *out = space;
-	memcpy(out, record, sizeof(*record));
-	memcpy(out + sizeof(*record), metadata, record->metadata_len);
-	if (record->kind == LOCAL_RECORD_INLINE)
-		memcpy(out + sizeof(*record) + record->metadata_len, data, record->size);
-	return 0;
 }
 
 int local_bucket_put(struct local_txn *t, const char *name, struct local_bucket *bucket)
@@ -180,148 +173,6 @@ static int apply_bucket_delete(struct local_txn *t, struct local_op *op)
 	return local_accept(t, op);
 }
 
-/* The record at KEY; -ENOENT. What it points to is good until TXN writes. */
-static int find_old(struct local_txn *t, struct local_op *op, uint64_t node, const char *key,
-		    size_t key_len, struct local_found *ret_old)
-{
-	return local_object_find(t->local, t->txn, op->bucket, node, key, key_len,
-				 STORE_VERSION_LATEST, ret_old);
-}
-
-static bool etag_is(const struct local_record *record, const char *etag)
-{
-	char own[STORE_ETAG_SIZE];
-	eos_hex_encode(record->md5, sizeof(record->md5), own);
-	return strcmp(own, etag) == 0;
-}
-
-/* OLD: what is there now, or NULL. */
-static int check_condition(const struct store_put_options *options, const struct local_record *old)
-{
-	if (options->condition == STORE_IF_ABSENT)
-		return old != NULL ? -EEXIST : 0;
-	if (options->condition != STORE_IF_MATCH)
-		return 0;
-	if (old == NULL)
-		return -ENOENT;
-	return etag_is(old, options->etag) ? 0 : -ESTALE;
-}
-
-static int apply_object_put(struct local_txn *t, struct local_op *op)
-{
-	struct local_bucket bucket;
-	struct local_found old;
-	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
-	if (err < 0)
-		return local_refuse(t, op, err);
-	if (bucket.node != op->bucket_node) /* deleted and made anew meanwhile */
-		return local_refuse(t, op, -ENOENT);
-	err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
-	bool is_there = err == 0;
-	if (err < 0 && err != -ENOENT)
-		return local_refuse(t, op, err);
-	err = check_condition(op->options, is_there ? &old.record : NULL);
-	if (err < 0)
-		return local_refuse(t, op, err);
-
-	struct local_delta delta = {
-		.objects = is_there ? 0 : 1,
-		.bytes = (int64_t)op->record.size - (is_there ? (int64_t)old.record.size : 0),
-	};
-	err = local_usage_check(t, op->bucket, &bucket, delta);
-	if (err < 0)
-		return local_refuse(t, op, err);
-
-	op->record.sequence = ++t->state.sequence;
-	op->record.modified_ns = eos_wall_ns();
-	err = put_record(t, bucket.node, op->key, op->key_len, &op->record, op->metadata, op->data);
-	if (err == 0 && op->record.kind == LOCAL_RECORD_BLOCK)
-		err = put_empty(t->txn, t->local->blocks, op->record.block_id);
-	if (err == 0 && is_there)
-		err = local_drop_record(t, &old.record);
-	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_CREATED, op->bucket, op->key, op->key_len,
-					&op->record);
-	if (err == 0)
-		err = local_usage_add(t, op->bucket, &bucket, delta);
-	return err < 0 ? err : local_accept(t, op);
-}
-
-static int apply_object_delete(struct local_txn *t, struct local_op *op)
-{
-	struct local_bucket bucket;
-	struct local_found old;
-	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
-	if (err == 0)
-		err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
-	if (err == 0 && op->removal->etag[0] != '\0' && !etag_is(&old.record, op->removal->etag))
-		err = -ESTALE;
-	if (err < 0)
-		return local_refuse(t, op, err);
-
-	t->state.sequence++;
-	err = local_keys_delete(t->txn, t->local->objects, bucket.node, op->key, op->key_len);
-	if (err == 0)
-		err = local_drop_record(t, &old.record);
-	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
-					&old.record);
-	if (err == 0)
-		err = local_usage_add(t, op->bucket, &bucket,
-				      (struct local_delta){-1, -(int64_t)old.record.size});
-	return err < 0 ? err : local_accept(t, op);
-}
-
-/* The writing half of a rename; OLD is the object at the old key, TARGET what is replaced. */
-static int move_record(struct local_txn *t, struct local_op *op, uint64_t node,
-		       const struct local_found *old, const struct local_record *target)
-{
-	/* What OLD points to moves as soon as the transaction writes. */
-	struct local_record record = old->record;
-	char *metadata = t->scratch, *data = t->scratch + record.metadata_len;
-	memcpy(metadata, old->metadata, record.metadata_len);
-	if (old->data != NULL)
-		memcpy(data, old->data, record.size);
-	record.sequence = ++t->state.sequence;
-	int err = local_keys_delete(t->txn, t->local->objects, node, op->key, op->key_len);
-	if (err == 0)
-		err = put_record(t, node, op->new_key, op->new_key_len, &record, metadata, data);
-	if (err == 0 && target != NULL)
-		err = local_drop_record(t, target);
-	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_CREATED, op->bucket, op->new_key,
-					op->new_key_len, &record);
-	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
-					&record);
-	return err;
-}
-
-static int apply_object_rename(struct local_txn *t, struct local_op *op)
-{
-	struct local_bucket bucket;
-	struct local_found old, target;
-	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
-	if (err == 0)
-		err = find_old(t, op, bucket.node, op->key, op->key_len, &old);
-	if (err < 0)
-		return local_refuse(t, op, err);
-	if (op->key_len == op->new_key_len && memcmp(op->key, op->new_key, op->key_len) == 0) {
-		op->result = 0;
-		return 0;
-	}
-	err = find_old(t, op, bucket.node, op->new_key, op->new_key_len, &target);
-	bool is_there = err == 0;
-	if (err < 0 && err != -ENOENT)
-		return local_refuse(t, op, err);
-
-	err = move_record(t, op, bucket.node, &old, is_there ? &target.record : NULL);
-	if (err == 0 && is_there)
-		err = local_usage_add(t, op->bucket, &bucket,
-				      (struct local_delta){-1, -(int64_t)target.record.size});
-	return err < 0 ? err : local_accept(t, op);
-}
-
 static int apply_outbox_remove(struct local_txn *t, struct local_op *op)
 {
 	uint8_t name[8];
@@ -368,9 +219,10 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 		[LOCAL_OP_DOCUMENT_SET] = local_apply_document_set,
 		[LOCAL_OP_DOCUMENT_DELETE] = local_apply_document_delete,
 		[LOCAL_OP_TENANT_QUOTA] = local_apply_tenant_quota,
-		[LOCAL_OP_OBJECT_PUT] = apply_object_put,
-		[LOCAL_OP_OBJECT_DELETE] = apply_object_delete,
-		[LOCAL_OP_OBJECT_RENAME] = apply_object_rename,
+		[LOCAL_OP_OBJECT_PUT] = local_apply_put,
+		[LOCAL_OP_OBJECT_DELETE] = local_apply_delete,
+		[LOCAL_OP_OBJECT_RENAME] = local_apply_rename,
+		[LOCAL_OP_OBJECT_UPDATE] = local_apply_update,
 		[LOCAL_OP_OUTBOX_REMOVE] = apply_outbox_remove,
 		[LOCAL_OP_OUTBOX_RETRY] = apply_outbox_retry,
 		[LOCAL_OP_RESERVE] = apply_reserve,

@@ -14,6 +14,8 @@
 /* The change is not made; what its upload wrote is given back. */
 int local_refuse(struct local_txn *t, struct local_op *op, int result) EOS_MUST_CHECK;
 int local_accept(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+/* What the record of an upload has on disk beside the tables is referred to from now on. */
+int local_adopt_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
 /* What RECORD had on disk beside the tables is no longer referred to. */
 int local_drop_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
 /* Asks the matcher, and writes an event for each target. */
@@ -39,6 +41,17 @@ int local_usage_add(struct local_txn *t, const char *name, struct local_bucket *
 int local_usage_move(struct local_txn *t, const char *name, const struct local_bucket *bucket,
 		     const char *new_tenant) EOS_MUST_CHECK;
 int local_apply_tenant_quota(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+
+/* local_history.c */
+int local_history_put(struct local_txn *t, uint64_t seed, struct local_record *record,
+		      const char *metadata, const void *data) EOS_MUST_CHECK;
+int local_history_delete(struct local_txn *t, uint64_t history, uint64_t sequence) EOS_MUST_CHECK;
+
+/* local_versions.c */
+int local_apply_put(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_delete(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_rename(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_update(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
 /* local_settings.c */
 int local_apply_settings(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;

@@ -35,6 +35,7 @@ enum local_op_kind {
 	LOCAL_OP_OBJECT_PUT,
 	LOCAL_OP_OBJECT_DELETE,
 	LOCAL_OP_OBJECT_RENAME,
+	LOCAL_OP_OBJECT_UPDATE,
 	LOCAL_OP_OUTBOX_REMOVE,
 	LOCAL_OP_OUTBOX_RETRY,
 	LOCAL_OP_RESERVE, /* block ids */
@@ -63,6 +64,11 @@ struct local_op {
 	/* delete */
 	const struct store_removal *removal;
 	struct store_removed removed; /* on return */
+
+	/* update; the change is called in the transaction */
+	uint64_t version;
+	int (*change)(void *ctx, struct store_object_info *info);
+	void *change_ctx;
 
 	/* rename */
 	const char *new_key;
@@ -103,6 +109,9 @@ struct local_committer {
 	struct local_unlinked unlinked[LOCAL_UNLINKED_MAX];
 };
 
+/* Metadata and inline data of a record. */
+#define LOCAL_CONTENT_MAX (STORE_METADATA_MAX + LOCAL_INLINE_MAX)
+
 /* One write transaction in the making. */
 struct local_txn {
 	struct local *local;
@@ -114,7 +123,9 @@ struct local_txn {
 	unsigned dropped_count;
 	uint64_t dropped[2 * LOCAL_BATCH_MAX]; /* block ids that are now in the trash */
 	struct store_event event;	       /* in the making */
-	char scratch[sizeof(struct local_record) + STORE_METADATA_MAX + LOCAL_INLINE_MAX];
+	/* What is in LMDB moves when something is written: copies of metadata and inline data. */
+	char scratch[LOCAL_CONTENT_MAX], moved[LOCAL_CONTENT_MAX];
+	struct store_object_info info; /* of an update */
 };
 
 void local_committer_init(struct local_committer *committer);

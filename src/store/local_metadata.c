@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "store/local_keys_priv.h"
 #include "store/local_priv.h"
 
 EOS_COUNTER(damages, "store.damages_total", "Reads that met a damaged record, file or chunk.")
@@ -81,21 +80,6 @@ int local_state_put(struct local *local, MDB_txn *txn, struct local_state *state
 	MDB_val key = {.mv_size = sizeof(state_name), .mv_data = state_name};
 	MDB_val value = {.mv_size = sizeof(*state), .mv_data = state};
 	return local_put(txn, local->meta, &key, &value, 0);
-}
-
-int local_object_find(struct local *local, MDB_txn *txn, const char *bucket, uint64_t node,
-		      const char *key, size_t key_len, uint64_t version,
-		      struct local_found *ret_found)
-{
-	MDB_val value;
-	if (version != STORE_VERSION_LATEST && version != STORE_VERSION_NULL)
-		return -ENOENT;
-	int err = local_keys_get(txn, local->objects, node, key, key_len, &value);
-	if (err == 0)
-		err = local_record_parse(&value, local_record_seed(node, key, key_len),
-					 &ret_found->record, &ret_found->metadata,
-					 &ret_found->data);
-	return err == -EBADMSG ? local_damaged("object record", bucket, key, key_len) : err;
 }
 
 int local_damaged(const char *what, const char *bucket, const char *key, size_t key_len)

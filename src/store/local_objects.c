@@ -17,10 +17,12 @@ int local_object_get(struct store *store, const char *bucket, const char *key, s
 		return err;
 	err = local_bucket_find(local, txn, bucket, &root);
 	if (err == 0)
-		err = local_object_find(local, txn, bucket, root.node, key, key_len, version,
-					&found);
+		err = local_version_find(local, txn, bucket, root.node, key, key_len, version,
+					 &found);
 	if (err == 0)
-		local_record_info(&found.record, found.metadata, ret_info);
+		local_found_info(&found, ret_info);
+	if (err == 0 && version == STORE_VERSION_LATEST && found.record.kind == LOCAL_RECORD_MARKER)
+		err = -ENOENT;
 	mdb_txn_abort(txn);
 	return err;
 }
@@ -39,6 +41,22 @@ int local_object_delete(struct store *store, const char *bucket, const char *key
 	if (err == 0)
 		*ret = op.removed;
 	return err;
+}
+
+int local_object_update(struct store *store, const char *bucket, const char *key, size_t key_len,
+			uint64_t version, int (*change)(void *ctx, struct store_object_info *info),
+			void *ctx)
+{
+	struct local_op op = {
+		.kind = LOCAL_OP_OBJECT_UPDATE,
+		.bucket = bucket,
+		.key = key,
+		.key_len = key_len,
+		.version = version,
+		.change = change,
+		.change_ctx = ctx,
+	};
+	return local_commit(local_of(store), &op);
 }
 
 int local_object_rename(struct store *store, const char *bucket, const char *key, size_t key_len,

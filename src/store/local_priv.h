@@ -89,11 +89,45 @@ int local_state_put(struct local *local, MDB_txn *txn, struct local_state *state
 struct local_found {
 	struct local_record record;
 	const char *metadata;
-	const char *data; /* NULL: in a block file */
+	const char *data; /* NULL: not inline */
+	bool is_latest;
 };
 int local_object_find(struct local *local, MDB_txn *txn, const char *bucket, uint64_t node,
 		      const char *key, size_t key_len, uint64_t version,
 		      struct local_found *ret_found) EOS_MUST_CHECK;
+/* The same, but finds delete markers too. */
+int local_version_find(struct local *local, MDB_txn *txn, const char *bucket, uint64_t node,
+		       const char *key, size_t key_len, uint64_t version,
+		       struct local_found *ret_found) EOS_MUST_CHECK;
+/* The latest, which may be a delete marker. */
+int local_latest_find(struct local *local, MDB_txn *txn, const char *bucket, uint64_t node,
+		      const char *key, size_t key_len,
+		      struct local_found *ret_found) EOS_MUST_CHECK;
+static inline void local_found_info(const struct local_found *found,
+				    struct store_object_info *ret_info)
+{
+	local_record_info(&found->record, found->metadata, ret_info);
+	ret_info->is_latest = found->is_latest;
+}
+
+/* The noncurrent versions of one history after another, from the newest: local_history.c. */
+struct local_history_cursor {
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	MDB_cursor *cursor; /* opened when first needed */
+};
+void local_history_cursor_init(struct local_history_cursor *cursor, MDB_txn *txn, MDB_dbi dbi);
+void local_history_cursor_fini(struct local_history_cursor *cursor);
+/* To the newest of HISTORY (0: none) with a sequence below BEFORE. -ENOENT; -EBADMSG, not logged.
+ * SEED: of the key's records. */
+int local_history_seek(struct local_history_cursor *cursor, uint64_t history, uint64_t before,
+		       uint64_t seed, struct local_found *ret_found) EOS_MUST_CHECK;
+/* To the one behind. */
+int local_history_next(struct local_history_cursor *cursor, uint64_t history, uint64_t seed,
+		       struct local_found *ret_found) EOS_MUST_CHECK;
+/* As a seek for the newest of all. */
+int local_history_newest(MDB_txn *txn, MDB_dbi dbi, uint64_t history, uint64_t seed,
+			 struct local_found *ret_found) EOS_MUST_CHECK;
 
 /* Logs and counts what was damaged; returns -EBADMSG. KEY may be NULL. */
 int local_damaged(const char *what, const char *bucket, const char *key, size_t key_len);
@@ -127,11 +161,18 @@ int local_object_get(struct store *store, const char *bucket, const char *key, s
 		     uint64_t version, struct store_object_info *ret_info);
 int local_object_delete(struct store *store, const char *bucket, const char *key, size_t key_len,
 			const struct store_removal *removal, struct store_removed *ret);
+int local_object_update(struct store *store, const char *bucket, const char *key, size_t key_len,
+			uint64_t version, int (*change)(void *ctx, struct store_object_info *info),
+			void *ctx);
 int local_object_rename(struct store *store, const char *bucket, const char *key, size_t key_len,
 			const char *new_key, size_t new_key_len);
 int local_object_list(struct store *store, const char *bucket, const struct store_list_query *query,
 		      int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
 		      bool *ret_more);
+int local_version_list(struct store *store, const char *bucket,
+		       const struct store_list_query *query, uint64_t after_version,
+		       int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
+		       bool *ret_more);
 int local_outbox_list(struct store *store, uint64_t after_id,
 		      int (*visit)(void *ctx, const struct store_event *event), void *ctx);
 int local_outbox_remove(struct store *store, uint64_t id);

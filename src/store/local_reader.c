@@ -64,7 +64,7 @@ static int look_up(struct local *local, struct local_reader *r, struct local_rec
 		err = local_object_find(local, txn, r->bucket, root.node, r->key, r->key_len,
 					r->version, &found);
 	if (err == 0) {
-		local_record_info(&found.record, found.metadata, &r->info);
+		local_found_info(&found, &r->info);
 		*ret_record = found.record;
 		if (found.data != NULL)
 			err = take_inline(r, &found);

@@ -53,6 +53,7 @@ static uint64_t record_sum(const struct local_record *record, const char *metada
 
 void local_record_seal(struct local_record *record, const char *metadata, uint64_t seed)
 {
+	record->format = LOCAL_FORMAT_VERSION;
 	record->sum = record_sum(record, metadata, seed);
 }
 
@@ -70,8 +71,10 @@ int local_record_parse(const MDB_val *value, uint64_t seed, struct local_record 
 		return -EBADMSG;
 	memcpy(&record, value->mv_data, sizeof(record));
 	bool is_inline = record.kind == LOCAL_RECORD_INLINE;
-	if (record.version != LOCAL_FORMAT_VERSION || record.metadata_len > STORE_METADATA_MAX ||
-	    (!is_inline && record.kind != LOCAL_RECORD_BLOCK) ||
+	bool is_marker = record.kind == LOCAL_RECORD_MARKER;
+	if (record.format != LOCAL_FORMAT_VERSION || record.metadata_len > STORE_METADATA_MAX ||
+	    (!is_inline && !is_marker && record.kind != LOCAL_RECORD_BLOCK) ||
+	    (is_marker && record.size != 0) ||
 	    record.size > (is_inline ? LOCAL_INLINE_MAX : STORE_OBJECT_BYTES_MAX) ||
 	    value->mv_size != local_record_size(&record))
 		return -EBADMSG;
@@ -84,16 +87,35 @@ int local_record_parse(const MDB_val *value, uint64_t seed, struct local_record 
 	return 0;
 }
 
+bool local_record_looks_like_marker(const MDB_val *value)
+{
+	size_t at = offsetof(struct local_record, kind);
+	return value->mv_size > at && ((const uint8_t *)value->mv_data)[at] == LOCAL_RECORD_MARKER;
+}
+
+void local_record_write(const struct local_record *record, const char *metadata, const void *data,
+			void *out)
+{
+	char *at = out;
+	size_t data_len = local_record_size(record) - sizeof(*record) - record->metadata_len;
+	memcpy(at, record, sizeof(*record));
+	memcpy(at + sizeof(*record), metadata, record->metadata_len);
+	if (data_len > 0)
+		memcpy(at + sizeof(*record) + record->metadata_len, data, data_len);
+}
+
 void local_record_info(const struct local_record *record, const char *metadata,
 		       struct store_object_info *ret_info)
 {
 	ret_info->size = record->size;
 	ret_info->modified_ns = record->modified_ns;
 	ret_info->sequence = record->sequence;
-	ret_info->version = STORE_VERSION_NULL;
+	ret_info->version = record->version;
 	ret_info->is_latest = true;
-	ret_info->is_delete_marker = false;
+	ret_info->is_delete_marker = record->kind == LOCAL_RECORD_MARKER;
 	eos_hex_encode(record->md5, sizeof(record->md5), ret_info->etag);
+	if (ret_info->is_delete_marker)
+		ret_info->etag[0] = '\0';
 	ret_info->metadata_len = record->metadata_len;
 	memcpy(ret_info->metadata, metadata, record->metadata_len);
 }
@@ -172,6 +194,7 @@ size_t local_event_encode(const struct store_event *event, uint8_t *out)
 		.time_ns = event->time_ns,
 		.size = event->size,
 		.sequence = event->sequence,
+		.object_version = event->version,
 	};
 	/* Ours, hence always 32 digits; a failure would leave zeros. */
 	if (eos_hex_decode(event->etag, head.md5, sizeof(head.md5)) < 0)
@@ -205,6 +228,7 @@ int local_event_parse(const MDB_val *value, uint64_t id, struct store_event *ret
 	event->time_ns = head.time_ns;
 	event->size = head.size;
 	event->sequence = head.sequence;
+	event->version = head.object_version;
 	eos_hex_encode(head.md5, sizeof(head.md5), event->etag);
 	memcpy(event->bucket, texts, head.bucket_len);
 	event->bucket[head.bucket_len] = '\0';

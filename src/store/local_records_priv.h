@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <lmdb.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,11 +28,12 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little
 enum local_record_kind {
 	LOCAL_RECORD_INLINE = 1, /* the data stands behind the metadata */
 	LOCAL_RECORD_BLOCK = 2,	 /* the data is in a block file */
+	LOCAL_RECORD_MARKER = 3, /* a delete marker: no data */
 };
 
 struct local_record {
 	uint64_t sum; /* of the rest and the metadata; seeded by bucket and key */
-	uint8_t version;
+	uint8_t format;
 	uint8_t kind;
 	uint8_t zero[2];
 	uint32_t metadata_len;
@@ -40,9 +42,12 @@ struct local_record {
 	uint64_t sequence;
 	uint8_t md5[LOCAL_MD5_SIZE];
 	uint64_t block_id;
-	uint64_t check; /* inline: checksum of the data; block: the salt of its chunks */
+	uint64_t check;		/* inline: checksum of the data; block: the salt of its chunks */
+	uint64_t version;	/* the sequence that it was made with, or STORE_VERSION_NULL */
+	uint64_t history;	/* of the noncurrent versions, or 0 (local_history.c) */
+	uint64_t null_sequence; /* in the latest: of the noncurrent null version, or 0 */
 };
-static_assert(sizeof(struct local_record) == 72, "record on disk");
+static_assert(sizeof(struct local_record) == 96, "record on disk");
 static_assert(offsetof(struct local_record, block_id) == 56, "record on disk");
 
 struct local_child {
@@ -105,9 +110,10 @@ struct local_event {
 	uint64_t time_ns;
 	uint64_t size;
 	uint64_t sequence;
+	uint64_t object_version;
 	uint8_t md5[LOCAL_MD5_SIZE];
 };
-static_assert(sizeof(struct local_event) == 72, "event on disk");
+static_assert(sizeof(struct local_event) == 80, "event on disk");
 
 /* The first bytes of a block file. Behind it the data, then a checksum (8 bytes) for each chunk. */
 struct local_block_header {
@@ -142,6 +148,12 @@ size_t local_record_size(const struct local_record *record);
  * VALUE. -EBADMSG. */
 int local_record_parse(const MDB_val *value, uint64_t seed, struct local_record *ret_record,
 		       const char **ret_metadata, const char **ret_data) EOS_MUST_CHECK;
+/* Without a look at the checksum. */
+bool local_record_looks_like_marker(const MDB_val *value);
+/* Writes local_record_size() bytes. DATA: of inline records. */
+void local_record_write(const struct local_record *record, const char *metadata, const void *data,
+			void *out);
+/* Says that it is the latest. */
 void local_record_info(const struct local_record *record, const char *metadata,
 		       struct store_object_info *ret_info);
 

@@ -462,9 +462,7 @@ int local_upload_commit(struct store_upload *upload, const struct store_put_opti
 		.options = options,
 		.metadata = u->metadata,
 		.block_dir_fd = -1,
-		.record = {.version = LOCAL_FORMAT_VERSION,
-			   .metadata_len = u->metadata_len,
-			   .size = u->size},
+		.record = {.metadata_len = u->metadata_len, .size = u->size},
 	};
 	int err = u->failed < 0 ? u->failed : local_check_writable(u->local);
 	if (err == 0)

@@ -252,8 +252,9 @@ int store_object_delete(struct store *store, const char *bucket, const char *key
 /*
  * Changes metadata of a version in place: CHANGE(CTX, INFO) edits INFO's metadata and returns 0, or
  * an error that is returned then and changes nothing. It is called in the transaction, from another
- * thread: it must not call the store or block. Version, time and etag stay. -ENOENT; -EINVAL: a
- * delete marker. What retention demands is the caller's business.
+ * thread, and again when the transaction must be: it must not call the store or block. Version,
+ * time and etag stay. -ENOENT; -EINVAL: a delete marker. What retention demands is the caller's
+ * business.
  */
 int store_object_update(struct store *store, const char *bucket, const char *key, size_t key_len,
 			uint64_t version, int (*change)(void *ctx, struct store_object_info *info),

@@ -73,16 +73,22 @@ void store_metadata_remove(struct store_object_info *info, const char *prefix)
 	info->metadata_len = kept;
 }
 
+bool store_metadata_pair(const char *metadata, uint32_t len, uint32_t *offset,
+			 const char **ret_name, const char **ret_value)
+{
+	uint32_t value = text_end(metadata, len, *offset);
+	uint32_t end = value == 0 ? 0 : text_end(metadata, len, value);
+	if (end == 0)
+		return false;
+	*ret_name = metadata + *offset;
+	*ret_value = metadata + value;
+	*offset = end;
+	return true;
+}
+
 bool store_metadata_next(const struct store_object_info *info, uint32_t *offset,
 			 const char **ret_name, const char **ret_value)
 {
-	uint32_t len = EOS_MIN(info->metadata_len, STORE_METADATA_MAX);
-	uint32_t value = text_end(info->metadata, len, *offset);
-	uint32_t end = value == 0 ? 0 : text_end(info->metadata, len, value);
-	if (end == 0)
-		return false;
-	*ret_name = info->metadata + *offset;
-	*ret_value = info->metadata + value;
-	*offset = end;
-	return true;
+	return store_metadata_pair(info->metadata, EOS_MIN(info->metadata_len, STORE_METADATA_MAX),
+				   offset, ret_name, ret_value);
 }
