@@ -44,17 +44,27 @@ static bool is_ours(const char *name)
 	       strcasecmp(name, "connection") == 0 || strcasecmp(name, "transfer-encoding") == 0;
 }
 
-static void add_headers(struct MHD_Response *response, const struct http_header *headers,
-			size_t count)
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
 {
-	for (size_t i = 0; i < count; i++) {
-		bool is_clean = true;
-		for (const char *c = headers[i].value; *c != '\0'; c++)
-			is_clean =
-				is_clean && ((unsigned char)*c >= 0x20 || *c == '\t') && *c != 0x7f;
-		/* libmicrohttpd itself refuses names with control characters. */
-		if (is_clean && !is_ours(headers[i].name))
-			(void)MHD_add_response_header(response, headers[i].name, headers[i].value);
+	for (const char *c = value; *c != '\0'; c++)
+		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+			return;
+	/* libmicrohttpd itself refuses names with control characters. */
+	if (!is_ours(name))
+		(void)MHD_add_response_header(response, name, value);
+}
+
+/* HEADERS, and what http_request_add_header() gathered. */
+static void add_headers(const struct http_request *request, struct MHD_Response *response,
+			const struct http_header *headers, size_t count)
+{
+	const char *added = request->headers.data, *end = added + request->headers.len;
+	for (size_t i = 0; i < count; i++)
+		add_header(response, headers[i].name, headers[i].value);
+	while (added < end) {
+		const char *value = added + strlen(added) + 1;
+		add_header(response, added, value);
+		added = value + strlen(value) + 1;
 	}
 }
 
@@ -79,7 +89,7 @@ void http_respond(struct http_request *request, unsigned status, const struct ht
 		body_len, (void *)(uintptr_t)body,
 		body_len > 0 ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT);
 	if (response != NULL)
-		add_headers(response, headers, headers_count);
+		add_headers(request, response, headers, headers_count);
 	answer(request, status, response, body_len);
 }
 
@@ -101,7 +111,7 @@ void http_respond_stream(struct http_request *request, unsigned status,
 		free_ctx(ctx);
 	}
 	if (response != NULL)
-		add_headers(response, headers, headers_count);
+		add_headers(request, response, headers, headers_count);
 	answer(request, status, response, size);
 }
 

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "http/http_server.h"
 
@@ -52,6 +53,7 @@ struct http_request {
 	const char *path, *query;
 	char *target_heap;
 	void *data;
+	struct eos_buf headers;	       /* added to the answer: "NAME\0VALUE\0…" */
 	struct MHD_Response *response; /* owned until completed */
 	unsigned status;
 	uint64_t response_bytes;
@@ -100,6 +102,7 @@ struct http_server {
 	struct eos_timer *watchdog_timer;
 	struct eos_list suspended;
 	bool is_running; /* inside MHD_run() */
+	bool is_secure;	 /* set at the start */
 };
 
 /* http_check.c: 0, or the status with which the request is refused before any handler sees it.

@@ -296,6 +296,16 @@ static enum s3_code check_extras(struct decision *decision, const struct s3_poli
 	return S3_OK;
 }
 
+/* Clients may say whose the bucket must be, and what must become of their bytes. */
+static enum s3_code check_expected(struct s3_request *request, const char *owner_header,
+				   const struct store_bucket_settings *settings)
+{
+	const char *owner = s3_header(request, owner_header);
+	if (owner != NULL && strcmp(owner, s3_owner_id(settings->tenant)) != 0)
+		return S3_ACCESS_DENIED;
+	return S3_OK;
+}
+
 static enum s3_code check(struct s3_request *request, const struct s3_access *access,
 			  struct store_bucket_settings *ret_settings)
 {
@@ -333,7 +343,10 @@ static enum s3_code check(struct s3_request *request, const struct s3_access *ac
 enum s3_code s3_access_check(struct s3_request *request, const struct s3_access *access)
 {
 	struct store_bucket_settings settings;
-	return check(request, access, &settings);
+	enum s3_code code = check(request, access, &settings);
+	if (code == S3_OK)
+		code = check_expected(request, "x-amz-source-expected-bucket-owner", &settings);
+	return code;
 }
 
 enum s3_code s3_access_check_request(struct s3_request *request)
@@ -344,7 +357,7 @@ enum s3_code s3_access_check_request(struct s3_request *request)
 		.bucket = request->bucket,
 		.key = request->key,
 		.key_len = request->key_len,
-		.version = STORE_VERSION_LATEST,
+		.version = request->version,
 	};
 
 	/* A preflight asks for nothing but what the bucket's CORS rules say. */
@@ -354,5 +367,14 @@ enum s3_code s3_access_check_request(struct s3_request *request)
 	if (operation->level == S3_LEVEL_SERVICE ||
 	    (operation->action != NULL && strcmp(operation->action, "CreateBucket") == 0))
 		return request->is_anonymous ? S3_ACCESS_DENIED : S3_OK;
-	return check(request, &access, &request->settings);
+	enum s3_code code = check(request, &access, &request->settings);
+	if (code == S3_OK)
+		code = check_expected(request, "x-amz-expected-bucket-owner", &request->settings);
+	/* Encryption is the whole bucket's; nobody may believe that one object got it. */
+	if (code == S3_OK && !request->settings.is_encrypted &&
+	    s3_header(request, "x-amz-server-side-encryption") != NULL)
+		code = s3_say(request, S3_NOT_IMPLEMENTED,
+			      "Objects are encrypted only where the bucket's encryption is on: "
+			      "PutBucketEncryption.");
+	return code;
 }

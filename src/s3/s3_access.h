@@ -67,5 +67,7 @@ enum s3_code s3_acl_of_request(struct s3_request *request, const char *owner,
 /* Do lists not count here (BucketOwnerEnforced)? */
 enum s3_code s3_has_no_acls(struct s3_request *request, const char *bucket,
 			    bool *ret_has_none) EOS_MUST_CHECK;
-/* Adds to INFO whose the new object is and who else may read it. */
-enum s3_code s3_take_acl(struct s3_request *request, struct store_object_info *info) EOS_MUST_CHECK;
+/* Adds to INFO, of a new object, whose it is, who else may read it, and that it is encrypted; the
+ * answer will say the latter. */
+enum s3_code s3_take_defaults(struct s3_request *request,
+			      struct store_object_info *info) EOS_MUST_CHECK;

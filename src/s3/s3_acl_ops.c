@@ -152,7 +152,7 @@ static enum s3_code encode_object_acl(struct s3_request *request, const struct s
 									: S3_OK;
 }
 
-enum s3_code s3_take_acl(struct s3_request *request, struct store_object_info *info)
+static enum s3_code take_acl(struct s3_request *request, struct store_object_info *info)
 {
 	const char *bucket_owner = s3_owner_id(request->settings.tenant);
 	/* What nobody known writes belongs to the bucket's owner. */
@@ -178,6 +178,18 @@ enum s3_code s3_take_acl(struct s3_request *request, struct store_object_info *i
 	}
 	free(acl);
 	return code;
+}
+
+enum s3_code s3_take_defaults(struct s3_request *request, struct store_object_info *info)
+{
+	enum s3_code code = take_acl(request, info);
+	if (code != S3_OK || !request->settings.is_encrypted)
+		return code;
+	if (store_metadata_add(info, S3_METADATA_SSE, "AES256") < 0)
+		return S3_METADATA_TOO_LARGE;
+	return http_request_add_header(request->http, "x-amz-server-side-encryption", "AES256") < 0
+		       ? S3_INTERNAL_ERROR
+		       : S3_OK;
 }
 
 static enum s3_code respond_acl(struct s3_request *request, const struct s3_acl *acl)

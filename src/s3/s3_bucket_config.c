@@ -9,9 +9,6 @@
 
 #include "s3/s3_access.h"
 #include "s3/s3_bucket_xml.h"
-#include "s3/s3_cors.h"
-#include "s3/s3_lifecycle.h"
-#include "s3/s3_notification.h"
 #include "s3/s3_policy.h"
 #include "s3/s3_priv.h"
 #include "s3/s3_xml.h"
@@ -65,35 +62,12 @@ static enum s3_code check_ownership(struct s3_request *request, struct eos_buf *
 	return eos_buf_puts(kept, word) < 0 ? S3_INTERNAL_ERROR : S3_OK;
 }
 
-static enum s3_code check_cors(struct s3_request *request, struct eos_buf *kept)
-{
-	struct s3_cors *cors;
-	enum s3_code code = s3_cors_read(request->xml.data, request->xml.len, &cors);
-	if (code == S3_OK)
-		s3_cors_free(cors);
-	return code;
-}
-
-static enum s3_code check_lifecycle(struct s3_request *request, struct eos_buf *kept)
-{
-	struct s3_lifecycle *lifecycle;
-	enum s3_code code = s3_lifecycle_read(request->xml.data, request->xml.len, &lifecycle);
-	if (code != S3_OK)
-		return code;
-	s3_lifecycle_write(lifecycle, kept);
-	s3_lifecycle_free(lifecycle);
-	return eos_buf_failed(kept) ? S3_INTERNAL_ERROR : S3_OK;
-}
-
 static const struct document documents[] = {
 	{"tagging", "tagging", S3_NO_SUCH_TAG_SET, NULL, check_tagging},
 	{"policy", "policy", S3_NO_SUCH_BUCKET_POLICY, NULL, check_policy},
 	{"publicAccessBlock", "public-access-block", S3_NO_SUCH_PUBLIC_BLOCK, NULL,
 	 check_public_block},
 	{"ownershipControls", "ownership", S3_OWNERSHIP_NOT_FOUND, NULL, check_ownership},
-	{"cors", "cors", S3_NO_SUCH_CORS, NULL, check_cors},
-	{"lifecycle", "lifecycle", S3_NO_SUCH_LIFECYCLE, NULL, check_lifecycle},
-	{"notification", "notification", S3_OK, "NotificationConfiguration", s3_notification_check},
 };
 
 /* The operation's row; the table of operations names only selectors that are here. */
@@ -158,7 +132,6 @@ enum s3_code s3_put_document(struct s3_request *request)
 					    text->data, text->len);
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	s3_document_changed(request, document->name);
 	bool has_no_content =
 		strcmp(document->name, "policy") == 0 || strcmp(document->name, "tagging") == 0;
 	s3_respond(request, has_no_content ? 204 : 200, NULL, 0, NULL, 0);
@@ -172,7 +145,6 @@ enum s3_code s3_delete_document(struct s3_request *request)
 					       document->name);
 	if (err < 0 && err != -ENOENT)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	s3_document_changed(request, document->name);
 	s3_respond(request, 204, NULL, 0, NULL, 0);
 	return S3_OK;
 }
@@ -273,64 +245,4 @@ enum s3_code s3_delete_encryption(struct s3_request *request)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	s3_respond(request, 204, NULL, 0, NULL, 0);
 	return S3_OK;
-}
-
-enum s3_code s3_get_lock(struct s3_request *request)
-{
-	struct eos_buf text;
-
-	if (!request->settings.has_object_lock)
-		return S3_LOCK_NOT_FOUND;
-	eos_buf_init(&text);
-	enum s3_code code = s3_read_document(request, request->bucket, "object-lock", &text);
-	if (code != S3_OK) {
-		eos_buf_fini(&text);
-		return code;
-	}
-	if (text.len == 0) {
-		s3_xml_begin(&text, "ObjectLockConfiguration");
-		s3_xml_text(&text, "ObjectLockEnabled", "Enabled");
-		s3_xml_close(&text, "ObjectLockConfiguration");
-	}
-	return s3_respond_xml(request, &text);
-}
-
-enum s3_code s3_put_lock(struct s3_request *request)
-{
-	struct s3_lock_rule rule;
-	struct store *store = request->server->store;
-
-	/* As in S3 today, a versioned bucket can be given locks later. */
-	if (request->settings.versioning != STORE_VERSIONING_ENABLED)
-		return s3_say(request, S3_INVALID_BUCKET_STATE,
-			      "Versioning must be 'Enabled' on the bucket to apply an Object Lock "
-			      "configuration");
-	int err = s3_xml_read_lock(request->xml.data, request->xml.len, &rule);
-	if (err == -ERANGE)
-		return s3_say(request, S3_INVALID_RETENTION_PERIOD,
-			      "Default retention period must be a positive integer value.");
-	if (err < 0)
-		return S3_MALFORMED_XML;
-	/* First the setting: a rule without it would be in force nowhere. */
-	request->settings.has_object_lock = true;
-	err = store_bucket_settings_set(store, request->bucket, &request->settings);
-	if (err == 0)
-		err = store_bucket_document_set(store, request->bucket, "object-lock",
-						request->xml.data, request->xml.len);
-	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	s3_respond(request, 200, NULL, 0, NULL, 0);
-	return S3_OK;
-}
-
-enum s3_code s3_default_lock(struct s3_request *request, struct s3_lock_rule *ret_rule)
-{
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
-	*ret_rule = (struct s3_lock_rule){.mode = ""};
-	if (!request->settings.has_object_lock)
-		return S3_OK;
-	enum s3_code code = s3_read_document(request, request->bucket, "object-lock", &text);
-	if (code != S3_OK || text.len == 0)
-		return code;
-	return s3_xml_read_lock(text.data, text.len, ret_rule) < 0 ? S3_INTERNAL_ERROR : S3_OK;
 }

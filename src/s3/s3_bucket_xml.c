@@ -12,8 +12,6 @@
 
 #define TAG_KEY_CHARS_MAX   128u
 #define TAG_VALUE_CHARS_MAX 256u
-#define RETAIN_DAYS_MAX	    36500u
-#define RETAIN_YEARS_MAX    100u
 
 static int read_bool(const xmlNode *root, const char *name, bool *ret_value)
 {
@@ -120,65 +118,6 @@ int s3_xml_read_ownership(const char *text, size_t len, char ret_word[32])
 	    s3_xml_only(rule, names) && s3_xml_copy(rule, "ObjectOwnership", ret_word, 32) == 0 &&
 	    s3_is_ownership(ret_word))
 		err = 0;
-	xmlFreeDoc(doc);
-	return err;
-}
-
-static int read_period(const xmlNode *retention, const char *name, uint64_t max,
-		       uint64_t *ret_value)
-{
-	char text[16];
-	int err = s3_xml_copy(retention, name, text, sizeof(text));
-	if (err == 0 && eos_parse_u64(text, ret_value) < 0)
-		err = text[0] == '-' ? -ERANGE : -EINVAL;
-	if (err == 0 && (*ret_value == 0 || *ret_value > max))
-		err = -ERANGE;
-	return err;
-}
-
-static int read_lock_rule(const xmlNode *root, struct s3_lock_rule *ret_rule)
-{
-	static const char *const root_names[] = {"ObjectLockEnabled", "Rule", NULL};
-	static const char *const rule_names[] = {"DefaultRetention", NULL};
-	static const char *const names[] = {"Mode", "Days", "Years", NULL};
-	struct s3_lock_rule rule = {.mode = ""};
-	char enabled[16];
-	uint64_t years = 0;
-
-	if (!s3_xml_only(root, root_names) ||
-	    s3_xml_copy(root, "ObjectLockEnabled", enabled, sizeof(enabled)) < 0 ||
-	    strcmp(enabled, "Enabled") != 0)
-		return -EINVAL;
-	const xmlNode *node = s3_xml_child(root, "Rule");
-	if (node == NULL) {
-		*ret_rule = rule;
-		return 0;
-	}
-	const xmlNode *retention = s3_xml_child(node, "DefaultRetention");
-	if (retention == NULL || !s3_xml_only(node, rule_names) || !s3_xml_only(retention, names) ||
-	    s3_xml_copy(retention, "Mode", rule.mode, sizeof(rule.mode)) < 0 ||
-	    (strcmp(rule.mode, "GOVERNANCE") != 0 && strcmp(rule.mode, "COMPLIANCE") != 0))
-		return -EINVAL;
-	int days_err = read_period(retention, "Days", RETAIN_DAYS_MAX, &rule.days);
-	int years_err = read_period(retention, "Years", RETAIN_YEARS_MAX, &years);
-	/* One of the two. */
-	if ((days_err == -ENOENT) == (years_err == -ENOENT))
-		return -EINVAL;
-	int err = days_err == -ENOENT ? years_err : days_err;
-	if (err < 0)
-		return err;
-	if (days_err == -ENOENT)
-		rule.days = 365 * years;
-	*ret_rule = rule;
-	return 0;
-}
-
-int s3_xml_read_lock(const char *text, size_t len, struct s3_lock_rule *ret_rule)
-{
-	xmlDoc *doc = s3_xml_parse(text, len, "ObjectLockConfiguration");
-	if (doc == NULL)
-		return -EINVAL;
-	int err = read_lock_rule(xmlDocGetRootElement(doc), ret_rule);
 	xmlFreeDoc(doc);
 	return err;
 }

@@ -28,13 +28,5 @@ int s3_xml_read_ownership(const char *text, size_t len, char ret_word[32]) EOS_M
 /* Is it one of the three words? */
 bool s3_is_ownership(const char *word);
 
-/* The default retention of a bucket; mode "" : none. */
-struct s3_lock_rule {
-	char mode[16]; /* "GOVERNANCE" or "COMPLIANCE" */
-	uint64_t days;
-};
-/* ObjectLockConfiguration. -EINVAL, -ERANGE: the period. */
-int s3_xml_read_lock(const char *text, size_t len, struct s3_lock_rule *ret_rule) EOS_MUST_CHECK;
-
 /* A bucket's Tagging, which is only checked. S3_MALFORMED_XML, S3_INVALID_TAG. */
 enum s3_code s3_xml_read_bucket_tags(const char *text, size_t len) EOS_MUST_CHECK;

@@ -8,14 +8,17 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
+#include "s3/s3_access.h"
+
 /* VALUE NULL: any. */
 struct known {
 	const char *name, *value;
 };
 
 static const struct known known_headers[] = {
-	{"x-amz-acl", "private"},
-	{"x-amz-bucket-object-lock-enabled", "false"},
+	{"x-amz-acl", NULL},
+	{"x-amz-bucket-object-lock-enabled", NULL},
 	{"x-amz-bypass-governance-retention", NULL},
 	{"x-amz-checksum-algorithm", NULL},
 	{"x-amz-checksum-crc32", NULL},
@@ -34,7 +37,12 @@ static const struct known known_headers[] = {
 	{"x-amz-copy-source-range", NULL},
 	{"x-amz-date", NULL},
 	{"x-amz-decoded-content-length", NULL},
-	{"x-amz-expected-bucket-owner", S3_OWNER},
+	{"x-amz-expected-bucket-owner", NULL},
+	{"x-amz-grant-full-control", NULL},
+	{"x-amz-grant-read", NULL},
+	{"x-amz-grant-read-acp", NULL},
+	{"x-amz-grant-write", NULL},
+	{"x-amz-grant-write-acp", NULL},
 	{"x-amz-max-parts", NULL},
 	{"x-amz-metadata-directive", NULL},
 	{"x-amz-mp-object-size", NULL},
@@ -42,11 +50,12 @@ static const struct known known_headers[] = {
 	{"x-amz-object-lock-legal-hold", NULL},
 	{"x-amz-object-lock-mode", NULL},
 	{"x-amz-object-lock-retain-until-date", NULL},
-	{"x-amz-object-ownership", "BucketOwnerEnforced"},
+	{"x-amz-object-ownership", NULL},
 	{"x-amz-part-number-marker", NULL},
 	{"x-amz-request-payer", NULL},
 	{"x-amz-sdk-checksum-algorithm", NULL},
-	{"x-amz-source-expected-bucket-owner", S3_OWNER},
+	{"x-amz-server-side-encryption", "AES256"},
+	{"x-amz-source-expected-bucket-owner", NULL},
 	{"x-amz-storage-class", "STANDARD"},
 	{"x-amz-tagging", NULL},
 	{"x-amz-tagging-directive", NULL},
@@ -66,8 +75,6 @@ static enum s3_code check_one(struct s3_request *request, const struct s3_header
 			continue;
 		if (known->value == NULL || strcmp(header->value, known->value) == 0)
 			return S3_OK;
-		if (strcmp(known->value, S3_OWNER) == 0)
-			return S3_ACCESS_DENIED;
 		break;
 	}
 	return s3_say(request, S3_NOT_IMPLEMENTED,

@@ -23,7 +23,7 @@
 #define DAY_S	    INT64_C(86400)
 #define NUMBER_SIZE 24u
 
-static bool is_mode(const char *text)
+bool s3_is_lock_mode(const char *text)
 {
 	return strcmp(text, "GOVERNANCE") == 0 || strcmp(text, "COMPLIANCE") == 0;
 }
@@ -105,7 +105,7 @@ static enum s3_code take_retention(struct s3_request *request, const char *mode,
 		return s3_say(request, S3_INVALID_ARGUMENT,
 			      "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must "
 			      "both be supplied");
-	if (!is_mode(mode))
+	if (!s3_is_lock_mode(mode))
 		return s3_say(request, S3_INVALID_ARGUMENT, "Unknown wormMode directive.");
 	if (s3_parse_iso_date(until, &until_s) < 0)
 		return s3_say(request, S3_INVALID_ARGUMENT,
@@ -118,7 +118,14 @@ static enum s3_code take_retention(struct s3_request *request, const char *mode,
 
 static enum s3_code take_default(struct s3_request *request, struct store_object_info *info)
 {
-	return S3_OK;
+	struct s3_lock_default rule;
+
+	enum s3_code code = s3_lock_default(request, &rule);
+	if (code != S3_OK || rule.count == 0)
+		return code;
+	int64_t days = (int64_t)rule.count * (rule.is_years ? 365 : 1);
+	return put_retention(info, rule.mode, now_s() + days * DAY_S) < 0 ? S3_METADATA_TOO_LARGE
+									  : S3_OK;
 }
 
 enum s3_code s3_take_lock(struct s3_request *request, struct store_object_info *info)
@@ -126,20 +133,16 @@ enum s3_code s3_take_lock(struct s3_request *request, struct store_object_info *
 	const char *mode = s3_header(request, "x-amz-object-lock-mode");
 	const char *until = s3_header(request, "x-amz-object-lock-retain-until-date");
 	const char *hold = s3_header(request, "x-amz-object-lock-legal-hold");
-	struct store_bucket_settings settings;
+	bool is_retained = mode != NULL || until != NULL;
 
-	int err = store_bucket_settings_get(request->server->store, request->bucket, &settings);
-	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	bool is_asked = mode != NULL || until != NULL || hold != NULL;
-	if (!settings.has_object_lock)
-		return is_asked ? missing_lock(request) : S3_OK;
+	if (!request->settings.has_object_lock)
+		return is_retained || hold != NULL ? missing_lock(request) : S3_OK;
 	if (hold != NULL && strcmp(hold, "ON") != 0 && strcmp(hold, "OFF") != 0)
 		return s3_say(request, S3_INVALID_ARGUMENT,
 			      "Legal Hold must be either of 'ON' or 'OFF'");
 	if (hold != NULL && put_hold(info, hold) < 0)
 		return S3_METADATA_TOO_LARGE;
-	return mode != NULL || until != NULL ? take_retention(request, mode, until, info)
+	return is_retained ? take_retention(request, mode, until, info)
 					     : take_default(request, info);
 }
 
@@ -166,11 +169,7 @@ bool s3_bypasses_governance(const struct s3_request *request)
 
 static enum s3_code check_bucket(struct s3_request *request)
 {
-	struct store_bucket_settings settings;
-	int err = store_bucket_settings_get(request->server->store, request->bucket, &settings);
-	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	return settings.has_object_lock ? S3_OK : missing_lock(request);
+	return request->settings.has_object_lock ? S3_OK : missing_lock(request);
 }
 
 struct retention_change {
@@ -213,7 +212,7 @@ static enum s3_code read_retention(struct s3_request *request, struct retention_
 		change->mode[0] = '\0';
 		return S3_OK;
 	}
-	if (!is_known || mode_err < 0 || until_err < 0 || !is_mode(change->mode) ||
+	if (!is_known || mode_err < 0 || until_err < 0 || !s3_is_lock_mode(change->mode) ||
 	    s3_parse_iso_date(until, &change->until_s) < 0)
 		return S3_MALFORMED_XML;
 	if (change->until_s <= change->now_s)

@@ -21,6 +21,7 @@
  * The ETag of an object of N parts is the MD5 of the parts' MD5s, and "-N". It is known before the
  * parts are joined and goes into the new object's metadata (S3_METADATA_ETAG).
  */
+#include "s3/s3_access.h"
 #include "s3/s3_multipart.h"
 
 #include <errno.h>
@@ -153,6 +154,8 @@ static enum s3_code fill_entry(struct s3_request *request, const struct s3_check
 		code = s3_take_tags(request, request->object);
 	if (code == S3_OK)
 		code = s3_take_lock(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_defaults(request, request->object);
 	if (code == S3_OK)
 		code = s3_keep_checksum(entry, sum);
 	if (code != S3_OK)

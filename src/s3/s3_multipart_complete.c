@@ -274,6 +274,9 @@ static enum s3_code respond(struct whole *whole)
 	struct s3_request *request = whole->request;
 	struct eos_buf buf;
 
+	const char *sse = store_metadata_get(request->object, S3_METADATA_SSE);
+	if (sse != NULL)
+		s3_add_header(request, "x-amz-server-side-encryption", sse);
 	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "CompleteMultipartUploadResult");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "s3/s3_access.h"
 #include "s3/s3_xml.h"
 
 struct copy_source {
@@ -75,7 +76,17 @@ static enum s3_code open_source(struct s3_request *request, const struct copy_so
 		.version = source->version,
 	};
 
-	enum s3_code code = s3_open(request, &place, &reader);
+	const struct s3_access access = {
+		.action = "GetObject",
+		.bucket = source->bucket,
+		.key = source->key,
+		.key_len = source->key_len,
+		.version = source->version,
+	};
+
+	enum s3_code code = s3_access_check(request, &access);
+	if (code == S3_OK)
+		code = s3_open(request, &place, &reader);
 	if (code == S3_METHOD_NOT_ALLOWED) {
 		s3_clear_headers(request);
 		return s3_say(request, S3_INVALID_REQUEST,
@@ -152,6 +163,8 @@ static enum s3_code fill_object(struct s3_request *request, const struct store_o
 				     : s3_copy_pairs(source, true, request->object);
 	if (code == S3_OK)
 		code = s3_take_lock(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_defaults(request, request->object);
 	if (code == S3_OK &&
 	    store_metadata_add(request->object, S3_METADATA_ETAG, s3_etag_of(source)) < 0)
 		code = S3_METADATA_TOO_LARGE;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "s3/s3_access.h"
 #include "s3/s3_xml.h"
 
 /* That the latest version of PLACE matches IF_MATCH, as something the store checks again when it
@@ -118,6 +119,15 @@ static void delete_one(struct s3_request *request, const struct s3_delete_key *e
 		code = S3_INVALID_ARGUMENT;
 	if (code == S3_OK && entry->version != NULL)
 		code = s3_parse_version(request, entry->version, &place.version);
+	const struct s3_access access = {
+		.action = "DeleteObject",
+		.bucket = place.bucket,
+		.key = place.key,
+		.key_len = place.key_len,
+		.version = place.version,
+	};
+	if (code == S3_OK)
+		code = s3_access_check(request, &access);
 	if (code == S3_OK)
 		code = remove_place(request, &place, entry->etag, &removed);
 	if (code != S3_OK)

@@ -148,6 +148,9 @@ static void add_description(struct answer *answer)
 		s3_add_header(request, "x-amz-tagging-count", count);
 	}
 	s3_add_lock(request, answer->info);
+	const char *sse = store_metadata_get(answer->info, S3_METADATA_SSE);
+	if (sse != NULL)
+		s3_add_header(request, "x-amz-server-side-encryption", sse);
 }
 
 /* If-Range: a range of another version is not wanted. */

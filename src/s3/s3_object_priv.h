@@ -126,6 +126,7 @@ enum s3_code s3_take_lock(struct s3_request *request,
 			  struct store_object_info *info) EOS_MUST_CHECK;
 /* Headers that tell INFO's retention and legal hold. */
 void s3_add_lock(struct s3_request *request, const struct store_object_info *info);
+/* Whether the request asks for it (who may not was refused before: s3_access.h). */
 bool s3_bypasses_governance(const struct s3_request *request);
 
 /* s3_object_copy.c */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "s3/s3_access.h"
+
 int s3_upload_sink(void *ctx, const void *data, size_t len)
 {
 	struct s3_request *request = ctx;
@@ -51,6 +53,8 @@ enum s3_code s3_put_object_begin(struct s3_request *request)
 		code = s3_take_tags(request, request->object);
 	if (code == S3_OK)
 		code = s3_take_lock(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_defaults(request, request->object);
 	return code == S3_OK ? s3_begin_upload(request) : code;
 }
 

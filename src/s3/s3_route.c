@@ -15,11 +15,11 @@
 
 static const char *const no_params[] = {NULL};
 static const char *const location_params[] = {"location", NULL};
-static const char *const versioning_params[] = {"versioning", NULL};
 static const char *const version_params[] = {"versionId", NULL};
 static const char *const tagging_params[] = {"tagging", "versionId", NULL};
 static const char *const retention_params[] = {"retention", "versionId", NULL};
 static const char *const legal_hold_params[] = {"legal-hold", "versionId", NULL};
+static const char *const lock_config_params[] = {"object-lock", NULL};
 static const char *const attributes_params[] = {"attributes", "versionId", NULL};
 static const char *const list_versions_params[] = {
 	"versions",	     "prefix",	 "delimiter",	  "key-marker",
@@ -53,12 +53,14 @@ static const struct s3_operation operations[] = {
 	 "ListAllMyBuckets"},
 	{"GET", S3_LEVEL_BUCKET, "location", false, S3_BODY_UNUSED, location_params, NULL,
 	 s3_get_location, "GetBucketLocation"},
-	{"GET", S3_LEVEL_BUCKET, "versioning", false, S3_BODY_UNUSED, versioning_params, NULL,
-	 s3_get_versioning, "GetBucketVersioning"},
 	{"GET", S3_LEVEL_BUCKET, "uploads", false, S3_BODY_UNUSED, list_uploads_params, NULL,
 	 s3_list_multiparts, "ListBucketMultipartUploads"},
 	{"GET", S3_LEVEL_BUCKET, "versions", false, S3_BODY_UNUSED, list_versions_params, NULL,
 	 s3_list_versions, "ListBucketVersions"},
+	{"GET", S3_LEVEL_BUCKET, "object-lock", false, S3_BODY_UNUSED, lock_config_params, NULL,
+	 s3_get_lock_config, "GetBucketObjectLockConfiguration"},
+	{"PUT", S3_LEVEL_BUCKET, "object-lock", false, S3_BODY_XML, lock_config_params, NULL,
+	 s3_put_lock_config, "PutBucketObjectLockConfiguration"},
 	{"GET", S3_LEVEL_BUCKET, "list-type", false, S3_BODY_UNUSED, list_v2_params, NULL,
 	 s3_list_objects, "ListBucket"},
 	{"GET", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, list_params, NULL, s3_list_objects,
@@ -80,7 +82,7 @@ static const struct s3_operation operations[] = {
 	{"GET", S3_LEVEL_OBJECT, "legal-hold", false, S3_BODY_UNUSED, legal_hold_params, NULL,
 	 s3_get_legal_hold, "GetObjectLegalHold"},
 	{"GET", S3_LEVEL_OBJECT, "attributes", false, S3_BODY_UNUSED, attributes_params, NULL,
-	 s3_get_attributes, "GetObject"},
+	 s3_get_attributes, "GetObjectAttributes"},
 	{"GET", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, get_params, NULL, s3_get_object,
 	 "GetObject"},
 	{"HEAD", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, get_params, NULL, s3_get_object,
@@ -241,8 +243,12 @@ enum s3_code s3_route(struct s3_request *request)
 	enum s3_code code = take_resource(request, &level);
 	if (code != S3_OK)
 		return code;
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(operations) && request->operation == NULL; i++) {
-		const struct s3_operation *row = &operations[i];
+	size_t count = s3_bucket_operations_count + EOS_ARRAY_SIZE(operations);
+	for (size_t i = 0; i < count && request->operation == NULL; i++) {
+		const struct s3_operation *row =
+			i < s3_bucket_operations_count
+				? &s3_bucket_operations[i]
+				: &operations[i - s3_bucket_operations_count];
 		if (row->level != level || strcmp(row->method, method) != 0)
 			continue;
 		is_level_known = true;
