@@ -29,17 +29,47 @@ static int list_buckets(struct cli *cli)
 	return cli_show(cli, "/api/v1/buckets", print_buckets);
 }
 
+static void print_bucket(const struct eos_node *root)
+{
+	static const char *const fields[] = {
+		"name",	      "tenant", "versioning", "object_lock", "encrypted",
+		"compressed", "bytes",	"objects",    "quota_bytes", "quota_objects"};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(fields); i++)
+		printf("%-14s %s\n", fields[i], cli_field(root, fields[i]));
+}
+
+static int set_quota(struct cli *cli, const char *name, const char *bytes, const char *objects)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
+	cli_path(&path, "/api/v1/buckets/", name, false);
+	cli_path(&path, "/quota?quota-bytes=", bytes != NULL ? bytes : "", false);
+	cli_path(&path, "&quota-objects=", objects != NULL ? objects : "", false);
+	return cli_call(cli, "POST", path.data, NULL, 0, NULL);
+}
+
 int cmd_bucket(struct cli *cli, int argc, char **argv)
 {
-	int operands = cli_parse(cli, cli_find_verb("bucket"), argc, argv, no_options);
+	const char *bytes = NULL, *objects = NULL;
+	const struct cli_option options[] = {{.name = "quota-bytes", .value = &bytes},
+					     {.name = "quota-objects", .value = &objects},
+					     {.name = NULL}};
+	int operands = cli_parse(cli, cli_find_verb("bucket"), argc, argv, options);
 	if (operands < 0)
 		return -operands;
 	if (operands == 1 && strcmp(argv[0], "list") == 0)
 		return list_buckets(cli);
+	if (operands == 2 && strcmp(argv[0], "quota") == 0 && (bytes != NULL || objects != NULL))
+		return set_quota(cli, argv[1], bytes, objects);
+	if (operands == 2 && strcmp(argv[0], "show") == 0) {
+		EOS_CLEANUP(eos_buf_fini) struct eos_buf show_path = {0};
+		cli_path(&show_path, "/api/v1/buckets/", argv[1], false);
+		return cli_show(cli, show_path.data, print_bucket);
+	}
 	bool is_create = operands == 2 && strcmp(argv[0], "create") == 0;
 	bool is_remove = operands == 2 && strcmp(argv[0], "rm") == 0;
 	if (!is_create && !is_remove)
-		return cli_usage("bucket", "bucket: create NAME, list or rm NAME");
+		return cli_usage("bucket", "bucket: create NAME, list, show NAME, rm NAME or "
+					   "quota NAME --quota-bytes N");
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
 	cli_path(&path, "/api/v1/buckets/", argv[1], false);
 	return cli_call(cli, is_create ? "PUT" : "DELETE", path.data, NULL, 0, NULL);

@@ -86,10 +86,25 @@ const struct cli_verb cli_verbs[] = {
 	{
 		.name = "bucket",
 		.run = cmd_bucket,
-		.usage = "create NAME | list | rm NAME",
+		.usage = "create NAME | list | show NAME | rm NAME | quota NAME --quota-bytes N",
 		.summary = "make, list and remove buckets",
 		.help = "  edgeos bucket create raw\n"
-			"  edgeos bucket list --json\n",
+			"  edgeos bucket list --json\n"
+			"  edgeos bucket quota raw --quota-bytes 1GiB --quota-objects 10000\n",
+	},
+	{
+		.name = "tenant",
+		.run = cmd_tenant,
+		.usage = "create NAME [--quota-bytes N] [--quota-objects N] | list | show NAME | "
+			 "rm NAME |\n"
+			 "         key NAME [--rm ACCESS_KEY] | quota NAME --quota-bytes N",
+		.summary = "who shares the node: keys and quotas of tenants",
+		.help = "create and key print a new pair of S3 keys; the secret is shown only "
+			"then. A quota of 0\n"
+			"is none. A tenant that owns buckets cannot be removed.\n"
+			"\n"
+			"  edgeos tenant create acme --quota-bytes 10GiB\n"
+			"  edgeos tenant key acme --rm EDGEXXXXXXXXXXXXXXXX\n",
 	},
 	{
 		.name = "cp",

@@ -44,28 +44,44 @@ static bool is_ours(const char *name)
 	       strcasecmp(name, "connection") == 0 || strcasecmp(name, "transfer-encoding") == 0;
 }
 
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
+bool http_header_is_sent(const struct http_header *header)
 {
-	for (const char *c = value; *c != '\0'; c++)
+	if (!http_is_token(header->name) || header->value[0] == '\0')
+		return false;
+	for (const char *c = header->value; *c != '\0'; c++)
 		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
-			return;
-	/* libmicrohttpd itself refuses names with control characters. */
-	if (!is_ours(name))
-		(void)MHD_add_response_header(response, name, value);
+			return false;
+	return !is_ours(header->name);
+}
+
+bool http_next_added_header(const struct http_request *request, size_t *offset,
+			    struct http_header *ret_header)
+{
+	if (*offset >= request->headers.len)
+		return false;
+	ret_header->name = request->headers.data + *offset;
+	ret_header->value = ret_header->name + strlen(ret_header->name) + 1;
+	*offset = (size_t)(ret_header->value - request->headers.data) +
+		  strlen(ret_header->value) + 1;
+	return true;
+}
+
+static void add_header(struct MHD_Response *response, const struct http_header *header)
+{
+	if (http_header_is_sent(header))
+		(void)MHD_add_response_header(response, header->name, header->value);
 }
 
 /* HEADERS, and what http_request_add_header() gathered. */
 static void add_headers(const struct http_request *request, struct MHD_Response *response,
 			const struct http_header *headers, size_t count)
 {
-	const char *added = request->headers.data, *end = added + request->headers.len;
+	struct http_header added;
+	size_t offset = 0;
 	for (size_t i = 0; i < count; i++)
-		add_header(response, headers[i].name, headers[i].value);
-	while (added < end) {
-		const char *value = added + strlen(added) + 1;
-		add_header(response, added, value);
-		added = value + strlen(value) + 1;
-	}
+		add_header(response, &headers[i]);
+	while (http_next_added_header(request, &offset, &added))
+		add_header(response, &added);
 }
 
 /* RESPONSE may be NULL: out of memory, then the connection will be cut. */
@@ -84,6 +100,10 @@ void http_respond(struct http_request *request, unsigned status, const struct ht
 		  size_t headers_count, const void *body, size_t body_len)
 {
 	EOS_ASSERT(!request->is_answered);
+	if (request->direct != NULL) {
+		http_direct_respond(request, status, headers, headers_count, body, body_len);
+		return;
+	}
 	/* The library's parameter lacks a const; with MUST_COPY it does not write. */
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		body_len, (void *)(uintptr_t)body,
@@ -98,6 +118,11 @@ void http_respond_stream(struct http_request *request, unsigned status,
 			 http_read_fn read, void (*free_ctx)(void *ctx), void *ctx)
 {
 	EOS_ASSERT(!request->is_answered);
+	if (request->direct != NULL) {
+		http_direct_respond_stream(request, status, headers, headers_count, size, read,
+					   free_ctx, ctx);
+		return;
+	}
 	struct stream *stream = malloc(sizeof(*stream));
 	struct MHD_Response *response = NULL;
 	if (stream != NULL) {

@@ -28,6 +28,7 @@ struct s3_config {
 	const char *region; /* "us-east-1" */
 	const char *domain; /* for virtual-host style: "localhost" */
 	unsigned connections_max;
+	const char *tls_certificate, *tls_key; /* PEM; NULL: plain HTTP */
 	/* The secret of an access key. Returns 0 or -ENOENT. Any thread. */
 	int (*find_credentials)(void *ctx, const char *access_key, struct s3_credentials *ret);
 	/* Is there such a tenant? NULL: none but the operator. Any thread. */

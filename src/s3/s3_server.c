@@ -411,6 +411,8 @@ int s3_server_new(const struct s3_config *config, struct store *store,
 		.idle_timeout_s = IDLE_TIMEOUT_S,
 		/* Chunked coding adds to the largest object; s3 itself knows the limit. */
 		.body_bytes_max = 2 * S3_PUT_BYTES_MAX,
+		.tls_certificate = config->tls_certificate,
+		.tls_key = config->tls_key,
 		.handler = &handler,
 		.ctx = server,
 	};

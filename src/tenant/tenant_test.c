@@ -56,8 +56,8 @@ static int teardown(void **state)
 
 static void test_names(void **state)
 {
-	static const char *const bad[] = {"",	     "A",	 "1a",	"-a", "a b", "a.b",
-					  "edgeos", "default", "a/b", "*"};
+	static const char *const bad[] = {"",	 "A",	   "1a",      "-a",  "a b",
+					  "a.b", "edgeos", "default", "a/b", "*"};
 	assert_true(tenant_is_name("acme"));
 	assert_true(tenant_is_name("a1-b"));
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(bad); i++)
