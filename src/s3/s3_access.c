@@ -367,6 +367,11 @@ enum s3_code s3_access_check_request(struct s3_request *request)
 	if (operation->level == S3_LEVEL_SERVICE ||
 	    (operation->action != NULL && strcmp(operation->action, "CreateBucket") == 0))
 		return request->is_anonymous ? S3_ACCESS_DENIED : S3_OK;
+	if (access.action != NULL && strcmp(access.action, S3_ACTION_EACH) == 0) {
+		int err = store_bucket_settings_get(request->server->store, request->bucket,
+						    &request->settings);
+		return s3_code_of(err, S3_NO_SUCH_BUCKET);
+	}
 	enum s3_code code = check(request, &access, &request->settings);
 	if (code == S3_OK)
 		code = check_expected(request, "x-amz-expected-bucket-owner", &request->settings);

@@ -11,8 +11,8 @@ struct row {
 };
 
 #define ROW(id, text, http_status, words) [S3_##id] = {text, http_status, words},
-static const struct row rows[S3_CODE_COUNT] = {
-	S3_CODES(ROW) S3_OBJECT_CODES(ROW) S3_BUCKET_CODES(ROW)};
+static const struct row rows[S3_CODE_COUNT] = {S3_CODES(ROW) S3_OBJECT_CODES(ROW)
+						       S3_BUCKET_CODES(ROW)};
 #undef ROW
 
 static const struct row *row_of(enum s3_code code)

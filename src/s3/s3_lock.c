@@ -143,7 +143,7 @@ enum s3_code s3_take_lock(struct s3_request *request, struct store_object_info *
 	if (hold != NULL && put_hold(info, hold) < 0)
 		return S3_METADATA_TOO_LARGE;
 	return is_retained ? take_retention(request, mode, until, info)
-					     : take_default(request, info);
+			   : take_default(request, info);
 }
 
 void s3_add_lock(struct s3_request *request, const struct store_object_info *info)

@@ -13,9 +13,9 @@
 struct s3_request;
 
 struct s3_lock_default {
-	char mode[16]; /* "GOVERNANCE" or "COMPLIANCE" */
+	char mode[16];	/* "GOVERNANCE" or "COMPLIANCE" */
 	unsigned count; /* 0: there is no default */
-	bool is_years; /* else days */
+	bool is_years;	/* else days */
 };
 /* "GOVERNANCE 30 DAYS". -EINVAL. */
 int s3_lock_default_parse(const char *text, struct s3_lock_default *ret_rule) EOS_MUST_CHECK;

@@ -80,8 +80,7 @@ static enum s3_code read_count(struct s3_request *request, const char *text, uns
 		return s3_say(request, S3_INVALID_RETENTION,
 			      "Default retention period must be a positive integer value");
 	if (count > S3_LOCK_DAYS_MAX)
-		return s3_say(request, S3_INVALID_RETENTION,
-			      "Default retention period too large");
+		return s3_say(request, S3_INVALID_RETENTION, "Default retention period too large");
 	*ret_count = (unsigned)count;
 	return S3_OK;
 }
@@ -102,11 +101,10 @@ static enum s3_code read_rule(struct s3_request *request, const xmlNode *node,
 	if (days_err == -EINVAL || years_err == -EINVAL || (days_err == 0) == (years_err == 0))
 		return S3_MALFORMED_XML;
 	ret_rule->is_years = years_err == 0;
-	enum s3_code code = read_count(request, ret_rule->is_years ? years : days,
-				       &ret_rule->count);
+	enum s3_code code =
+		read_count(request, ret_rule->is_years ? years : days, &ret_rule->count);
 	if (code == S3_OK && ret_rule->is_years && ret_rule->count > S3_LOCK_DAYS_MAX / 365)
-		code = s3_say(request, S3_INVALID_RETENTION,
-			      "Default retention period too large");
+		code = s3_say(request, S3_INVALID_RETENTION, "Default retention period too large");
 	return code;
 }
 
@@ -115,8 +113,7 @@ static enum s3_code read_config(struct s3_request *request, struct s3_lock_defau
 {
 	char enabled[16];
 	enum s3_code code = S3_MALFORMED_XML;
-	xmlDoc *doc =
-		s3_xml_parse(request->xml.data, request->xml.len, "ObjectLockConfiguration");
+	xmlDoc *doc = s3_xml_parse(request->xml.data, request->xml.len, "ObjectLockConfiguration");
 
 	if (doc == NULL)
 		return S3_MALFORMED_XML;

@@ -82,3 +82,13 @@ enum s3_code s3_put_object(struct s3_request *request)
 	s3_respond(request, 200, NULL, 0, NULL, 0);
 	return S3_OK;
 }
+
+enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
+{
+	enum s3_code code = s3_commit_upload(request, request->object);
+	if (code != S3_OK)
+		return code;
+	snprintf(etag, size, "\"%s\"", request->object->etag);
+	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
+	return S3_OK;
+}

@@ -20,6 +20,7 @@
 #include "s3/s3_auth.h"
 #include "s3/s3_body.h"
 #include "s3/s3_error.h"
+#include "s3/s3_post.h"
 #include "s3/s3_query.h"
 
 #define S3_OWNER	     "edgeos"
@@ -45,6 +46,9 @@ struct s3_server {
 	_Atomic uint64_t requests; /* with SEED, the request's id */
 	uint64_t seed;
 };
+
+/* The operation itself asks, for each key that it touches. */
+#define S3_ACTION_EACH ""
 
 enum s3_level { S3_LEVEL_SERVICE, S3_LEVEL_BUCKET, S3_LEVEL_OBJECT };
 /* S3_BODY_XML: gathered in request->xml, whatever it is. S3_BODY_FORM: a POST form, which has the
@@ -97,6 +101,7 @@ struct s3_request {
 	struct s3_signer signer;
 	bool has_body;
 	struct s3_body body;
+	struct s3_post *post;		  /* of S3_BODY_FORM, owned; s3_post.h */
 	struct eos_buf xml;		  /* the body of S3_BODY_XML operations */
 	struct store_upload *upload;	  /* of S3_BODY_OBJECT operations */
 	uint64_t offset;		  /* in it */

@@ -273,8 +273,11 @@ static enum s3_code begin_body(struct s3_request *request)
 	if (request->is_anonymous &&
 	    (payload == S3_PAYLOAD_STREAM_SIGNED || payload == S3_PAYLOAD_STREAM_SIGNED_TRAILER))
 		return S3_ACCESS_DENIED;
+	/* Elsewhere they are those of the object that the request is about. */
+	bool has_sum = request->operation->body_use != S3_BODY_FORM &&
+		       request->operation->end != s3_complete_multipart;
 	code = s3_body_init(&request->body, payload, text, request->headers, request->headers_count,
-			    &request->signer, request->operation->end != s3_complete_multipart);
+			    &request->signer, has_sum);
 	if (code != S3_OK)
 		return code;
 	request->has_body = true;
@@ -282,6 +285,8 @@ static enum s3_code begin_body(struct s3_request *request)
 		request->body.sink = xml_sink;
 	else if (request->operation->body_use == S3_BODY_OBJECT)
 		request->body.sink = s3_upload_sink;
+	else if (request->operation->body_use == S3_BODY_FORM)
+		request->body.sink = s3_post_sink;
 	request->body.sink_ctx = request;
 	return S3_OK;
 }
@@ -347,7 +352,7 @@ static void on_body(void *ctx, struct http_request *http, const void *data, size
 	struct s3_request *request = http_request_data(http);
 	enum s3_code code = s3_body_feed(&request->body, data, len);
 	if (code != S3_OK)
-		respond_error(request, code);
+		respond_error(request, s3_post_code(request, code));
 }
 
 static void on_end(void *ctx, struct http_request *http)
@@ -370,6 +375,7 @@ static void on_finish(void *ctx, struct http_request *http)
 	request->upload = store_upload_abort(request->upload);
 	free(request->object);
 	free(request->multipart);
+	s3_post_free(request);
 	if (request->has_body)
 		s3_body_fini(&request->body);
 	eos_buf_fini(&request->xml);

@@ -110,7 +110,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_created),
-		cmocka_unit_test(test_removed), cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
