@@ -333,8 +333,11 @@ static void test_body_checks(void **state)
 	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "123456789"), S3_OK);
 	sums[0] = (struct s3_header){"x-amz-checksum-sha1", "qZk+NkcGgWq6PiVxeFDCbJzQ2J0="};
 	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "abc"), S3_OK);
-	sums[0] = (struct s3_header){"x-amz-checksum-md4", "qZk+"};
-	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "abc"), S3_NOT_IMPLEMENTED);
+	sums[0] = (struct s3_header){"x-amz-checksum-crc64nvme", "rosUhgp5mIg="};
+	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "123456789"), S3_OK);
+	sums[0].value = "rosUhgp5";
+	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "123456789"),
+			 S3_INVALID_REQUEST);
 }
 
 static void test_trailers(void **state)

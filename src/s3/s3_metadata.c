@@ -127,12 +127,14 @@ enum s3_code s3_take_metadata(struct s3_request *request, struct store_object_in
 enum s3_code s3_take_tags(struct s3_request *request, struct store_object_info *info)
 {
 	const char *text = s3_header(request, "x-amz-tagging");
-	if (text == NULL)
+	const char *xml = s3_post_field(request, "tagging");
+	if (text == NULL && xml == NULL)
 		return S3_OK;
 	struct s3_tags *tags = calloc(1, sizeof(*tags));
 	if (tags == NULL)
 		return S3_INTERNAL_ERROR;
-	enum s3_code code = s3_tags_parse(tags, text);
+	enum s3_code code =
+		xml != NULL ? s3_tags_read_xml(tags, xml, strlen(xml)) : s3_tags_parse(tags, text);
 	if (code != S3_OK && tags->problem != NULL)
 		code = s3_say(request, code, "%s", tags->problem);
 	if (code == S3_OK && s3_tags_store(tags, info) < 0)

@@ -51,7 +51,7 @@ enum s3_code s3_find(struct s3_request *request, struct store_object_info *ret_i
  * metadata. */
 enum s3_code s3_take_metadata(struct s3_request *request,
 			      struct store_object_info *info) EOS_MUST_CHECK;
-/* x-amz-tagging. */
+/* x-amz-tagging, or the field tagging of a form. */
 enum s3_code s3_take_tags(struct s3_request *request,
 			  struct store_object_info *info) EOS_MUST_CHECK;
 /* Copies the pairs of SOURCE that belong to the object's user: tags are IS_TAG. */
@@ -104,6 +104,9 @@ void s3_checksum_of(const struct store_object_info *info, struct s3_checksum_rec
 /* Keeps RECORD with INFO; kind NONE: nothing. */
 enum s3_code s3_keep_checksum(struct store_object_info *info,
 			      const struct s3_checksum_record *record) EOS_MUST_CHECK;
+/* The checksum that a POST form has of its file, from the first byte of that to behind its last. */
+enum s3_code s3_begin_form_checksum(struct s3_request *request) EOS_MUST_CHECK;
+enum s3_code s3_end_form_checksum(struct s3_request *request) EOS_MUST_CHECK;
 /* Keeps that of the request's body with request->object, and with its upload. */
 enum s3_code s3_keep_body_checksum(struct s3_request *request) EOS_MUST_CHECK;
 /* Headers, or elements, that tell RECORD; nothing for kind NONE. */

@@ -11,7 +11,10 @@
 int s3_upload_sink(void *ctx, const void *data, size_t len)
 {
 	struct s3_request *request = ctx;
-	int err = store_upload_write(request->upload, data, len, request->offset);
+	int err = s3_checksum_update(&request->form_sum, data, len);
+	if (err < 0)
+		return err;
+	err = store_upload_write(request->upload, data, len, request->offset);
 	request->offset += len;
 	return err;
 }
@@ -44,7 +47,8 @@ enum s3_code s3_put_object_begin(struct s3_request *request)
 {
 	enum s3_code code = s3_new_object(request);
 	if (code == S3_OK)
-		code = s3_check_announced(request);
+		code = request->post != NULL ? s3_begin_form_checksum(request)
+					     : s3_check_announced(request);
 	if (code == S3_OK)
 		code = s3_read_put_condition(request);
 	if (code == S3_OK)
@@ -85,7 +89,9 @@ enum s3_code s3_put_object(struct s3_request *request)
 
 enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
 {
-	enum s3_code code = s3_commit_upload(request, request->object);
+	enum s3_code code = s3_end_form_checksum(request);
+	if (code == S3_OK)
+		code = s3_commit_upload(request, request->object);
 	if (code != S3_OK)
 		return code;
 	snprintf(etag, size, "\"%s\"", request->object->etag);

@@ -69,6 +69,46 @@ enum s3_code s3_keep_body_checksum(struct s3_request *request)
 	return s3_code_of(err, S3_INTERNAL_ERROR);
 }
 
+static const struct s3_header *sum_header(const struct s3_request *request)
+{
+	for (size_t i = 0; i < request->headers_count; i++)
+		if (s3_checksum_kind_of(request->headers[i].name) != S3_CHECKSUM_NONE)
+			return &request->headers[i];
+	return NULL;
+}
+
+enum s3_code s3_begin_form_checksum(struct s3_request *request)
+{
+	const struct s3_header *given = sum_header(request);
+
+	if (given == NULL)
+		return S3_OK;
+	int err = s3_checksum_init(&request->form_sum, s3_checksum_kind_of(given->name));
+	return err < 0 ? S3_INTERNAL_ERROR : S3_OK;
+}
+
+enum s3_code s3_end_form_checksum(struct s3_request *request)
+{
+	struct s3_checksum_record record = {.kind = request->form_sum.kind};
+	uint8_t given[S3_CHECKSUM_BYTES_MAX], computed[S3_CHECKSUM_BYTES_MAX];
+	const struct s3_header *header = sum_header(request);
+
+	if (record.kind == S3_CHECKSUM_NONE || header == NULL)
+		return S3_OK;
+	if (s3_checksum_final(&request->form_sum, record.value) < 0 ||
+	    s3_checksum_decode(record.kind, record.value, computed) < 0)
+		return S3_INTERNAL_ERROR;
+	if (s3_checksum_decode(record.kind, header->value, given) < 0)
+		return S3_INVALID_REQUEST;
+	if (memcmp(given, computed, s3_checksum_size(record.kind)) != 0)
+		return S3_BAD_DIGEST;
+	enum s3_code code = s3_keep_checksum(request->object, &record);
+	if (code != S3_OK)
+		return code;
+	return s3_code_of(store_upload_set_metadata(request->upload, request->object),
+			  S3_INTERNAL_ERROR);
+}
+
 static const char *type_of(const struct s3_checksum_record *record)
 {
 	return record->is_composite ? "COMPOSITE" : "FULL_OBJECT";

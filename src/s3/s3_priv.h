@@ -108,6 +108,7 @@ struct s3_request {
 	struct store_put_options put;	  /* what must be so when it is committed */
 	struct store_object_info *object; /* its metadata */
 	struct s3_upload *multipart;	  /* that the query names, once it was looked for */
+	struct s3_checksum form_sum;	  /* of a form's file, if the form has one */
 	uint64_t version;		  /* that versionId names, or STORE_VERSION_LATEST */
 	struct s3_added_header added[S3_ADDED_HEADERS_MAX];
 	size_t added_count;

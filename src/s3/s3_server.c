@@ -374,6 +374,7 @@ static void on_finish(void *ctx, struct http_request *http)
 		return;
 	request->upload = store_upload_abort(request->upload);
 	free(request->object);
+	s3_checksum_fini(&request->form_sum);
 	free(request->multipart);
 	s3_post_free(request);
 	if (request->has_body)

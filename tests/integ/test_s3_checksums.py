@@ -6,6 +6,7 @@ import zlib
 
 import pytest
 from s3_clients import MIB, bucket, code_of, s3, signed  # noqa: F401
+from test_s3_post import encode, policy_for, post, sign
 
 
 def crc(data, reversed_polynomial, bits):
@@ -239,3 +240,21 @@ def test_copied_parts(s3, bucket):
         Bucket=bucket, Key="k", UploadId=upload, MultipartUpload={"Parts": [
             {"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]})
     assert answer["ChecksumSHA256"] == composite("SHA256", [data[10:20]])
+
+
+# Forms
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_form(shared_node, s3, bucket, kind):
+    def send_form(key, value):
+        name = header(kind)
+        fields = [("key", key), (name, value)]
+        policy = policy_for(shared_node, bucket, {"key": key}, {name: value})
+        return post(shared_node, bucket, encode(fields + sign(shared_node, policy), b"file"))
+    assert send_form("k", SUMS[kind](b"file")).status == 204
+    answer = signed(shared_node, "HEAD", f"/{bucket}/k", headers=ENABLED)
+    assert told(answer) == ({kind: SUMS[kind](b"file")}, "FULL_OBJECT")
+    assert send_form("bad", SUMS[kind](b"x")).code == "BadDigest"
+    assert send_form("bad", "rubbish").code == "InvalidRequest"
+    assert code_of(s3.head_object, Bucket=bucket, Key="bad") == "404"

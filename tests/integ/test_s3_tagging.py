@@ -1,6 +1,7 @@
 """Tags of objects."""
 import pytest
 from s3_clients import bucket, code_of, s3, signed  # noqa: F401
+from test_s3_post import encode, policy_for, post, sign
 
 
 def tags_of(s3, bucket, key="k", **arguments):
@@ -126,3 +127,16 @@ def test_malformed(shared_node, s3, bucket, body):
     answer = signed(shared_node, "PUT", f"/{bucket}/k?tagging", body)
     assert (answer.status, answer.code) == (400, "MalformedXML")
     assert tags_of(s3, bucket) == {"kept": "1"}
+
+
+@pytest.mark.parametrize("tagging,code", [
+    ("<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>", None),
+    ("<Tagging/>", "MalformedXML"), ("a=1", "MalformedXML")])
+def test_form(shared_node, s3, bucket, tagging, code):
+    policy = policy_for(shared_node, bucket, {"key": "k"}, ["starts-with", "$tagging", ""])
+    fields = [("key", "k"), ("tagging", tagging)] + sign(shared_node, policy)
+    answer = post(shared_node, bucket, encode(fields, b"file"))
+    if code:
+        assert (answer.status, answer.code) == (400, code)
+    else:
+        assert answer.status == 204 and tags_of(s3, bucket) == {"a": "1"}
