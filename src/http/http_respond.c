@@ -61,8 +61,8 @@ bool http_next_added_header(const struct http_request *request, size_t *offset,
 		return false;
 	ret_header->name = request->headers.data + *offset;
 	ret_header->value = ret_header->name + strlen(ret_header->name) + 1;
-	*offset = (size_t)(ret_header->value - request->headers.data) +
-		  strlen(ret_header->value) + 1;
+	*offset =
+		(size_t)(ret_header->value - request->headers.data) + strlen(ret_header->value) + 1;
 	return true;
 }
 

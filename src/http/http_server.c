@@ -351,9 +351,10 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 				       const struct http_server_config *config)
 {
 	bool is_loop = config->loop != NULL;
-	unsigned flags = is_loop ? MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET
-				 : MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-					   MHD_USE_POLL | MHD_USE_ITC;
+	unsigned flags =
+		is_loop ? MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET
+			: MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+				  MHD_USE_POLL | MHD_USE_ITC;
 	/* The library only reads these. */
 	void *certificate = (void *)(uintptr_t)config->tls_certificate;
 	void *key = (void *)(uintptr_t)config->tls_key;

@@ -146,7 +146,8 @@ void http_request_count(void);
 /* http_respond.c */
 /* May a header of a handler's be sent? Not when it is the adapter's, or not well formed. */
 bool http_header_is_sent(const struct http_header *header);
-/* Those of http_request_add_header(), one after the other; *OFFSET starts as 0. False at the end. */
+/* Those of http_request_add_header(), one after the other; *OFFSET starts as 0. False at the end.
+ */
 bool http_next_added_header(const struct http_request *request, size_t *offset,
 			    struct http_header *ret_header);
 /* Hands the response that was made to libmicrohttpd. */

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "crypto/crypto.h"
 #include "s3/s3_access.h"
+#include "s3/s3_cors.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
@@ -279,6 +280,9 @@ static enum s3_code begin(struct s3_request *request)
 		return code;
 	}
 	code = s3_route(request);
+	/* Errors too are for the page that asked to see. */
+	if (code == S3_OK && strcmp(request->operation->method, "OPTIONS") != 0)
+		code = s3_cors_answer(request);
 	if (code == S3_OK)
 		code = s3_check_headers(request);
 	if (code == S3_OK && request->operation->body_use != S3_BODY_FORM) {
