@@ -32,15 +32,17 @@
 #define S3_MULTIPART_BUCKET	".multipart"
 #define S3_METADATA_ETAG	".etag" /* replaces the store's ETag: objects made of parts */
 #define S3_METADATA_KEY		".key"	/* of an upload under way */
-#define S3_METADATA_SSE		".sse"	/* "AES256": what it was encrypted with */
-#define S3_METADATA_ACL		".acl"	/* s3_acl.h; none: private to the bucket's owner */
+#define S3_METADATA_PIECES	".parts-bucket" /* of an upload under way: where its parts are */
+#define S3_METADATA_SSE		".sse"		/* "AES256": what it was encrypted with */
+#define S3_METADATA_ACL		".acl"		/* s3_acl.h; none: private to the bucket's owner */
 #define S3_RESPONSE_HEADERS_MAX 96u
 
 struct s3_server {
 	struct s3_config config;
 	struct store *store; /* borrowed */
 	struct http_server *http;
-	_Atomic uint64_t requests; /* with SEED, the request's id */
+	struct s3_lifecycle_runner *lifecycle; /* owned; NULL: none */
+	_Atomic uint64_t requests;	       /* with SEED, the request's id */
 	uint64_t seed;
 };
 
