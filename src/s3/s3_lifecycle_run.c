@@ -23,7 +23,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "s3/s3_lifecycle.h"
-#include "s3/s3_priv.h"
+#include "s3/s3_object_priv.h"
 
 #define STEP_VERSIONS	  256u
 #define PRESSURE_VERSIONS 64u

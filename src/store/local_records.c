@@ -162,6 +162,19 @@ void local_state_seal(struct local_state *state)
 	state->sum = sum_behind(state, sizeof(*state), 0);
 }
 
+uint32_t local_state_format(const MDB_val *value)
+{
+	/* Every version begins with the checksum of the rest and the version. */
+	struct {
+		uint64_t sum;
+		uint32_t version;
+	} head;
+	if (value->mv_size < sizeof(head))
+		return 0;
+	memcpy(&head, value->mv_data, sizeof(head));
+	return head.sum == sum_behind(value->mv_data, value->mv_size, 0) ? head.version : 0;
+}
+
 int local_state_parse(const MDB_val *value, struct local_state *ret_state)
 {
 	struct local_state state;

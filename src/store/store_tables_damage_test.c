@@ -17,10 +17,11 @@
 
 static uint64_t first_version;
 
-/* Flips byte AT of the first value of TABLE. The store is closed. Returns the value's length. */
-static size_t flip(struct fixture *f, const char *table, size_t at)
+/* Calls CHANGE with the first entry of TABLE, in a transaction. The store is closed. */
+static void with_first(struct fixture *f, const char *table,
+		       void (*change)(MDB_cursor *cursor, MDB_val *key, MDB_val *value, void *ctx),
+		       void *ctx)
 {
-	static uint8_t copy[VALUE_MAX];
 	char path[128];
 	MDB_env *env;
 	MDB_txn *txn;
@@ -36,18 +37,43 @@ static size_t flip(struct fixture *f, const char *table, size_t at)
 	assert_int_equal(mdb_dbi_open(txn, table, 0, &dbi), 0);
 	assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
 	assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
-	size_t size = value.mv_size;
-	assert_true(size <= sizeof(copy));
-	if (at < size) {
-		memcpy(copy, value.mv_data, size);
-		copy[at] ^= 0x10;
-		value.mv_data = copy;
-		assert_int_equal(mdb_cursor_put(cursor, &key, &value, MDB_CURRENT), 0);
-	}
+	change(cursor, &key, &value, ctx);
 	mdb_cursor_close(cursor);
 	assert_int_equal(mdb_txn_commit(txn), 0);
 	mdb_env_close(env);
-	return size;
+}
+
+static void flip_byte(MDB_cursor *cursor, MDB_val *key, MDB_val *value, void *ctx)
+{
+	static uint8_t copy[VALUE_MAX];
+	size_t *at = ctx;
+	assert_true(value->mv_size <= sizeof(copy));
+	if (*at < value->mv_size) {
+		memcpy(copy, value->mv_data, value->mv_size);
+		copy[*at] ^= 0x10;
+		value->mv_data = copy;
+		assert_int_equal(mdb_cursor_put(cursor, key, value, MDB_CURRENT), 0);
+	}
+	*at = value->mv_size;
+}
+
+/* Flips byte AT of the first value of TABLE. Returns the value's length. */
+static size_t flip(struct fixture *f, const char *table, size_t at)
+{
+	with_first(f, table, flip_byte, &at);
+	return at;
+}
+
+static void replace(MDB_cursor *cursor, MDB_val *key, MDB_val *value, void *ctx)
+{
+	assert_int_equal(mdb_cursor_put(cursor, key, ctx, 0), 0);
+}
+
+/* The first value of TABLE becomes DATA. */
+static void put_value(struct fixture *f, const char *table, void *data, size_t len)
+{
+	MDB_val value = {.mv_size = len, .mv_data = data};
+	with_first(f, table, replace, &value);
 }
 
 /* Calls TRY with each of the first BYTES bytes of TABLE's first value flipped (0: all). */
@@ -185,14 +211,34 @@ static void test_index(void **state)
 	flip_each(*state, "index", 0, try_index);
 }
 
+/* A store of another version is refused by name, whatever tables and lengths it has. */
+static void test_other_format(void **state)
+{
+	struct fixture *f = *state;
+	struct eos_why why = {""};
+	uint8_t other[40];
+	uint32_t version = 1;
+	fixture_close(f);
+	memset(other, 7, sizeof(other));
+	memcpy(other + 8, &version, sizeof(version));
+	uint64_t sum = local_sum(other + 8, sizeof(other) - 8, 0);
+	memcpy(other, &sum, sizeof(sum));
+	put_value(f, "meta", other, sizeof(other));
+	assert_int_equal(store_open(f->dir, &f->store, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "of format version 1, this program's is 2"));
+	other[20] ^= 1;
+	put_value(f, "meta", other, sizeof(other));
+	assert_int_equal(store_open(f->dir, &f->store, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "damaged"));
+	f->store = NULL;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_version),
-		TEST(test_document),
-		TEST(test_tenant),
-		TEST(test_index),
+		TEST(test_version), TEST(test_document),     TEST(test_tenant),
+		TEST(test_index),   TEST(test_other_format),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
