@@ -14,8 +14,6 @@
 /* The change is not made; what its upload wrote is given back. */
 int local_refuse(struct local_txn *t, struct local_op *op, int result) EOS_MUST_CHECK;
 int local_accept(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
-/* What the record of an upload has on disk beside the tables is referred to from now on. */
-int local_adopt_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
 /* What RECORD had on disk beside the tables is no longer referred to. */
 int local_drop_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
 /* Asks the matcher, and writes an event for each target. */
@@ -40,12 +38,26 @@ int local_usage_add(struct local_txn *t, const char *name, struct local_bucket *
 /* What BUCKET holds counts for NEW_TENANT from now on; BUCKET is not written. */
 int local_usage_move(struct local_txn *t, const char *name, const struct local_bucket *bucket,
 		     const char *new_tenant) EOS_MUST_CHECK;
+/* All zeros where there is no record. -EBADMSG, logged. */
+int local_tenant_get(struct local *local, MDB_txn *txn, const char *name,
+		     struct local_tenant *ret_tenant) EOS_MUST_CHECK;
+int local_tenant_put(struct local_txn *t, const char *name,
+		     struct local_tenant *tenant) EOS_MUST_CHECK;
 int local_apply_tenant_quota(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
 /* local_history.c */
 int local_history_put(struct local_txn *t, uint64_t seed, struct local_record *record,
 		      const char *metadata, const void *data) EOS_MUST_CHECK;
 int local_history_delete(struct local_txn *t, uint64_t history, uint64_t sequence) EOS_MUST_CHECK;
+
+/* local_recount.c: for verify and repair. */
+/* How many tenants' counts are not those of their buckets. */
+int local_tenants_check(struct local *local, MDB_txn *txn, uint64_t *ret_wrong) EOS_MUST_CHECK;
+/* Makes them so; the buckets' own must be right. */
+int local_tenants_recount(struct local_txn *t) EOS_MUST_CHECK;
+/* Makes the index of a bucket anew, in many transactions: not for the committer. */
+int local_index_rebuild(struct local *local, const char *bucket) EOS_MUST_CHECK;
+int local_apply_reindex(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
 /* local_index.c: a latest version, and what is found by. */
 struct local_indexed {
@@ -72,3 +84,11 @@ int local_apply_document_set(struct local_txn *t, struct local_op *op) EOS_MUST_
 int local_apply_document_delete(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 /* All of a bucket that goes. */
 int local_documents_drop(struct local_txn *t, uint64_t node) EOS_MUST_CHECK;
+
+/* local_chunk_changes.c. An upload's chunks that no transaction has seen yet; with them the
+ * manifest belongs to the record, no longer to the trash. */
+int local_put_chunks(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_manifest_append(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_chunks_move(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_segment_drop(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_reclaim(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
