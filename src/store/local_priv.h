@@ -220,8 +220,5 @@ int local_space_check(struct local *local) EOS_MUST_CHECK;
 void local_space_reserve(struct local *local);
 /* Gives it up. False: there is none. */
 bool local_space_give_up(struct local *local);
-/* What holds for an upload into BUCKET. -ENOENT. */
-int local_upload_settings(struct local *local, const char *bucket,
-			  struct store_bucket_settings *ret_settings) EOS_MUST_CHECK;
 /* Cleans up after whoever had the store open before: local_recover.c. Before the committer runs. */
 int local_recover(struct local *local, struct eos_why *why) EOS_MUST_CHECK;

@@ -45,6 +45,7 @@ struct local_upload {
 	struct store_upload upload; /* first */
 	struct local *local;
 	uint64_t bucket_node;
+	bool is_compressed;
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
 	char *key, *metadata; /* owned */
 	size_t key_len;
@@ -74,19 +75,16 @@ static struct local_upload *upload_of(struct store_upload *upload)
 }
 
 /* -ENOTSUP: the bucket wants what is written to be encrypted, which this engine cannot. */
-static int bucket_node(struct local *local, const char *bucket, uint64_t *ret_node)
+static int find_bucket(struct local *local, const char *bucket, struct local_bucket *ret_bucket)
 {
-	struct local_bucket root;
 	MDB_txn *txn;
 	int err = local_read_begin(local, &txn);
 	if (err < 0)
 		return err;
-	err = local_bucket_find(local, txn, bucket, &root);
+	err = local_bucket_find(local, txn, bucket, ret_bucket);
 	mdb_txn_abort(txn);
-	if (err == 0 && (root.flags & LOCAL_BUCKET_IS_ENCRYPTED))
+	if (err == 0 && (ret_bucket->flags & LOCAL_BUCKET_IS_ENCRYPTED))
 		err = -ENOTSUP;
-	if (err == 0)
-		*ret_node = root.node;
 	return err;
 }
 
@@ -95,12 +93,12 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 		       struct store_upload **ret_upload)
 {
 	struct local *local = local_of(store);
-	uint64_t node = 0;
+	struct local_bucket root;
 	int err = local_check_writable(local);
 	if (err == 0)
 		err = local_space_check(local);
 	if (err == 0)
-		err = bucket_node(local, bucket, &node);
+		err = find_bucket(local, bucket, &root);
 	if (err < 0)
 		return err;
 	if (atomic_fetch_add(&local->uploads, 1) >= LOCAL_UPLOADS_MAX) {
@@ -120,7 +118,8 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 	}
 	u->upload.ops = store->ops;
 	u->local = local;
-	u->bucket_node = node;
+	u->bucket_node = root.node;
+	u->is_compressed = (root.flags & LOCAL_BUCKET_IS_COMPRESSED) != 0;
 	memcpy(u->bucket, bucket, strlen(bucket) + 1);
 	u->key = own_key;
 	u->key_len = key_len;
@@ -167,21 +166,9 @@ static int stream(struct local_upload *u, const void *data, size_t len)
 	return err;
 }
 
-int local_upload_settings(struct local *local, const char *bucket,
-			  struct store_bucket_settings *ret_settings)
-{
-	memset(ret_settings, 0, sizeof(*ret_settings));
-	return local->store.ops->bucket_settings_get == NULL
-		       ? 0
-		       : local->store.ops->bucket_settings_get(&local->store, bucket, ret_settings);
-}
-
 static int stream_begin(struct local_upload *u)
 {
-	struct store_bucket_settings settings;
-	int err = local_upload_settings(u->local, u->bucket, &settings);
-	if (err == 0)
-		err = local_chunker_new(u->local, settings.is_compressed, &u->chunker);
+	int err = local_chunker_new(u->local, u->is_compressed, &u->chunker);
 	if (err == 0 && u->md5 == NULL)
 		err = crypto_hash_new(CRYPTO_MD5, &u->md5);
 	return err;
@@ -486,32 +473,22 @@ static int make_inline(struct local_upload *u, struct local_op *op)
 	return err;
 }
 
+/* IS_PART: the bytes are part of a range by reference; they count for the chunks, but not for the
+ * etag. */
 static int append_bytes(struct local_upload *u, struct store_reader *reader, uint64_t offset,
-			uint64_t len)
+			uint64_t len, bool is_part)
 {
 	char *piece = malloc(COPY_BYTES);
 	int err = piece == NULL ? -ENOMEM : 0;
 	while (err == 0 && len > 0) {
 		size_t n = EOS_MIN(len, (uint64_t)COPY_BYTES);
 		int64_t got = local_reader_read(reader, piece, n, offset);
-		err = got < 0 ? (int)got : local_upload_write(&u->upload, piece, n, u->size);
-		offset += n;
-		len -= n;
-	}
-	free(piece);
-	return err;
-}
-
-/* Bytes that are part of a range by reference: they count for the chunks, not for the etag. */
-static int append_unhashed(struct local_upload *u, struct store_reader *reader, uint64_t offset,
-			   uint64_t len)
-{
-	char *piece = malloc(COPY_BYTES);
-	int err = piece == NULL ? -ENOMEM : 0;
-	while (err == 0 && len > 0) {
-		size_t n = EOS_MIN(len, (uint64_t)COPY_BYTES);
-		int64_t got = local_reader_read(reader, piece, n, offset);
-		err = got < 0 ? (int)got : local_chunker_write(u->chunker, piece, n);
+		if (got < 0)
+			err = (int)got;
+		else if (is_part)
+			err = local_chunker_write(u->chunker, piece, n);
+		else
+			err = local_upload_write(&u->upload, piece, n, u->size);
 		offset += n;
 		len -= n;
 	}
@@ -535,7 +512,7 @@ static int append_range(struct local_upload *u, struct store_reader *reader, uin
 			err = local_chunker_refer(u->chunker, entry.name, entry.len);
 		} else {
 			next = EOS_MIN(next, end);
-			err = append_unhashed(u, reader, offset, next - offset);
+			err = append_bytes(u, reader, offset, next - offset, true);
 		}
 		if (err < 0)
 			return err;
@@ -571,7 +548,7 @@ int local_upload_append(struct store_upload *upload, struct store_reader *reader
 		return u->failed;
 	bool can_refer = u->fd < 0 && local_reader_is_shareable(reader, u->bucket);
 	int err = can_refer ? append_reference(u, reader, offset, len)
-			    : append_bytes(u, reader, offset, len);
+			    : append_bytes(u, reader, offset, len, false);
 	return err < 0 ? fail(u, err) : 0;
 }
 

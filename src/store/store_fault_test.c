@@ -28,7 +28,7 @@ struct model {
 	uint64_t events;
 };
 
-enum action { PUT, PUT_ANYHOW, COPY, DELETE, RENAME, ACKNOWLEDGE };
+enum action { PUT, PUT_ANYHOW, COPY, DELETE, RENAME, ACKNOWLEDGE, COMPACT };
 
 struct step {
 	enum action action;
@@ -41,7 +41,7 @@ static const struct step script[] = {
 	{PUT, 3, 0, 5000},  {RENAME, 3, 2, 0},	{DELETE, 0, 0, 0},   {PUT, 4, 0, 140000},
 	{ACKNOWLEDGE},	    {PUT, 0, 0, 16384}, {RENAME, 4, 0, 0},   {DELETE, 2, 0, 0},
 	{PUT, 5, 0, 30000}, {DELETE, 0, 0, 0},	{PUT, 1, 0, 400000}, {PUT_ANYHOW, 3, 0, 50000},
-	{COPY, 1, 4, 0},    {DELETE, 1, 0, 0},	{COPY, 4, 3, 0},
+	{COPY, 1, 4, 0},    {DELETE, 1, 0, 0},	{COPY, 4, 3, 0},     {COMPACT},
 };
 
 /* The last is long: two entries in the tree. */
@@ -102,6 +102,8 @@ static bool model_apply(struct model *m, const struct step *step, uint64_t seed)
 		if (m->events == 0)
 			return false;
 		m->events--;
+		return true;
+	case COMPACT:
 		return true;
 	}
 	return false;
@@ -165,6 +167,10 @@ static int run_step(struct store *store, const struct step *step, uint64_t seed)
 		if (store_outbox_list(store, 0, take_id, NULL) != 1)
 			return -ENOENT;
 		return store_outbox_remove(store, first_event);
+	case COMPACT: {
+		uint64_t freed;
+		return store_compact(store, NULL, NULL, &freed);
+	}
 	}
 	return -EINVAL;
 }
