@@ -31,7 +31,8 @@ struct edged_config {
 		struct edged_listen listen;
 		unsigned connections_max;
 	} functions;
-	struct link_config cell;
+	unsigned cells;		 /* how many; 0: by the machine */
+	struct link_config cell; /* how each is set up */
 	struct func_tenants tenants;
 };
 
