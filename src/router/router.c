@@ -66,7 +66,7 @@ static struct supervisor *choose_cell(struct router *router, const struct func_c
 		supervisor_stats(router->cells[i], &stats);
 		cells[i] = (struct router_cell){
 			.calls = stats.calls_under_way,
-			.is_ready = supervisor_is_ready(router->cells[i]),
+			.is_ready = stats.is_ready,
 		};
 	}
 	return router->cells[router_choose(call, cells, router->count, &router->next)];

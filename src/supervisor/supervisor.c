@@ -127,6 +127,7 @@ void supervisor_stats(const struct supervisor *supervisor, struct supervisor_sta
 {
 	*ret_stats = (struct supervisor_stats){
 		.cell_pid = supervisor->process.pid,
+		.is_ready = supervisor_is_ready(supervisor),
 		.restarts = supervisor->restarts,
 		.calls_started = supervisor->calls_started,
 		.calls_running = supervisor->calls_running,

@@ -68,6 +68,7 @@ void supervisor_call_cancel(void *ctx, struct func_call *call);
 
 struct supervisor_stats {
 	int cell_pid; /* 0 while there is none */
+	bool is_ready;
 	uint64_t restarts, calls_started;
 	unsigned calls_running;	  /* the cell has them */
 	unsigned calls_under_way; /* these, and those that wait for it or are being cleaned up */

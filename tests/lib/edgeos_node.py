@@ -218,15 +218,25 @@ class Node:
                 return pid
         return self.process.pid
 
-    def cell_pid(self):
-        """The cell's process, or 0 while there is none."""
-        return next((pid for pid in self.pids() if process_name(pid) == "edge-cell"), 0)
+    def cell_pids(self):
+        """The cells' processes."""
+        return sorted(pid for pid in self.pids() if process_name(pid) == "edge-cell")
 
-    def kill_cell(self):
-        """Kills the cell and waits until there is another one."""
-        pid = wait_for(self.cell_pid, "a cell")
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: self.cell_pid() not in (0, pid), "a new cell")
+    def wait_for_new_cells(self, old, timeout_s=30.0):
+        """Waits until there are as many cells as OLD has, and none of those."""
+
+        def are_new():
+            pids = self.cell_pids()
+            return len(pids) == len(old) and not set(pids) & set(old)
+
+        wait_for(are_new, "new cells", timeout_s)
+
+    def kill_cells(self):
+        """Kills the cells and waits until there are others."""
+        old = wait_for(self.cell_pids, "cells")
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        self.wait_for_new_cells(old)
 
     def log(self):
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
