@@ -2,6 +2,7 @@
 import concurrent.futures
 import os
 import pathlib
+import re
 import signal
 import time
 
@@ -115,6 +116,18 @@ def test_a_killed_cell_takes_its_own_calls(node, background, method, code):
     assert node.cli_json("status")["cell"]["restarts"] == 1
     for _ in range(2 * CELLS):
         assert get(node, "/f/hello").text == "hello\n"
+
+
+def test_a_crash_says_which_cell_it_was(node):
+    deploy_c(node, "hello", HELLO)
+    pids = cells(node, "pid")
+    os.kill(pids[2], signal.SIGSEGV)
+    wait_for(lambda: cells(node, "pid")[2] not in (0, pids[2]), "another cell")
+    reports = re.findall(r"edgeos: crash: SIGSEGV \(sent\).* pid (\d+),", node.log())
+    assert reports == [str(pids[2])]
+    assert f"cell ended pid={pids[2]} how=" in node.log()
+    assert cells(node, "restarts") == [0, 0, 1, 0]
+    assert get(node, "/f/hello").text == "hello\n"
 
 
 def test_events_of_a_killed_cell_come_again(node):
