@@ -58,7 +58,7 @@ unsigned router_cells(const struct router *router);
 /* CELL is below router_cells(). */
 void router_stats(const struct router *router, unsigned cell, struct supervisor_stats *ret_stats);
 
-/* supervisor_check_image() in a cell that is ready: they are all alike. Any thread but the loop's;
- * its limits and errors. */
+/* supervisor_check_image() in a cell that is ready: they are all alike. Any thread but the loop's
+ * (which cells there are does not change after router_new()); its limits and errors. */
 int router_check_image(struct router *router, const struct image *image,
 		       enum func_isolation isolation, struct eos_why *why) EOS_MUST_CHECK;
