@@ -130,15 +130,16 @@ class Server:
 class Node(Server):
     """A fresh node in FOLDER, with ports of its own; ready_s is how long it took to serve."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, config=""):
         self.edgeos = find_edgeos()
         self.data = pathlib.Path(folder) / "data"
         self.log = open(pathlib.Path(folder) / "log", "ab")
-        config = pathlib.Path(folder) / "edgeos.yaml"
-        config.write_text('s3: {listen: "127.0.0.1:0"}\nfunctions: {listen: "127.0.0.1:0"}\n')
+        file = pathlib.Path(folder) / "edgeos.yaml"
+        listen = 's3: {listen: "127.0.0.1:0"}\nfunctions: {listen: "127.0.0.1:0"}\n'
+        file.write_text(listen + config)
         start = time.monotonic()
         super().__init__(
-            [self.edgeos, "up", "-c", config, "--data", self.data],
+            [self.edgeos, "up", "-c", file, "--data", self.data],
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,

@@ -51,7 +51,7 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 	struct cell_config config = {0};
 	int *numbers[] = {&config.fds.memory, &config.fds.doorbell_to_cell,
 			  &config.fds.doorbell_to_node, &config.fds.socket};
-	if (argc != 7)
+	if (argc != 8)
 		return -EINVAL;
 	for (int i = 0; i < 4; i++)
 		if (parse_number(argv[i], numbers[i]) < 0)
@@ -61,6 +61,10 @@ int cell_parse_args(int argc, char **argv, struct cell_config *ret_config)
 		return -EINVAL;
 	if (parse_number(argv[5], &config.parent_pid) < 0 ||
 	    link_config_parse(argv[6], &config.settings) < 0)
+		return -EINVAL;
+	config.processor = -1;
+	if (strcmp(argv[7], "any") != 0 &&
+	    (parse_number(argv[7], &config.processor) < 0 || config.processor >= CPU_SETSIZE))
 		return -EINVAL;
 	*ret_config = config;
 	return 0;
@@ -89,6 +93,19 @@ static int count_processors(void)
 {
 	cpu_set_t set;
 	return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/* A cell works as well where the set of processors that it may use forbids this. */
+static void stay_on(int processor)
+{
+	cpu_set_t set;
+	if (processor < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)processor, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		eos_log(EOS_LOG_INFO, "cell", "not bound to a processor processor=%d error=%s",
+			processor, strerror(errno));
 }
 
 static void relax(void)
@@ -149,9 +166,9 @@ static bool maintain(struct cell *cell, uint64_t wake_ns)
 }
 
 /* Nothing is runnable, and nothing of its own happens before WAKE_NS. */
-static int idle(struct cell *cell, uint64_t wake_ns, bool may_spin)
+static int idle(struct cell *cell, uint64_t wake_ns)
 {
-	if (maintain(cell, wake_ns) || (may_spin && spin(cell)))
+	if (maintain(cell, wake_ns) || (cell->may_spin && spin(cell)))
 		return 0;
 	wake_ns = EOS_MIN(wake_ns, cell_memory_check(cell));
 	wake_ns = EOS_MIN(wake_ns, cell_counters_due(cell));
@@ -175,7 +192,6 @@ static int look(struct cell *cell)
 /* -EPIPE: edged closed the link; anything else: it broke. */
 static int loop(struct cell *cell)
 {
-	bool may_spin = count_processors() > 1;
 	for (;;) {
 		int n = cell_receive(cell, MESSAGES_AT_ONCE);
 		if (n < 0)
@@ -188,7 +204,7 @@ static int loop(struct cell *cell)
 		uint64_t wake_ns = sched_core_run(cell->core, now_ns + slice_ns);
 		if (cell->err < 0)
 			return cell->err;
-		err = wake_ns > 0 ? idle(cell, wake_ns, may_spin) : look(cell);
+		err = wake_ns > 0 ? idle(cell, wake_ns) : look(cell);
 		if (err < 0)
 			return err;
 	}
@@ -229,6 +245,7 @@ static int cell_init(struct cell *cell, const struct cell_config *config, struct
 	cell_functions_init(cell);
 	cell->resident_idle_ns =
 		config->resident_idle_ns != 0 ? config->resident_idle_ns : CELL_RESIDENT_IDLE_NS;
+	cell->may_spin = count_processors() > 1; /* edged's: before stay_on() */
 	cell_memory_open(cell);
 	memcpy(cell->public_key, config->public_key, sizeof(cell->public_key));
 	int err = link_attach(&config->fds, &cell->link);
@@ -288,6 +305,7 @@ int cell_serve(const struct cell_config *config, int (*enter)(struct eos_why *wh
 	int err = cell_init(cell, config, &why);
 	if (err == 0 && enter != NULL) {
 		warm_up(cell);
+		stay_on(config->processor);
 		err = enter(&why);
 	}
 	if (err == 0)

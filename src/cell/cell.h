@@ -23,10 +23,12 @@ struct cell_config {
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE]; /* of whoever signs images */
 	int parent_pid;				     /* edged */
 	struct link_config settings;
+	int processor;		   /* where the process stays, if it may; negative: anywhere */
 	uint64_t resident_idle_ns; /* how long functions stay without calls; 0: 30 s */
 };
 
-/* Reads "MEMFD BELL_TO_CELL BELL_TO_NODE SOCKET PUBLIC-KEY-IN-HEX PARENT-PID SETTINGS". -EINVAL. */
+/* Reads "MEMFD BELL_TO_CELL BELL_TO_NODE SOCKET PUBLIC-KEY-IN-HEX PARENT-PID SETTINGS
+ * PROCESSOR", the last of them a number or "any". -EINVAL. */
 int cell_parse_args(int argc, char **argv, struct cell_config *ret_config) EOS_MUST_CHECK;
 
 /*

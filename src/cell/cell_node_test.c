@@ -329,16 +329,7 @@ static void no_such_program(void **state)
 	struct eos_why why = {""};
 	struct supervisor *supervisor;
 	start_node(&node, EDGE_CELL);
-	struct supervisor_config config = {
-		.loop = node.loop,
-		.store = world.store,
-		.registry = world.registry,
-		.queue = node.queue,
-		.log = world.log,
-		.cell_program = "/no/such/edge-cell",
-		.image_public_key = world.key.public_key,
-		.open_image = open_image,
-	};
+	struct supervisor_config config = config_of(&node, "/no/such/edge-cell");
 	assert_int_equal(supervisor_new(&config, &supervisor, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "/no/such/edge-cell"));
 	stop_node(&node);

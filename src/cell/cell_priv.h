@@ -222,6 +222,7 @@ struct cell {
 	uint64_t memory_check_ns; /* when it is looked at again */
 	uint64_t memory_used_ns;  /* when the last FWP was made */
 	bool has_used_memory;	  /* since it was given back */
+	bool may_spin;		  /* another processor may be about to write to the ring */
 	uint64_t next_look_ns;	  /* when a busy cell looks at its descriptors again */
 	struct eos_list tenants;  /* struct cell_tenant */
 	struct eos_list residents;

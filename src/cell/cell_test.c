@@ -200,37 +200,50 @@ static void nonsense_ends_the_cell(void **state)
 }
 
 /* PARENT and KEY_END replace parts of good arguments. */
-static int parse(int argc, const char *parent, const char *key_end, struct cell_config *config)
+static int parse_place(int argc, const char *parent, const char *key_end, const char *processor,
+		       struct cell_config *config)
 {
-	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], text[32];
+	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], text[32], place[32];
 	char fds[4][2] = {"3", "4", "5", "6"}, settings[LINK_CONFIG_TEXT_SIZE];
-	char *argv[] = {fds[0], fds[1], fds[2], fds[3], hex, text, settings, NULL};
+	char *argv[] = {fds[0], fds[1], fds[2], fds[3], hex, text, settings, place, NULL};
 	link_config_format(&link_config_default, settings);
 	memset(hex, 'a', sizeof(hex));
 	strcpy(hex + sizeof(hex) - 1 - strlen(key_end), key_end);
 	strcpy(text, parent);
+	strcpy(place, processor);
 	return cell_parse_args(argc, argv, config);
+}
+
+static int parse(int argc, const char *parent, const char *key_end, struct cell_config *config)
+{
+	return parse_place(argc, parent, key_end, "any", config);
 }
 
 static void arguments(void **state)
 {
 	struct cell_config config;
-	assert_int_equal(parse(7, "123", "bb", &config), 0);
+	assert_int_equal(parse(8, "123", "bb", &config), 0);
+	assert_int_equal(config.processor, -1);
 	assert_int_equal(config.fds.memory, 3);
 	assert_int_equal(config.fds.socket, 6);
 	assert_int_equal(config.parent_pid, 123);
 	assert_int_equal(config.public_key[0], 0xaa);
 	assert_int_equal(config.public_key[31], 0xbb);
 	assert_int_equal(config.settings.fwps_max, link_config_default.fwps_max);
-	assert_int_equal(parse(6, "123", "bb", &config), -EINVAL);
-	assert_int_equal(parse(7, "12x", "bb", &config), -EINVAL);
-	assert_int_equal(parse(7, "99999999999", "bb", &config), -EINVAL);
-	assert_int_equal(parse(7, "123", "xb", &config), -EINVAL);
+	assert_int_equal(parse(7, "123", "bb", &config), -EINVAL);
+	assert_int_equal(parse(8, "12x", "bb", &config), -EINVAL);
+	assert_int_equal(parse(8, "99999999999", "bb", &config), -EINVAL);
+	assert_int_equal(parse(8, "123", "xb", &config), -EINVAL);
+	assert_int_equal(parse_place(8, "123", "bb", "3", &config), 0);
+	assert_int_equal(config.processor, 3);
+	assert_int_equal(parse_place(8, "123", "bb", "-1", &config), -EINVAL);
+	assert_int_equal(parse_place(8, "123", "bb", "1024", &config), -EINVAL);
+	char any[] = "any";
 	char numbers[] = "3", parent[] = "1", settings[] = "fwps_max=1";
 	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1] = {0};
 	memset(hex, 'a', sizeof(hex) - 1);
-	char *argv[] = {numbers, numbers, numbers, numbers, hex, parent, settings, NULL};
-	assert_int_equal(cell_parse_args(7, argv, &config), -EINVAL);
+	char *argv[] = {numbers, numbers, numbers, numbers, hex, parent, settings, any, NULL};
+	assert_int_equal(cell_parse_args(8, argv, &config), -EINVAL);
 }
 
 int main(void)

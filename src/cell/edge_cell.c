@@ -2,7 +2,7 @@
  * edge-cell: featherweight processes for others.
  *
  *   edge-cell --node MEMFD BELL-TO-CELL BELL-TO-NODE SOCKET PUBLIC-KEY PARENT-PID SETTINGS
- *   edge-cell --run [OPTIONS] FILE.wasm [ARGS…]
+ * PROCESSOR edge-cell --run [OPTIONS] FILE.wasm [ARGS…]
  *
  * Programs start it, not people: edged the first form, `edgeos run` the second.
  */

@@ -82,15 +82,18 @@ int cmd_version(struct cli *cli, int argc, char **argv)
 static void print_status(const struct eos_node *root)
 {
 	const struct eos_node *store = eos_node_get(root, "store");
-	const struct eos_node *cell = eos_node_get(root, "cell");
+	const struct eos_node *cells = eos_node_get(root, "cells");
 	printf("version    %s\n", cli_field(root, "version"));
 	printf("uptime     %s s\n", cli_field(root, "uptime_s"));
 	printf("S3         %s\n", cli_field(root, "s3_url"));
 	printf("functions  %s, %s deployed\n", cli_field(root, "functions_url"),
 	       cli_field(root, "functions"));
-	printf("cell       pid %s, %s restarts, %s calls running, %s started\n",
-	       cli_field(cell, "pid"), cli_field(cell, "restarts"),
-	       cli_field(cell, "calls_running"), cli_field(cell, "calls_started"));
+	for (size_t i = 0; i < eos_node_count(cells); i++) {
+		const struct eos_node *cell = eos_node_at(cells, i);
+		printf("cell       pid %s, %s restarts, %s calls running, %s started\n",
+		       cli_field(cell, "pid"), cli_field(cell, "restarts"),
+		       cli_field(cell, "calls_running"), cli_field(cell, "calls_started"));
+	}
 	printf("store      %s buckets, %s objects, %s bytes, %s events waiting\n",
 	       cli_field(store, "buckets"), cli_field(store, "objects"), cli_field(store, "bytes"),
 	       cli_field(store, "outbox_events"));

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/node.h"
 #include "base/str.h"
+#include "router/router.h"
 
 #define CONFIG_BYTES_MAX (1u << 20)
 #define LIFECYCLE_NS_MAX (UINT64_C(30) * 86400 * EOS_NS_PER_S)
@@ -157,12 +158,8 @@ static int decode_policy(const struct eos_node *map, bool *ret_is_edf, struct eo
 
 static int decode_cell(const struct eos_node *map, struct link_config *cell, struct eos_why *why)
 {
-	static const char *const keys[] = {"fwps_max", "pool_low",     "pool_high", "quantum",
-					   "policy",   "init_timeout", NULL};
 	uint64_t fwps_max = cell->fwps_max;
-	int err = eos_node_check_keys(map, keys, why);
-	if (err == 0)
-		err = eos_node_get_u64(map, "fwps_max", 1, LINK_FWPS_MAX, &fwps_max, why);
+	int err = eos_node_get_u64(map, "fwps_max", 1, LINK_FWPS_MAX, &fwps_max, why);
 	uint64_t high = EOS_MIN((uint64_t)cell->pool_high, fwps_max);
 	if (err == 0)
 		err = eos_node_get_u64(map, "pool_high", 1, fwps_max, &high, why);
@@ -181,6 +178,20 @@ static int decode_cell(const struct eos_node *map, struct link_config *cell, str
 	cell->pool_low = (uint32_t)low;
 	cell->pool_high = (uint32_t)high;
 	return err;
+}
+
+/* How many there are and what one is. */
+static int decode_cells(const struct eos_node *map, struct edged_config *config,
+			struct eos_why *why)
+{
+	static const char *const keys[] = {"cells",   "fwps_max", "pool_low",	  "pool_high",
+					   "quantum", "policy",	  "init_timeout", NULL};
+	uint64_t cells = config->cells;
+	int err = eos_node_check_keys(map, keys, why);
+	if (err == 0)
+		err = eos_node_get_u64(map, "cells", 1, ROUTER_CELLS_MAX, &cells, why);
+	config->cells = (unsigned)cells;
+	return err < 0 ? err : decode_cell(map, &config->cell, why);
 }
 
 static int decode(const struct eos_node *root, struct edged_config *config, struct eos_why *why)
@@ -205,7 +216,7 @@ static int decode(const struct eos_node *root, struct edged_config *config, stru
 		err = decode_tls(tls, config, why);
 	const struct eos_node *cell = eos_node_get(root, "cell");
 	if (err == 0 && cell != NULL)
-		err = decode_cell(cell, &config->cell, why);
+		err = decode_cells(cell, config, why);
 	if (err == 0)
 		err = func_tenants_decode(eos_node_get(root, "tenants"), &config->tenants, why);
 	return err;

@@ -35,7 +35,8 @@ struct edged_config {
 	struct {
 		char certificate[512], key[512]; /* paths; "": no TLS */
 	} tls;
-	struct link_config cell;
+	unsigned cells;		 /* how many; 0: by the machine */
+	struct link_config cell; /* how each is set up */
 	struct func_tenants tenants;
 };
 

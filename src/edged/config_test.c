@@ -66,6 +66,7 @@ static void assert_unchanged(const struct edged_config *config, const struct edg
 	assert_string_equal(config->functions.listen.address, before->functions.listen.address);
 	assert_int_equal(config->functions.listen.port, before->functions.listen.port);
 	assert_int_equal(config->functions.connections_max, before->functions.connections_max);
+	assert_int_equal(config->cells, before->cells);
 	char cell[LINK_CONFIG_TEXT_SIZE], cell_before[LINK_CONFIG_TEXT_SIZE];
 	link_config_format(&config->cell, cell);
 	link_config_format(&before->cell, cell_before);
@@ -85,6 +86,7 @@ static void defaults_hold_for_an_empty_file(void **state)
 	assert_int_equal(config.s3.listen.port, 9000);
 	assert_int_equal(config.functions.listen.port, 9800);
 	assert_int_equal(link_config_check(&config.cell), 0);
+	assert_int_equal(config.cells, 0); /* the machine decides */
 	assert_int_equal(config.tenants.others.running_max, FUNC_TENANT_CALLS_MAX);
 }
 
@@ -117,16 +119,17 @@ static void every_key_is_read(void **state)
 {
 	struct edged_config config;
 	struct eos_why why;
-	assert_int_equal(load(*state,
-			      "log: debug\n"
-			      "s3: {listen: \"[::1]:0\", connections: 7, region: eu-north-1, "
-			      "domain: edge.example}\n"
-			      "functions:\n  listen: 0.0.0.0:81\n  connections: 9\n"
-			      "cell: {fwps_max: 100, pool_low: 2, pool_high: 5, quantum: 2ms, "
-			      "policy: edf, init_timeout: 3s}\n"
-			      "tenants: {default: {fwps: 7}, acme: {cpu: {budget: 1ms}}}\n",
-			      &config, &why),
-			 0);
+	assert_int_equal(
+		load(*state,
+		     "log: debug\n"
+		     "s3: {listen: \"[::1]:0\", connections: 7, region: eu-north-1, "
+		     "domain: edge.example}\n"
+		     "functions:\n  listen: 0.0.0.0:81\n  connections: 9\n"
+		     "cell: {cells: 3, fwps_max: 100, pool_low: 2, pool_high: 5, quantum: 2ms, "
+		     "policy: edf, init_timeout: 3s}\n"
+		     "tenants: {default: {fwps: 7}, acme: {cpu: {budget: 1ms}}}\n",
+		     &config, &why),
+		0);
 	assert_int_equal(config.log_level, EOS_LOG_DEBUG);
 	assert_string_equal(config.s3.listen.address, "::1");
 	assert_int_equal(config.s3.listen.port, 0);
@@ -136,6 +139,7 @@ static void every_key_is_read(void **state)
 	assert_string_equal(config.functions.listen.address, "0.0.0.0");
 	assert_int_equal(config.functions.listen.port, 81);
 	assert_int_equal(config.functions.connections_max, 9);
+	assert_int_equal(config.cells, 3);
 	assert_int_equal(config.cell.fwps_max, 100);
 	assert_int_equal(config.cell.pool_low, 2);
 	assert_int_equal(config.cell.pool_high, 5);
@@ -164,6 +168,8 @@ static void what_is_wrong_is_named_with_its_line(void **state)
 		{"cell:\n  fwps_max: 513\n", "node.yaml:2: cell.fwps_max: must be from 1 to 512"},
 		{"cell:\n  fwps_max: 4\n  pool_high: 5\n", "node.yaml:3: cell.pool_high: must be"},
 		{"cell:\n  pool_high: 4\n  pool_low: 5\n", "node.yaml:3: cell.pool_low: must be"},
+		{"cell:\n  cells: 0\n", "node.yaml:2: cell.cells: must be from 1 to 64"},
+		{"cell: {cells: 65}\n", "node.yaml:1: cell.cells: must be from 1 to 64"},
 		{"cell:\n  quantum: 1us\n", "node.yaml:2: cell.quantum: must be from 200us"},
 		{"cell:\n  init_timeout: 1h\n", "node.yaml:2: cell.init_timeout: must be from"},
 		{"cell:\n  policy: fifo\n", "node.yaml:2: policy: must be priority or edf"},

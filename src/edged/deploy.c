@@ -67,7 +67,7 @@ int edged_deploy(void *ctx, const char *name, const char *source, const char *ma
 	err = aot_build(&config, slash == NULL ? decoded->image : slash + 1, module, module_len,
 			&image, why);
 	if (err == 0)
-		err = supervisor_check_image(edged->supervisor, image, decoded->isolation, why);
+		err = router_check_image(edged->router, image, decoded->isolation, why);
 	if (err < 0 && why != NULL && !eos_str_starts_with(why->text, decoded->image))
 		eos_why_prefix(why, "%s", decoded->image);
 	image_close(image);

@@ -16,9 +16,9 @@
 #include "edged/config.h"
 #include "func/func.h"
 #include "image/image.h"
+#include "router/router.h"
 #include "s3/s3.h"
 #include "store/store.h"
-#include "supervisor/supervisor.h"
 #include "tenant/tenant.h"
 #include "trigger/trigger.h"
 
@@ -41,7 +41,7 @@ struct edged {
 	struct func_log *log;
 	/* The loop's thread. */
 	struct func_queue *queue;
-	struct supervisor *supervisor;
+	struct router *router;
 	struct trigger_http *trigger_http;
 	struct trigger_object *trigger_object;
 	struct http_server *functions_server;

@@ -2,7 +2,7 @@
  * Wiring: what is made in which order, and unmade in the reverse one.
  *
  * Order of the start: data directory and keys → sandbox (before the first thread) → store →
- * registry → loop, queue, cell → triggers → servers. The servers come last, so that
+ * registry → loop, queue, cells → triggers → servers. The servers come last, so that
  * nobody is answered by half a node; they go first at the stop.
  */
 #include <errno.h>
@@ -148,7 +148,7 @@ static bool has_tenant(void *ctx, const char *tenant)
 static bool is_ready(void *ctx)
 {
 	const struct edged *edged = ctx;
-	return supervisor_is_ready(edged->supervisor);
+	return router_is_ready(edged->router);
 }
 
 /* Blocks until the threads of these servers are gone; the loop still runs, for those that wait
@@ -177,7 +177,7 @@ static void on_signal(void *ctx)
 	(void)eventfd_write(edged->stop_fd, 1);
 	eos_timer_disarm(edged->ready_timer);
 	edged->functions_server = http_server_free(edged->functions_server);
-	supervisor_stop(edged->supervisor);
+	router_stop(edged->router);
 	if (pthread_create(&edged->stopper, NULL, stop_servers, edged) != 0)
 		_exit(1);
 }
@@ -217,7 +217,7 @@ static void print_addresses(const struct edged *edged)
 static void poll_ready(void *ctx)
 {
 	struct edged *edged = ctx;
-	if (!supervisor_is_ready(edged->supervisor)) {
+	if (!router_is_ready(edged->router)) {
 		eos_timer_arm(edged->ready_timer, READY_POLL_MS);
 		return;
 	}
@@ -227,19 +227,20 @@ static void poll_ready(void *ctx)
 
 static int start_kernel(struct edged *edged, struct eos_why *why)
 {
-	const struct supervisor_config cell = {
-		.loop = edged->loop,
-		.store = edged->store,
-		.registry = edged->registry,
-		.queue = edged->queue,
-		.log = edged->log,
-		.cell_program = edged->cell_program,
-		.cell = edged->config.cell,
-		.image_public_key = edged->key.public_key,
-		.open_image = edged_open_image,
-		.ctx = edged,
+	const struct router_config config = {
+		.cell = {.loop = edged->loop,
+			 .store = edged->store,
+			 .registry = edged->registry,
+			 .queue = edged->queue,
+			 .log = edged->log,
+			 .cell_program = edged->cell_program,
+			 .cell = edged->config.cell,
+			 .image_public_key = edged->key.public_key,
+			 .open_image = edged_open_image,
+			 .ctx = edged},
+		.cells = edged->config.cells,
 	};
-	return supervisor_new(&cell, &edged->supervisor, why);
+	return router_new(&config, &edged->router, why);
 }
 
 static int start_triggers(struct edged *edged, struct eos_why *why)
@@ -378,7 +379,7 @@ void edged_stop(struct edged *edged)
 	edged->ctl_server = ctl_server_free(edged->ctl_server);
 	edged->s3_server = s3_server_free(edged->s3_server);
 	edged->functions_server = http_server_free(edged->functions_server);
-	edged->supervisor = supervisor_free(edged->supervisor);
+	edged->router = router_free(edged->router);
 	edged->trigger_object = trigger_object_free(edged->trigger_object);
 	edged->trigger_http = trigger_http_free(edged->trigger_http);
 	edged->queue = func_queue_free(edged->queue);

@@ -1,6 +1,6 @@
 /*
  * The node's state, for `edgeos status`. It is asked for on threads of the control server, but the
- * cell's numbers belong to the loop's thread: they are fetched there.
+ * cells' numbers belong to the loop's thread: they are fetched there.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -17,21 +17,24 @@ struct query {
 	/* Guarded by lock. */
 	bool is_done;
 	bool is_ready;
-	struct supervisor_stats cell;
+	unsigned count;
+	struct supervisor_stats cells[ROUTER_CELLS_MAX];
 };
 
 static void answer_on_loop(void *ctx)
 {
 	struct query *query = ctx;
 	pthread_mutex_lock(&query->lock);
-	query->is_ready = supervisor_is_ready(query->edged->supervisor);
-	supervisor_stats(query->edged->supervisor, &query->cell);
+	query->is_ready = router_is_ready(query->edged->router);
+	query->count = router_cells(query->edged->router);
+	for (unsigned i = 0; i < query->count; i++)
+		router_stats(query->edged->router, i, &query->cells[i]);
 	query->is_done = true;
 	pthread_cond_signal(&query->done_cond);
 	pthread_mutex_unlock(&query->lock);
 }
 
-/* Without memory to ask: a cell of which nothing is known. */
+/* Without memory to ask: no cells. */
 static void ask_loop(struct query *query)
 {
 	pthread_mutex_init(&query->lock, NULL);
@@ -60,6 +63,32 @@ static void count_function(void *ctx, struct func *func)
 	++*(uint64_t *)ctx;
 }
 
+static void put_cell(struct eos_json *json, const char *key, const struct supervisor_stats *cell)
+{
+	eos_json_open(json, key, '{');
+	eos_json_i64(json, "pid", cell->cell_pid);
+	eos_json_u64(json, "restarts", cell->restarts);
+	eos_json_u64(json, "calls_started", cell->calls_started);
+	eos_json_u64(json, "calls_running", cell->calls_running);
+	eos_json_close(json, '}');
+}
+
+/* "cell" is all of them together, with the first one's pid; "cells" is each. */
+static void put_cells(struct eos_json *json, const struct query *query)
+{
+	struct supervisor_stats all = {.cell_pid = query->cells[0].cell_pid};
+	for (unsigned i = 0; i < query->count; i++) {
+		all.restarts += query->cells[i].restarts;
+		all.calls_started += query->cells[i].calls_started;
+		all.calls_running += query->cells[i].calls_running;
+	}
+	put_cell(json, "cell", &all);
+	eos_json_open(json, "cells", '[');
+	for (unsigned i = 0; i < query->count; i++)
+		put_cell(json, NULL, &query->cells[i]);
+	eos_json_close(json, ']');
+}
+
 void edged_put_status(void *ctx, struct eos_json *json)
 {
 	struct edged *edged = ctx;
@@ -77,10 +106,5 @@ void edged_put_status(void *ctx, struct eos_json *json)
 	edged_format_url(url, sizeof(url), edged, &edged->config.functions.listen);
 	eos_json_text(json, "functions_url", url);
 	eos_json_u64(json, "functions", functions);
-	eos_json_open(json, "cell", '{');
-	eos_json_i64(json, "pid", query.cell.cell_pid);
-	eos_json_u64(json, "restarts", query.cell.restarts);
-	eos_json_u64(json, "calls_started", query.cell.calls_started);
-	eos_json_u64(json, "calls_running", query.cell.calls_running);
-	eos_json_close(json, '}');
+	put_cells(json, &query);
 }

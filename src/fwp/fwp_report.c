@@ -182,6 +182,8 @@ void fwp_report_crash(int sig, const siginfo_t *info, const ucontext_t *context)
 	put_number(&line, fwp_machine_pc(context), 16);
 	put(&line, ", address ");
 	put_number(&line, (uintptr_t)info->si_addr, 16);
+	put(&line, ", pid "); /* which of several cells */
+	put_number(&line, (uint64_t)getpid(), 10);
 	put(&line, ", build ");
 	put(&line, build_id);
 	flush(&line);

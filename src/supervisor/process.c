@@ -90,19 +90,23 @@ static int lift_fds(struct spawn *spawn, const struct link_fds *fds)
 }
 
 static int run(struct spawn *spawn, const char *program, const uint8_t *key,
-	       const struct link_config *config, int *ret_pid)
+	       const struct link_config *config, int processor, int *ret_pid)
 {
 	char settings[LINK_CONFIG_TEXT_SIZE];
-	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], parent[16];
+	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], parent[16], place[16];
 	char name[] = "edge-cell", mode[] = "--node";
 	char numbers[CHILD_FD_COUNT][8];
 	eos_hex_encode(key, CRYPTO_SIGN_PUBLIC_SIZE, hex);
 	link_config_format(config, settings);
 	snprintf(parent, sizeof(parent), "%d", (int)getpid());
+	if (processor < 0)
+		strcpy(place, "any");
+	else
+		snprintf(place, sizeof(place), "%d", processor);
 	for (int i = 0; i < CHILD_FD_COUNT; i++)
 		snprintf(numbers[i], sizeof(numbers[i]), "%d", CHILD_FD_FIRST + i);
-	char *argv[] = {name,	    mode, numbers[0], numbers[1], numbers[2],
-			numbers[3], hex,  parent,     settings,	  NULL};
+	char *argv[] = {name, mode,   numbers[0], numbers[1], numbers[2], numbers[3],
+			hex,  parent, settings,	  place,      NULL};
 	pid_t pid;
 	int err = posix_spawn(&pid, program, &spawn->actions, &spawn->attributes, argv,
 			      spawn->environment);
@@ -113,7 +117,7 @@ static int run(struct spawn *spawn, const char *program, const uint8_t *key,
 }
 
 int process_start(const char *program, const struct link_fds *fds, const uint8_t *key,
-		  const struct link_config *config, struct process *ret_process)
+		  const struct link_config *config, int processor, struct process *ret_process)
 {
 	struct spawn spawn = {.lifted = {-1, -1, -1, -1}};
 	int pid = 0;
@@ -130,7 +134,7 @@ int process_start(const char *program, const struct link_fds *fds, const uint8_t
 	if (err == 0)
 		err = set_signals(&spawn);
 	if (err == 0)
-		err = run(&spawn, program, key, config, &pid);
+		err = run(&spawn, program, key, config, processor, &pid);
 	for (int i = 0; i < CHILD_FD_COUNT; i++)
 		eos_close(spawn.lifted[i]);
 	posix_spawnattr_destroy(&spawn.attributes);

@@ -16,9 +16,10 @@ struct process {
 	int pidfd; /* readable when it has ended; -1: none */
 };
 
-/* Runs PROGRAM as a node's cell. All is borrowed. */
+/* Runs PROGRAM as a node's cell that stays on PROCESSOR (negative: on any). All is borrowed. */
 int process_start(const char *program, const struct link_fds *fds, const uint8_t *key,
-		  const struct link_config *config, struct process *ret_process) EOS_MUST_CHECK;
+		  const struct link_config *config, int processor,
+		  struct process *ret_process) EOS_MUST_CHECK;
 /* SIGKILL; nothing happens when there is none. */
 void process_kill(const struct process *process);
 /* True when it has ended; then it is reaped, PROCESS is reset, and TEXT says how it ended. Waits at

@@ -1,6 +1,6 @@
 /*
- * The supervisor as a whole: its parts come in the order timers, workers, cell, executor, and go
- * in the opposite one. What each part does is told at the top of its file.
+ * The supervisor as a whole: its parts come in the order timers, cell, and go in the opposite one.
+ * What each part does is told at the top of its file.
  */
 #include "supervisor/supervisor.h"
 
@@ -9,11 +9,14 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "supervisor/supervisor_priv.h"
 
-/* For the cell to end by itself after its link was closed. */
-#define CELL_END_MS 1000
+/* For the cell to end by itself after its link was closed; together with those that were told to at
+ * the same time. */
+#define CELL_END_NS EOS_NS_PER_S
+#define REAP_MS	    1000
 
 static void on_tick(void *ctx)
 {
@@ -38,12 +41,6 @@ static int init_parts(struct supervisor *supervisor)
 		err = eos_timer_new(loop, on_tick, supervisor, &supervisor->tick_timer);
 	if (err == 0)
 		err = supervisor_cell_timers(supervisor);
-	if (err == 0)
-		err = eos_workers_new(loop, SUPERVISOR_FILE_THREADS, NULL, NULL,
-				      &supervisor->file_workers);
-	if (err == 0)
-		err = eos_workers_new(loop, SUPERVISOR_IMAGE_THREADS, NULL, NULL,
-				      &supervisor->image_workers);
 	return err;
 }
 
@@ -66,13 +63,6 @@ int supervisor_new(const struct supervisor_config *config, struct supervisor **r
 		return eos_why(why, err, "starting the cell %s: %s", config->cell_program,
 			       strerror(-err));
 	}
-	struct func_executor executor = {
-		.start = supervisor_call_start,
-		.cancel = supervisor_call_cancel,
-		.ctx = supervisor,
-	};
-	func_queue_set_executor(config->queue, &executor);
-	supervisor->is_executor = true;
 	*ret_supervisor = supervisor;
 	return 0;
 }
@@ -82,6 +72,7 @@ void supervisor_stop(struct supervisor *supervisor)
 	if (supervisor->is_stopping)
 		return;
 	supervisor->is_stopping = true;
+	supervisor->stopped_ns = eos_now_ns();
 	eos_timer_disarm(supervisor->restart_timer);
 	eos_timer_disarm(supervisor->tick_timer);
 	/* The cell sees the end of its socket and ends; what it still says nobody hears. */
@@ -97,9 +88,12 @@ static void end_cell(struct supervisor *supervisor)
 	supervisor->process_watch = eos_watch_free(supervisor->process_watch);
 	if (supervisor->process.pid == 0)
 		return;
-	if (!process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how))) {
+	uint64_t waited_ns = eos_now_ns() - supervisor->stopped_ns;
+	int wait_ms =
+		waited_ns < CELL_END_NS ? (int)((CELL_END_NS - waited_ns) / EOS_NS_PER_MS) : 0;
+	if (!process_reap(&supervisor->process, wait_ms, how, sizeof(how))) {
 		process_kill(&supervisor->process); /* a guest that spins, perhaps */
-		while (!process_reap(&supervisor->process, CELL_END_MS, how, sizeof(how)))
+		while (!process_reap(&supervisor->process, REAP_MS, how, sizeof(how)))
 			;
 	}
 	if (strcmp(how, "exit code 0") != 0)
@@ -111,11 +105,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	if (supervisor == NULL)
 		return NULL;
 	supervisor_stop(supervisor);
-	if (supervisor->is_executor)
-		func_queue_set_executor(supervisor->config.queue, NULL);
 	end_cell(supervisor);
-	supervisor->image_workers = eos_workers_free(supervisor->image_workers);
-	supervisor->file_workers = eos_workers_free(supervisor->file_workers);
 	EOS_ASSERT(supervisor->free_slots_count == LINK_CALLS_MAX);
 	supervisor_images_free(supervisor);
 	supervisor_requests_free(supervisor);
@@ -130,15 +120,17 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 
 bool supervisor_is_ready(const struct supervisor *supervisor)
 {
-	return supervisor->is_ready;
+	return atomic_load_explicit(&supervisor->is_ready, memory_order_relaxed);
 }
 
 void supervisor_stats(const struct supervisor *supervisor, struct supervisor_stats *ret_stats)
 {
 	*ret_stats = (struct supervisor_stats){
 		.cell_pid = supervisor->process.pid,
+		.is_ready = supervisor_is_ready(supervisor),
 		.restarts = supervisor->restarts,
 		.calls_started = supervisor->calls_started,
 		.calls_running = supervisor->calls_running,
+		.calls_under_way = LINK_CALLS_MAX - supervisor->free_slots_count,
 	};
 }

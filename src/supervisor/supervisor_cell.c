@@ -47,7 +47,7 @@ static void free_outgoing(struct supervisor *supervisor)
 
 void supervisor_cell_close(struct supervisor *supervisor)
 {
-	supervisor->is_ready = false;
+	atomic_store_explicit(&supervisor->is_ready, false, memory_order_relaxed);
 	eos_timer_disarm(supervisor->ready_timer);
 	eos_timer_disarm(supervisor->drain_timer);
 	supervisor->link_watch = eos_watch_free(supervisor->link_watch);
@@ -124,9 +124,9 @@ static void flush_outgoing(struct supervisor *supervisor)
 
 static int apply_ready(struct supervisor *supervisor, const struct link_message *message)
 {
-	if (supervisor->is_ready || message->ready.version != LINK_PROTO_VERSION)
+	if (supervisor_is_ready(supervisor) || message->ready.version != LINK_PROTO_VERSION)
 		return -EBADMSG;
-	supervisor->is_ready = true;
+	atomic_store_explicit(&supervisor->is_ready, true, memory_order_relaxed);
 	eos_timer_disarm(supervisor->ready_timer);
 	eos_log(EOS_LOG_INFO, "supervisor", "cell ready pid=%d", supervisor->process.pid);
 	supervisor_images_send(supervisor);
@@ -137,7 +137,7 @@ static int apply(struct supervisor *supervisor, const struct link_message *messa
 {
 	if (message->header.kind == LINK_READY)
 		return apply_ready(supervisor, message);
-	if (!supervisor->is_ready)
+	if (!supervisor_is_ready(supervisor))
 		return -EBADMSG;
 	switch (message->header.kind) {
 	case LINK_LOADED:
@@ -257,7 +257,7 @@ static int start(struct supervisor *supervisor)
 		return err;
 	err = process_start(supervisor->config.cell_program, &fds,
 			    supervisor->config.image_public_key, &supervisor->config.cell,
-			    &supervisor->process);
+			    supervisor->config.processor, &supervisor->process);
 	eos_close(fds.memory);
 	eos_close(fds.doorbell_to_cell);
 	eos_close(fds.doorbell_to_node);

@@ -230,7 +230,7 @@ static int drop_handle(struct supervisor_call *call, uint32_t handle)
 		job->job.done = finish_drop;
 		job->file = *file;
 		*file = (struct supervisor_file){.kind = SUPERVISOR_FILE_NONE};
-		eos_workers_submit(call->supervisor->file_workers, &job->job);
+		eos_workers_submit(call->supervisor->config.file_workers, &job->job);
 	} else {
 		supervisor_file_drop(file); /* here, then */
 	}
@@ -265,7 +265,7 @@ int supervisor_file_request(struct supervisor *supervisor, const struct link_mes
 		return err == -EBADMSG ? err : 0;
 	}
 	call->request = request;
-	eos_workers_submit(supervisor->file_workers, &request->job);
+	eos_workers_submit(supervisor->config.file_workers, &request->job);
 	return 0;
 }
 
@@ -293,5 +293,5 @@ void supervisor_files_close(struct supervisor_call *call)
 	}
 	call->close_job.run = run_close;
 	call->close_job.done = finish_close;
-	eos_workers_submit(call->supervisor->file_workers, &call->close_job);
+	eos_workers_submit(call->supervisor->config.file_workers, &call->close_job);
 }

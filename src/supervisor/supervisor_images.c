@@ -123,7 +123,7 @@ static uint32_t isolation_of(const struct supervisor_image *entry)
 static void send_image(struct supervisor *supervisor, struct supervisor_image *entry)
 {
 	EOS_ASSERT(entry->state == SUPERVISOR_IMAGE_OPENED);
-	if (!supervisor->is_ready)
+	if (!supervisor_is_ready(supervisor))
 		return;
 	int fd = entry->check != NULL ? supervisor_check_fd(entry->check) : image_fd(entry->image);
 	int err = link_send_fd(supervisor->link, fd, id_of(supervisor, entry));
@@ -181,7 +181,7 @@ static int open_image(struct supervisor *supervisor, struct supervisor_image *en
 	job->entry = entry;
 	job->func = func_ref(entry->func);
 	set_state(entry, SUPERVISOR_IMAGE_OPENING);
-	eos_workers_submit(supervisor->image_workers, &job->job);
+	eos_workers_submit(supervisor->config.image_workers, &job->job);
 	return 0;
 }
 
@@ -205,7 +205,7 @@ int supervisor_image_join(struct supervisor_call *call)
 	}
 	call->image = entry;
 	entry->used = ++supervisor->uses;
-	if (entry->state == SUPERVISOR_IMAGE_LOADED && supervisor->is_ready)
+	if (entry->state == SUPERVISOR_IMAGE_LOADED && supervisor_is_ready(supervisor))
 		supervisor_call_invoke(call);
 	else
 		eos_list_add_tail(&entry->waiting, &call->link);
@@ -215,8 +215,9 @@ int supervisor_image_join(struct supervisor_call *call)
 void supervisor_image_check(struct supervisor *supervisor, struct supervisor_check *check)
 {
 	static const char none[] = "there is no cell to try it in";
-	struct supervisor_image *entry =
-		supervisor->is_ready ? take_place(supervisor, LINK_IMAGES_MAX / 2) : NULL;
+	struct supervisor_image *entry = supervisor_is_ready(supervisor)
+						 ? take_place(supervisor, LINK_IMAGES_MAX / 2)
+						 : NULL;
 	if (entry == NULL) {
 		supervisor_check_finish(check, -EAGAIN, none, sizeof(none) - 1);
 		return;

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,15 +14,12 @@
 #include "link/link_proto.h"
 #include "supervisor/process_priv.h"
 #include "supervisor/supervisor.h"
-#include "base/workers.h"
 
-#define SUPERVISOR_FILE_THREADS	 4u
-#define SUPERVISOR_IMAGE_THREADS 2u
-#define SUPERVISOR_JOBS_KEPT	 16u
-#define SUPERVISOR_ERRORS_MAX	 (64u << 10) /* of standard error a call, the last ones */
-#define SUPERVISOR_READY_MS	 10000u	     /* for a cell to say READY */
-#define SUPERVISOR_GRACE_NS	 (3 * UINT64_C(1000000000)) /* beyond a call's own timeout */
-#define SUPERVISOR_LOAD_DEATHS	 3u /* cells that may die while they load an image */
+#define SUPERVISOR_JOBS_KEPT   16u
+#define SUPERVISOR_ERRORS_MAX  (64u << 10) /* of standard error a call, the last ones */
+#define SUPERVISOR_READY_MS    10000u	   /* for a cell to say READY */
+#define SUPERVISOR_GRACE_NS    (3 * UINT64_C(1000000000)) /* beyond a call's own timeout */
+#define SUPERVISOR_LOAD_DEATHS 3u /* cells that may die while they load an image */
 /* Of messages that wait for room: for each call an INVOKE, a reply (LINK_DATA_MAX) and CANCELs, the
  * small ones of images in what that leaves. */
 #define SUPERVISOR_OUTGOING_BYTES_MAX ((size_t)LINK_CALLS_MAX * 2 * LINK_MESSAGE_MAX)
@@ -121,9 +118,8 @@ struct supervisor_relay;
 struct supervisor {
 	struct supervisor_config config;
 	struct supervisor_relay *relay; /* a reference */
-	struct eos_workers *file_workers, *image_workers;
 	bool is_stopping;
-	bool is_executor; /* of the queue */
+	uint64_t stopped_ns; /* when it began to stop */
 
 	/* The cell. */
 	struct process process;
@@ -131,7 +127,7 @@ struct supervisor {
 	struct eos_watch *link_watch; /* the doorbell */
 	struct eos_watch *process_watch;
 	struct eos_timer *ready_timer, *restart_timer, *drain_timer, *tick_timer;
-	bool is_ready;
+	_Atomic bool is_ready; /* written by the loop's thread; a hint for others, relaxed */
 	bool is_ticking;
 	bool is_draining;      /* messages are being taken in: no second time from inside */
 	uint64_t deaths_ns[5]; /* times of the last deaths, a ring */
@@ -171,8 +167,6 @@ void supervisor_send(struct supervisor *supervisor, const void *header, size_t h
 		     const void *payload, size_t payload_len);
 
 /* supervisor_calls.c */
-void supervisor_call_start(void *ctx, struct func_call *call);
-void supervisor_call_cancel(void *ctx, struct func_call *call);
 /* The image is loaded: sends the INVOKE. */
 void supervisor_call_invoke(struct supervisor_call *call);
 /* Ends a waiting or running call for func_queue. TEXT may be NULL. */

@@ -246,7 +246,7 @@ def test_nothing_half_written_after_many_kills(node):
 def test_cell_is_restarted(node, sample_dir):
     node.cli("deploy", sample_dir / "hello" / "manifest.yaml")
     assert requests.get(node.http_url + "/hello", timeout=60).status_code == 200
-    node.kill_cell()
+    node.kill_cells()
     wait_for(lambda: is_ready(node), "ready")
     assert requests.get(node.http_url + "/hello", timeout=60).text == "Hello, world!\n"
 
@@ -263,7 +263,7 @@ def test_http_calls_end_when_the_cell_dies(node):
             pool.submit(requests.get, node.http_url + "/nap", timeout=60) for _ in range(4)
         ]
         time.sleep(1)
-        node.kill_cell()
+        node.kill_cells()
         codes = {call.result().status_code for call in calls}
     assert codes <= {200, 503}, codes
     assert requests.get(node.http_url + "/nap", timeout=60).status_code == 200
@@ -282,7 +282,7 @@ def test_events_are_retried_when_the_cell_dies(node):
     )
     s3.put_object(Bucket="inbox", Key="x", Body=b"")
     time.sleep(1)
-    node.kill_cell()
+    node.kill_cells()
     assert wait_for_object(s3, "outbox", "done", 60) == b"x"
 
 
@@ -303,7 +303,7 @@ def test_open_results_are_dropped_when_the_cell_dies(node):
         # A POST is not tried again; a second try would end well and leave its object.
         call = pool.submit(requests.post, node.http_url + "/writer", timeout=60)
         time.sleep(1)
-        node.kill_cell()
+        node.kill_cells()
         assert call.result().status_code == 503
     assert keys(s3, "outbox") == []
 
@@ -311,7 +311,7 @@ def test_open_results_are_dropped_when_the_cell_dies(node):
 def test_cell_that_keeps_dying_does_not_take_the_node_along(node, sample_dir):
     node.cli("deploy", sample_dir / "hello" / "manifest.yaml")
     for _ in range(4):
-        node.kill_cell()
+        node.kill_cells()
     wait_for(lambda: is_ready(node), "ready", 60)
     assert requests.get(node.http_url + "/hello", timeout=60).status_code == 200
     node.s3().create_bucket(Bucket="alive")
@@ -320,21 +320,23 @@ def test_cell_that_keeps_dying_does_not_take_the_node_along(node, sample_dir):
 def test_stopped_cell_does_not_hang_the_node(node, sample_dir):
     """A cell that does not answer: S3, health and status go on."""
     node.cli("deploy", sample_dir / "hello" / "manifest.yaml")
-    pid = node.cell_pid()
-    os.kill(pid, signal.SIGSTOP)
+    cells = node.cell_pids()
+    for pid in cells:
+        os.kill(pid, signal.SIGSTOP)
     try:
         assert requests.get(node.http_url + "/healthz", timeout=20).status_code == 200
         node.s3().create_bucket(Bucket="going-on")
         node.cli("status")
     finally:
-        os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: node.cell_pid() not in (0, pid), "a new cell", 60)
+        for pid in cells:
+            os.kill(pid, signal.SIGKILL)
+    node.wait_for_new_cells(cells, 60)
     wait_for(lambda: is_ready(node), "ready", 60)
 
 
 def test_idle_node_has_no_stray_processes(node):
     names = sorted(process_name(pid) for pid in node.pids())
-    assert names.count("edge-cell") == 1
+    assert names.count("edge-cell") == len(node.cli_json("status")["cells"])
     assert set(names) <= {"edgeos", "edged", "edge-cell"}, names
 
 

@@ -42,6 +42,15 @@ SPIN = "int main(void) { for (volatile int i = 0;; i++) ; }"
 HELLO = "int main(void) {" + HEADERS + 'puts("hello"); }'
 
 
+ONE_CELL = "cell: {cells: 1}\n"
+
+
+@pytest.fixture
+def node(make_node):
+    """With one cell: this is about those that share a processor (test_cells.py has several)."""
+    return make_node(ONE_CELL)
+
+
 def get(node, path, timeout=60):
     return requests.get(node.http_url + path, timeout=timeout)
 
@@ -113,7 +122,8 @@ def test_a_spinning_tenant_holds_up_nobody(node):
 def test_a_budget_is_kept(make_node, whose):
     """Also when there is nobody else who would want the processor."""
     budget = "cpu: {budget: 20ms, period: 100ms}"
-    node = make_node(f"tenants: {{acme: {{{budget}}}}}\n" if whose == "tenant" else "")
+    config = f"tenants: {{acme: {{{budget}}}}}\n" if whose == "tenant" else ""
+    node = make_node(ONE_CELL + config)
     manifest = "tenant: acme\nlimits: {timeout: 6s}\n"
     for name in "one", "two":
         deploy_c(node, name, SPIN, manifest + (budget + "\n" if whose == "function" else ""))
@@ -159,7 +169,7 @@ def test_lower_classes_go_first(node):
 
 
 def test_earlier_deadlines_go_first(make_node):
-    node = make_node("cell: {policy: edf}\n")
+    node = make_node("cell: {policy: edf, cells: 1}\n")
     # Classes are no matter then.
     deploy_c(node, "later", WATCH, "tenant: a\nlimits: {timeout: 60s}\ncpu: {class: 0}\n")
     deploy_c(node, "sooner", WATCH, "tenant: b\nlimits: {timeout: 10s}\ncpu: {class: 7}\n")
