@@ -29,7 +29,7 @@ struct header_facts {
 	bool is_unknown_coding;
 };
 
-static bool is_token(const char *text)
+bool http_is_token(const char *text)
 {
 	static const char punctuation[] = "!#$%&'*+-.^_`|~";
 	if (text == NULL || text[0] == '\0')
@@ -88,7 +88,7 @@ static enum MHD_Result check_header(void *cls, enum MHD_ValueKind kind, const ch
 
 	(void)kind;
 	facts->bytes += name_len + value_len + 4;
-	if (!is_token(name) || strlen(name) != name_len || value == NULL ||
+	if (!http_is_token(name) || strlen(name) != name_len || value == NULL ||
 	    strlen(value) != value_len || !is_field_value(value, value_len)) {
 		facts->is_bad = true;
 		return MHD_NO;
@@ -107,7 +107,7 @@ unsigned http_request_check(struct http_request *request, const char *version)
 	bool is_1_1 = strcmp(version, "HTTP/1.1") == 0;
 	if (!is_1_1 && strcmp(version, "HTTP/1.0") != 0)
 		return 505;
-	if (request->is_target_bad || !is_token(request->method))
+	if (request->is_target_bad || !http_is_token(request->method))
 		return 400;
 	(void)MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, check_header, &facts);
 	if (facts.is_bad || facts.has_length_error || facts.lengths > 1 || facts.encodings > 1 ||

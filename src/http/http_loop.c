@@ -1,6 +1,6 @@
 /*
- * Loop mode: libmicrohttpd's epoll descriptor is watched by the loop, and its time-outs are a
- * timer.
+ * Loop mode for what is not a plain request (http_direct.c): libmicrohttpd's epoll descriptor is
+ * watched by the loop, and its time-outs are a timer.
  *
  * A request whose handler did not answer is suspended. Its answer queues the response, resumes
  * the connection and arms the timer with zero, so that all answers of one turn of the loop go out
@@ -34,10 +34,11 @@ static void on_watchdog(void *ctx)
 {
 	struct http_server *server = ctx;
 	http_watchdog_scan(server);
+	http_directs_scan(server);
 	eos_timer_arm(server->watchdog_timer, WATCHDOG_PERIOD_MS);
 }
 
-int http_loop_attach(struct http_server *server, struct eos_loop *loop)
+int http_loop_attach(struct http_server *server, struct eos_loop *loop, unsigned connections_max)
 {
 	const union MHD_DaemonInfo *info =
 		MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -51,9 +52,15 @@ int http_loop_attach(struct http_server *server, struct eos_loop *loop)
 	err = eos_watch_new(loop, info->epoll_fd, on_event, server, &server->watch);
 	if (err < 0)
 		goto free_watchdog;
+	/* What it made before it failed, http_directs_stop() takes away. */
+	err = http_directs_start(server, loop, connections_max);
+	if (err < 0)
+		goto free_watch;
 	eos_timer_arm(server->watchdog_timer, WATCHDOG_PERIOD_MS);
 	return 0;
 
+free_watch:
+	server->watch = eos_watch_free(server->watch);
 free_watchdog:
 	server->watchdog_timer = eos_timer_free(server->watchdog_timer);
 free_timer:

@@ -2,6 +2,7 @@
 #include "http/http_server_priv.h"
 
 #include <arpa/inet.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 const char *http_request_method(const struct http_request *request)
@@ -21,7 +22,13 @@ const char *http_request_query(const struct http_request *request)
 
 const char *http_request_header(const struct http_request *request, const char *name)
 {
-	return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+	if (request->direct == NULL)
+		return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+	const struct http_plain *plain = http_direct_plain(request->direct);
+	for (size_t i = 0; i < plain->headers_count; i++)
+		if (strcasecmp(plain->headers[i].name, name) == 0)
+			return plain->headers[i].value;
+	return NULL;
 }
 
 struct each {
@@ -43,33 +50,37 @@ void http_request_each_header(struct http_request *request,
 			      void *ctx)
 {
 	struct each each = {.visit = visit, .ctx = ctx};
+	if (request->direct != NULL) {
+		const struct http_plain *plain = http_direct_plain(request->direct);
+		for (size_t i = 0; i < plain->headers_count; i++)
+			visit(ctx, plain->headers[i].name, plain->headers[i].value);
+		return;
+	}
 	(void)MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, visit_one, &each);
 }
 
-static void format_client(struct http_request *request)
+void http_client_format(const struct sockaddr *address, char text[INET6_ADDRSTRLEN])
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (info == NULL || info->client_addr == NULL)
-		return;
-	const void *address = NULL;
-	if (info->client_addr->sa_family == AF_INET)
-		address = &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr;
-	else if (info->client_addr->sa_family == AF_INET6)
-		address =
-			&((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr;
-	if (address != NULL)
-		(void)inet_ntop(info->client_addr->sa_family, address, request->client,
-				sizeof(request->client));
+	const void *number = NULL;
+	if (address->sa_family == AF_INET)
+		number = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+	else if (address->sa_family == AF_INET6)
+		number = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+	if (number == NULL || inet_ntop(address->sa_family, number, text, INET6_ADDRSTRLEN) == NULL)
+		text[0] = '\0';
 }
 
 const char *http_request_client(const struct http_request *request)
 {
-	/* Formatted on demand: few handlers ask. The cache is the request's own. */
-	struct http_request *writable = &request->connection->request;
-	if (writable->client[0] == '\0')
-		format_client(writable);
-	return writable->client;
+	/* Formatted on demand and once a connection: few handlers ask. */
+	struct http_connection *connection = request->connection;
+	if (connection->client[0] == '\0' && request->mhd != NULL) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		if (info != NULL && info->client_addr != NULL)
+			http_client_format(info->client_addr, connection->client);
+	}
+	return connection->client;
 }
 
 bool http_request_content_length(const struct http_request *request, uint64_t *ret_bytes)

@@ -44,18 +44,22 @@ static bool is_ours(const char *name)
 	       strcasecmp(name, "connection") == 0 || strcasecmp(name, "transfer-encoding") == 0;
 }
 
+bool http_header_is_sent(const struct http_header *header)
+{
+	if (!http_is_token(header->name) || header->value[0] == '\0')
+		return false;
+	for (const char *c = header->value; *c != '\0'; c++)
+		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+			return false;
+	return !is_ours(header->name);
+}
+
 static void add_headers(struct MHD_Response *response, const struct http_header *headers,
 			size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		bool is_clean = true;
-		for (const char *c = headers[i].value; *c != '\0'; c++)
-			is_clean =
-				is_clean && ((unsigned char)*c >= 0x20 || *c == '\t') && *c != 0x7f;
-		/* libmicrohttpd itself refuses names with control characters. */
-		if (is_clean && !is_ours(headers[i].name))
+	for (size_t i = 0; i < count; i++)
+		if (http_header_is_sent(&headers[i]))
 			(void)MHD_add_response_header(response, headers[i].name, headers[i].value);
-	}
 }
 
 /* RESPONSE may be NULL: out of memory, then the connection will be cut. */
@@ -74,6 +78,10 @@ void http_respond(struct http_request *request, unsigned status, const struct ht
 		  size_t headers_count, const void *body, size_t body_len)
 {
 	EOS_ASSERT(!request->is_answered);
+	if (request->direct != NULL) {
+		http_direct_respond(request, status, headers, headers_count, body, body_len);
+		return;
+	}
 	/* The library's parameter lacks a const; with MUST_COPY it does not write. */
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		body_len, (void *)(uintptr_t)body,
@@ -88,6 +96,11 @@ void http_respond_stream(struct http_request *request, unsigned status,
 			 http_read_fn read, void (*free_ctx)(void *ctx), void *ctx)
 {
 	EOS_ASSERT(!request->is_answered);
+	if (request->direct != NULL) {
+		http_direct_respond_stream(request, status, headers, headers_count, size, read,
+					   free_ctx, ctx);
+		return;
+	}
 	struct stream *stream = malloc(sizeof(*stream));
 	struct MHD_Response *response = NULL;
 	if (stream != NULL) {

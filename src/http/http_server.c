@@ -2,6 +2,7 @@
  * The server over libmicrohttpd.
  *
  * Invariants
+ * 0. In loop mode the connections here are those that http_direct.c gave away.
  * 1. A request lives inside its connection; nothing is allocated for a request but its response
  *    and a very long target.
  * 2. A handler's begin is called once for a request that passed http_request_check(), and then
@@ -55,7 +56,7 @@ EOS_COUNTER(refused_total, "http.requests_refused_total",
 	    "Requests refused before any handler: malformed or too large.");
 EOS_COUNTER(connections, "http.connections", "Open connections.");
 
-static void request_reset(struct http_request *request)
+void http_request_reset(struct http_request *request)
 {
 	if (request->response != NULL)
 		MHD_destroy_response(request->response);
@@ -73,6 +74,33 @@ static struct http_connection *connection_of(struct MHD_Connection *mhd)
 	return info != NULL ? info->socket_context : NULL;
 }
 
+void http_connection_open(struct http_connection *connection, struct http_server *server, int fd)
+{
+	connection->server = server;
+	connection->fd = fd;
+	http_connection_enter(connection, HTTP_PHASE_HEADERS, 0);
+	http_request_reset(&connection->request);
+	pthread_mutex_lock(&server->lock);
+	eos_list_add_tail(&server->connections, &connection->node);
+	pthread_mutex_unlock(&server->lock);
+	eos_counter_add(&connections, 1);
+}
+
+void http_connection_close(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+	pthread_mutex_lock(&server->lock);
+	eos_list_remove(&connection->node);
+	pthread_mutex_unlock(&server->lock);
+	http_request_reset(&connection->request);
+	eos_counter_sub(&connections, 1);
+}
+
+void http_request_count(void)
+{
+	eos_counter_add(&requests_total, 1);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -80,32 +108,25 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 	struct http_connection *connection = *socket_context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		if (server->loop != NULL)
+			http_directs_count(server, 1);
 		/* Without memory the context stays NULL and each request is refused. */
 		connection = calloc(1, sizeof(*connection));
 		if (connection == NULL)
 			return;
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-		connection->server = server;
-		connection->fd = info->connect_fd;
-		http_connection_enter(connection, HTTP_PHASE_HEADERS, 0);
-		request_reset(&connection->request);
-		pthread_mutex_lock(&server->lock);
-		eos_list_add_tail(&server->connections, &connection->node);
-		pthread_mutex_unlock(&server->lock);
+		http_connection_open(connection, server, info->connect_fd);
 		*socket_context = connection;
-		eos_counter_add(&connections, 1);
 		return;
 	}
+	if (server->loop != NULL)
+		http_directs_count(server, -1);
 	if (connection == NULL)
 		return;
-	pthread_mutex_lock(&server->lock);
-	eos_list_remove(&connection->node);
-	pthread_mutex_unlock(&server->lock);
-	request_reset(&connection->request);
+	http_connection_close(connection);
 	free(connection);
 	*socket_context = NULL;
-	eos_counter_sub(&connections, 1);
 }
 
 /* The request line is there. The result becomes the request's context. */
@@ -116,7 +137,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
 	if (connection == NULL)
 		return NULL;
 	struct http_request *request = &connection->request;
-	request_reset(request);
+	http_request_reset(request);
 	request->connection = connection;
 	request->server = cls;
 	request->mhd = mhd;
@@ -155,7 +176,7 @@ static enum MHD_Result on_headers(struct http_request *request, const char *meth
 		/* Where the body ends is in doubt or too far: answer and close. */
 		return http_request_queue(request);
 	}
-	eos_counter_add(&requests_total, 1);
+	http_request_count();
 	if (request->has_body)
 		http_connection_enter(request->connection, HTTP_PHASE_BODY, 0);
 	request->is_begun = true;
@@ -265,7 +286,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
 	    request->is_queued && server->loop == NULL)
 		linger(request);
 	struct http_connection *connection = request->connection;
-	request_reset(request);
+	http_request_reset(request);
 	http_connection_enter(connection, HTTP_PHASE_HEADERS, 0);
 }
 
@@ -327,9 +348,10 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 				       const struct http_server_config *config)
 {
 	bool is_loop = config->loop != NULL;
-	unsigned flags = is_loop ? MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME
-				 : MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-					   MHD_USE_POLL | MHD_USE_ITC;
+	unsigned flags =
+		is_loop ? MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET
+			: MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+				  MHD_USE_POLL | MHD_USE_ITC;
 	struct MHD_OptionItem options[] = {
 		{MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
 		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections_max, NULL},
@@ -344,8 +366,9 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 		{is_loop ? MHD_OPTION_END : MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL},
 		{MHD_OPTION_END, 0, NULL},
 	};
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY, options,
-				MHD_OPTION_END);
+	/* In loop mode http_direct.c listens. */
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY,
+				is_loop ? options + 1 : options, MHD_OPTION_END);
 }
 
 static struct http_server *server_alloc(const struct http_server_config *config)
@@ -357,8 +380,9 @@ static struct http_server *server_alloc(const struct http_server_config *config)
 	server->ctx = config->ctx;
 	server->loop = config->loop;
 	server->body_bytes_max = config->body_bytes_max;
-	server->grace_ns = 2 * (uint64_t)config->idle_timeout_s * EOS_NS_PER_S;
-	server->listen_fd = -1;
+	server->idle_ns = (uint64_t)config->idle_timeout_s * EOS_NS_PER_S;
+	server->grace_ns = 2 * server->idle_ns;
+	server->listen_fd = server->directs.epoll_fd = -1;
 	pthread_condattr_t attr;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -367,6 +391,8 @@ static struct http_server *server_alloc(const struct http_server_config *config)
 	pthread_condattr_destroy(&attr);
 	eos_list_init(&server->connections);
 	eos_list_init(&server->suspended);
+	eos_list_init(&server->directs.all);
+	eos_list_init(&server->directs.due);
 	return server;
 }
 
@@ -391,7 +417,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 	}
 	bool has_timeout = config->idle_timeout_s > 0;
 	if (config->loop != NULL)
-		err = http_loop_attach(server, config->loop);
+		err = http_loop_attach(server, config->loop, config->connections_max);
 	else
 		err = has_timeout ? http_watchdog_start(server) : 0;
 	if (err < 0) {
@@ -417,14 +443,15 @@ struct http_server *http_server_free(struct http_server *server)
 		return NULL;
 	http_watchdog_stop(server);
 	server->is_stopping = true;
+	http_directs_stop(server);
 	if (server->daemon != NULL) {
 		http_loop_release(server);
 		http_loop_detach(server);
-		/* Closes the listening socket too. */
 		MHD_stop_daemon(server->daemon);
-	} else {
-		eos_close(server->listen_fd);
 	}
+	/* libmicrohttpd has closed the one that it was given. */
+	if (server->daemon == NULL || server->loop != NULL)
+		eos_close(server->listen_fd);
 	pthread_cond_destroy(&server->watchdog_wake);
 	pthread_mutex_destroy(&server->lock);
 	free(server);

@@ -1,5 +1,6 @@
 /*
- * HTTP/1.1 server: a thin adapter over libmicrohttpd, so that nothing else includes it.
+ * HTTP/1.1 server: an adapter over libmicrohttpd, so that nothing else includes it. On a loop,
+ * plain requests (http_plain.h) are served without it, which users of this header cannot tell.
  *
  * A server has one handler table. For each request the handler gets begin (headers are there), body
  * (each piece), end (body complete) and, whatever happened, finish. It answers once, from begin or

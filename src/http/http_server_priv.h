@@ -7,8 +7,12 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
+#include "base/buf.h"
+#include "base/clock.h"
 #include "base/list.h"
+#include "http/http_plain.h"
 #include "http/http_server.h"
 
 #define HTTP_HEADERS_BYTES_MAX (16u << 10)
@@ -32,11 +36,14 @@ enum http_phase { HTTP_PHASE_HEADERS, HTTP_PHASE_BODY, HTTP_PHASE_WORKING, HTTP_
 enum http_state { HTTP_IDLE, HTTP_TARGET, HTTP_RECEIVING, HTTP_ENDED };
 
 struct http_connection;
+struct http_direct;
 
 struct http_request {
 	struct http_connection *connection;
 	struct http_server *server;
+	/* Whose connection it is: libmicrohttpd's, or ours. */
 	struct MHD_Connection *mhd;
+	struct http_direct *direct;
 	enum http_state state;
 	bool is_begun;	   /* the handler saw begin: finish is due */
 	bool is_answered;  /* RESPONSE was made, perhaps already queued */
@@ -56,7 +63,6 @@ struct http_request {
 	unsigned status;
 	uint64_t response_bytes;
 	struct eos_list suspended_node; /* loop thread */
-	char client[INET6_ADDRSTRLEN];
 	char target_inline[HTTP_TARGET_INLINE_MAX];
 };
 
@@ -64,6 +70,7 @@ struct http_connection {
 	struct http_server *server;
 	struct http_request request; /* one at a time: libmicrohttpd does not pipeline */
 	int fd;
+	char client[INET6_ADDRSTRLEN]; /* "" until it was asked for */
 
 	/* Guarded by server->lock. */
 	struct eos_list node;
@@ -74,12 +81,28 @@ struct http_connection {
 	_Atomic uint64_t phase_bytes;
 };
 
+/* The connections that are read and written without libmicrohttpd; see http_direct.c. */
+struct http_directs {
+	int epoll_fd;
+	struct eos_watch *watch;
+	struct eos_timer *timer;
+	struct eos_list all;
+	struct eos_list due;	   /* to be looked at in this turn of the loop */
+	bool is_running;	   /* DUE is going to be looked at */
+	bool is_listening;	   /* the listening socket is in the epoll set */
+	unsigned count, count_max; /* all connections of the server, libmicrohttpd's too */
+	uint64_t now_ns;	   /* when this turn began */
+	time_t date_s;		   /* the second that DATE says */
+	char date[EOS_HTTP_DATE_SIZE];
+	struct eos_buf out; /* the answer in the making */
+};
+
 struct http_server {
 	const struct http_handler *handler;
 	void *ctx;
 	struct MHD_Daemon *daemon;
 	uint64_t body_bytes_max;
-	uint64_t grace_ns;
+	uint64_t grace_ns, idle_ns;
 	uint16_t port;
 	int listen_fd;
 	_Atomic bool is_stopping; /* connections' threads look while they are being stopped */
@@ -100,27 +123,66 @@ struct http_server {
 	struct eos_timer *watchdog_timer;
 	struct eos_list suspended;
 	bool is_running; /* inside MHD_run() */
+	struct http_directs directs;
 };
 
-/* http_check.c: 0, or the status with which the request is refused before any handler sees it.
+/* http_check.c */
+bool http_is_token(const char *text);
+/* 0, or the status with which the request is refused before any handler sees it.
  * Fills in the request's body facts. */
 unsigned http_request_check(struct http_request *request, const char *version);
 
+/* http_request.c: the text of an address, "" for those that have none. */
+void http_client_format(const struct sockaddr *address, char text[INET6_ADDRSTRLEN]);
+
+/* http_server.c: what both kinds of connections have in common. */
+void http_connection_open(struct http_connection *connection, struct http_server *server, int fd);
+void http_connection_close(struct http_connection *connection);
+void http_request_reset(struct http_request *request);
+void http_request_count(void);
+
 /* http_respond.c */
+/* May a header of a handler's be sent? Not when it is the adapter's, or not well formed. */
+bool http_header_is_sent(const struct http_header *header);
 /* Hands the response that was made to libmicrohttpd. */
 enum MHD_Result http_request_queue(struct http_request *request);
 void http_respond_text(struct http_request *request, unsigned status);
 
+/* http_direct.c */
+int http_directs_start(struct http_server *server, struct eos_loop *loop,
+		       unsigned connections_max) EOS_MUST_CHECK;
+/* Every finish has been called on return. */
+void http_directs_stop(struct http_server *server);
+/* Closes what has been idle for too long; on the loop's timer. */
+void http_directs_scan(struct http_server *server);
+/* One of libmicrohttpd's connections came or went. */
+void http_directs_count(struct http_server *server, int change);
+/* The request that is under way. */
+const struct http_plain *http_direct_plain(const struct http_direct *direct);
+
+/* http_direct_send.c: http_respond() and http_respond_stream(). */
+void http_direct_respond(struct http_request *request, unsigned status,
+			 const struct http_header *headers, size_t headers_count, const void *body,
+			 size_t body_len);
+void http_direct_respond_stream(struct http_request *request, unsigned status,
+				const struct http_header *headers, size_t headers_count,
+				uint64_t size, http_read_fn read, void (*free_ctx)(void *ctx),
+				void *ctx);
+
 /* http_watchdog.c */
 void http_connection_enter(struct http_connection *connection, enum http_phase phase,
 			   uint64_t bytes);
+/* The same for who knows what time it is. */
+void http_connection_enter_at(struct http_connection *connection, enum http_phase phase,
+			      uint64_t bytes, uint64_t now_ns);
 /* Cuts what is too slow. */
 void http_watchdog_scan(struct http_server *server);
 int http_watchdog_start(struct http_server *server) EOS_MUST_CHECK;
 void http_watchdog_stop(struct http_server *server);
 
 /* http_loop.c */
-int http_loop_attach(struct http_server *server, struct eos_loop *loop) EOS_MUST_CHECK;
+int http_loop_attach(struct http_server *server, struct eos_loop *loop,
+		     unsigned connections_max) EOS_MUST_CHECK;
 /* Resumes what is suspended, so that the daemon may be stopped. */
 void http_loop_release(struct http_server *server);
 void http_loop_detach(struct http_server *server);

@@ -9,8 +9,8 @@
  *   ANSWER   grace + size / min rate
  *
  * What is late gets shutdown(2): the connection's own thread then sees an end of file and tears
- * down by itself. The descriptor is valid: connections leave the list, under the lock, before
- * libmicrohttpd closes them.
+ * down by itself. The descriptor is valid: connections leave the list, under the lock, before they
+ * are closed.
  *
  * Threaded mode has a thread for it, loop mode a timer.
  */
@@ -26,12 +26,18 @@
 EOS_COUNTER(slow_total, "http.slow_connections_total",
 	    "Connections cut because the client was too slow.");
 
+void http_connection_enter_at(struct http_connection *connection, enum http_phase phase,
+			      uint64_t bytes, uint64_t now_ns)
+{
+	atomic_store_explicit(&connection->phase_bytes, bytes, memory_order_relaxed);
+	atomic_store_explicit(&connection->phase_started_ns, now_ns, memory_order_relaxed);
+	atomic_store_explicit(&connection->phase, (int)phase, memory_order_release);
+}
+
 void http_connection_enter(struct http_connection *connection, enum http_phase phase,
 			   uint64_t bytes)
 {
-	atomic_store_explicit(&connection->phase_bytes, bytes, memory_order_relaxed);
-	atomic_store_explicit(&connection->phase_started_ns, eos_now_ns(), memory_order_relaxed);
-	atomic_store_explicit(&connection->phase, (int)phase, memory_order_release);
+	http_connection_enter_at(connection, phase, bytes, eos_now_ns());
 }
 
 static bool is_late(const struct http_server *server, struct http_connection *connection,

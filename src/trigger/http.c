@@ -175,7 +175,7 @@ static bool find_target(struct trigger_http *trigger, struct trigger_exchange *t
 	if (target->func == NULL)
 		return false;
 	target->methods = route->methods;
-	(void)snprintf(target->route, sizeof(target->route), "%s", route->path);
+	strcpy(target->route, route->path); /* a decoded manifest's path fits */
 	return true;
 }
 

@@ -24,11 +24,18 @@ struct lines {
 	bool is_full;
 };
 
+/* In one piece: a request has a dozen of them, and each append would look for room. */
 static void put(struct eos_buf *env, const char *name, const char *value)
 {
-	eos_buf_puts(env, name);
-	eos_buf_puts(env, "=");
-	eos_buf_append(env, value, strlen(value) + 1);
+	size_t name_len = strlen(name), value_size = strlen(value) + 1;
+	if (eos_buf_reserve(env, name_len + 1 + value_size) < 0)
+		return;
+	char *out = env->data + env->len;
+	memcpy(out, name, name_len);
+	out[name_len] = '=';
+	memcpy(out + name_len + 1, value, value_size);
+	env->len += name_len + 1 + value_size;
+	env->data[env->len] = '\0';
 }
 
 /* Host as a name and a port: "[::1]:9800", "edge.local", "10.0.0.1:80". */
@@ -45,11 +52,24 @@ static void put_server(struct eos_buf *env, const char *host)
 	put(env, "SERVER_PORT", port);
 }
 
+/* What has its own variable, or none. */
+static bool is_left_out(const char *name)
+{
+	switch (name[0] | 0x20) {
+	case 'c':
+		return strcasecmp(name, "content-type") == 0 ||
+		       strcasecmp(name, "content-length") == 0;
+	case 'p':
+		return strcasecmp(name, "proxy") == 0;
+	default:
+		return false;
+	}
+}
+
 static void collect(void *ctx, const char *name, const char *value)
 {
 	struct lines *lines = ctx;
-	if (strcasecmp(name, "proxy") == 0 || strcasecmp(name, "content-type") == 0 ||
-	    strcasecmp(name, "content-length") == 0 || *name == '\0')
+	if (*name == '\0' || is_left_out(name))
 		return;
 	for (const char *p = name; *p != '\0'; p++) {
 		bool is_letter = (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z');
@@ -75,13 +95,15 @@ static int compare_lines(const void *a, const void *b)
 static void put_header_name(struct eos_buf *env, const char *name)
 {
 	eos_buf_puts(env, "HTTP_");
+	if (eos_buf_reserve(env, strlen(name)) < 0)
+		return;
 	for (; *name != '\0'; name++) {
 		char c = *name;
 		if (c == '-')
 			c = '_';
 		else if (c >= 'a' && c <= 'z')
 			c = (char)(c - 'a' + 'A');
-		eos_buf_append(env, &c, 1);
+		env->data[env->len++] = c;
 	}
 	eos_buf_puts(env, "=");
 }

@@ -39,7 +39,8 @@ static bool is_framing(const char *name)
 		"trailer",	  "upgrade",	       "date",	     "proxy-connection",
 	};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(names); i++) {
-		if (strcasecmp(name, names[i]) == 0)
+		/* Most names differ in their first letter. */
+		if ((name[0] | 0x20) == names[i][0] && strcasecmp(name, names[i]) == 0)
 			return true;
 	}
 	return false;

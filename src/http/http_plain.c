@@ -1,0 +1,137 @@
+#include "http/http_plain.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/http_target.h"
+
+/* What a byte may be part of. A table, because each byte of each request is looked up. */
+#define TOKEN 1u
+#define VALUE 2u
+
+static const uint8_t classes[256] = {
+	['\t'] = VALUE,
+	[' '] = VALUE,
+	['"'] = VALUE,
+	['('] = VALUE,
+	[')'] = VALUE,
+	[','] = VALUE,
+	['/'] = VALUE,
+	[':' ... '@'] = VALUE,
+	['['] = VALUE,
+	['\\'] = VALUE,
+	[']'] = VALUE,
+	['{'] = VALUE,
+	['}'] = VALUE,
+	[0x80 ... 0xff] = VALUE,
+	['!'] = TOKEN | VALUE,
+	['#' ... '\''] = TOKEN | VALUE,
+	['*'] = TOKEN | VALUE,
+	['+'] = TOKEN | VALUE,
+	['-'] = TOKEN | VALUE,
+	['.'] = TOKEN | VALUE,
+	['0' ... '9'] = TOKEN | VALUE,
+	['A' ... 'Z'] = TOKEN | VALUE,
+	['^' ... 'z'] = TOKEN | VALUE,
+	['|'] = TOKEN | VALUE,
+	['~'] = TOKEN | VALUE,
+};
+
+/* The bytes from TEXT on that are of CLASS. One byte before END is of no class. */
+static char *skip(char *text, unsigned class)
+{
+	while ((classes[(unsigned char)*text] & class) != 0)
+		text++;
+	return text;
+}
+
+static bool begins(const char *name, const char *known)
+{
+	return strncasecmp(name, known, strlen(known)) == 0;
+}
+
+/* Is a line with this name and value a plain one? Counts those of Host. */
+static bool is_plain_line(const char *name, const char *value, unsigned *hosts)
+{
+	switch (name[0] | 0x20) {
+	case 'c':
+		if (strcasecmp(name, "connection") == 0)
+			return strcasecmp(value, "keep-alive") == 0;
+		return !begins(name, "content-length");
+	case 'e':
+		return strcasecmp(name, "expect") != 0;
+	case 'h':
+		if (strcasecmp(name, "host") == 0)
+			(*hosts)++;
+		return true;
+	case 'k':
+		return strcasecmp(name, "keep-alive") != 0;
+	case 't':
+		return !begins(name, "transfer-encoding") && strcasecmp(name, "trailer") != 0 &&
+		       strcasecmp(name, "te") != 0;
+	case 'u':
+		return strcasecmp(name, "upgrade") != 0;
+	default:
+		return true;
+	}
+}
+
+/* "GET /path?query HTTP/1.1\r\n": what is behind it, or NULL. */
+static char *parse_first_line(char *text, const char *end, struct http_plain *plain)
+{
+	static const char version[] = " HTTP/1.1\r\n";
+	const size_t version_len = sizeof(version) - 1;
+
+	plain->is_head = memcmp(text, "HEAD ", 5) == 0;
+	if (!plain->is_head && memcmp(text, "GET ", 4) != 0)
+		return NULL;
+	char *target = text + (plain->is_head ? 5 : 4);
+	char *space = memchr(target, ' ', (size_t)(end - target));
+	if (space == NULL || (size_t)(end - space) < version_len ||
+	    memcmp(space, version, version_len) != 0)
+		return NULL;
+	size_t len = (size_t)(space - target);
+	if (len > HTTP_PLAIN_TARGET_MAX)
+		return NULL;
+	*space = '\0';
+	if (http_target_split(target, len, &plain->path, &plain->query) < 0)
+		return NULL;
+	return space + version_len;
+}
+
+/* One header line, which ends before END: what is behind it, or NULL. */
+static char *parse_line(char *line, struct http_plain *plain, unsigned *hosts)
+{
+	char *colon = skip(line, TOKEN);
+	if (colon == line || *colon != ':' || plain->headers_count == HTTP_PLAIN_HEADERS_MAX)
+		return NULL;
+	char *value = colon + 1;
+	while (*value == ' ' || *value == '\t')
+		value++;
+	char *behind = skip(value, VALUE);
+	if (behind[0] != '\r' || behind[1] != '\n')
+		return NULL;
+	if (behind > value && (behind[-1] == ' ' || behind[-1] == '\t'))
+		return NULL;
+	*colon = *behind = '\0';
+	if (!is_plain_line(line, value, hosts))
+		return NULL;
+	plain->headers[plain->headers_count++] = (struct http_header){line, value};
+	return behind + 2;
+}
+
+size_t http_plain_parse(char *text, size_t len, struct http_plain *ret_plain)
+{
+	unsigned hosts = 0;
+	/* The end of the request bounds everything below: a line cannot pass the "\r\n\r\n", as
+	 * '\r' is of no class. */
+	char *end = memmem(text, len, "\r\n\r\n", 4);
+	if (end == NULL || end - text < 5)
+		return 0;
+	ret_plain->headers_count = 0;
+	char *line = parse_first_line(text, end + 2, ret_plain);
+	while (line != NULL && line < end + 2)
+		line = parse_line(line, ret_plain, &hosts);
+	return line == end + 2 && hosts == 1 ? (size_t)(end + 4 - text) : 0;
+}
