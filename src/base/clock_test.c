@@ -135,10 +135,8 @@ static void test_clocks_move_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_formats),
-		cmocka_unit_test(test_each_day),
-		cmocka_unit_test(test_parses),
-		cmocka_unit_test(test_parse_refuses),
+		cmocka_unit_test(test_formats),	       cmocka_unit_test(test_each_day),
+		cmocka_unit_test(test_parses),	       cmocka_unit_test(test_parse_refuses),
 		cmocka_unit_test(test_clocks_move_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
