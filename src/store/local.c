@@ -287,6 +287,7 @@ const struct store_engine_ops store_engine_local = {
 	.object_rename = local_object_rename,
 	.object_list = local_object_list,
 	.version_list = local_version_list,
+	.find = local_find,
 	.outbox_list = local_outbox_list,
 	.outbox_remove = local_outbox_remove,
 	.outbox_retry = local_outbox_retry,

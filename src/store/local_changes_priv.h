@@ -47,6 +47,19 @@ int local_history_put(struct local_txn *t, uint64_t seed, struct local_record *r
 		      const char *metadata, const void *data) EOS_MUST_CHECK;
 int local_history_delete(struct local_txn *t, uint64_t history, uint64_t sequence) EOS_MUST_CHECK;
 
+/* local_index.c: a latest version, and what is found by. */
+struct local_indexed {
+	const char *bucket;
+	uint64_t node;
+	const char *key;
+	size_t key_len;
+	const struct local_record *record;
+	const char *metadata;
+};
+/* Adds its entries to the index, or takes them out. */
+int local_index_change(struct local_txn *t, const struct local_indexed *object,
+		       bool is_added) EOS_MUST_CHECK;
+
 /* local_versions.c */
 int local_apply_put(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_delete(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;

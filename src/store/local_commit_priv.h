@@ -125,6 +125,7 @@ struct local_txn {
 	struct store_event event;	       /* in the making */
 	/* What is in LMDB moves when something is written: copies of metadata and inline data. */
 	char scratch[LOCAL_CONTENT_MAX], moved[LOCAL_CONTENT_MAX];
+	char indexed[STORE_METADATA_MAX];
 	struct store_object_info info; /* of an update */
 };
 

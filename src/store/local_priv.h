@@ -173,6 +173,9 @@ int local_version_list(struct store *store, const char *bucket,
 		       const struct store_list_query *query, uint64_t after_version,
 		       int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
 		       bool *ret_more);
+int local_find(struct store *store, const struct store_find_query *query,
+	       int (*visit)(void *ctx, const char *bucket, const struct store_list_entry *entry),
+	       void *ctx, bool *ret_more);
 int local_outbox_list(struct store *store, uint64_t after_id,
 		      int (*visit)(void *ctx, const struct store_event *event), void *ctx);
 int local_outbox_remove(struct store *store, uint64_t id);

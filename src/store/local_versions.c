@@ -141,6 +141,32 @@ static int load_latest(struct local_txn *t, struct place *p, struct local_found 
 	return err == -ENOENT ? -EBADMSG : err;
 }
 
+static int change_index(struct local_txn *t, const struct place *p,
+			const struct local_record *record, const char *metadata, bool is_added)
+{
+	struct local_indexed object = {
+		.bucket = p->name,
+		.node = p->node,
+		.key = p->key,
+		.key_len = p->key_len,
+		.record = record,
+		.metadata = metadata,
+	};
+	return local_index_change(t, &object, is_added);
+}
+
+/* The latest version will be the latest no more, or has other metadata. */
+static int leave_index(struct local_txn *t, const struct place *p)
+{
+	struct local_found latest;
+	int err =
+		local_latest_find(t->local, t->txn, p->name, p->node, p->key, p->key_len, &latest);
+	if (err < 0)
+		return err == -ENOENT ? -EBADMSG : err;
+	return change_index(t, p, &latest.record, latest.metadata, false);
+}
+
+/* In the table and in the index; what was there must have left the index. */
 static int put_latest(struct local_txn *t, struct place *p, struct local_record *record,
 		      const char *metadata, const void *data)
 {
@@ -148,9 +174,10 @@ static int put_latest(struct local_txn *t, struct place *p, struct local_record 
 	local_record_seal(record, metadata, p->seed);
 	int err = local_keys_put(t->txn, t->local->objects, p->node, p->key, p->key_len,
 				 local_record_size(record), &t->state.node_next, &space);
-	if (err == 0)
-		local_record_write(record, metadata, data, space);
-	return err;
+	if (err < 0)
+		return err;
+	local_record_write(record, metadata, data, space);
+	return change_index(t, p, record, metadata, true);
 }
 
 /* The former latest becomes noncurrent: RECORD, the new one, gets to know it. */
@@ -184,6 +211,8 @@ static int set_latest(struct local_txn *t, struct place *p, struct local_record 
 			err = local_drop_record(t, &p->null);
 		record->null_sequence = 0;
 	}
+	if (err == 0 && p->is_there)
+		err = leave_index(t, p);
 	if (err == 0 && p->keeps)
 		err = push_latest(t, p, record);
 	if (err == 0)
@@ -273,7 +302,9 @@ static int delete_object(struct local_txn *t, struct local_op *op, struct local_
 
 	t->state.sequence++;
 	op->removed = (struct store_removed){.version = record->version};
-	err = local_keys_delete(t->txn, t->local->objects, p->node, p->key, p->key_len);
+	err = leave_index(t, p);
+	if (err == 0)
+		err = local_keys_delete(t->txn, t->local->objects, p->node, p->key, p->key_len);
 	if (err == 0)
 		err = local_drop_record(t, record);
 	if (err == 0)
@@ -313,7 +344,9 @@ static int promote(struct local_txn *t, struct place *p, struct local_found *nex
 	take_copy(next, t->scratch);
 	next->record.null_sequence =
 		next->record.version == STORE_VERSION_NULL ? 0 : latest->null_sequence;
-	int err = local_history_delete(t, latest->history, next->record.sequence);
+	int err = leave_index(t, p);
+	if (err == 0)
+		err = local_history_delete(t, latest->history, next->record.sequence);
 	return err < 0 ? err : put_latest(t, p, &next->record, next->metadata, next->data);
 }
 
@@ -322,11 +355,16 @@ static int remove_version(struct local_txn *t, struct place *p, const struct loc
 			  bool is_latest, struct local_found *next)
 {
 	struct local_found latest;
-	if (is_latest)
-		return next != NULL ? promote(t, p, next)
-				    : local_keys_delete(t->txn, t->local->objects, p->node, p->key,
-							p->key_len);
-	int err = local_history_delete(t, record->history, record->sequence);
+	int err;
+	if (is_latest && next != NULL)
+		return promote(t, p, next);
+	if (is_latest) {
+		err = leave_index(t, p);
+		return err < 0 ? err
+			       : local_keys_delete(t->txn, t->local->objects, p->node, p->key,
+						   p->key_len);
+	}
+	err = local_history_delete(t, record->history, record->sequence);
 	if (err < 0 || record->version != STORE_VERSION_NULL)
 		return err;
 	err = load_latest(t, p, &latest);
@@ -440,8 +478,10 @@ static int move_latest(struct local_txn *t, uint8_t versioning, struct place *fr
 	if (err < 0)
 		return err;
 	if (versioning == STORE_VERSIONING_OFF) {
-		err = local_keys_delete(t->txn, t->local->objects, from->node, from->key,
-					from->key_len);
+		err = leave_index(t, from);
+		if (err == 0)
+			err = local_keys_delete(t->txn, t->local->objects, from->node, from->key,
+						from->key_len);
 		return err < 0 ? err
 			       : local_emit_events(t, STORE_EVENT_REMOVED, from->name, from->key,
 						   from->key_len, &moved.record);
@@ -502,6 +542,9 @@ int local_apply_update(struct local_txn *t, struct local_op *op)
 		return local_refuse(t, op, err);
 
 	take_copy(&found, t->scratch);
+	err = found.is_latest ? leave_index(t, &p) : 0;
+	if (err < 0)
+		return err;
 	found.record.metadata_len = info->metadata_len;
 	err = found.is_latest
 		      ? put_latest(t, &p, &found.record, info->metadata, found.data)

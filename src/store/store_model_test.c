@@ -143,6 +143,13 @@ static void settle(struct model *m, int bucket, const struct bucket *new_b, int 
 		m->buckets[bucket] = *new_b;
 }
 
+/* Numbers in several forms, and texts among them. */
+static void number_text(int number, char out[16])
+{
+	static const char *const forms[] = {"%d", "v%d", "%d.0", "-%d", "0%d"};
+	snprintf(out, 16, forms[number % 5], number);
+}
+
 static void add_metadata(struct store_object_info *info, const struct version *version)
 {
 	char text[16];
@@ -153,7 +160,7 @@ static void add_metadata(struct store_object_info *info, const struct version *v
 		assert_int_equal(store_metadata_add(info, STORE_META_TAG "color", text), 0);
 	}
 	if (version->number >= 0) {
-		snprintf(text, sizeof(text), "%d", version->number);
+		number_text(version->number, text);
 		assert_int_equal(store_metadata_add(info, STORE_META_USER "n", text), 0);
 	}
 	if (version->is_held)
@@ -545,6 +552,102 @@ static void check_objects(struct store *store, struct bucket *b, int bucket)
 	assert_false(more);
 }
 
+struct found {
+	const struct model *model;
+	bool has[BUCKETS][KEYS];
+};
+
+static int take_found(void *ctx, const char *bucket, const struct store_list_entry *entry)
+{
+	struct found *found = ctx;
+	for (int b = 0; b < BUCKETS; b++) {
+		for (int k = 0; k < KEYS; k++) {
+			const char *name = key_name(k);
+			if (strcmp(bucket, bucket_names[b]) != 0 ||
+			    entry->key_len != strlen(name) ||
+			    memcmp(entry->key, name, entry->key_len) != 0)
+				continue;
+			assert_false(found->has[b][k]);
+			found->has[b][k] = true;
+			assert_int_equal(entry->info->version,
+					 found->model->buckets[b].keys[k].versions[0].id);
+			return 0;
+		}
+	}
+	fail_msg("found %s %.*s", bucket, (int)entry->key_len, entry->key);
+	return 0;
+}
+
+static bool is_true(const char *value, const struct store_find_term *term)
+{
+	char *end_a, *end_b;
+	double a = strtod(value, &end_a), b = strtod(term->value, &end_b);
+	int order =
+		*end_a == '\0' && *end_b == '\0' ? (a > b) - (a < b) : strcmp(value, term->value);
+	switch (term->op) {
+	case STORE_FIND_EQ:
+		return order == 0;
+	case STORE_FIND_LT:
+		return order < 0;
+	case STORE_FIND_LE:
+		return order <= 0;
+	case STORE_FIND_GT:
+		return order > 0;
+	case STORE_FIND_GE:
+		return order >= 0;
+	}
+	return false;
+}
+
+static bool matches(const struct version *version, const struct store_find_query *q, int key)
+{
+	char color[16], number[16];
+	if (version == NULL || strncmp(key_name(key), q->prefix, strlen(q->prefix)) != 0)
+		return false;
+	for (size_t i = 0; i < q->terms_count; i++) {
+		bool is_color = strcmp(q->terms[i].name, STORE_META_TAG "color") == 0;
+		if ((is_color ? version->color : version->number) < 0)
+			return false;
+		snprintf(color, sizeof(color), "c%d", version->color);
+		if (version->number >= 0)
+			number_text(version->number, number);
+		if (!is_true(is_color ? color : number, &q->terms[i]))
+			return false;
+	}
+	return true;
+}
+
+static void check_find(struct store *store, struct model *m)
+{
+	char color[16], number[16];
+	struct store_find_term terms[2] = {
+		{STORE_META_TAG "color", color, (enum store_find_op)pick(5)},
+		{STORE_META_USER "n", number, (enum store_find_op)pick(5)},
+	};
+	int only = (int)pick(BUCKETS + 1);
+	struct store_find_query query = {
+		.bucket = only < BUCKETS ? bucket_names[only] : NULL,
+		.prefix = pick(2) ? "" : "dir/",
+		.terms = &terms[pick(2)],
+		.until_ns = UINT64_MAX,
+		.limit = 100,
+	};
+	query.terms_count = query.terms == terms ? pick(3) : pick(2);
+	snprintf(color, sizeof(color), "c%u", pick(COLORS));
+	number_text((int)pick(30), number);
+	struct found found = {.model = m};
+	bool more;
+	assert_int_equal(store_find(store, &query, take_found, &found, &more), 0);
+	assert_false(more);
+	for (int b = 0; b < BUCKETS; b++) {
+		for (int k = 0; k < KEYS; k++) {
+			bool is_expected = (only == BUCKETS || only == b) &&
+					   matches(latest(&m->buckets[b].keys[k]), &query, k);
+			assert_int_equal(found.has[b][k], is_expected);
+		}
+	}
+}
+
 static void check_all(struct store *store, struct model *m)
 {
 	struct store_usage usage, sum = {0}, tenant = {0};
@@ -572,6 +675,8 @@ static void check_all(struct store *store, struct model *m)
 		if (b == BUCKETS - 1)
 			tenant = usage;
 	}
+	for (int i = 0; i < 40; i++)
+		check_find(store, m);
 	assert_int_equal(store_stats(store, &stats), 0);
 	assert_int_equal(stats.objects, sum.objects);
 	assert_int_equal(stats.bytes, sum.bytes);
