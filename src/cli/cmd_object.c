@@ -1,5 +1,5 @@
 /*
- * Buckets and objects: `edgeos bucket`, `cp`, `ls`, `cat`, `rm`.
+ * Objects: `edgeos cp`, `ls`, `cat`, `rm`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,36 +14,6 @@
 #include "cli/cli.h"
 
 static const struct cli_option no_options[] = {{.name = NULL}};
-
-static void print_buckets(const struct eos_node *root)
-{
-	const struct eos_node *buckets = eos_node_get(root, "buckets");
-	for (size_t i = 0; buckets != NULL && i < eos_node_count(buckets); i++) {
-		const struct eos_node *bucket = eos_node_at(buckets, i);
-		printf("%-25s %s\n", cli_field(bucket, "created"), cli_field(bucket, "name"));
-	}
-}
-
-static int list_buckets(struct cli *cli)
-{
-	return cli_show(cli, "/api/v1/buckets", print_buckets);
-}
-
-int cmd_bucket(struct cli *cli, int argc, char **argv)
-{
-	int operands = cli_parse(cli, cli_find_verb("bucket"), argc, argv, no_options);
-	if (operands < 0)
-		return -operands;
-	if (operands == 1 && strcmp(argv[0], "list") == 0)
-		return list_buckets(cli);
-	bool is_create = operands == 2 && strcmp(argv[0], "create") == 0;
-	bool is_remove = operands == 2 && strcmp(argv[0], "rm") == 0;
-	if (!is_create && !is_remove)
-		return cli_usage("bucket", "bucket: create NAME, list or rm NAME");
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
-	cli_path(&path, "/api/v1/buckets/", argv[1], false);
-	return cli_call(cli, is_create ? "PUT" : "DELETE", path.data, NULL, 0, NULL);
-}
 
 static void object_path(struct eos_buf *path, const char *bucket, const char *key)
 {
@@ -136,7 +106,7 @@ int cmd_ls(struct cli *cli, int argc, char **argv)
 	if (operands < 0)
 		return -operands;
 	if (operands == 0)
-		return list_buckets(cli);
+		return cli_list_buckets(cli);
 	char *bucket;
 	const char *prefix;
 	if (operands > 1 || !cli_parse_s3_url(argv[0], &bucket, &prefix))

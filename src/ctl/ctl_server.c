@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "ctl/ctl_priv.h"
-#include "ctl/ctl_upkeep_priv.h"
+#include "ctl/ctl_upkeep.h"
 
 #define API_PREFIX "/api/v1/"
 

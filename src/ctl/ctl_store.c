@@ -10,7 +10,7 @@
 #include "base/node.h"
 #include "base/str.h"
 #include "ctl/ctl_priv.h"
-#include "ctl/ctl_upkeep_priv.h"
+#include "ctl/ctl_upkeep.h"
 
 #define FIND_BODY_MAX	   (256u << 10)
 #define FIND_TERMS_MAX	   64u

@@ -3,7 +3,7 @@
  * leaves by setting is_running to false, with the outcome, under the lock; it is joined by the next
  * start or by the end of all, so there is never more than one.
  */
-#include "ctl/ctl_upkeep_priv.h"
+#include "ctl/ctl_upkeep.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -97,7 +97,7 @@ static void log_end(const struct ctl_upkeep *upkeep, enum ctl_upkeep_kind kind, 
 		    const struct store_verdict *verdict)
 {
 	if (err < 0) {
-		eos_log(err == -EINTR ? EOS_LOG_INFO : EOS_LOG_ERROR, "ctl",
+		eos_log(err == -EINTR ? EOS_LOG_INFO : EOS_LOG_WARN, "ctl",
 			"event=upkeep_ended kind=%s error=\"%s\"", kind_names[kind],
 			err == -EINTR ? "stopped" : strerror(-err));
 		return;

@@ -1,10 +1,10 @@
 /*
- * Upkeep of the store as a job of the node: verify, repair or compact, one at a time, on a thread
- * of its own, because it takes as long as there is data and whoever asked for it will not hold a
- * connection open for that.
+ * Upkeep of the store as a job: verify, repair or compact, one at a time, on a thread of its own,
+ * because it takes as long as there is data and whoever asked for it will not hold a connection
+ * open for that. The control server has one; `edgeos store` has one where no node runs.
  *
  * A job runs to its end, fails, or is stopped; what became of the last one stays to be asked for
- * until the next begins or the node stops. Of the problems that it finds the first
+ * until the next begins or ctl_upkeep_free(). Of the problems that it finds the first
  * CTL_UPKEEP_PROBLEMS_MAX are kept, all are counted. Its end is logged.
  *
  * All functions are for any thread. One lock guards everything; it is never held while the store
