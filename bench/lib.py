@@ -51,6 +51,28 @@ def wait_for_url(url, timeout_s=30):
             time.sleep(0.001)
 
 
+def wait_for_port(port, timeout_s=30):
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                fail(f"port {port}: {error}")
+            time.sleep(0.001)
+
+
+def metrics(url):
+    """The node's counters by name."""
+    with urllib.request.urlopen(url + "/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    }
+
+
 def pids_below(pid):
     children = {}
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):

@@ -145,6 +145,20 @@ const struct cli_verb cli_verbs[] = {
 			"  edgeos store compact --json\n",
 	},
 	{
+		.name = "tenant",
+		.run = cmd_tenant,
+		.usage = "create NAME [--quota-bytes N] [--quota-objects N] | list | show NAME | "
+			 "rm NAME |\n"
+			 "         key NAME [--rm ACCESS_KEY] | quota NAME --quota-bytes N",
+		.summary = "who shares the node: keys and quotas of tenants",
+		.help = "create and key print a new pair of S3 keys; the secret is shown only "
+			"then. A quota of 0\n"
+			"is none. A tenant that owns buckets cannot be removed.\n"
+			"\n"
+			"  edgeos tenant create acme --quota-bytes 10GiB\n"
+			"  edgeos tenant key acme --rm EDGEXXXXXXXXXXXXXXXX\n",
+	},
+	{
 		.name = "cp",
 		.run = cmd_cp,
 		.usage = "FILE s3://BUCKET/KEY | s3://BUCKET/KEY FILE",

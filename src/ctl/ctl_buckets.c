@@ -8,6 +8,7 @@
 #include "base/node.h"
 #include "base/str.h"
 #include "ctl/ctl_priv.h"
+#include "tenant/tenant.h"
 
 #define SETTINGS_BODY_MAX (16u << 10)
 
@@ -130,6 +131,21 @@ static void answer_bucket(struct ctl_request *request)
 		ctl_answer_json(request, 200, &body);
 }
 
+/* "" is the node's operator. */
+static int decode_tenant(const struct eos_node *root, struct tenant_registry *tenants,
+			 struct store_bucket_settings *settings, struct eos_why *why)
+{
+	const char *name = NULL;
+	int err = eos_node_get_text(root, "tenant", &name, why);
+	if (err < 0 || name == NULL)
+		return err;
+	if ((name[0] != '\0' && !tenant_exists(tenants, name)) ||
+	    eos_str_copy(settings->tenant, sizeof(settings->tenant), name) < 0)
+		return eos_node_fail(eos_node_get(root, "tenant"), why,
+				     "tenant: no tenant named \"%s\"", name);
+	return 0;
+}
+
 static int decode_versioning(const struct eos_node *root, struct store_bucket_settings *settings,
 			     struct eos_why *why)
 {
@@ -148,13 +164,12 @@ static int decode_versioning(const struct eos_node *root, struct store_bucket_se
 }
 
 /* What ROOT gives replaces what SETTINGS has. */
-static int decode_settings(const struct eos_node *root, struct store_bucket_settings *settings,
-			   struct eos_why *why)
+static int decode_settings(const struct eos_node *root, struct tenant_registry *tenants,
+			   struct store_bucket_settings *settings, struct eos_why *why)
 {
 	static const char *const keys[] = {"versioning",  "compressed",	   "encrypted",
 					   "quota_bytes", "quota_objects", "tenant",
 					   NULL};
-	const char *tenant = settings->tenant;
 	int err = eos_node_check_keys(root, keys, why);
 	if (err == 0)
 		err = decode_versioning(root, settings, why);
@@ -169,11 +184,7 @@ static int decode_settings(const struct eos_node *root, struct store_bucket_sett
 		err = eos_node_get_u64(root, "quota_objects", 0, UINT64_MAX,
 				       &settings->quota_objects, why);
 	if (err == 0)
-		err = eos_node_get_text(root, "tenant", &tenant, why);
-	if (err == 0 && tenant != settings->tenant &&
-	    eos_str_copy(settings->tenant, sizeof(settings->tenant), tenant) < 0)
-		return eos_node_fail(eos_node_get(root, "tenant"), why,
-				     "tenant: a name has up to %u characters", STORE_TENANT_MAX);
+		err = decode_tenant(root, tenants, settings, why);
 	return err;
 }
 
@@ -189,7 +200,7 @@ static void set_settings(struct ctl_request *request, const struct eos_node *roo
 		ctl_answer_bucket_error(request, err);
 		return;
 	}
-	err = decode_settings(root, &settings, &why);
+	err = decode_settings(root, request->server->config.tenants, &settings, &why);
 	if (err < 0) {
 		ctl_answer_error(request, err, "%s", why.text);
 		return;
@@ -197,9 +208,8 @@ static void set_settings(struct ctl_request *request, const struct eos_node *roo
 	err = store_bucket_settings_set(store, request->name, &settings);
 	if (err == -EINVAL)
 		ctl_answer_error(request, err,
-				 "bucket \"%s\": versions of a bucket with object lock cannot be "
-				 "suspended, or \"%s\" is not a tenant's name",
-				 request->name, settings.tenant);
+				 "bucket \"%s\": with object lock its versions cannot be suspended",
+				 request->name);
 	else if (err < 0)
 		ctl_answer_bucket_error(request, err);
 	else

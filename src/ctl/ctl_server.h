@@ -7,8 +7,8 @@
  * through struct ctl_ops, which edged fills in.
  *
  * Paths (all below /api/v1): status; functions[/NAME[/logs|/manifest|/invoke]];
- * buckets[/NAME[/settings]]; objects/BUCKET[/KEY]; find; store[/upkeep|/verify|/repair|/compact].
- * docs/control-api.md describes them.
+ * buckets[/NAME[/settings]]; objects/BUCKET[/KEY]; find; store[/upkeep|/verify|/repair|/compact];
+ * tenants[/NAME[/keys|/quota]]. docs/control-api.md describes them.
  */
 #pragma once
 
@@ -22,6 +22,7 @@
 #include "func/func.h"
 #include "http/http_server.h"
 #include "store/store.h"
+#include "tenant/tenant.h"
 
 #define CTL_DEPLOY_BYTES_MAX (65u << 20) /* manifest and module together */
 #define CTL_INVOKE_BYTES_MAX (8u << 20)
@@ -46,6 +47,7 @@ struct ctl_ops {
 struct ctl_config {
 	const char *socket_path; /* replaced if a dead node left it there */
 	struct store *store;
+	struct tenant_registry *tenants;
 	struct func_registry *registry;
 	struct func_log *log;
 	const struct ctl_ops *ops;

@@ -103,6 +103,20 @@ static int decode_s3(const struct eos_node *map, struct edged_config *config, st
 	return err;
 }
 
+static int decode_tls(const struct eos_node *map, struct edged_config *config, struct eos_why *why)
+{
+	static const char *const keys[] = {"certificate", "key", NULL};
+	int err = eos_node_check_keys(map, keys, why);
+	if (err == 0)
+		err = decode_text(map, "certificate", config->tls.certificate,
+				  sizeof(config->tls.certificate), why);
+	if (err == 0)
+		err = decode_text(map, "key", config->tls.key, sizeof(config->tls.key), why);
+	if (err == 0 && (config->tls.certificate[0] == '\0') != (config->tls.key[0] == '\0'))
+		err = eos_node_fail(map, why, "tls: certificate and key go together");
+	return err;
+}
+
 static int decode_functions(const struct eos_node *map, struct edged_config *config,
 			    struct eos_why *why)
 {
@@ -158,7 +172,8 @@ static int decode_cell(const struct eos_node *map, struct link_config *cell, str
 
 static int decode(const struct eos_node *root, struct edged_config *config, struct eos_why *why)
 {
-	static const char *const keys[] = {"log", "s3", "functions", "cell", "tenants", NULL};
+	static const char *const keys[] = {"log",  "s3",      "functions", "tls",
+					   "cell", "tenants", NULL};
 	int err = eos_node_check_keys(root, keys, why);
 	const char *log = NULL;
 	if (err == 0)
@@ -172,6 +187,9 @@ static int decode(const struct eos_node *root, struct edged_config *config, stru
 	const struct eos_node *functions = eos_node_get(root, "functions");
 	if (err == 0 && functions != NULL)
 		err = decode_functions(functions, config, why);
+	const struct eos_node *tls = eos_node_get(root, "tls");
+	if (err == 0 && tls != NULL)
+		err = decode_tls(tls, config, why);
 	const struct eos_node *cell = eos_node_get(root, "cell");
 	if (err == 0 && cell != NULL)
 		err = decode_cell(cell, &config->cell, why);

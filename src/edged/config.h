@@ -31,6 +31,9 @@ struct edged_config {
 		struct edged_listen listen;
 		unsigned connections_max;
 	} functions;
+	struct {
+		char certificate[512], key[512]; /* paths; "": no TLS */
+	} tls;
 	struct link_config cell;
 	struct func_tenants tenants;
 };

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "crypto/crypto.h"
+#include "tenant/tenant.h"
 
 #define FILE_NAME      "credentials"
 #define FILE_BYTES_MAX 4096u
@@ -42,29 +42,16 @@ static int find_value(const char *text, const char *name, char *out, size_t size
 	return -ENOENT;
 }
 
-/* LEN letters and digits from random bytes; 32 symbols, so no value is likelier than another. */
-static int random_text(char *out, size_t len)
-{
-	static const char symbols[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-	uint8_t bytes[64];
-	if (len > sizeof(bytes))
-		return -EINVAL;
-	int err = crypto_random(bytes, len);
-	if (err < 0)
-		return err;
-	for (size_t i = 0; i < len; i++)
-		out[i] = symbols[bytes[i] & 31];
-	out[len] = '\0';
-	return 0;
-}
-
 static int make(int dir_fd, struct s3_credentials *credentials, struct eos_why *why)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
-	memcpy(credentials->access_key, "EDGE", 4);
-	int err = random_text(credentials->access_key + 4, 16);
-	if (err == 0)
-		err = random_text(credentials->secret_key, 40);
+	struct tenant_key key;
+	int err = tenant_key_make(&key);
+	if (err == 0) {
+		memcpy(credentials->access_key, key.access_key, sizeof(key.access_key));
+		memcpy(credentials->secret_key, key.secret_key, sizeof(key.secret_key));
+	}
+	explicit_bzero(&key, sizeof(key));
 	if (err == 0)
 		err = eos_buf_printf(&text,
 				     "[default]\naws_access_key_id = %s\n"

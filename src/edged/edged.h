@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/loop.h"
 #include "base/macros.h"
 #include "base/why.h"
@@ -18,6 +19,7 @@
 #include "s3/s3.h"
 #include "store/store.h"
 #include "supervisor/supervisor.h"
+#include "tenant/tenant.h"
 #include "trigger/trigger.h"
 
 struct edged {
@@ -34,6 +36,8 @@ struct edged {
 	struct eos_loop *loop;
 	struct store *store;
 	struct func_registry *registry;
+	struct tenant_registry *tenants;
+	struct eos_buf tls_certificate, tls_key; /* PEM; empty: no TLS */
 	struct func_log *log;
 	/* The loop's thread. */
 	struct func_queue *queue;
@@ -59,8 +63,9 @@ void edged_run(struct edged *edged);
 /* Also on a half-started node. */
 void edged_stop(struct edged *edged);
 
-/* "http://127.0.0.1:9000". */
-void edged_format_url(char *out, size_t size, const struct edged_listen *listen);
+/* "http://127.0.0.1:9000", or https. */
+void edged_format_url(char *out, size_t size, const struct edged *edged,
+		      const struct edged_listen *listen);
 
 /* struct ctl_ops' functions, with the struct edged as their context. */
 int edged_deploy(void *ctx, const char *name, const char *source, const char *manifest,

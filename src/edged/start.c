@@ -26,6 +26,7 @@
 
 #define READY_POLL_MS	   2
 #define FUNCTIONS_BODY_MAX (8u << 20)
+#define PEM_BYTES_MAX	   (256u << 10)
 
 static int open_directory(const char *name, int *ret_fd, struct eos_why *why)
 {
@@ -58,6 +59,20 @@ static int enter_data_dir(struct edged *edged, struct eos_why *why)
 	}
 	eos_close(work_fd);
 	return 0;
+}
+
+static int read_pem(const char *path, struct eos_buf *out, struct eos_why *why)
+{
+	int err = path[0] == '\0' ? 0 : eos_read_file(AT_FDCWD, path, PEM_BYTES_MAX, out);
+	if (err == 0 && path[0] != '\0' && memchr(out->data, '\0', out->len) != NULL)
+		err = -EINVAL;
+	return err < 0 ? eos_why(why, err, "tls: %s: %s", path, strerror(-err)) : 0;
+}
+
+static int load_tls(struct edged *edged, struct eos_why *why)
+{
+	int err = read_pem(edged->config.tls.certificate, &edged->tls_certificate, why);
+	return err < 0 ? err : read_pem(edged->config.tls.key, &edged->tls_key, why);
 }
 
 static int load_keys(struct edged *edged, struct eos_why *why)
@@ -110,10 +125,24 @@ static int enter_sandbox(struct edged *edged, struct eos_why *why)
 static int find_credentials(void *ctx, const char *access_key, struct s3_credentials *ret)
 {
 	const struct edged *edged = ctx;
-	if (strcmp(access_key, edged->credentials.access_key) != 0)
-		return -ENOENT;
-	*ret = edged->credentials;
+	struct tenant_key key;
+	if (strcmp(access_key, edged->credentials.access_key) == 0) {
+		*ret = edged->credentials;
+		return 0;
+	}
+	int err = tenant_find_key(edged->tenants, access_key, &key, ret->tenant);
+	if (err < 0)
+		return err;
+	memcpy(ret->access_key, key.access_key, sizeof(key.access_key));
+	memcpy(ret->secret_key, key.secret_key, sizeof(key.secret_key));
+	explicit_bzero(&key, sizeof(key));
 	return 0;
+}
+
+static bool has_tenant(void *ctx, const char *tenant)
+{
+	const struct edged *edged = ctx;
+	return tenant_exists(edged->tenants, tenant);
 }
 
 static bool is_ready(void *ctx)
@@ -171,8 +200,8 @@ static int watch_signals(struct edged *edged, struct eos_why *why)
 static void print_addresses(const struct edged *edged)
 {
 	char s3[128], functions[128];
-	edged_format_url(s3, sizeof(s3), &edged->config.s3.listen);
-	edged_format_url(functions, sizeof(functions), &edged->config.functions.listen);
+	edged_format_url(s3, sizeof(s3), edged, &edged->config.s3.listen);
+	edged_format_url(functions, sizeof(functions), edged, &edged->config.functions.listen);
 	printf("S3         %s\n"
 	       "functions  %s\n"
 	       "data       %s\n",
@@ -233,6 +262,8 @@ static int start_servers(struct edged *edged, struct eos_why *why)
 		.connections_max = edged->config.functions.connections_max,
 		.idle_timeout_s = 60,
 		.body_bytes_max = FUNCTIONS_BODY_MAX,
+		.tls_certificate = edged->tls_certificate.data,
+		.tls_key = edged->tls_key.data,
 		.handler = &trigger_http_handler,
 		.ctx = edged->trigger_http,
 	};
@@ -243,12 +274,16 @@ static int start_servers(struct edged *edged, struct eos_why *why)
 		.domain = edged->config.s3.domain,
 		.connections_max = edged->config.s3.connections_max,
 		.find_credentials = find_credentials,
+		.has_tenant = has_tenant,
+		.tls_certificate = edged->tls_certificate.data,
+		.tls_key = edged->tls_key.data,
 		.ctx = edged,
 	};
 	const struct ctl_config ctl = {
 		.socket_path = "control.sock",
 		.store = edged->store,
 		.registry = edged->registry,
+		.tenants = edged->tenants,
 		.log = edged->log,
 		.ops = &edged->ctl_ops,
 	};
@@ -293,7 +328,10 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		.is_ready = is_ready,
 		.ctx = edged,
 	};
-	int err = enter_data_dir(edged, why);
+	/* Before the sandbox and the data directory: the paths are the user's. */
+	int err = load_tls(edged, why);
+	if (err == 0)
+		err = enter_data_dir(edged, why);
 	if (err == 0)
 		err = load_keys(edged, why);
 	if (err == 0)
@@ -308,6 +346,8 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		edged_deploy_clean(edged);
 	if (err == 0)
 		err = func_registry_open(edged->store, &edged->registry, why);
+	if (err == 0)
+		err = tenant_registry_open(edged->store, &edged->tenants, why);
 	if (err == 0)
 		err = start_loop(edged, why);
 	if (err == 0)
@@ -343,9 +383,14 @@ void edged_stop(struct edged *edged)
 	edged->signal_watch = eos_watch_free(edged->signal_watch);
 	edged->ready_timer = eos_timer_free(edged->ready_timer);
 	edged->loop = eos_loop_free(edged->loop);
+	edged->tenants = tenant_registry_free(edged->tenants);
 	edged->registry = func_registry_free(edged->registry);
 	edged->log = func_log_free(edged->log);
 	edged->store = store_close(edged->store);
+	if (edged->tls_key.data != NULL)
+		explicit_bzero(edged->tls_key.data, edged->tls_key.len);
+	eos_buf_fini(&edged->tls_key);
+	eos_buf_fini(&edged->tls_certificate);
 	edged->stop_fd = eos_close(edged->stop_fd);
 	edged->signal_fd = eos_close(edged->signal_fd);
 	edged->images_fd = eos_close(edged->images_fd);

@@ -46,10 +46,12 @@ static void ask_loop(struct query *query)
 	pthread_mutex_destroy(&query->lock);
 }
 
-void edged_format_url(char *out, size_t size, const struct edged_listen *listen)
+void edged_format_url(char *out, size_t size, const struct edged *edged,
+		      const struct edged_listen *listen)
 {
+	const char *scheme = edged->tls_certificate.len > 0 ? "https" : "http";
 	bool is_v6 = strchr(listen->address, ':') != NULL;
-	snprintf(out, size, is_v6 ? "http://[%s]:%u" : "http://%s:%u", listen->address,
+	snprintf(out, size, is_v6 ? "%s://[%s]:%u" : "%s://%s:%u", scheme, listen->address,
 		 (unsigned)listen->port);
 }
 
@@ -70,9 +72,9 @@ void edged_put_status(void *ctx, struct eos_json *json)
 	eos_json_u64(json, "pid", (uint64_t)getpid());
 	eos_json_u64(json, "uptime_s", (eos_now_ns() - edged->started_ns) / EOS_NS_PER_S);
 	eos_json_bool(json, "ready", query.is_ready);
-	edged_format_url(url, sizeof(url), &edged->config.s3.listen);
+	edged_format_url(url, sizeof(url), edged, &edged->config.s3.listen);
 	eos_json_text(json, "s3_url", url);
-	edged_format_url(url, sizeof(url), &edged->config.functions.listen);
+	edged_format_url(url, sizeof(url), edged, &edged->config.functions.listen);
 	eos_json_text(json, "functions_url", url);
 	eos_json_u64(json, "functions", functions);
 	eos_json_open(json, "cell", '{');

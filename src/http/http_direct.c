@@ -243,7 +243,9 @@ static void read_request(struct http_direct *direct)
 		direct->is_readable = false;
 		return;
 	}
-	size_t used = n > 0 ? http_plain_parse(direct->in, (size_t)n, &direct->plain) : 0;
+	/* Where TLS is spoken nothing is plain. */
+	bool may_be_plain = n > 0 && !direct->connection.server->is_secure;
+	size_t used = may_be_plain ? http_plain_parse(direct->in, (size_t)n, &direct->plain) : 0;
 	if (n <= 0) {
 		close_direct(direct);
 	} else if (used == 0) {

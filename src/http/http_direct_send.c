@@ -62,11 +62,24 @@ static void put_number(struct eos_buf *out, uint64_t number)
 	eos_buf_append(out, digits + at, sizeof(digits) - at);
 }
 
+static void put_header(struct eos_buf *out, const struct http_header *header)
+{
+	if (!http_header_is_sent(header))
+		return;
+	eos_buf_puts(out, header->name);
+	eos_buf_append(out, ": ", 2);
+	eos_buf_puts(out, header->value);
+	eos_buf_append(out, "\r\n", 2);
+}
+
 /* The head of the answer, into the server's buffer. */
-static void put_head(struct http_directs *directs, unsigned status,
+static void put_head(const struct http_request *request, unsigned status,
 		     const struct http_header *headers, size_t headers_count, uint64_t size)
 {
+	struct http_directs *directs = &request->server->directs;
 	struct eos_buf *out = &directs->out;
+	struct http_header added;
+	size_t offset = 0;
 	if (out->cap > SCRATCH_KEPT)
 		eos_buf_fini(out);
 	eos_buf_clear(out);
@@ -76,14 +89,10 @@ static void put_head(struct http_directs *directs, unsigned status,
 		eos_buf_printf(out, "HTTP/1.1 %u %s\r\n", status,
 			       MHD_get_reason_phrase_for(status));
 	put_date(directs);
-	for (size_t i = 0; i < headers_count; i++) {
-		if (!http_header_is_sent(&headers[i]))
-			continue;
-		eos_buf_puts(out, headers[i].name);
-		eos_buf_append(out, ": ", 2);
-		eos_buf_puts(out, headers[i].value);
-		eos_buf_append(out, "\r\n", 2);
-	}
+	for (size_t i = 0; i < headers_count; i++)
+		put_header(out, &headers[i]);
+	while (http_next_added_header(request, &offset, &added))
+		put_header(out, &added);
 	if (status_has_body(status)) {
 		eos_buf_puts(out, "Content-Length: ");
 		put_number(out, size);
@@ -201,7 +210,7 @@ void http_direct_respond(struct http_request *request, unsigned status,
 	struct http_directs *directs = &request->server->directs;
 	bool has_body = body_len > 0 && !direct->plain.is_head && status_has_body(status);
 	bool is_joined = has_body && body_len <= JOINED_BYTES_MAX;
-	put_head(directs, status, headers, headers_count, body_len);
+	put_head(request, status, headers, headers_count, body_len);
 	if (is_joined)
 		eos_buf_append(&directs->out, body, body_len);
 	if (eos_buf_failed(&directs->out)) {
@@ -233,7 +242,7 @@ void http_direct_respond_stream(struct http_request *request, unsigned status,
 	direct->out.ctx = ctx;
 	direct->out.offset = 0;
 	direct->out.size = has_body ? size : 0;
-	put_head(directs, status, headers, headers_count, size);
+	put_head(request, status, headers, headers_count, size);
 	if (eos_buf_failed(&directs->out))
 		give_up(direct);
 	else if (send_or_keep(direct, directs->out.data, directs->out.len))

@@ -2,6 +2,8 @@
 #include "http/http_server_priv.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
@@ -103,4 +105,23 @@ void *http_request_data(const struct http_request *request)
 bool http_request_is_answered(const struct http_request *request)
 {
 	return request->is_answered;
+}
+
+bool http_request_is_secure(const struct http_request *request)
+{
+	return request->server->is_secure;
+}
+
+int http_request_add_header(struct http_request *request, const char *name, const char *value)
+{
+	struct eos_buf *headers = &request->headers;
+	size_t len = headers->len;
+	eos_buf_append(headers, name, strlen(name) + 1);
+	if (eos_buf_append(headers, value, strlen(value) + 1) < 0 || eos_buf_failed(headers)) {
+		/* Whole pairs only. */
+		headers->len = len;
+		headers->failed = false;
+		return -ENOMEM;
+	}
+	return 0;
 }

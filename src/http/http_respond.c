@@ -54,12 +54,34 @@ bool http_header_is_sent(const struct http_header *header)
 	return !is_ours(header->name);
 }
 
-static void add_headers(struct MHD_Response *response, const struct http_header *headers,
-			size_t count)
+bool http_next_added_header(const struct http_request *request, size_t *offset,
+			    struct http_header *ret_header)
 {
+	if (*offset >= request->headers.len)
+		return false;
+	ret_header->name = request->headers.data + *offset;
+	ret_header->value = ret_header->name + strlen(ret_header->name) + 1;
+	*offset =
+		(size_t)(ret_header->value - request->headers.data) + strlen(ret_header->value) + 1;
+	return true;
+}
+
+static void add_header(struct MHD_Response *response, const struct http_header *header)
+{
+	if (http_header_is_sent(header))
+		(void)MHD_add_response_header(response, header->name, header->value);
+}
+
+/* HEADERS, and what http_request_add_header() gathered. */
+static void add_headers(const struct http_request *request, struct MHD_Response *response,
+			const struct http_header *headers, size_t count)
+{
+	struct http_header added;
+	size_t offset = 0;
 	for (size_t i = 0; i < count; i++)
-		if (http_header_is_sent(&headers[i]))
-			(void)MHD_add_response_header(response, headers[i].name, headers[i].value);
+		add_header(response, &headers[i]);
+	while (http_next_added_header(request, &offset, &added))
+		add_header(response, &added);
 }
 
 /* RESPONSE may be NULL: out of memory, then the connection will be cut. */
@@ -87,7 +109,7 @@ void http_respond(struct http_request *request, unsigned status, const struct ht
 		body_len, (void *)(uintptr_t)body,
 		body_len > 0 ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT);
 	if (response != NULL)
-		add_headers(response, headers, headers_count);
+		add_headers(request, response, headers, headers_count);
 	answer(request, status, response, body_len);
 }
 
@@ -114,7 +136,7 @@ void http_respond_stream(struct http_request *request, unsigned status,
 		free_ctx(ctx);
 	}
 	if (response != NULL)
-		add_headers(response, headers, headers_count);
+		add_headers(request, response, headers, headers_count);
 	answer(request, status, response, size);
 }
 

@@ -40,6 +40,8 @@
 #define POOL_BYTES_THREADED (128u << 10)
 #define POOL_BYTES_LOOP	    (32u << 10)
 #define LINGER_MS	    1000
+/* Nothing older than TLS 1.2 (RFC 8996), and there only what has forward secrecy. */
+#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE"
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STACK_BYTES (1024u << 10)
 #elif defined(__has_feature)
@@ -61,6 +63,7 @@ void http_request_reset(struct http_request *request)
 	if (request->response != NULL)
 		MHD_destroy_response(request->response);
 	free(request->target_heap);
+	eos_buf_fini(&request->headers);
 	EOS_ASSERT(!request->is_suspended);
 	/* The inline target needs no clearing. */
 	memset(request, 0, offsetof(struct http_request, target_inline));
@@ -283,7 +286,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
 	if (request->is_begun)
 		server->handler->finish(server->ctx, request);
 	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->state == HTTP_RECEIVING &&
-	    request->is_queued && server->loop == NULL)
+	    request->is_queued && server->loop == NULL && !server->is_secure)
 		linger(request);
 	struct http_connection *connection = request->connection;
 	http_request_reset(request);
@@ -352,6 +355,15 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 		is_loop ? MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET
 			: MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
 				  MHD_USE_POLL | MHD_USE_ITC;
+	/* The library only reads these. */
+	void *certificate = (void *)(uintptr_t)config->tls_certificate;
+	void *key = (void *)(uintptr_t)config->tls_key;
+	const struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, certificate},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, key},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+		{MHD_OPTION_END, 0, NULL},
+	};
 	struct MHD_OptionItem options[] = {
 		{MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
 		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections_max, NULL},
@@ -363,9 +375,12 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
 		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, server},
 		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escaped, NULL},
+		{MHD_OPTION_ARRAY, 0, (void *)(uintptr_t)(server->is_secure ? tls : tls + 3)},
 		{is_loop ? MHD_OPTION_END : MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL},
 		{MHD_OPTION_END, 0, NULL},
 	};
+	if (server->is_secure)
+		flags |= MHD_USE_TLS;
 	/* In loop mode http_direct.c listens. */
 	return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY,
 				is_loop ? options + 1 : options, MHD_OPTION_END);
@@ -380,6 +395,7 @@ static struct http_server *server_alloc(const struct http_server_config *config)
 	server->ctx = config->ctx;
 	server->loop = config->loop;
 	server->body_bytes_max = config->body_bytes_max;
+	server->is_secure = config->tls_certificate != NULL;
 	server->idle_ns = (uint64_t)config->idle_timeout_s * EOS_NS_PER_S;
 	server->grace_ns = 2 * server->idle_ns;
 	server->listen_fd = server->directs.epoll_fd = -1;
@@ -412,7 +428,12 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 	server->port = port_of(server->listen_fd);
 	server->daemon = start_daemon(server, config);
 	if (server->daemon == NULL) {
-		err = eos_why(why, -ENOMEM, "cannot start the HTTP server: %s", strerror(errno));
+		err = server->is_secure ? eos_why(why, -EINVAL,
+						  "cannot start TLS: the certificate or key is not "
+						  "PEM, or they "
+						  "do not belong together")
+					: eos_why(why, -ENOMEM, "cannot start the HTTP server: %s",
+						  strerror(errno));
 		goto fail;
 	}
 	bool has_timeout = config->idle_timeout_s > 0;

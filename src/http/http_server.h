@@ -12,6 +12,8 @@
  * - on a loop (base/loop.h): everything on the loop's thread; end may return without an answer, and
  *   http_respond…() is called later from the same thread.
  *
+ * With a certificate both ways speak TLS; the idle time bounds the handshake too.
+ *
  * Limits: header block 16 KiB (431), body as configured (413), connections and idle time as
  * configured. Malformed requests are answered by the adapter with 400 and never reach a handler.
  */
@@ -47,6 +49,8 @@ struct http_server_config {
 	unsigned connections_max;
 	unsigned idle_timeout_s; /* without a byte from the client */
 	uint64_t body_bytes_max;
+	/* PEM, both or neither: with them the server speaks TLS (1.2 and 1.3) only. Copied. */
+	const char *tls_certificate, *tls_key;
 	const struct http_handler *handler; /* borrowed */
 	void *ctx;
 };
@@ -76,11 +80,16 @@ bool http_request_content_length(const struct http_request *request, uint64_t *r
 void http_request_set_data(struct http_request *request, void *data);
 void *http_request_data(const struct http_request *request);
 bool http_request_is_answered(const struct http_request *request);
+/* Did it come over TLS? */
+bool http_request_is_secure(const struct http_request *request);
 
 struct http_header {
 	const char *name, *value;
 };
 
+/* Adds a header to whatever the answer will be; copied. -ENOMEM. */
+int http_request_add_header(struct http_request *request, const char *name,
+			    const char *value) EOS_MUST_CHECK;
 /* The whole answer; BODY and HEADERS are copied. Content-Length, Date and Connection are the
  * adapter's. Names or values with control characters: the header is dropped. */
 void http_respond(struct http_request *request, unsigned status, const struct http_header *headers,

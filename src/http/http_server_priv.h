@@ -59,6 +59,7 @@ struct http_request {
 	const char *path, *query;
 	char *target_heap;
 	void *data;
+	struct eos_buf headers;	       /* added to the answer: "NAME\0VALUE\0…" */
 	struct MHD_Response *response; /* owned until completed */
 	unsigned status;
 	uint64_t response_bytes;
@@ -123,6 +124,7 @@ struct http_server {
 	struct eos_timer *watchdog_timer;
 	struct eos_list suspended;
 	bool is_running; /* inside MHD_run() */
+	bool is_secure;	 /* set at the start */
 	struct http_directs directs;
 };
 
@@ -144,6 +146,10 @@ void http_request_count(void);
 /* http_respond.c */
 /* May a header of a handler's be sent? Not when it is the adapter's, or not well formed. */
 bool http_header_is_sent(const struct http_header *header);
+/* Those of http_request_add_header(), one after the other; *OFFSET starts as 0. False at the end.
+ */
+bool http_next_added_header(const struct http_request *request, size_t *offset,
+			    struct http_header *ret_header);
 /* Hands the response that was made to libmicrohttpd. */
 enum MHD_Result http_request_queue(struct http_request *request);
 void http_respond_text(struct http_request *request, unsigned status);

@@ -1,10 +1,12 @@
 /*
  * The S3 protocol over a store: routes, Signature Version 4, XML, S3's error codes.
- * Path style (/bucket/key) and virtual-host style (bucket.DOMAIN) requests. Unsigned requests are
- * refused.
+ * Path style (/bucket/key) and virtual-host style (bucket.DOMAIN) requests. Credentials belong to a
+ * tenant, who has its own buckets; who else may do what with these, anonymous requests among them,
+ * is for the bucket's policy and access control lists to say.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macros.h"
@@ -17,6 +19,7 @@
 struct s3_credentials {
 	char access_key[S3_ACCESS_KEY_MAX + 1];
 	char secret_key[S3_SECRET_KEY_MAX + 1];
+	char tenant[STORE_TENANT_MAX + 1]; /* whose they are; "": the operator's */
 };
 
 struct s3_config {
@@ -25,8 +28,11 @@ struct s3_config {
 	const char *region; /* "us-east-1" */
 	const char *domain; /* for virtual-host style: "localhost" */
 	unsigned connections_max;
+	const char *tls_certificate, *tls_key; /* PEM; NULL: plain HTTP */
 	/* The secret of an access key. Returns 0 or -ENOENT. Any thread. */
 	int (*find_credentials)(void *ctx, const char *access_key, struct s3_credentials *ret);
+	/* Is there such a tenant? NULL: none but the operator. Any thread. */
+	bool (*has_tenant)(void *ctx, const char *tenant);
 	void *ctx;
 };
 

@@ -206,6 +206,24 @@ enum s3_code s3_auth_verify(const struct s3_auth *auth, const struct s3_sign_inp
 	return code;
 }
 
+enum s3_code s3_auth_verify_text(const struct s3_auth *auth, const char *text,
+				 const char *secret_key)
+{
+	uint8_t key[32], mac[32];
+	char expected[S3_SIGNATURE_SIZE];
+
+	int err = derive_key(auth, secret_key, key);
+	if (err == 0)
+		err = crypto_hmac_sha256(key, sizeof(key), text, strlen(text), mac);
+	explicit_bzero(key, sizeof(key));
+	if (err < 0)
+		return S3_INTERNAL_ERROR;
+	eos_hex_encode(mac, sizeof(mac), expected);
+	return crypto_equal(expected, auth->signature, S3_SIGNATURE_SIZE - 1)
+		       ? S3_OK
+		       : S3_SIGNATURE_MISMATCH;
+}
+
 static int check(struct s3_signer *signer, const char *kind, const char *text,
 		 const char *signature)
 {

@@ -39,6 +39,9 @@ enum s3_code s3_auth_parse_header(const char *text, struct s3_auth *ret_auth) EO
 /* The X-Amz-… parameters of a presigned URL. S3_AUTH_QUERY_ERROR. */
 enum s3_code s3_auth_parse_query(const struct s3_query *query,
 				 struct s3_auth *ret_auth) EOS_MUST_CHECK;
+/* The fields of a POST form. S3_INVALID_ARGUMENT. */
+enum s3_code s3_auth_parse_form(const char *algorithm, const char *credential, const char *date,
+				const char *signature, struct s3_auth *ret_auth) EOS_MUST_CHECK;
 /* "20130524T000000Z" to seconds since 1970. -EINVAL. */
 int s3_auth_parse_time(const char *text, int64_t *ret_s) EOS_MUST_CHECK;
 
@@ -72,6 +75,10 @@ int s3_auth_canonical(const struct s3_auth *auth, const struct s3_sign_input *in
  * RET_SIGNER is ready for the first chunk. */
 enum s3_code s3_auth_verify(const struct s3_auth *auth, const struct s3_sign_input *input,
 			    const char *secret_key, struct s3_signer *ret_signer) EOS_MUST_CHECK;
+
+/* The same for a signature over TEXT itself, as POST forms have it. */
+enum s3_code s3_auth_verify_text(const struct s3_auth *auth, const char *text,
+				 const char *secret_key) EOS_MUST_CHECK;
 
 /* The signatures of a chunk with that hash, and of the trailers; both become `previous`.
  * 0 when SIGNATURE is right, -EBADMSG when not, -ENOMEM. */

@@ -196,3 +196,19 @@ enum s3_code s3_auth_parse_query(const struct s3_query *query, struct s3_auth *r
 	*ret_auth = auth;
 	return S3_OK;
 }
+
+enum s3_code s3_auth_parse_form(const char *algorithm, const char *credential, const char *date,
+				const char *signature, struct s3_auth *ret_auth)
+{
+	struct s3_auth auth = {0};
+	int64_t time_s;
+
+	if (strcmp(algorithm, ALGORITHM) != 0 ||
+	    !parse_credential(credential, strlen(credential), &auth) ||
+	    s3_auth_parse_time(date, &time_s) < 0 || memcmp(date, auth.day, 8) != 0 ||
+	    !parse_signature(signature, strlen(signature), &auth))
+		return S3_INVALID_ARGUMENT;
+	memcpy(auth.amz_date, date, sizeof(auth.amz_date));
+	*ret_auth = auth;
+	return S3_OK;
+}

@@ -3,32 +3,57 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
+#include "s3/s3_access.h"
+#include "s3/s3_bucket_xml.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
+bool s3_is_owner_known(const struct s3_request *request, const char *id)
+{
+	const struct s3_config *config = &request->server->config;
+	if (strcmp(id, S3_OWNER) == 0)
+		return true;
+	return config->has_tenant != NULL && config->has_tenant(config->ctx, id);
+}
+
+struct bucket_list {
+	struct s3_request *request;
+	struct eos_buf *buf;
+};
+
+/* Each tenant sees only its own. */
 static int visit_bucket(void *ctx, const struct store_bucket_info *info)
 {
-	struct eos_buf *buf = ctx;
-	s3_xml_open(buf, "Bucket");
-	s3_xml_text(buf, "Name", info->name);
-	s3_xml_time(buf, "CreationDate", info->created_ns);
-	s3_xml_close(buf, "Bucket");
+	struct bucket_list *list = ctx;
+	struct store_bucket_settings settings;
+	int err = store_bucket_settings_get(list->request->server->store, info->name, &settings);
+	/* Deleted meanwhile. */
+	if (err == -ENOENT)
+		return 0;
+	if (err < 0 || strcmp(settings.tenant, list->request->tenant) != 0)
+		return err;
+	s3_xml_open(list->buf, "Bucket");
+	s3_xml_text(list->buf, "Name", info->name);
+	s3_xml_time(list->buf, "CreationDate", info->created_ns);
+	s3_xml_close(list->buf, "Bucket");
 	return 0;
 }
 
 enum s3_code s3_list_buckets(struct s3_request *request)
 {
 	struct eos_buf buf;
+	struct bucket_list list = {.request = request, .buf = &buf};
 
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "ListAllMyBucketsResult");
 	s3_xml_open(&buf, "Owner");
-	s3_xml_text(&buf, "ID", S3_OWNER);
-	s3_xml_text(&buf, "DisplayName", S3_OWNER);
+	s3_xml_text(&buf, "ID", s3_owner_id(request->tenant));
+	s3_xml_text(&buf, "DisplayName", s3_owner_id(request->tenant));
 	s3_xml_close(&buf, "Owner");
 	s3_xml_open(&buf, "Buckets");
-	int err = store_bucket_list(request->server->store, visit_bucket, &buf);
+	int err = store_bucket_list(request->server->store, visit_bucket, &list);
 	if (err < 0) {
 		eos_buf_fini(&buf);
 		return s3_code_of(err, S3_INTERNAL_ERROR);
@@ -38,41 +63,89 @@ enum s3_code s3_list_buckets(struct s3_request *request)
 	return s3_respond_xml(request, &buf);
 }
 
-enum s3_code s3_create_bucket(struct s3_request *request)
+/* What the headers ask of a bucket that is to be. */
+static enum s3_code check_create(struct s3_request *request, bool *ret_has_lock)
 {
 	char location[S3_LOCATION_MAX + 1];
-	char path[STORE_BUCKET_NAME_MAX + 2] = "/";
+	const char *lock = s3_header(request, "x-amz-bucket-object-lock-enabled");
+	const char *ownership = s3_header(request, "x-amz-object-ownership");
 
 	if (s3_xml_read_location(request->xml.data, request->xml.len, location) < 0)
 		return S3_MALFORMED_XML;
 	if (location[0] != '\0' && strcmp(location, request->server->config.region) != 0)
 		return S3_ILLEGAL_LOCATION;
+	if (ownership != NULL && !s3_is_ownership(ownership))
+		return s3_say(request, S3_INVALID_ARGUMENT, "Invalid x-amz-object-ownership");
+	if (lock != NULL && strcasecmp(lock, "true") != 0 && strcasecmp(lock, "false") != 0)
+		return s3_say(request, S3_INVALID_ARGUMENT,
+			      "Invalid x-amz-bucket-object-lock-enabled");
+	*ret_has_lock = lock != NULL && strcasecmp(lock, "true") == 0;
+	return S3_OK;
+}
+
+/* The bucket is there, and not ours yet. */
+static enum s3_code set_up_bucket(struct s3_request *request, bool has_lock)
+{
+	struct store *store = request->server->store;
+	const char *ownership = s3_header(request, "x-amz-object-ownership");
+	struct store_bucket_settings *settings = &request->settings;
+
+	*settings = (struct store_bucket_settings){.has_object_lock = has_lock};
+	memcpy(settings->tenant, request->tenant, sizeof(settings->tenant));
+	if (has_lock)
+		settings->versioning = STORE_VERSIONING_ENABLED;
+	int err = store_bucket_settings_set(store, request->bucket, settings);
+	enum s3_code code = s3_code_of(err, S3_NO_SUCH_BUCKET);
+	if (code == S3_OK)
+		code = s3_set_bucket_acl(request, NULL, 0);
+	if (code != S3_OK || ownership == NULL)
+		return code;
+	err = store_bucket_document_set(store, request->bucket, "ownership", ownership,
+					strlen(ownership));
+	return s3_code_of(err, S3_NO_SUCH_BUCKET);
+}
+
+static enum s3_code bucket_exists(struct s3_request *request)
+{
+	int err = store_bucket_settings_get(request->server->store, request->bucket,
+					    &request->settings);
+	if (err < 0)
+		return s3_code_of(err, S3_BUCKET_EXISTS);
+	return strcmp(request->settings.tenant, request->tenant) == 0 ? S3_BUCKET_OWNED_BY_YOU
+								      : S3_BUCKET_EXISTS;
+}
+
+enum s3_code s3_create_bucket(struct s3_request *request)
+{
+	char path[STORE_BUCKET_NAME_MAX + 2] = "/";
+	bool has_lock = false;
+
+	enum s3_code code = check_create(request, &has_lock);
+	if (code != S3_OK)
+		return code;
 	int err = store_bucket_create(request->server->store, request->bucket);
 	if (err == -EEXIST)
-		return S3_BUCKET_OWNED_BY_YOU;
+		return bucket_exists(request);
 	if (err < 0)
 		return s3_code_of(err, S3_INTERNAL_ERROR);
+	code = set_up_bucket(request, has_lock);
+	if (code != S3_OK) {
+		/* A bucket without its owner would be the operator's. */
+		(void)!store_bucket_delete(request->server->store, request->bucket);
+		return code;
+	}
 	strcat(path, request->bucket);
 	const struct http_header headers[] = {{"Location", path}};
 	s3_respond(request, 200, headers, EOS_ARRAY_SIZE(headers), NULL, 0);
 	return S3_OK;
 }
 
-static enum s3_code find_bucket(struct s3_request *request)
-{
-	struct store_bucket_info info;
-	int err = store_bucket_get(request->server->store, request->bucket, &info);
-	return s3_code_of(err, S3_NO_SUCH_BUCKET);
-}
-
 enum s3_code s3_head_bucket(struct s3_request *request)
 {
-	enum s3_code code = find_bucket(request);
 	const struct http_header headers[] = {
 		{"x-amz-bucket-region", request->server->config.region}};
-	if (code == S3_OK)
-		s3_respond(request, 200, headers, EOS_ARRAY_SIZE(headers), NULL, 0);
-	return code;
+	s3_respond(request, 200, headers, EOS_ARRAY_SIZE(headers), NULL, 0);
+	return S3_OK;
 }
 
 enum s3_code s3_delete_bucket(struct s3_request *request)
@@ -91,28 +164,11 @@ enum s3_code s3_get_location(struct s3_request *request)
 	const char *region = request->server->config.region;
 	struct eos_buf buf;
 
-	enum s3_code code = find_bucket(request);
-	if (code != S3_OK)
-		return code;
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "LocationConstraint");
 	/* S3's first region has no name here. */
 	if (strcmp(region, "us-east-1") != 0)
 		s3_xml_escape(&buf, region, strlen(region));
 	s3_xml_close(&buf, "LocationConstraint");
-	return s3_respond_xml(request, &buf);
-}
-
-enum s3_code s3_get_versioning(struct s3_request *request)
-{
-	struct eos_buf buf;
-
-	enum s3_code code = find_bucket(request);
-	if (code != S3_OK)
-		return code;
-	eos_buf_init(&buf);
-	/* Empty: versioning was never switched on. */
-	s3_xml_begin(&buf, "VersioningConfiguration");
-	s3_xml_close(&buf, "VersioningConfiguration");
 	return s3_respond_xml(request, &buf);
 }

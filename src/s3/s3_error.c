@@ -11,7 +11,7 @@ struct row {
 };
 
 #define ROW(id, text, http_status, words) [S3_##id] = {text, http_status, words},
-static const struct row rows[S3_CODE_COUNT] = {S3_CODES(ROW)};
+static const struct row rows[S3_CODE_COUNT] = {S3_CODES(ROW) S3_BUCKET_CODES(ROW)};
 #undef ROW
 
 static const struct row *row_of(enum s3_code code)
@@ -44,6 +44,10 @@ enum s3_code s3_code_of(int err, enum s3_code not_found)
 		return not_found;
 	case -ENOSPC:
 		return S3_INSUFFICIENT_STORAGE;
+	case -EDQUOT:
+		return S3_QUOTA_EXCEEDED;
+	case -EPERM:
+		return S3_ACCESS_DENIED;
 	case -EROFS:
 		return S3_SERVICE_UNAVAILABLE;
 	case -EMFILE:

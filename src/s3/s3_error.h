@@ -71,10 +71,46 @@
 	X(TIME_TOO_SKEWED, "RequestTimeTooSkewed", 403,                                            \
 	  "The difference between the request time and the server's time is too large.")
 
+/* Those of the configuration of buckets. */
+#define S3_BUCKET_CODES(X)                                                                         \
+	X(ACL_NOT_SUPPORTED, "AccessControlListNotSupported", 400,                                 \
+	  "The bucket does not allow ACLs")                                                        \
+	X(BUCKET_EXISTS, "BucketAlreadyExists", 409,                                               \
+	  "The requested bucket name is not available. Please select a different name.")           \
+	X(CORS_FORBIDDEN, "AccessForbidden", 403,                                                  \
+	  "CORSResponse: This CORS request is not allowed.")                                       \
+	X(ILLEGAL_VERSIONING, "IllegalVersioningConfigurationException", 400,                      \
+	  "The versioning configuration specified in the request is not valid.")                   \
+	X(INVALID_BUCKET_STATE, "InvalidBucketState", 409,                                         \
+	  "The request is not valid for the current state of the bucket.")                         \
+	X(INVALID_POLICY_DOCUMENT, "InvalidPolicyDocument", 400,                                   \
+	  "The content of the form does not meet the conditions specified in the policy "          \
+	  "document.")                                                                             \
+	X(INVALID_TAG, "InvalidTag", 400, "The tag provided was not a valid tag.")                 \
+	X(MALFORMED_ACL, "MalformedACLError", 400,                                                 \
+	  "The XML that you provided was not well formed or did not validate.")                    \
+	X(MALFORMED_POLICY, "MalformedPolicy", 400, "The policy is not valid.")                    \
+	X(MALFORMED_POST, "MalformedPOSTRequest", 400,                                             \
+	  "The body of your POST request is not well-formed multipart/form-data.")                 \
+	X(MISSING_SECURITY_HEADER, "MissingSecurityHeader", 400,                                   \
+	  "Your request is missing a required header.")                                            \
+	X(NO_SUCH_BUCKET_POLICY, "NoSuchBucketPolicy", 404, "The bucket policy does not exist")    \
+	X(NO_SUCH_CORS, "NoSuchCORSConfiguration", 404, "The CORS configuration does not exist")   \
+	X(NO_SUCH_ENCRYPTION, "ServerSideEncryptionConfigurationNotFoundError", 404,               \
+	  "The server side encryption configuration was not found")                                \
+	X(NO_SUCH_LIFECYCLE, "NoSuchLifecycleConfiguration", 404,                                  \
+	  "The lifecycle configuration does not exist")                                            \
+	X(NO_SUCH_PUBLIC_BLOCK, "NoSuchPublicAccessBlockConfiguration", 404,                       \
+	  "The public access block configuration was not found")                                   \
+	X(NO_SUCH_TAG_SET, "NoSuchTagSet", 404, "The TagSet does not exist")                       \
+	X(OWNERSHIP_NOT_FOUND, "OwnershipControlsNotFoundError", 404,                              \
+	  "The bucket ownership controls were not found")                                          \
+	X(QUOTA_EXCEEDED, "QuotaExceeded", 403, "The quota of the bucket or its owner is used up.")
+
 #define S3_CODE_ENUM(name, text, status, message) S3_##name,
 /* S3_OK, or why not. The protocol's own vocabulary: functions that decide what a client is told
  * return one of these; everything below them returns negative errno. */
-enum s3_code { S3_OK, S3_CODES(S3_CODE_ENUM) S3_CODE_COUNT };
+enum s3_code { S3_OK, S3_CODES(S3_CODE_ENUM) S3_BUCKET_CODES(S3_CODE_ENUM) S3_CODE_COUNT };
 #undef S3_CODE_ENUM
 
 /* Any thread. For every code but S3_OK. */

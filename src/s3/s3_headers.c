@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "s3/s3_access.h"
 
 #define META_PREFIX "x-amz-meta-"
 
@@ -19,8 +20,8 @@ struct known {
 };
 
 static const struct known known_headers[] = {
-	{"x-amz-acl", "private"},
-	{"x-amz-bucket-object-lock-enabled", "false"},
+	{"x-amz-acl", NULL},
+	{"x-amz-bucket-object-lock-enabled", NULL},
 	{"x-amz-checksum-algorithm", NULL},
 	{"x-amz-checksum-crc32", NULL},
 	{"x-amz-checksum-crc32c", NULL},
@@ -36,12 +37,18 @@ static const struct known known_headers[] = {
 	{"x-amz-copy-source-range", NULL},
 	{"x-amz-date", NULL},
 	{"x-amz-decoded-content-length", NULL},
-	{"x-amz-expected-bucket-owner", S3_OWNER},
+	{"x-amz-expected-bucket-owner", NULL},
+	{"x-amz-grant-full-control", NULL},
+	{"x-amz-grant-read", NULL},
+	{"x-amz-grant-read-acp", NULL},
+	{"x-amz-grant-write", NULL},
+	{"x-amz-grant-write-acp", NULL},
 	{"x-amz-metadata-directive", NULL},
-	{"x-amz-object-ownership", "BucketOwnerEnforced"},
+	{"x-amz-object-ownership", NULL},
 	{"x-amz-request-payer", NULL},
 	{"x-amz-sdk-checksum-algorithm", NULL},
-	{"x-amz-source-expected-bucket-owner", S3_OWNER},
+	{"x-amz-server-side-encryption", "AES256"},
+	{"x-amz-source-expected-bucket-owner", NULL},
 	{"x-amz-storage-class", "STANDARD"},
 	{"x-amz-tagging-directive", "COPY"},
 	{"x-amz-trailer", NULL},
@@ -60,8 +67,6 @@ static enum s3_code check_one(struct s3_request *request, const struct s3_header
 			continue;
 		if (known->value == NULL || strcmp(header->value, known->value) == 0)
 			return S3_OK;
-		if (strcmp(known->value, S3_OWNER) == 0)
-			return S3_ACCESS_DENIED;
 		break;
 	}
 	return s3_say(request, S3_NOT_IMPLEMENTED,
@@ -153,7 +158,7 @@ enum s3_code s3_take_metadata(struct s3_request *request, struct store_object_in
 		}
 		code = add(info, name, header->value);
 	}
-	return code;
+	return code == S3_OK ? s3_take_defaults(request, info) : code;
 }
 
 bool s3_next_metadata(const struct store_object_info *info, uint32_t *offset, const char **ret_name,

@@ -87,6 +87,9 @@ static void add_metadata(struct s3_request *request, const struct store_object_i
 		if (value != NULL)
 			add(answer, content[i], value);
 	}
+	if (store_metadata_get(info, S3_METADATA_SSE) != NULL)
+		add(answer, "x-amz-server-side-encryption",
+		    store_metadata_get(info, S3_METADATA_SSE));
 	while (s3_next_metadata(info, &offset, &name, &value))
 		if (strncmp(name, "x-amz-meta-", 11) == 0)
 			add(answer, name, value);

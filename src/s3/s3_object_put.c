@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "s3/s3_access.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
@@ -77,6 +78,18 @@ enum s3_code s3_put_object(struct s3_request *request)
 	return code;
 }
 
+enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
+{
+	struct store_object_info *info = malloc(sizeof(*info));
+	if (info == NULL)
+		return S3_INTERNAL_ERROR;
+	enum s3_code code = commit(request, info);
+	if (code == S3_OK)
+		snprintf(etag, size, "\"%s\"", info->etag);
+	free(info);
+	return code;
+}
+
 int s3_copy_bytes(struct store_reader *reader, uint64_t offset, uint64_t len,
 		  struct store_upload *upload, uint64_t *upload_offset)
 {
@@ -136,6 +149,16 @@ enum s3_code s3_open_copy_source(struct s3_request *request, struct store_reader
 
 	enum s3_code code = parse_copy_source(request, s3_header(request, "x-amz-copy-source"),
 					      bucket, key, &key_len);
+	if (code != S3_OK)
+		return code;
+	const struct s3_access access = {
+		.action = "GetObject",
+		.bucket = bucket,
+		.key = key,
+		.key_len = key_len,
+		.version = STORE_VERSION_LATEST,
+	};
+	code = s3_access_check(request, &access);
 	if (code != S3_OK)
 		return code;
 	struct store *store = request->server->store;
@@ -262,11 +285,19 @@ static void delete_one(struct s3_request *request, const struct s3_delete_key *e
 	size_t len = strlen(entry->key);
 	enum s3_code code = S3_OK;
 
+	const struct s3_access access = {
+		.action = "DeleteObject",
+		.bucket = request->bucket,
+		.key = entry->key,
+		.key_len = len,
+		.version = STORE_VERSION_LATEST,
+	};
+
 	if (entry->has_version) {
 		code = S3_NOT_IMPLEMENTED;
 	} else if (len == 0 || len > STORE_KEY_MAX) {
 		code = len == 0 ? S3_INVALID_ARGUMENT : S3_KEY_TOO_LONG;
-	} else {
+	} else if ((code = s3_access_check(request, &access)) == S3_OK) {
 		int err = store_object_delete(request->server->store, request->bucket, entry->key,
 					      len, NULL, NULL);
 		code = err == -ENOENT ? S3_OK : s3_code_of(err, S3_NO_SUCH_KEY);

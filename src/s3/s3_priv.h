@@ -20,6 +20,7 @@
 #include "s3/s3_auth.h"
 #include "s3/s3_body.h"
 #include "s3/s3_error.h"
+#include "s3/s3_post.h"
 #include "s3/s3_query.h"
 
 #define S3_OWNER		"edgeos"
@@ -31,6 +32,8 @@
 #define S3_MULTIPART_BUCKET	".multipart"
 #define S3_METADATA_ETAG	".etag" /* replaces the store's ETag: objects made of parts */
 #define S3_METADATA_KEY		".key"	/* of an upload under way */
+#define S3_METADATA_SSE		".sse"	/* "AES256": what it was encrypted with */
+#define S3_METADATA_ACL		".acl"	/* s3_acl.h; none: private to the bucket's owner */
 #define S3_RESPONSE_HEADERS_MAX 96u
 
 struct s3_server {
@@ -41,8 +44,13 @@ struct s3_server {
 	uint64_t seed;
 };
 
+/* The operation itself asks, for each key that it touches. */
+#define S3_ACTION_EACH ""
+
 enum s3_level { S3_LEVEL_SERVICE, S3_LEVEL_BUCKET, S3_LEVEL_OBJECT };
-enum s3_body_use { S3_BODY_UNUSED, S3_BODY_XML, S3_BODY_OBJECT };
+/* S3_BODY_XML: gathered in request->xml, whatever it is. S3_BODY_FORM: a POST form, which has the
+ * signature in it and is let in only when that was checked. */
+enum s3_body_use { S3_BODY_UNUSED, S3_BODY_XML, S3_BODY_OBJECT, S3_BODY_FORM };
 
 struct s3_request;
 
@@ -69,6 +77,12 @@ struct s3_request {
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
 	char key[STORE_KEY_MAX + 1]; /* NUL-terminated too */
 	size_t key_len;
+	/* Whose credentials signed the request; "" for the operator's and for anonymous ones. */
+	bool is_anonymous;
+	bool is_form; /* the credentials were in a POST form */
+	char tenant[STORE_TENANT_MAX + 1];
+	/* Of the bucket, once the request was let in. */
+	struct store_bucket_settings settings;
 	struct s3_query query;
 	struct s3_header headers[S3_HEADERS_MAX];
 	size_t headers_count;
@@ -76,6 +90,7 @@ struct s3_request {
 	struct s3_signer signer;
 	bool has_body;
 	struct s3_body body;
+	struct s3_post *post;	     /* of S3_BODY_FORM, owned; s3_post.h */
 	struct eos_buf xml;	     /* the body of S3_BODY_XML operations */
 	struct store_upload *upload; /* of S3_BODY_OBJECT operations */
 	uint64_t offset;	     /* in it */
@@ -132,7 +147,6 @@ enum s3_code s3_create_bucket(struct s3_request *request);
 enum s3_code s3_head_bucket(struct s3_request *request);
 enum s3_code s3_delete_bucket(struct s3_request *request);
 enum s3_code s3_get_location(struct s3_request *request);
-enum s3_code s3_get_versioning(struct s3_request *request);
 enum s3_code s3_list_objects(struct s3_request *request);
 enum s3_code s3_delete_objects(struct s3_request *request);
 enum s3_code s3_get_object(struct s3_request *request);
@@ -149,6 +163,30 @@ enum s3_code s3_complete_multipart(struct s3_request *request);
 enum s3_code s3_abort_multipart(struct s3_request *request);
 enum s3_code s3_list_parts(struct s3_request *request);
 enum s3_code s3_list_multiparts(struct s3_request *request);
+
+/* s3_bucket_config.c, s3_acl_ops.c, s3_route_bucket.c: the configuration of buckets. */
+extern const struct s3_operation s3_bucket_operations[];
+extern const size_t s3_bucket_operations_count;
+enum s3_code s3_get_document(struct s3_request *request);
+enum s3_code s3_put_document(struct s3_request *request);
+enum s3_code s3_delete_document(struct s3_request *request);
+enum s3_code s3_get_policy_status(struct s3_request *request);
+enum s3_code s3_get_versioning(struct s3_request *request);
+enum s3_code s3_put_versioning(struct s3_request *request);
+enum s3_code s3_get_encryption(struct s3_request *request);
+enum s3_code s3_put_encryption(struct s3_request *request);
+enum s3_code s3_delete_encryption(struct s3_request *request);
+enum s3_code s3_get_bucket_acl(struct s3_request *request);
+enum s3_code s3_put_bucket_acl(struct s3_request *request);
+enum s3_code s3_get_object_acl(struct s3_request *request);
+enum s3_code s3_put_object_acl(struct s3_request *request);
+/* The document NAME of the request's bucket is another now. */
+void s3_document_changed(struct s3_request *request, const char *name);
+/* What x-amz-acl, x-amz-grant-… or an XML body say becomes the list of the request's bucket. */
+enum s3_code s3_set_bucket_acl(struct s3_request *request, const char *xml,
+			       size_t xml_len) EOS_MUST_CHECK;
+/* ID as s3_owner_id() has it. */
+bool s3_is_owner_known(const struct s3_request *request, const char *id);
 
 /* s3_object_put.c: the sink of S3_BODY_OBJECT. */
 int s3_upload_sink(void *ctx, const void *data, size_t len);

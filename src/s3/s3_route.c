@@ -15,7 +15,6 @@
 
 static const char *const no_params[] = {NULL};
 static const char *const location_params[] = {"location", NULL};
-static const char *const versioning_params[] = {"versioning", NULL};
 static const char *const tagging_params[] = {"tagging", NULL};
 static const char *const delete_params[] = {"delete", NULL};
 static const char *const list_params[] = {"prefix", "delimiter",     "max-keys",
@@ -43,8 +42,6 @@ static const struct s3_operation operations[] = {
 	 "ListAllMyBuckets"},
 	{"GET", S3_LEVEL_BUCKET, "location", false, S3_BODY_UNUSED, location_params, NULL,
 	 s3_get_location, "GetBucketLocation"},
-	{"GET", S3_LEVEL_BUCKET, "versioning", false, S3_BODY_UNUSED, versioning_params, NULL,
-	 s3_get_versioning, "GetBucketVersioning"},
 	{"GET", S3_LEVEL_BUCKET, "uploads", false, S3_BODY_UNUSED, list_uploads_params, NULL,
 	 s3_list_multiparts, "ListBucketMultipartUploads"},
 	{"GET", S3_LEVEL_BUCKET, "list-type", false, S3_BODY_UNUSED, list_v2_params, NULL,
@@ -58,7 +55,9 @@ static const struct s3_operation operations[] = {
 	{"DELETE", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_delete_bucket,
 	 "DeleteBucket"},
 	{"POST", S3_LEVEL_BUCKET, "delete", false, S3_BODY_XML, delete_params, NULL,
-	 s3_delete_objects, "DeleteObject"},
+	 s3_delete_objects, S3_ACTION_EACH},
+	{"POST", S3_LEVEL_BUCKET, NULL, false, S3_BODY_FORM, no_params, s3_post_begin, s3_post_end,
+	 "PutObject"},
 	{"GET", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, list_parts_params, NULL,
 	 s3_list_parts, "ListMultipartUploadParts"},
 	{"GET", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_UNUSED, tagging_params, NULL,
@@ -207,8 +206,12 @@ enum s3_code s3_route(struct s3_request *request)
 	enum s3_code code = take_resource(request, &level);
 	if (code != S3_OK)
 		return code;
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(operations) && request->operation == NULL; i++) {
-		const struct s3_operation *row = &operations[i];
+	size_t count = s3_bucket_operations_count + EOS_ARRAY_SIZE(operations);
+	for (size_t i = 0; i < count && request->operation == NULL; i++) {
+		const struct s3_operation *row =
+			i < s3_bucket_operations_count
+				? &s3_bucket_operations[i]
+				: &operations[i - s3_bucket_operations_count];
 		if (row->level != level || strcmp(row->method, method) != 0)
 			continue;
 		is_level_known = true;

@@ -19,6 +19,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "crypto/crypto.h"
+#include "s3/s3_access.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
@@ -26,7 +27,9 @@
 
 EOS_COUNTER(requests_total, "s3.requests_total", "S3 requests.");
 EOS_COUNTER(errors_total, "s3.errors_total", "S3 requests answered with an error.");
-EOS_COUNTER(denied_total, "s3.denied_total", "S3 requests whose signature was not accepted.");
+EOS_COUNTER(denied_total, "s3.denied_total",
+	    "S3 requests whose signature was not accepted or that "
+	    "were not allowed.");
 
 enum s3_code s3_say(struct s3_request *request, enum s3_code code, const char *fmt, ...)
 {
@@ -100,7 +103,7 @@ static void collect_header(void *ctx, const char *name, const char *value)
 	}
 }
 
-/* Who and when, from the header or the query; anonymous requests end here. */
+/* Who and when, from the header or the query; without either the request is anonymous. */
 static enum s3_code read_auth(struct s3_request *request)
 {
 	struct s3_auth *auth = &request->auth;
@@ -115,8 +118,10 @@ static enum s3_code read_auth(struct s3_request *request)
 		return s3_auth_parse_query(&request->query, auth);
 	if (s3_query_get(&request->query, "Signature") != NULL)
 		return s3_say(request, S3_INVALID_REQUEST, "Please use AWS4-HMAC-SHA256.");
-	if (header == NULL)
-		return S3_ACCESS_DENIED;
+	if (header == NULL) {
+		request->is_anonymous = true;
+		return S3_OK;
+	}
 	code = s3_auth_parse_header(header, auth);
 	if (code == S3_INVALID_REQUEST)
 		return s3_say(request, code, "Please use AWS4-HMAC-SHA256.");
@@ -162,7 +167,7 @@ static const char *payload_text(const struct s3_request *request)
 	const char *text = s3_header(request, "x-amz-content-sha256");
 	if (text == NULL && request->auth.is_presigned)
 		text = s3_query_get(&request->query, "X-Amz-Content-Sha256");
-	if (text == NULL && request->auth.is_presigned)
+	if (text == NULL && (request->auth.is_presigned || request->is_anonymous))
 		text = "UNSIGNED-PAYLOAD";
 	return text;
 }
@@ -173,7 +178,7 @@ static enum s3_code authenticate(struct s3_request *request)
 	struct s3_credentials credentials;
 
 	enum s3_code code = read_auth(request);
-	if (code != S3_OK)
+	if (code != S3_OK || request->is_anonymous)
 		return code;
 	if (strcmp(request->auth.region, config->region) != 0)
 		return s3_say(request,
@@ -204,6 +209,8 @@ static enum s3_code authenticate(struct s3_request *request)
 				      "There were headers present in the request which were not "
 				      "signed");
 	}
+	if (code == S3_OK)
+		memcpy(request->tenant, credentials.tenant, sizeof(request->tenant));
 	explicit_bzero(&credentials, sizeof(credentials));
 	return code;
 }
@@ -237,6 +244,10 @@ static enum s3_code begin_body(struct s3_request *request)
 	enum s3_code code = s3_payload_parse(text, &payload);
 	if (code != S3_OK)
 		return code;
+	/* There is no key that chunks could be signed with. */
+	if (request->is_anonymous &&
+	    (payload == S3_PAYLOAD_STREAM_SIGNED || payload == S3_PAYLOAD_STREAM_SIGNED_TRAILER))
+		return S3_ACCESS_DENIED;
 	code = s3_body_init(&request->body, payload, text, request->headers, request->headers_count,
 			    &request->signer);
 	if (code != S3_OK)
@@ -246,6 +257,8 @@ static enum s3_code begin_body(struct s3_request *request)
 		request->body.sink = xml_sink;
 	else if (request->operation->body_use == S3_BODY_OBJECT)
 		request->body.sink = s3_upload_sink;
+	else if (request->operation->body_use == S3_BODY_FORM)
+		request->body.sink = s3_post_sink;
 	request->body.sink_ctx = request;
 	return S3_OK;
 }
@@ -268,6 +281,11 @@ static enum s3_code begin(struct s3_request *request)
 	code = s3_route(request);
 	if (code == S3_OK)
 		code = s3_check_headers(request);
+	if (code == S3_OK && request->operation->body_use != S3_BODY_FORM) {
+		code = s3_access_check_request(request);
+		if (code == S3_ACCESS_DENIED)
+			eos_counter_add(&denied_total, 1);
+	}
 	if (code == S3_OK)
 		code = begin_body(request);
 	if (code == S3_OK)
@@ -306,7 +324,7 @@ static void on_body(void *ctx, struct http_request *http, const void *data, size
 	struct s3_request *request = http_request_data(http);
 	enum s3_code code = s3_body_feed(&request->body, data, len);
 	if (code != S3_OK)
-		respond_error(request, code);
+		respond_error(request, s3_post_code(request, code));
 }
 
 static void on_end(void *ctx, struct http_request *http)
@@ -327,6 +345,7 @@ static void on_finish(void *ctx, struct http_request *http)
 	if (request == NULL)
 		return;
 	request->upload = store_upload_abort(request->upload);
+	s3_post_free(request);
 	if (request->has_body)
 		s3_body_fini(&request->body);
 	eos_buf_fini(&request->xml);
@@ -368,6 +387,8 @@ int s3_server_new(const struct s3_config *config, struct store *store,
 		.idle_timeout_s = IDLE_TIMEOUT_S,
 		/* Chunked coding adds to the largest object; s3 itself knows the limit. */
 		.body_bytes_max = 2 * S3_PUT_BYTES_MAX,
+		.tls_certificate = config->tls_certificate,
+		.tls_key = config->tls_key,
 		.handler = &handler,
 		.ctx = server,
 	};

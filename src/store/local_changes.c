@@ -114,7 +114,7 @@ int local_emit_events(struct local_txn *t, enum store_event_kind kind, const cha
 	event->version = record->version;
 	event->id = t->state.event_next;
 	eos_hex_encode(record->md5, sizeof(record->md5), event->etag);
-	if (kind == STORE_EVENT_MARKER_CREATED)
+	if (record->kind == LOCAL_RECORD_MARKER)
 		event->etag[0] = '\0';
 	int err = eos_str_copy(event->bucket, sizeof(event->bucket), bucket);
 	EOS_ASSERT(err == 0 && key_len <= STORE_KEY_MAX);

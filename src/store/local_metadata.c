@@ -74,6 +74,12 @@ int local_state_get(struct local *local, MDB_txn *txn, struct local_state *ret_s
 	return err < 0 ? err : local_state_parse(&value, ret_state);
 }
 
+uint32_t local_format_get(struct local *local, MDB_txn *txn)
+{
+	MDB_val key = {.mv_size = sizeof(state_name), .mv_data = state_name}, value;
+	return mdb_get(txn, local->meta, &key, &value) == 0 ? local_state_format(&value) : 0;
+}
+
 int local_state_put(struct local *local, MDB_txn *txn, struct local_state *state)
 {
 	local_state_seal(state);

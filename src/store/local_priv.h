@@ -84,6 +84,8 @@ int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
 		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
 int local_state_get(struct local *local, MDB_txn *txn,
 		    struct local_state *ret_state) EOS_MUST_CHECK;
+/* Of the store's format; 0: there is no whole state record. */
+uint32_t local_format_get(struct local *local, MDB_txn *txn);
 int local_state_put(struct local *local, MDB_txn *txn, struct local_state *state) EOS_MUST_CHECK;
 /* The record of a version; all borrowed until the transaction ends. -ENOENT, -EBADMSG (logged). */
 struct local_found {

@@ -162,6 +162,19 @@ void local_state_seal(struct local_state *state)
 	state->sum = sum_behind(state, sizeof(*state), 0);
 }
 
+uint32_t local_state_format(const MDB_val *value)
+{
+	/* Every version begins with the checksum of the rest and the version. */
+	struct {
+		uint64_t sum;
+		uint32_t version;
+	} head;
+	if (value->mv_size < sizeof(head))
+		return 0;
+	memcpy(&head, value->mv_data, sizeof(head));
+	return head.sum == sum_behind(value->mv_data, value->mv_size, 0) ? head.version : 0;
+}
+
 int local_state_parse(const MDB_val *value, struct local_state *ret_state)
 {
 	struct local_state state;
@@ -196,7 +209,7 @@ size_t local_event_encode(const struct store_event *event, uint8_t *out)
 		.sequence = event->sequence,
 		.object_version = event->version,
 	};
-	/* Ours, hence always 32 digits; a failure would leave zeros. */
+	/* Ours, hence 32 digits, or none for a delete marker: zeros. */
 	if (eos_hex_decode(event->etag, head.md5, sizeof(head.md5)) < 0)
 		memset(head.md5, 0, sizeof(head.md5));
 	uint8_t *texts = out + sizeof(head);
@@ -229,7 +242,10 @@ int local_event_parse(const MDB_val *value, uint64_t id, struct store_event *ret
 	event->size = head.size;
 	event->sequence = head.sequence;
 	event->version = head.object_version;
+	static const uint8_t none[LOCAL_MD5_SIZE];
 	eos_hex_encode(head.md5, sizeof(head.md5), event->etag);
+	if (memcmp(head.md5, none, sizeof(none)) == 0)
+		event->etag[0] = '\0';
 	memcpy(event->bucket, texts, head.bucket_len);
 	event->bucket[head.bucket_len] = '\0';
 	memcpy(event->target, texts + head.bucket_len, head.target_len);

@@ -166,6 +166,8 @@ int local_tenant_parse(const MDB_val *value, const char *name,
 		       struct local_tenant *ret_tenant) EOS_MUST_CHECK;
 
 void local_state_seal(struct local_state *state);
+/* The format version of a whole state record of any version; 0: it is damaged. */
+uint32_t local_state_format(const MDB_val *value);
 int local_state_parse(const MDB_val *value, struct local_state *ret_state) EOS_MUST_CHECK;
 
 #define LOCAL_EVENT_SIZE_MAX                                                                       \

@@ -162,10 +162,16 @@ int local_recover(struct local *local, struct eos_why *why)
 		return eos_why(why, err, "metadata.mdb: %s", strerror(-err));
 	err = open_tables(&r);
 	if (err == -EBADMSG) {
+		uint32_t format = local_format_get(local, r.txn);
 		mdb_txn_abort(r.txn);
+		if (format != 0 && format != LOCAL_FORMAT_VERSION)
+			return eos_why(why, err,
+				       "the store is of format version %u, this program's is %u; "
+				       "move the store's directory away to begin anew",
+				       format, LOCAL_FORMAT_VERSION);
 		return eos_why(why, err,
-			       "metadata.mdb is damaged or of another version; restore it, or move "
-			       "the store's directory away to begin anew");
+			       "metadata.mdb is damaged; restore it, or move the store's directory "
+			       "away to begin anew");
 	}
 	if (err == 0)
 		err = recover(&r);

@@ -140,8 +140,8 @@ struct store_object_info {
 	uint64_t sequence;    /* grows with every change of the store; S3's sequencer */
 	uint64_t version;
 	bool is_latest;
-	bool is_delete_marker; /* only store_version_list() shows these */
-	char etag[STORE_ETAG_SIZE];
+	bool is_delete_marker;	    /* only store_version_list() shows these */
+	char etag[STORE_ETAG_SIZE]; /* "" of a delete marker */
 	uint32_t metadata_len;
 	char metadata[STORE_METADATA_MAX];
 };
@@ -233,7 +233,8 @@ int store_object_get(struct store *store, const char *bucket, const char *key, s
 struct store_removal {
 	uint64_t version; /* STORE_VERSION_LATEST: as S3's DELETE without a version */
 	bool bypasses_governance;
-	char etag[STORE_ETAG_SIZE]; /* not "": only if the latest version has it, else -ESTALE */
+	/* Not "": only if VERSION, or the latest, has it, else -ESTALE. */
+	char etag[STORE_ETAG_SIZE];
 };
 /* What became of it. */
 struct store_removed {
@@ -332,8 +333,8 @@ struct store_event {
 	uint64_t time_ns; /* wall clock of the change */
 	uint64_t size;
 	uint64_t sequence;
-	uint64_t version; /* STORE_VERSION_NULL where the bucket is not versioned */
-	char etag[STORE_ETAG_SIZE];
+	uint64_t version;	    /* STORE_VERSION_NULL where the bucket is not versioned */
+	char etag[STORE_ETAG_SIZE]; /* "" of a delete marker */
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
 	char target[STORE_TARGET_MAX + 1]; /* whom the matcher named */
 	uint32_t key_len;

@@ -185,8 +185,8 @@ static void test_inline_record(void **state)
 	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
 	damaged_count = 0;
 	/* The record's head stands before the metadata, the data behind. */
-	flip_around(f, "marker-name", 11, -72, (off_t)info.metadata_len + 300, try_inline);
-	assert_int_equal(damaged_count, 72 + info.metadata_len + 300);
+	flip_around(f, "marker-name", 11, -96, (off_t)info.metadata_len + 300, try_inline);
+	assert_int_equal(damaged_count, 96 + info.metadata_len + 300);
 	assert_int_equal(object_check(f->store, "raw", "k", 9, 300), 0);
 }
 
@@ -224,7 +224,7 @@ static void test_bucket_record(void **state)
 	struct fixture *f = *state;
 	assert_int_equal(store_bucket_create(f->store, "bucket-marker"), 0);
 	assert_int_equal(object_put(f->store, "bucket-marker", "k", 1, 10), 0);
-	flip_around(f, "bucket-marker", 13, 13, 13 + 24, try_bucket);
+	flip_around(f, "bucket-marker", 13, 13, 13 + 128, try_bucket);
 	assert_int_equal(object_check(f->store, "bucket-marker", "k", 1, 10), 0);
 }
 

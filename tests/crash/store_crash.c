@@ -4,13 +4,15 @@
  *     store_crash [ROUNDS [SEED]]
  *
  * A round: a child opens the store and eight threads put, overwrite, delete and rename objects of
- * 1 byte to 300 KiB, while one more acknowledges events. Each tells the parent through a pipe what
+ * 1 byte to 300 KiB, two put and remove versions (store_crash_versions.c), while one more
+ * acknowledges events. Each tells the parent through a pipe what
  * it is about to do, and what came of it. The child dies by SIGKILL, at a random time or at one of
  * the store's fault points. Now and then a second child dies while it cleans up. Then the parent
  * opens the store and checks:
  * - an acknowledged change is there, whole, with the right content; one that was cut off is there
  *   as a whole or not at all;
- * - no file is left over; the counts are what a recount gives;
+ * - no acknowledged version is lost, none that was removed is back;
+ * - no file is left over; the counts and the usage are what a recount gives;
  * - the events are those of the changes that happened, in order; acknowledged ones are gone.
  *
  * Each thread has keys of its own, so what must be there is known exactly; keys that all write are
@@ -40,10 +42,6 @@
 #define ROUNDS_SHORT 12
 #define EVENTS_MAX   200000u
 
-struct content {
-	uint64_t seed, size; /* seed 0: no object */
-};
-
 struct happened {
 	uint64_t sequence; /* expected: the order; seen: the store's */
 	uint64_t size;
@@ -70,8 +68,7 @@ static char dir[] = "/tmp/edgeos-crash-XXXXXX";
 static uint64_t run_seed;
 static bool is_killed_by_time;
 
-static void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-static void die(const char *fmt, ...)
+void crash_die(const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
@@ -88,7 +85,7 @@ static void note(struct happened **all, size_t *count, size_t *cap, struct happe
 		*cap = *cap == 0 ? 64 : 2 * *cap;
 		*all = realloc(*all, *cap * sizeof(**all));
 		if (*all == NULL || *cap > EVENTS_MAX)
-			die("too many events");
+			crash_die("too many events");
 	}
 	(*all)[(*count)++] = one;
 }
@@ -130,7 +127,8 @@ static void take_acknowledgement(const struct message *m)
 		return;
 	}
 	if (m->result != 0)
-		die("acknowledging event %llu: error %d", (unsigned long long)m->seed, m->result);
+		crash_die("acknowledging event %llu: error %d", (unsigned long long)m->seed,
+			  m->result);
 	acknowledged[acknowledged_count++ % EVENTS_MAX] = m->seed;
 	memset(&acknowledging, 0, sizeof(acknowledging));
 }
@@ -141,6 +139,10 @@ static void take_message(const struct message *m)
 		take_acknowledgement(m);
 		return;
 	}
+	if (m->what >= VERSION_PUT) {
+		crash_versions_take(m);
+		return;
+	}
 	struct thread_model *t = &models[m->thread];
 	if (!m->is_result) {
 		t->is_pending = true;
@@ -149,7 +151,7 @@ static void take_message(const struct message *m)
 	}
 	t->is_pending = false;
 	if (m->result != (is_refused(t, m) ? -ENOENT : 0))
-		die("thread %u, operation %u: error %d", m->thread, m->what, m->result);
+		crash_die("thread %u, operation %u: error %d", m->thread, m->what, m->result);
 	if (m->result == 0)
 		model_apply(t, m);
 }
@@ -175,7 +177,7 @@ static unsigned follow(int fd, pid_t child, uint64_t kill_ms)
 		if (err == -ENODATA)
 			return results;
 		if (err < 0)
-			die("pipe: error %d", err);
+			crash_die("pipe: error %d", err);
 		results += m.is_result;
 		take_message(&m);
 	}
@@ -186,10 +188,10 @@ static unsigned run_child(const char *faults, uint64_t kill_ms)
 {
 	int fds[2], status;
 	if (pipe(fds) < 0)
-		die("pipe: %s", strerror(errno));
+		crash_die("pipe: %s", strerror(errno));
 	pid_t child = fork();
 	if (child < 0)
-		die("fork: %s", strerror(errno));
+		crash_die("fork: %s", strerror(errno));
 	if (child == 0) {
 		close(fds[0]);
 		crash_child(dir, faults, run_seed, fds[1]);
@@ -199,32 +201,31 @@ static unsigned run_child(const char *faults, uint64_t kill_ms)
 	close(fds[0]);
 	waitpid(child, &status, 0);
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-		die("the child ended by itself: status %x", (unsigned)status);
+		crash_die("the child ended by itself: status %x", (unsigned)status);
 	return results;
 }
 
-/* -1: not there; 0: whole, and *RET_SEED and *RET_SIZE tell the content. Dies if it is not whole.
- */
-static int look(struct store *store, const char *key, struct content *ret_content)
+int crash_look(struct store *store, const char *bucket, const char *key, uint64_t version,
+	       struct content *ret_content)
 {
 	static uint8_t got[SIZE_MAX_LOG + 1], expected[SIZE_MAX_LOG + 1];
 	struct store_reader *reader;
-	int err = store_reader_open(store, "raw", key, strlen(key), STORE_VERSION_LATEST, &reader);
+	int err = store_reader_open(store, bucket, key, strlen(key), version, &reader);
 	if (err == -ENOENT)
 		return -1;
 	if (err < 0)
-		die("%.40s: open: error %d", key, err);
+		crash_die("%.40s: open: error %d", key, err);
 	const struct store_object_info *info = store_reader_info(reader);
 	const char *text = store_metadata_get(info, "seed");
 	uint64_t seed;
 	if (text == NULL || eos_parse_u64(text, &seed) < 0 || info->size > SIZE_MAX_LOG)
-		die("%.40s: not what was written", key);
+		crash_die("%.40s: not what was written", key);
 	int64_t n = store_reader_read(reader, got, sizeof(got), 0);
 	if (n != (int64_t)info->size)
-		die("%.40s: read: %lld", key, (long long)n);
+		crash_die("%.40s: read: %lld", key, (long long)n);
 	crash_content_fill(seed, 0, expected, (size_t)n);
 	if (memcmp(got, expected, (size_t)n) != 0)
-		die("%.40s: other content", key);
+		crash_die("%.40s: other content", key);
 	*ret_content = (struct content){seed, info->size};
 	store_reader_close(reader);
 	return 0;
@@ -236,7 +237,7 @@ static bool model_matches(struct store *store, unsigned thread)
 		char name[640];
 		struct content found, *now = &models[thread].now[key];
 		crash_key_name(thread, key, name);
-		if (look(store, name, &found) < 0)
+		if (crash_look(store, "raw", name, STORE_VERSION_LATEST, &found) < 0)
 			found.seed = 0;
 		if (found.seed != now->seed || (found.seed != 0 && found.size != now->size))
 			return false;
@@ -254,21 +255,18 @@ static void check_contents(struct store *store)
 			matches = model_matches(store, i);
 		}
 		if (!matches)
-			die("thread %u: an acknowledged change is missing, or half a change there",
-			    i);
+			crash_die("thread %u: an acknowledged change is missing, or half a change "
+				  "there",
+				  i);
 		t->is_pending = false;
 	}
 	for (unsigned i = 0; i < SHARED_KEYS; i++) {
 		char name[32];
 		struct content found;
 		snprintf(name, sizeof(name), "shared/%u", i);
-		(void)look(store, name, &found);
+		(void)crash_look(store, "raw", name, STORE_VERSION_LATEST, &found);
 	}
 }
-
-struct recount {
-	uint64_t objects, bytes, blocks, events;
-};
 
 static int recount_object(void *ctx, const struct store_list_entry *entry)
 {
@@ -286,7 +284,7 @@ static int recount_event(void *ctx, const struct store_event *event)
 	recount->events++;
 	for (size_t i = 0; i < EOS_MIN(acknowledged_count, (size_t)EVENTS_MAX); i++)
 		if (acknowledged[i] == event->id)
-			die("event %llu came back", (unsigned long long)event->id);
+			crash_die("event %llu came back", (unsigned long long)event->id);
 	if (crash_parse_key(event, &thread, &key) == 0 && event->sequence > base_sequence)
 		NOTE(models[thread].seen[key], event->sequence, event->size, (uint8_t)event->kind);
 	return 0;
@@ -307,7 +305,7 @@ static unsigned count_files(const char *name)
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	files_seen = 0;
 	if (nftw(path, see_file, 16, FTW_PHYS) != 0)
-		die("%s: %s", path, strerror(errno));
+		crash_die("%s: %s", path, strerror(errno));
 	return files_seen;
 }
 
@@ -330,14 +328,30 @@ static void check_key_events(unsigned thread, unsigned key)
 		if (kept == 0 || seen[kept - 1].sequence != seen[i].sequence)
 			seen[kept++] = seen[i];
 	if (kept != t->expected[key].count)
-		die("thread %u, key %u: %zu events, %zu changes", thread, key, kept,
-		    t->expected[key].count);
+		crash_die("thread %u, key %u: %zu events, %zu changes", thread, key, kept,
+			  t->expected[key].count);
 	for (size_t i = 0; i < kept; i++) {
 		if (seen[i].kind != expected[i].kind || seen[i].size != expected[i].size)
-			die("thread %u, key %u: event %zu is another", thread, key, i);
+			crash_die("thread %u, key %u: event %zu is another", thread, key, i);
 		sequence_seen = EOS_MAX(sequence_seen, seen[i].sequence);
 	}
 	t->seen[key].count = t->expected[key].count = 0;
+}
+
+static void check_usage(struct store *store, const char *bucket, const struct recount *recount)
+{
+	struct store_usage usage;
+	if (store_bucket_usage(store, bucket, &usage) < 0 || usage.objects != recount->objects ||
+	    usage.bytes != recount->bytes)
+		crash_die("%s: the usage is wrong", bucket);
+}
+
+static void check_tenant(struct store *store, const struct recount *recount)
+{
+	struct store_usage usage;
+	if (store_tenant_usage(store, "", &usage) < 0 || usage.objects != recount->objects ||
+	    usage.bytes != recount->bytes)
+		crash_die("the tenant's usage is wrong");
 }
 
 static void verify(void)
@@ -349,19 +363,27 @@ static void verify(void)
 	struct store_list_query query = {.limit = 100000};
 	bool more;
 	if (store_open(dir, &store, &why) < 0)
-		die("open after the crash: %s", why.text);
+		crash_die("open after the crash: %s", why.text);
 	check_contents(store);
 	if (store_object_list(store, "raw", &query, recount_object, &recount, &more) < 0 ||
 	    store_outbox_list(store, 0, recount_event, &recount) < 0 ||
 	    store_stats(store, &stats) < 0)
-		die("listing failed");
-	if (stats.buckets != 1 || stats.objects != recount.objects ||
+		crash_die("listing failed");
+	check_usage(store, "raw", &recount);
+	struct recount versions = {0};
+	crash_versions_check(store, &versions);
+	check_usage(store, CRASH_VERSIONED, &versions);
+	recount.objects += versions.objects;
+	recount.bytes += versions.bytes;
+	recount.blocks += versions.blocks;
+	check_tenant(store, &recount);
+	if (stats.buckets != 2 || stats.objects != recount.objects ||
 	    stats.bytes != recount.bytes || stats.outbox_events != recount.events)
-		die("the counts are wrong");
+		crash_die("the counts are wrong");
 	unsigned blocks = count_files("blocks"), staged = count_files("staging");
 	if (blocks != recount.blocks || staged != 0)
-		die("%u block files for %llu objects, %u staged", blocks,
-		    (unsigned long long)recount.blocks, staged);
+		crash_die("%u block files for %llu objects, %u staged", blocks,
+			  (unsigned long long)recount.blocks, staged);
 	for (unsigned i = 0; i < THREADS; i++)
 		for (unsigned key = 0; key < KEYS; key++)
 			check_key_events(i, key);
@@ -375,7 +397,7 @@ static void crash_in_recovery(void)
 	int status;
 	pid_t child = fork();
 	if (child < 0)
-		die("fork: %s", strerror(errno));
+		crash_die("fork: %s", strerror(errno));
 	if (child == 0) {
 		struct store *store;
 		int err = eos_fault_arm("store.recover:1=kill", NULL);
@@ -383,7 +405,7 @@ static void crash_in_recovery(void)
 	}
 	waitpid(child, &status, 0);
 	if (!WIFSIGNALED(status))
-		die("the recovering child was not killed: status %x", (unsigned)status);
+		crash_die("the recovering child was not killed: status %x", (unsigned)status);
 }
 
 static void run_round(unsigned round, uint64_t *random)
@@ -436,11 +458,14 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	acknowledged = calloc(EVENTS_MAX, sizeof(acknowledged[0]));
 	if (acknowledged == NULL || mkdtemp(dir) == NULL)
-		die("no temporary directory: %s", strerror(errno));
+		crash_die("no temporary directory: %s", strerror(errno));
 	if (store_open(dir, &store, &why) < 0)
-		die("%s", why.text);
-	if (store_bucket_create(store, "raw") < 0)
-		die("no bucket");
+		crash_die("%s", why.text);
+	struct store_bucket_settings settings = {.versioning = STORE_VERSIONING_ENABLED};
+	if (store_bucket_create(store, "raw") < 0 ||
+	    store_bucket_create(store, CRASH_VERSIONED) < 0 ||
+	    store_bucket_settings_set(store, CRASH_VERSIONED, &settings) < 0)
+		crash_die("no bucket");
 	store_close(store);
 	for (unsigned i = 0; i < rounds; i++)
 		run_round(i, &random);

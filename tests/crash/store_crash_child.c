@@ -61,7 +61,8 @@ static void tell(const struct message *message)
 		_exit(2);
 }
 
-static int put(const char *key, uint64_t seed, uint64_t size)
+int crash_put(struct store *store, const char *bucket, const char *key, uint64_t seed,
+	      uint64_t size, uint64_t *ret_version)
 {
 	struct store_object_info *info = calloc(1, sizeof(*info));
 	struct store_upload *upload;
@@ -72,14 +73,18 @@ static int put(const char *key, uint64_t seed, uint64_t size)
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)seed);
 	int err = store_metadata_add(info, "seed", number);
 	if (err == 0)
-		err = store_upload_begin(child_store, "raw", key, strlen(key), info, &upload);
-	free(info);
+		err = store_upload_begin(store, bucket, key, strlen(key), info, &upload);
 	for (uint64_t offset = 0; err == 0 && offset < size; offset += sizeof(piece)) {
 		size_t n = EOS_MIN(size - offset, sizeof(piece));
 		crash_content_fill(seed, offset, piece, n);
 		err = store_upload_write(upload, piece, n, offset);
 	}
-	return err < 0 ? err : store_upload_commit(upload, NULL, NULL);
+	if (err == 0)
+		err = store_upload_commit(upload, NULL, info);
+	if (err == 0 && ret_version != NULL)
+		*ret_version = info->version;
+	free(info);
+	return err;
 }
 
 static int perform(const struct message *m)
@@ -89,7 +94,7 @@ static int perform(const struct message *m)
 	crash_key_name(m->thread, m->new_key, new_key);
 	switch (m->what) {
 	case PUT:
-		return put(key, m->seed, m->size);
+		return crash_put(child_store, "raw", key, m->seed, m->size, NULL);
 	case DELETE:
 		return store_object_delete(child_store, "raw", key, strlen(key), NULL, NULL);
 	case RENAME:
@@ -97,7 +102,7 @@ static int perform(const struct message *m)
 					   strlen(new_key));
 	default:
 		snprintf(key, sizeof(key), "shared/%u", m->key);
-		return put(key, m->seed, m->size);
+		return crash_put(child_store, "raw", key, m->seed, m->size, NULL);
 	}
 }
 
@@ -130,6 +135,19 @@ static void *child_thread(void *arg)
 		m.size = choose_size(&random);
 		tell(&m);
 		m.result = perform(&m);
+		m.is_result = true;
+		tell(&m);
+	}
+	return NULL;
+}
+
+static void *version_thread(void *arg)
+{
+	uint8_t thread = (uint8_t)(uintptr_t)arg;
+	uint64_t random = child_seed * 2000 + thread;
+	for (;;) {
+		struct message m = {.thread = thread};
+		m.result = crash_versions_step(child_store, &random, &m, tell);
 		m.is_result = true;
 		tell(&m);
 	}
@@ -190,6 +208,9 @@ void crash_child(const char *dir, const char *faults, uint64_t seed, int log_fd)
 	store_set_matcher(child_store, match, NULL, NULL);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		if (pthread_create(&thread, NULL, child_thread, (void *)i) != 0)
+			_exit(5);
+	for (uintptr_t i = 0; i < VERSION_THREADS; i++)
+		if (pthread_create(&thread, NULL, version_thread, (void *)i) != 0)
 			_exit(5);
 	child_acknowledge();
 }

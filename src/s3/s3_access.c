@@ -1,0 +1,385 @@
+#include "s3/s3_access.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "s3/s3_policy.h"
+#include "s3/s3_priv.h"
+
+/* A decision under way. The object is read only when something asks for it. */
+struct decision {
+	struct s3_request *request;
+	const struct s3_access *access;
+	struct store_bucket_settings settings;
+	const char *tenant;		/* id, NULL: anonymous */
+	struct store_object_info *info; /* owned */
+	bool is_info_read, has_info;
+	char scratch[1024];
+	char resource[STORE_BUCKET_NAME_MAX + 1 + STORE_KEY_MAX + 1];
+};
+
+const char *s3_owner_id(const char *tenant)
+{
+	return tenant[0] != '\0' ? tenant : S3_OWNER;
+}
+
+static const struct store_object_info *object_of(struct decision *decision)
+{
+	const struct s3_access *access = decision->access;
+	if (!decision->is_info_read && access->key_len > 0) {
+		decision->is_info_read = true;
+		decision->info = calloc(1, sizeof(*decision->info));
+		decision->has_info = decision->info != NULL &&
+				     store_object_get(decision->request->server->store,
+						      access->bucket, access->key, access->key_len,
+						      access->version, decision->info) == 0;
+	}
+	return decision->has_info ? decision->info : NULL;
+}
+
+/* The value of tag KEY in "a=b&c=d", as x-amz-tagging has it. */
+static const char *tag_of_request(struct decision *decision, const char *key)
+{
+	const char *text = s3_header(decision->request, "x-amz-tagging");
+	while (text != NULL && *text != '\0') {
+		size_t len = strcspn(text, "&"), name_len = strcspn(text, "=&");
+		size_t value_len = name_len < len ? len - name_len - 1 : 0;
+		char *out = decision->scratch;
+		if (name_len < sizeof(decision->scratch) && value_len < sizeof(decision->scratch)) {
+			long n = eos_percent_decode(text, name_len, out);
+			if (n == (long)strlen(key) && memcmp(out, key, (size_t)n) == 0) {
+				n = eos_percent_decode(text + len - value_len, value_len, out);
+				if (n < 0)
+					return NULL;
+				out[n] = '\0';
+				return out;
+			}
+		}
+		text += len + (text[len] == '&');
+	}
+	return NULL;
+}
+
+static const char *existing_tag(struct decision *decision, const char *key)
+{
+	const struct store_object_info *info = object_of(decision);
+	char name[256];
+	int n = snprintf(name, sizeof(name), "%s%s", STORE_META_TAG, key);
+	return info != NULL && (size_t)n < sizeof(name) ? store_metadata_get(info, name) : NULL;
+}
+
+static const char *auth_value(struct decision *decision, const char *key)
+{
+	const struct s3_request *request = decision->request;
+	if (decision->tenant == NULL)
+		return NULL;
+	if (strcmp(key, "s3:signatureversion") == 0)
+		return "AWS4-HMAC-SHA256";
+	if (request->is_form)
+		return "POST";
+	return request->auth.is_presigned ? "REST-QUERY-STRING" : "REST-HEADER";
+}
+
+static const char *now_value(struct decision *decision, bool is_epoch)
+{
+	uint64_t now_ns = eos_wall_ns();
+	if (is_epoch)
+		snprintf(decision->scratch, sizeof(decision->scratch), "%" PRIu64,
+			 now_ns / EOS_NS_PER_S);
+	else
+		eos_format_iso8601(now_ns, decision->scratch);
+	return decision->scratch;
+}
+
+/* struct s3_policy_question's value(). KEY is one that a checked policy may have. */
+static const char *value_of(void *ctx, const char *key)
+{
+	struct decision *decision = ctx;
+	struct s3_request *request = decision->request;
+
+	if (strncasecmp(key, "s3:ExistingObjectTag/", 21) == 0)
+		return existing_tag(decision, key + 21);
+	if (strncasecmp(key, "s3:RequestObjectTag/", 20) == 0)
+		return tag_of_request(decision, key + 20);
+	if (eos_str_starts_with(key, "s3:x-amz-"))
+		return s3_header(request, key + 3);
+	if (strcmp(key, "s3:VersionId") == 0)
+		return s3_query_get(&request->query, "versionId");
+	if (strcmp(key, "s3:authType") == 0 || strcmp(key, "s3:signatureversion") == 0)
+		return auth_value(decision, key);
+	if (eos_str_starts_with(key, "s3:"))
+		return s3_query_get(&request->query, key + 3);
+	if (strcmp(key, "aws:SourceIp") == 0)
+		return http_request_client(request->http);
+	if (strcmp(key, "aws:SecureTransport") == 0)
+		return http_request_is_secure(request->http) ? "true" : "false";
+	if (strcmp(key, "aws:Referer") == 0)
+		return s3_header(request, "referer");
+	if (strcmp(key, "aws:UserAgent") == 0)
+		return s3_header(request, "user-agent");
+	return now_value(decision, strcmp(key, "aws:EpochTime") == 0);
+}
+
+static enum s3_code load_policy(struct s3_request *request, const char *bucket,
+				struct s3_policy **ret_policy)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
+	struct eos_why why = {""};
+
+	*ret_policy = NULL;
+	enum s3_code code = s3_read_document(request, bucket, "policy", &text);
+	if (code != S3_OK || text.len == 0)
+		return code;
+	int err = s3_policy_parse(text.data, text.len, bucket, ret_policy, &why);
+	/* It was checked when it came: nobody is let in by a policy that cannot be read. */
+	if (err == -EINVAL)
+		eos_log(EOS_LOG_ERROR, "s3", "event=stored_policy_invalid bucket=%s why=\"%s\"",
+			bucket, why.text);
+	return err < 0 ? S3_INTERNAL_ERROR : S3_OK;
+}
+
+/* Some are about the version when one is named. */
+static const char *versioned_action(const char *action, bool has_version)
+{
+	static const char *const pairs[][2] = {
+		{"GetObject", "GetObjectVersion"},
+		{"DeleteObject", "DeleteObjectVersion"},
+		{"GetObjectAcl", "GetObjectVersionAcl"},
+		{"PutObjectAcl", "PutObjectVersionAcl"},
+		{"GetObjectAttributes", "GetObjectVersionAttributes"},
+		{"GetObjectTagging", "GetObjectVersionTagging"},
+		{"PutObjectTagging", "PutObjectVersionTagging"},
+		{"DeleteObjectTagging", "DeleteObjectVersionTagging"},
+	};
+	for (size_t i = 0; has_version && i < EOS_ARRAY_SIZE(pairs); i++)
+		if (strcmp(pairs[i][0], action) == 0)
+			return pairs[i][1];
+	return action;
+}
+
+/* Which permission of which list stands for an action; 0: none does. */
+static unsigned permission_for(const char *action, bool *ret_is_objects)
+{
+	static const struct {
+		const char *action;
+		unsigned permission;
+		bool is_objects;
+	} rows[] = {
+		{"ListBucket", S3_PERMISSION_READ, false},
+		{"ListBucketVersions", S3_PERMISSION_READ, false},
+		{"ListBucketMultipartUploads", S3_PERMISSION_READ, false},
+		{"PutObject", S3_PERMISSION_WRITE, false},
+		{"DeleteObject", S3_PERMISSION_WRITE, false},
+		{"AbortMultipartUpload", S3_PERMISSION_WRITE, false},
+		{"ListMultipartUploadParts", S3_PERMISSION_WRITE, false},
+		{"GetBucketAcl", S3_PERMISSION_READ_ACP, false},
+		{"PutBucketAcl", S3_PERMISSION_WRITE_ACP, false},
+		{"GetObject", S3_PERMISSION_READ, true},
+		{"GetObjectVersion", S3_PERMISSION_READ, true},
+		{"GetObjectAcl", S3_PERMISSION_READ_ACP, true},
+		{"GetObjectVersionAcl", S3_PERMISSION_READ_ACP, true},
+		{"PutObjectAcl", S3_PERMISSION_WRITE_ACP, true},
+		{"PutObjectVersionAcl", S3_PERMISSION_WRITE_ACP, true},
+	};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(rows); i++) {
+		if (strcmp(rows[i].action, action) == 0) {
+			*ret_is_objects = rows[i].is_objects;
+			return rows[i].permission;
+		}
+	}
+	return 0;
+}
+
+static enum s3_code check_acl(struct decision *decision, const struct s3_public_block *block)
+{
+	const struct s3_access *access = decision->access;
+	bool is_objects = false, has_no_acls = false;
+	unsigned permission = permission_for(access->action, &is_objects);
+	if (permission == 0)
+		return S3_ACCESS_DENIED;
+	enum s3_code code = s3_has_no_acls(decision->request, access->bucket, &has_no_acls);
+	if (code != S3_OK || has_no_acls)
+		return code != S3_OK ? code : S3_ACCESS_DENIED;
+	struct s3_acl *acl = malloc(sizeof(*acl));
+	if (acl == NULL)
+		return S3_INTERNAL_ERROR;
+	const struct store_object_info *info = is_objects ? object_of(decision) : NULL;
+	/* Whether a key is there is told only to those who may list. */
+	if (is_objects && info == NULL)
+		permission = S3_PERMISSION_READ;
+	if (info != NULL)
+		code = s3_object_acl(&decision->settings, info, acl);
+	else
+		code = s3_bucket_acl(decision->request, access->bucket, &decision->settings, acl);
+	if (code == S3_OK && !s3_acl_allows(acl, decision->tenant, permission, block->ignore_acls))
+		code = S3_ACCESS_DENIED;
+	free(acl);
+	return code;
+}
+
+/* Policy, owner, lists. */
+static enum s3_code decide(struct decision *decision, const struct s3_policy *policy)
+{
+	const struct s3_access *access = decision->access;
+	const struct s3_policy_question question = {
+		.tenant = decision->tenant,
+		.action = access->action,
+		.resource = decision->resource,
+		.value = value_of,
+		.ctx = decision,
+	};
+	bool is_owner = decision->tenant != NULL &&
+			strcmp(decision->tenant, s3_owner_id(decision->settings.tenant)) == 0;
+	struct s3_public_block block;
+
+	if (is_owner && (access->action == NULL || strstr(access->action, "BucketPolicy") != NULL))
+		return S3_OK;
+	if (access->action == NULL)
+		return S3_ACCESS_DENIED;
+	enum s3_verdict verdict =
+		policy != NULL ? s3_policy_ask(policy, &question) : S3_VERDICT_NONE;
+	if (verdict == S3_VERDICT_DENY)
+		return S3_ACCESS_DENIED;
+	if (is_owner)
+		return S3_OK;
+	enum s3_code code = s3_public_block(decision->request, access->bucket, &block);
+	if (code != S3_OK)
+		return code;
+	if (verdict == S3_VERDICT_ALLOW && !(block.restrict_buckets && s3_policy_is_public(policy)))
+		return S3_OK;
+	return check_acl(decision, &block);
+}
+
+/* What else a request asks for by headers: a Deny of that refuses it as well. Passing over
+ * governance must be allowed. */
+static enum s3_code check_extras(struct decision *decision, const struct s3_policy *policy)
+{
+	static const struct {
+		const char *header, *action;
+	} extras[] = {
+		{"x-amz-acl", "PutObjectAcl"},
+		{"x-amz-tagging", "PutObjectTagging"},
+		{"x-amz-object-lock-mode", "PutObjectRetention"},
+		{"x-amz-object-lock-legal-hold", "PutObjectLegalHold"},
+	};
+	const struct s3_request *request = decision->request;
+	struct s3_access bypass = *decision->access;
+	bypass.action = "BypassGovernanceRetention";
+	const char *value = s3_header(request, "x-amz-bypass-governance-retention");
+	if (value != NULL && strcasecmp(value, "true") == 0) {
+		const struct s3_access *access = decision->access;
+		decision->access = &bypass;
+		enum s3_code code = decide(decision, policy);
+		decision->access = access;
+		if (code != S3_OK)
+			return code;
+	}
+	for (size_t i = 0; policy != NULL && i < EOS_ARRAY_SIZE(extras); i++) {
+		const struct s3_policy_question question = {
+			.tenant = decision->tenant,
+			.action = extras[i].action,
+			.resource = decision->resource,
+			.value = value_of,
+			.ctx = decision,
+		};
+		if (s3_header(request, extras[i].header) != NULL &&
+		    s3_policy_ask(policy, &question) == S3_VERDICT_DENY)
+			return S3_ACCESS_DENIED;
+	}
+	return S3_OK;
+}
+
+/* Clients may say whose the bucket must be, and what must become of their bytes. */
+static enum s3_code check_expected(struct s3_request *request, const char *owner_header,
+				   const struct store_bucket_settings *settings)
+{
+	const char *owner = s3_header(request, owner_header);
+	if (owner != NULL && strcmp(owner, s3_owner_id(settings->tenant)) != 0)
+		return S3_ACCESS_DENIED;
+	return S3_OK;
+}
+
+static enum s3_code check(struct s3_request *request, const struct s3_access *access,
+			  struct store_bucket_settings *ret_settings)
+{
+	struct decision *decision = calloc(1, sizeof(*decision));
+	struct s3_policy *policy = NULL;
+
+	if (decision == NULL)
+		return S3_INTERNAL_ERROR;
+	struct s3_access named = *access;
+	if (named.action != NULL)
+		named.action =
+			versioned_action(named.action, access->version != STORE_VERSION_LATEST);
+	decision->request = request;
+	decision->access = &named;
+	decision->tenant = request->is_anonymous ? NULL : s3_owner_id(request->tenant);
+	snprintf(decision->resource, sizeof(decision->resource), "%s%s%s", access->bucket,
+		 access->key_len > 0 ? "/" : "", access->key);
+	int err = store_bucket_settings_get(request->server->store, access->bucket,
+					    &decision->settings);
+	enum s3_code code = s3_code_of(err, S3_NO_SUCH_BUCKET);
+	if (code == S3_OK)
+		code = load_policy(request, access->bucket, &policy);
+	if (code == S3_OK)
+		code = decide(decision, policy);
+	if (code == S3_OK)
+		code = check_extras(decision, policy);
+	if (code == S3_OK)
+		*ret_settings = decision->settings;
+	s3_policy_free(policy);
+	free(decision->info);
+	free(decision);
+	return code;
+}
+
+enum s3_code s3_access_check(struct s3_request *request, const struct s3_access *access)
+{
+	struct store_bucket_settings settings;
+	enum s3_code code = check(request, access, &settings);
+	if (code == S3_OK)
+		code = check_expected(request, "x-amz-source-expected-bucket-owner", &settings);
+	return code;
+}
+
+enum s3_code s3_access_check_request(struct s3_request *request)
+{
+	const struct s3_operation *operation = request->operation;
+	const struct s3_access access = {
+		.action = operation->action,
+		.bucket = request->bucket,
+		.key = request->key,
+		.key_len = request->key_len,
+		.version = STORE_VERSION_LATEST,
+	};
+
+	/* A preflight asks for nothing but what the bucket's CORS rules say. */
+	if (strcmp(operation->method, "OPTIONS") == 0)
+		return S3_OK;
+	/* Listing and making buckets is for everybody who has credentials. */
+	if (operation->level == S3_LEVEL_SERVICE ||
+	    (operation->action != NULL && strcmp(operation->action, "CreateBucket") == 0))
+		return request->is_anonymous ? S3_ACCESS_DENIED : S3_OK;
+	if (access.action != NULL && strcmp(access.action, S3_ACTION_EACH) == 0) {
+		int err = store_bucket_settings_get(request->server->store, request->bucket,
+						    &request->settings);
+		return s3_code_of(err, S3_NO_SUCH_BUCKET);
+	}
+	enum s3_code code = check(request, &access, &request->settings);
+	if (code == S3_OK)
+		code = check_expected(request, "x-amz-expected-bucket-owner", &request->settings);
+	/* Encryption is the whole bucket's; nobody may believe that one object got it. */
+	if (code == S3_OK && !request->settings.is_encrypted &&
+	    s3_header(request, "x-amz-server-side-encryption") != NULL)
+		code = s3_say(request, S3_NOT_IMPLEMENTED,
+			      "Objects are encrypted only where the bucket's encryption is on: "
+			      "PutBucketEncryption.");
+	return code;
+}

@@ -1,0 +1,244 @@
+/*
+ * Every byte of a value in the tables of versions, documents, tenants and the index, flipped one
+ * after another: damage is told, never returned, and everything else goes on.
+ */
+#include "store/store_fixture_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+#define VALUE_MAX 4096u
+
+static uint64_t first_version;
+
+/* Calls CHANGE with the first entry of TABLE, in a transaction. The store is closed. */
+static void with_first(struct fixture *f, const char *table,
+		       void (*change)(MDB_cursor *cursor, MDB_val *key, MDB_val *value, void *ctx),
+		       void *ctx)
+{
+	char path[128];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	snprintf(path, sizeof(path), "%s/metadata.mdb", f->dir);
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_set_maxdbs(env, 32), 0);
+	assert_int_equal(mdb_env_set_mapsize(env, 64 << 20), 0);
+	assert_int_equal(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, table, 0, &dbi), 0);
+	assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
+	assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
+	change(cursor, &key, &value, ctx);
+	mdb_cursor_close(cursor);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+static void flip_byte(MDB_cursor *cursor, MDB_val *key, MDB_val *value, void *ctx)
+{
+	static uint8_t copy[VALUE_MAX];
+	size_t *at = ctx;
+	assert_true(value->mv_size <= sizeof(copy));
+	if (*at < value->mv_size) {
+		memcpy(copy, value->mv_data, value->mv_size);
+		copy[*at] ^= 0x10;
+		value->mv_data = copy;
+		assert_int_equal(mdb_cursor_put(cursor, key, value, MDB_CURRENT), 0);
+	}
+	*at = value->mv_size;
+}
+
+/* Flips byte AT of the first value of TABLE. Returns the value's length. */
+static size_t flip(struct fixture *f, const char *table, size_t at)
+{
+	with_first(f, table, flip_byte, &at);
+	return at;
+}
+
+static void replace(MDB_cursor *cursor, MDB_val *key, MDB_val *value, void *ctx)
+{
+	assert_int_equal(mdb_cursor_put(cursor, key, ctx, 0), 0);
+}
+
+/* The first value of TABLE becomes DATA. */
+static void put_value(struct fixture *f, const char *table, void *data, size_t len)
+{
+	MDB_val value = {.mv_size = len, .mv_data = data};
+	with_first(f, table, replace, &value);
+}
+
+/* Calls TRY with each of the first BYTES bytes of TABLE's first value flipped (0: all). */
+static void flip_each(struct fixture *f, const char *table, size_t bytes,
+		      void (*try)(struct fixture *f))
+{
+	int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+	dup2(null, STDERR_FILENO);
+	fixture_close(f);
+	size_t size = flip(f, table, SIZE_MAX);
+	assert_true(size > 0);
+	for (size_t at = 0; at < (bytes == 0 ? size : bytes); at++) {
+		(void)flip(f, table, at);
+		fixture_open(f);
+		try(f);
+		fixture_close(f);
+		(void)flip(f, table, at);
+	}
+	fixture_open(f);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(null);
+}
+
+static int setup(void **state)
+{
+	struct store_bucket_settings settings = {.tenant = "plant",
+						 .versioning = STORE_VERSIONING_ENABLED};
+	static struct store_object_info info;
+	struct store_upload *upload;
+	assert_int_equal(fixture_setup(state), 0);
+	struct fixture *f = *state;
+	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
+	assert_int_equal(store_bucket_settings_set(f->store, "raw", &settings), 0);
+	assert_int_equal(store_bucket_document_set(f->store, "raw", "policy", "text of it", 10), 0);
+	assert_int_equal(object_put(f->store, "raw", "k", 1, 300), 0);
+	assert_int_equal(store_object_get(f->store, "raw", "k", 1, STORE_VERSION_LATEST, &info), 0);
+	first_version = info.version;
+	assert_int_equal(store_metadata_add(&info, STORE_META_TAG "t", "1"), 0);
+	assert_int_equal(store_upload_begin(f->store, "raw", "k", 1, &info, &upload), 0);
+	assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
+	return 0;
+}
+
+static int ignore(void *ctx, const struct store_list_entry *entry)
+{
+	return 0;
+}
+
+static void try_version(struct fixture *f)
+{
+	static struct store_object_info info;
+	struct store_list_query query = {.limit = 10};
+	struct store_removal removal = {.version = first_version};
+	struct store_removed removed;
+	bool more;
+	assert_int_equal(store_object_get(f->store, "raw", "k", 1, first_version, &info), -EBADMSG);
+	assert_int_equal(store_version_list(f->store, "raw", &query, STORE_VERSION_LATEST, ignore,
+					    NULL, &more),
+			 -EBADMSG);
+	assert_int_equal(store_object_delete(f->store, "raw", "k", 1, &removal, &removed),
+			 -EBADMSG);
+	/* What would follow the latest cannot be told. */
+	assert_int_equal(store_object_get(f->store, "raw", "k", 1, STORE_VERSION_LATEST, &info), 0);
+	removal.version = info.version;
+	assert_int_equal(store_object_delete(f->store, "raw", "k", 1, &removal, &removed),
+			 -EBADMSG);
+	assert_int_equal(object_put(f->store, "raw", "other", 1, 10), 0);
+	assert_int_equal(store_object_list(f->store, "raw", &query, ignore, NULL, &more), 0);
+}
+
+static void test_version(void **state)
+{
+	struct fixture *f = *state;
+	/* The head; the data behind it is the reader's to check. */
+	flip_each(f, "versions", sizeof(struct local_record), try_version);
+	static struct store_object_info info;
+	assert_int_equal(store_object_get(f->store, "raw", "k", 1, first_version, &info), 0);
+}
+
+static void try_document(struct fixture *f)
+{
+	struct eos_buf out;
+	eos_buf_init(&out);
+	assert_int_equal(store_bucket_document_get(f->store, "raw", "policy", &out), -EBADMSG);
+	assert_int_equal(out.len, 0);
+	eos_buf_fini(&out);
+}
+
+static void test_document(void **state)
+{
+	struct fixture *f = *state;
+	flip_each(f, "documents", 0, try_document);
+	/* A damaged one can be replaced. */
+	fixture_close(f);
+	(void)flip(f, "documents", 9);
+	fixture_open(f);
+	assert_int_equal(store_bucket_document_set(f->store, "raw", "policy", "new", 3), 0);
+	struct eos_buf out;
+	eos_buf_init(&out);
+	assert_int_equal(store_bucket_document_get(f->store, "raw", "policy", &out), 0);
+	assert_string_equal(out.data, "new");
+	eos_buf_fini(&out);
+}
+
+static void try_tenant(struct fixture *f)
+{
+	struct store_usage usage;
+	assert_int_equal(store_tenant_usage(f->store, "plant", &usage), -EBADMSG);
+	assert_int_equal(object_put(f->store, "raw", "new", 1, 10), -EBADMSG);
+	assert_int_equal(object_check(f->store, "raw", "k", 1, 300), -EILSEQ); /* the newer one */
+}
+
+static void test_tenant(void **state)
+{
+	flip_each(*state, "tenants", 0, try_tenant);
+}
+
+static int ignore_found(void *ctx, const char *bucket, const struct store_list_entry *entry)
+{
+	return 0;
+}
+
+static void try_index(struct fixture *f)
+{
+	struct store_find_term term = {STORE_META_TAG "t", "1", STORE_FIND_EQ};
+	struct store_find_query query = {
+		.terms = &term, .terms_count = 1, .until_ns = UINT64_MAX, .limit = 10};
+	bool more;
+	assert_int_equal(store_find(f->store, &query, ignore_found, NULL, &more), -EBADMSG);
+}
+
+static void test_index(void **state)
+{
+	flip_each(*state, "index", 0, try_index);
+}
+
+/* A store of another version is refused by name, whatever tables and lengths it has. */
+static void test_other_format(void **state)
+{
+	struct fixture *f = *state;
+	struct eos_why why = {""};
+	uint8_t other[40];
+	uint32_t version = 1;
+	fixture_close(f);
+	memset(other, 7, sizeof(other));
+	memcpy(other + 8, &version, sizeof(version));
+	uint64_t sum = local_sum(other + 8, sizeof(other) - 8, 0);
+	memcpy(other, &sum, sizeof(sum));
+	put_value(f, "meta", other, sizeof(other));
+	assert_int_equal(store_open(f->dir, &f->store, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "of format version 1, this program's is 2"));
+	other[20] ^= 1;
+	put_value(f, "meta", other, sizeof(other));
+	assert_int_equal(store_open(f->dir, &f->store, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "damaged"));
+	f->store = NULL;
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_version), TEST(test_document),     TEST(test_tenant),
+		TEST(test_index),   TEST(test_other_format),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
