@@ -119,7 +119,7 @@ def test_quotas_refuse(shared_node, s3, bucket, tmp_path):
         ({"encrypted": 1}, "encrypted"),
         ({"quota_bytes": -1}, "quota_bytes"),
         ({"quota_objects": "many"}, "quota_objects"),
-        ({"quota_bytes": 1 << 64}, "quota_bytes"),
+        ({"quota_bytes": 1 << 64}, "settings:1"),
         ({"tenant": "nobody"}, "nobody"),
         ({"tenant": "x" * 64}, "x" * 64),
         ([], "settings"),
