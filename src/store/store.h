@@ -260,7 +260,12 @@ int store_object_delete(struct store *store, const char *bucket, const char *key
 int store_object_update(struct store *store, const char *bucket, const char *key, size_t key_len,
 			uint64_t version, int (*change)(void *ctx, struct store_object_info *info),
 			void *ctx) EOS_MUST_CHECK;
-/* Within one bucket, atomically, without copying data; an object at the new key is replaced. */
+/*
+ * Within one bucket, atomically, without copying data; an object at the new key is replaced. In a
+ * bucket that is versioned the latest version itself moves: it is a new version of the new key, and
+ * a delete marker becomes the latest of the old key. -ENOENT; -EPERM: it, or what would go, is
+ * held.
+ */
 int store_object_rename(struct store *store, const char *bucket, const char *key, size_t key_len,
 			const char *new_key, size_t new_key_len) EOS_MUST_CHECK;
 
