@@ -8,6 +8,7 @@
  * we halve. MDB_WRITEMAP stays off: with a read-only map a stray write in this process is a
  * crash, not a damaged store.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,14 +16,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/file.h"
-#include "crypto/crypto.h"
-#include "store/local_blocks_priv.h"
 #include "store/local_keys_priv.h"
 #include "store/local_priv.h"
+#include "store/local_upkeep_priv.h"
 
 #define MAP_BYTES_MAX	 (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
 #define LOCAL_TABLES_MAX 16
@@ -121,17 +122,47 @@ static int open_env(struct local *local, const char *dir_path, size_t map_bytes,
 	return 0;
 }
 
-/* Block files without metadata.mdb: ids would begin at 1 again and meet the files that are there.*/
+int local_dir_each(int parent_fd, const char *name,
+		   int (*visit)(void *ctx, int fd, const char *name), void *ctx)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	DIR *dir = fdopendir(fd);
+	if (dir == NULL) {
+		fd = eos_close(fd);
+		return -ENOMEM;
+	}
+	int result = 0;
+	struct dirent *entry;
+	while (result == 0 && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			result = visit(ctx, fd, entry->d_name);
+	}
+	closedir(dir);
+	return result;
+}
+
+static int stop_at_first(void *ctx, int fd, const char *name)
+{
+	return 1;
+}
+
+/* Segments without metadata.mdb: open would remove them all, as nothing refers to them. */
 static int check_not_beheaded(struct local *local, struct eos_why *why)
 {
 	struct stat file;
+	if (fstatat(local->dir_fd, "blocks", &file, 0) == 0)
+		return eos_why(why, -EBADMSG,
+			       "the store has format 1, which this version does not read; move "
+			       "the directory away to begin anew");
 	if (fstatat(local->dir_fd, "metadata.mdb", &file, 0) == 0 && file.st_size > 0)
 		return 0;
-	int has_files = local_blocks_have_files(local);
+	int has_files = local_dir_each(local->dir_fd, "segments", stop_at_first, NULL);
 	if (has_files <= 0)
 		return has_files;
 	return eos_why(why, -EBADMSG,
-		       "metadata.mdb is missing or empty, but blocks/ has data; restore it, "
+		       "metadata.mdb is missing or empty, but segments/ has data; restore it, "
 		       "or move the store's directory away to begin anew");
 }
 
@@ -156,14 +187,11 @@ static int open_files(struct local *local, const char *dir_path, size_t map_byte
 		return eos_why(why, -errno, "%s", strerror(errno));
 	err = take_lock(local, why);
 	if (err == 0)
-		err = open_dir(local->dir_fd, "blocks", &local->blocks_fd, why);
+		err = open_dir(local->dir_fd, "segments", &local->segments.dir_fd, why);
 	if (err == 0)
 		err = open_dir(local->dir_fd, "staging", &local->staging_fd, why);
 	if (err < 0)
 		return err;
-	err = local_blocks_prepare(local);
-	if (err < 0)
-		return eos_why(why, err, "blocks: %s", strerror(-err));
 	err = check_not_beheaded(local, why);
 	if (err == 0)
 		err = open_env(local, dir_path, map_bytes, why);
@@ -174,15 +202,18 @@ static void local_close(struct store *store)
 {
 	struct local *local = local_of(store);
 	EOS_ASSERT(atomic_load(&local->uploads) == 0);
+	local_upkeep_stop(local);
 	local_committer_stop(local);
 	if (local->env != NULL)
 		mdb_env_close(local->env);
 	local->staging_fd = eos_close(local->staging_fd);
-	local->blocks_fd = eos_close(local->blocks_fd);
 	local->lock_fd = eos_close(local->lock_fd);
 	local->dir_fd = eos_close(local->dir_fd);
 	local_committer_fini(&local->committer);
-	local_ids_fini(&local->ids);
+	local_upkeep_fini(&local->upkeep);
+	local_segments_fini(&local->segments);
+	local_pins_fini(&local->chunk_pins);
+	local_pins_fini(&local->manifest_pins);
 	free(local);
 }
 
@@ -193,14 +224,19 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	if (local == NULL)
 		return eos_why(why, -ENOMEM, "%s: out of memory", dir_path);
 	local->store.ops = &store_engine_local;
-	local->lock_fd = local->dir_fd = local->blocks_fd = local->staging_fd = -1;
-	local_ids_init(&local->ids);
+	local->lock_fd = local->dir_fd = local->staging_fd = -1;
+	local_segments_init(&local->segments);
+	if (options->segment_bytes != 0)
+		local->segments.bytes_max = options->segment_bytes;
+	local_pins_init(&local->chunk_pins);
+	local_pins_init(&local->manifest_pins);
 	local_committer_init(&local->committer);
-	int err = crypto_random(&local->salt_base, sizeof(local->salt_base));
-	if (err == 0)
-		err = open_files(local, dir_path, options->map_bytes, why);
+	local_upkeep_init(&local->upkeep);
+	int err = open_files(local, dir_path, options->map_bytes, why);
 	if (err == 0)
 		err = local_recover(local, why);
+	if (err == 0)
+		err = local_upkeep_start(local);
 	if (err < 0) {
 		if (why != NULL && why->text[0] == '\0')
 			eos_why(why, err, "%s", strerror(-err));
@@ -229,6 +265,24 @@ static void local_set_matcher(struct store *store, store_matcher_fn match,
 	pthread_mutex_unlock(&local->committer.batch_lock);
 }
 
+/* What LMDB uses of its file, and what is left of the disk. */
+static int disk_stats(struct local *local, struct store_stats *stats)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct statvfs disk;
+	int rc = mdb_env_info(local->env, &info);
+	if (rc == 0)
+		rc = mdb_env_stat(local->env, &stat);
+	if (rc != 0)
+		return local_error(rc);
+	if (fstatvfs(local->dir_fd, &disk) < 0)
+		return -errno;
+	stats->metadata_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	stats->free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+	return 0;
+}
+
 static int local_stats(struct store *store, struct store_stats *ret_stats)
 {
 	struct local *local = local_of(store);
@@ -246,7 +300,13 @@ static int local_stats(struct store *store, struct store_stats *ret_stats)
 	ret_stats->objects = state.objects;
 	ret_stats->bytes = state.bytes;
 	ret_stats->outbox_events = state.outbox_events;
-	return 0;
+	ret_stats->chunks = state.chunks;
+	pthread_mutex_lock(&local->segments.lock);
+	ret_stats->chunk_bytes = local->segments.live_bytes;
+	ret_stats->segment_bytes = local->segments.file_bytes;
+	pthread_mutex_unlock(&local->segments.lock);
+	ret_stats->garbage_bytes = ret_stats->segment_bytes - ret_stats->chunk_bytes;
+	return disk_stats(local, ret_stats);
 }
 
 const struct store_engine_ops store_engine_local = {
@@ -286,6 +346,8 @@ const struct store_engine_ops store_engine_local = {
 	.object_update = local_object_update,
 	.object_rename = local_object_rename,
 	.object_list = local_object_list,
+	.verify = local_verify,
+	.compact = local_compact,
 	.version_list = local_version_list,
 	.find = local_find,
 	.outbox_list = local_outbox_list,

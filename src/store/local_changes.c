@@ -24,46 +24,14 @@ static MDB_val id_val(uint8_t bytes[8], uint64_t id)
 	return (MDB_val){.mv_size = 8, .mv_data = bytes};
 }
 
-static int put_empty(MDB_txn *txn, MDB_dbi dbi, uint64_t id)
-{
-	uint8_t name[8];
-	MDB_val key = id_val(name, id), value = {0};
-	return local_put(txn, dbi, &key, &value, 0);
-}
-
-static int trash_block(struct local_txn *t, uint64_t id)
-{
-	int err = put_empty(t->txn, t->local->trash, id);
-	if (err < 0)
-		return err;
-	EOS_ASSERT(t->dropped_count < EOS_ARRAY_SIZE(t->dropped));
-	t->dropped[t->dropped_count++] = id;
-	t->is_changed = true;
-	return 0;
-}
-
 int local_drop_record(struct local_txn *t, const struct local_record *record)
 {
-	if (record->kind != LOCAL_RECORD_BLOCK)
-		return 0;
-	uint8_t name[8];
-	MDB_val key = id_val(name, record->block_id);
-	int err = local_delete(t->txn, t->local->blocks, &key);
-	return err < 0 && err != -ENOENT ? err : trash_block(t, record->block_id);
-}
-
-int local_adopt_record(struct local_txn *t, const struct local_record *record)
-{
-	return record->kind == LOCAL_RECORD_BLOCK
-		       ? put_empty(t->txn, t->local->blocks, record->block_id)
-		       : 0;
+	return record->kind == LOCAL_RECORD_CHUNKED ? local_trash_put(t, record->manifest) : 0;
 }
 
 int local_refuse(struct local_txn *t, struct local_op *op, int result)
 {
 	op->result = result;
-	if (op->kind == LOCAL_OP_OBJECT_PUT && op->record.kind == LOCAL_RECORD_BLOCK)
-		return trash_block(t, op->record.block_id);
 	return 0;
 }
 
@@ -203,13 +171,6 @@ static int apply_outbox_retry(struct local_txn *t, struct local_op *op)
 	return err < 0 ? err : local_accept(t, op);
 }
 
-/* The committer's prepare() has done it already. */
-static int apply_reserve(struct local_txn *t, struct local_op *op)
-{
-	op->result = 0;
-	return 0;
-}
-
 int local_change_apply(struct local_txn *t, struct local_op *op)
 {
 	static int (*const appliers[])(struct local_txn * t, struct local_op * op) = {
@@ -225,7 +186,10 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 		[LOCAL_OP_OBJECT_UPDATE] = local_apply_update,
 		[LOCAL_OP_OUTBOX_REMOVE] = apply_outbox_remove,
 		[LOCAL_OP_OUTBOX_RETRY] = apply_outbox_retry,
-		[LOCAL_OP_RESERVE] = apply_reserve,
+		[LOCAL_OP_MANIFEST_APPEND] = local_apply_manifest_append,
+		[LOCAL_OP_CHUNKS_MOVE] = local_apply_chunks_move,
+		[LOCAL_OP_SEGMENT_DROP] = local_apply_segment_drop,
+		[LOCAL_OP_RECLAIM] = local_apply_reclaim,
 	};
 	return appliers[op->kind](t, op);
 }

@@ -14,8 +14,6 @@
 /* The change is not made; what its upload wrote is given back. */
 int local_refuse(struct local_txn *t, struct local_op *op, int result) EOS_MUST_CHECK;
 int local_accept(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
-/* What the record of an upload has on disk beside the tables is referred to from now on. */
-int local_adopt_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
 /* What RECORD had on disk beside the tables is no longer referred to. */
 int local_drop_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
 /* Asks the matcher, and writes an event for each target. */
@@ -72,3 +70,11 @@ int local_apply_document_set(struct local_txn *t, struct local_op *op) EOS_MUST_
 int local_apply_document_delete(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 /* All of a bucket that goes. */
 int local_documents_drop(struct local_txn *t, uint64_t node) EOS_MUST_CHECK;
+
+/* local_chunk_changes.c. An upload's chunks that no transaction has seen yet; with them the
+ * manifest belongs to the record, no longer to the trash. */
+int local_put_chunks(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_manifest_append(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_chunks_move(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_segment_drop(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_reclaim(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;

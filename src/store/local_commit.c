@@ -3,40 +3,51 @@
  *
  * The way of an object to the disk; T is the caller's thread, C the committer's.
  *
- *   1 T  the data is written to staging/N             power cut here: open empties staging/
- *   2 T  header and table are written, fsync(file)    the same; many callers at once
- *   3 T  an id is taken from the durable reservation  nothing on disk yet
- *   4 T  rename to blocks/XX/ID                       an orphan: block_low <= ID < block_high and
- * no entry in `blocks`: open removes it 5 C  fsync(blocks/XX), once a directory           the same
- *   6 C  one LMDB transaction with all waiting changes: records, events, counts, trash, state;
- *        its commit writes pages, syncs, and flips the meta page
- *                                                     before the flip: as 4. Behind it: all of it
- *   7 C  the callers are woken: acknowledged
- *   8 C  files that the transaction put in the trash are unlinked
- *                                                     open unlinks what is in the trash
- *   9 C  later, their directories are synced, and
- *  10 C  the next transaction takes them from the trash
+ *   1 T  a segment is begun when the active one is full: file and header are written, the
+ *        directory is synced                          power cut here: open removes the file, as no
+ *                                                     transaction refers to it
+ *   2 T  chunks are written to places reserved in it  garbage in a segment: nobody refers to it,
+ *                                                     compaction gives the space back
+ *   3 C  fdatasync(segment), once for all changes     the same
+ *   4 C  one LMDB transaction with all waiting changes: chunks, manifests, records, events, counts,
+ *        live bytes of segments, trash, state; its commit writes pages, syncs, and flips the meta
+ *        page                                         before the flip: as 3. Behind it: all of it
+ *   5 C  the callers are woken: acknowledged
+ *   6 C  this or a later transaction takes references of manifests in the trash back, and removes
+ *        chunks without any                           each transaction is whole; the next goes on
+ *   7 C  a transaction takes a segment that nothing refers to from the table
+ *   8 C  its file is unlinked                         open removes the file, as under 1
  *
- * Small objects stand in the transaction itself and begin at 6.
+ * Small objects stand in the transaction itself and begin at 4. A large upload goes through 1 to 4
+ * several times: its manifest is in the trash until the transaction that has its record, so what a
+ * crash leaves of it is reclaimed. Compaction copies chunks as 1 to 3 and moves their entries in 4.
+ *
+ * What an acknowledged change needs on the disk, and why it is there: (a) the pages of its
+ * transaction and of all before it, which LMDB syncs before it flips the meta page, and the flip
+ * itself, written through a descriptor that is O_DSYNC; (b) the bytes of the chunks it refers to.
+ * Those it brings were synced in 3, by a sync that began behind the last write of them. Those it
+ * found were referred to by a committed transaction, so they were synced before that one; and they
+ * are still there, since a pin kept the reclaimer from removing their entries; (c) the names of the
+ * segments, synced in 1 before the first byte was reserved; and metadata.mdb's own, at open.
  *
  * Invariants
  *  I1 A change is acknowledged only behind the commit of the transaction that holds it; that
- *     transaction begins only when the files it refers to, and the entries that name them, are
- *     synced (2 and 5 before 6).
- *  I2 No file below blocks/ is changed after its rename. The rename of an id that an object refers
- *     to is never undone: ids are never given twice.
- *  I3 A block file is unlinked only when a durable transaction put its id in the trash or when no
- *     transaction can ever have referred to it (8 behind 6; failed changes: see abandon()).
- *  I4 An id leaves the trash only when the unlink of its file is durable (9 before 10), so neither
- *     a crash nor a power cut leaks a file.
- *  I5 An id at or above block_high was never renamed into blocks/; an id below block_low is in
- *     `blocks`, in the trash, or its file is durably gone. So open looks only at what is between,
- *     some thousands at most, however many objects there are.
- *  I6 After an error that leaves the disk's state unknown (fsync or commit, but for "no space",
+ *     transaction begins only when the bytes it refers to are synced (3 before 4).
+ *  I2 A byte of a segment is written at most once. Places are reserved once, and a new process
+ *     begins a new segment: what a crash left behind the end of an old one is never trusted.
+ *  I3 A segment is unlinked only behind the commit of a transaction in which no chunk refers to it
+ *     and nobody writes to it (7 before 8), or when no transaction ever referred to it.
+ *  I4 A chunk's entry is removed in the same transaction as the page of the manifest that held the
+ *     last reference, and only if nobody has pinned it. So refs are right after every transaction.
+ *  I5 A manifest is in a record or in the trash, never in both, never in neither: the transaction
+ *     that takes it from the one puts it into the other.
+ *  I6 After an error that leaves the disk's state unknown (fdatasync or commit, but for "no space",
  *     which LMDB reports before it touched anything that counts) nothing is unlinked, nothing is
- *     committed and nothing is acknowledged any more: the next open finds out what is there.
+ *     committed and nothing is acknowledged any more: the next open finds out what is there. When
+ *     fdatasync() says "no space", what was not synced before in that segment may be lost although
+ *     the next call succeeds: the segment refuses all of it for ever, and is not written again.
  *  I7 A transaction is whole or not at all; a change that fails in it for want of space is tried
- *     alone, so that it fails alone.
+ *     alone, so that it fails alone, and without the reclaimer, so that it does not fail for it.
  *
  * One transaction a caller would cost two flushes of the disk each; a timer that waits for company
  * would cost the lonely caller its delay. Here the company gathers while the disk is busy.
@@ -50,27 +61,34 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "store/local_blocks_priv.h"
 #include "store/local_priv.h"
+#include "store/local_reclaim_priv.h"
 
 EOS_COUNTER(transactions, "store.transactions_total", "Write transactions that were committed.")
 EOS_COUNTER(changes, "store.changes_total", "Changes that were committed.")
-EOS_COUNTER(dir_syncs, "store.dir_syncs_total", "Directories of block files synced to disk.")
-EOS_COUNTER(leftovers, "store.leftovers_total", "Block files left for the next open to remove.")
+EOS_COUNTER(leftovers, "store.leftovers_total", "Segments left for the next open to remove.")
 
 #define COMMITTER_STACK_BYTES (256u * 1024)
+/* What is pinned in the trash is looked at so often. */
+#define BLOCKED_NS (200 * EOS_NS_PER_MS)
 
 void local_committer_init(struct local_committer *committer)
 {
 	committer->is_running = false;
 	committer->is_stopping = false;
-	committer->unlinked_count = 0;
+	committer->trash = LOCAL_TRASH_READY; /* of the last run, perhaps */
+	committer->stuck_count = 0;
 	eos_list_init(&committer->queue);
 	pthread_mutex_init(&committer->lock, NULL);
 	pthread_mutex_init(&committer->batch_lock, NULL);
-	pthread_cond_init(&committer->wake, NULL);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&committer->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 }
 
 void local_committer_fini(struct local_committer *committer)
@@ -100,98 +118,75 @@ int local_commit(struct local *local, struct local_op *op)
 	return op->result;
 }
 
-/* Waits for changes. 0: the store is being closed and nothing is left. */
-static unsigned take_batch(struct local_committer *committer, struct local_op **ops)
+static void wait_locked(struct local_committer *committer)
+{
+	uint64_t end = eos_now_ns() + BLOCKED_NS;
+	struct timespec at = {.tv_sec = (time_t)(end / EOS_NS_PER_S),
+			      .tv_nsec = (long)(end % EOS_NS_PER_S)};
+	if (committer->trash == LOCAL_TRASH_EMPTY) {
+		pthread_cond_wait(&committer->wake, &committer->lock);
+	} else {
+		/* Whether something came or the time is over is seen by who called. */
+		(void)pthread_cond_timedwait(&committer->wake, &committer->lock, &at);
+		committer->trash = LOCAL_TRASH_READY;
+	}
+}
+
+/* Waits for changes, or for something in the trash: then 0. False: the store is being closed and
+ * no change is left. */
+static bool take_batch(struct local_committer *committer, struct local_op **ops, unsigned *ret_n)
 {
 	unsigned n = 0;
 	pthread_mutex_lock(&committer->lock);
-	while (eos_list_is_empty(&committer->queue) && !committer->is_stopping)
-		pthread_cond_wait(&committer->wake, &committer->lock);
+	while (eos_list_is_empty(&committer->queue) && !committer->is_stopping &&
+	       committer->trash != LOCAL_TRASH_READY)
+		wait_locked(committer);
 	while (n < LOCAL_BATCH_MAX) {
 		struct eos_list *node = eos_list_take(&committer->queue);
 		if (node == NULL)
 			break;
 		ops[n++] = EOS_CONTAINER_OF(node, struct local_op, node);
 	}
+	bool is_over = n == 0 && committer->is_stopping;
 	pthread_mutex_unlock(&committer->lock);
-	return n;
+	*ret_n = n;
+	return !is_over;
 }
 
-/* Step 5. */
-static int sync_block_dirs(struct local_op **ops, unsigned n)
+static void finish(struct local_op *op, int result)
 {
-	bool is_synced[LOCAL_BLOCK_DIRS] = {false};
-	for (unsigned i = 0; i < n; i++) {
-		if (ops[i]->kind != LOCAL_OP_OBJECT_PUT || ops[i]->block_dir_fd < 0)
-			continue;
-		unsigned dir = local_block_dir(ops[i]->record.block_id);
-		if (is_synced[dir])
-			continue;
-		int err = eos_fault("store.dir_fsync");
-		if (err == 0 && fsync(ops[i]->block_dir_fd) < 0)
-			err = -errno;
-		if (err < 0)
-			return err;
-		eos_counter_add(&dir_syncs, 1);
-		is_synced[dir] = true;
+	op->result = result;
+	sem_post(&op->done);
+	/* OP is gone. */
+}
+
+/* Step 3 for one change. */
+static int sync_op(struct local *local, const struct local_op *op)
+{
+	int err = 0;
+	for (size_t i = 0; err == 0 && op->chunks != NULL && i < op->chunks->count; i++) {
+		if (op->chunks->all[i].segment != NULL)
+			err = local_segment_sync(op->chunks->all[i].segment);
 	}
-	return 0;
+	for (size_t i = 0; err == 0 && i < op->moves_count; i++)
+		err = local_segment_sync(op->moves[i].to);
+	if (err < 0 && err != -ENOSPC)
+		local_turn_read_only(local, "fdatasync of a segment", err);
+	return err;
 }
 
-static void remember_unlinked(struct local *local, uint64_t id, bool is_in_trash)
+/* Step 3. Changes whose bytes cannot be made durable are refused; returns how many are left. */
+static unsigned sync_segments(struct local *local, struct local_op **ops, unsigned n)
 {
-	struct local_committer *committer = &local->committer;
-	if (committer->unlinked_count == LOCAL_UNLINKED_MAX) {
-		/* It stays in the trash or in flight, where the next open finds it. */
-		eos_counter_add(&leftovers, 1);
-		return;
-	}
-	committer->unlinked[committer->unlinked_count++] =
-		(struct local_unlinked){.id = id, .is_in_trash = is_in_trash};
-}
-
-/* Steps 8 and, for changes that failed, the same without the trash. */
-static void unlink_block(struct local *local, uint64_t id, bool is_in_trash)
-{
-	int err = local_block_unlink(local, id);
-	if (err == 0) {
-		remember_unlinked(local, id, is_in_trash);
-		return;
-	}
-	eos_counter_add(&leftovers, 1);
-	eos_log(EOS_LOG_WARN, "store", "unlink failed block=%016llx error=%s",
-		(unsigned long long)id, strerror(-err));
-}
-
-/* Step 9: all directories with unlinked files. A failure is not fatal: nothing that was
- * acknowledged depends on it, and the trash keeps the ids. */
-static void sync_unlinked(struct local *local)
-{
-	struct local_committer *committer = &local->committer;
-	bool is_synced[LOCAL_BLOCK_DIRS] = {false}, is_broken[LOCAL_BLOCK_DIRS] = {false};
 	unsigned kept = 0;
-	for (unsigned i = 0; i < committer->unlinked_count; i++) {
-		struct local_unlinked unlinked = committer->unlinked[i];
-		unsigned dir = local_block_dir(unlinked.id);
-		if (!unlinked.is_synced && !is_synced[dir] && !is_broken[dir]) {
-			int err = eos_fault("store.trash_fsync");
-			if (err == 0)
-				err = local_block_dir_sync(local, dir);
-			eos_counter_add(&dir_syncs, 1);
-			is_synced[dir] = err == 0;
-			is_broken[dir] = err < 0;
-			if (err < 0)
-				eos_log(EOS_LOG_WARN, "store",
-					"sync failed dir=blocks/%02x error=%s", dir,
-					strerror(-err));
-		}
-		unlinked.is_synced |= is_synced[dir];
-		if (unlinked.is_synced && !unlinked.is_in_trash)
-			local_ids_settle(&local->ids, unlinked.id);
+	for (unsigned i = 0; i < n; i++) {
+		int err = sync_op(local, ops[i]);
+		if (err < 0)
+			finish(ops[i], err);
 		else
-			committer->unlinked[kept++] = unlinked;
+			ops[kept++] = ops[i];
 	}
-	committer->unlinked_count = kept;
+	return kept;
 }
 
 /* A transaction that cannot begin for anything but memory has a broken environment under it. */
@@ -205,34 +200,19 @@ static int txn_begin(struct local *local, MDB_txn **ret_txn)
 	return err;
 }
 
-/* Step 10, and the reservation of block ids. */
-static int prepare(struct local_txn *t)
+static void prepare(struct local_txn *t)
 {
-	struct local *local = t->local;
-	struct local_committer *committer = &local->committer;
-	t->state = committer->state;
+	t->state = t->local->committer.state;
 	t->is_changed = t->has_events = false;
-	t->dropped_count = 0;
-	for (unsigned i = 0; i < committer->unlinked_count; i++) {
-		if (!committer->unlinked[i].is_synced)
-			continue;
-		uint8_t name[8];
-		local_be64_put(name, committer->unlinked[i].id);
-		MDB_val key = {.mv_size = sizeof(name), .mv_data = name};
-		int err = local_delete(t->txn, local->trash, &key);
-		if (err < 0 && err != -ENOENT)
-			return err;
-	}
-	uint64_t high = local_ids_wanted(&local->ids, t->state.block_high);
-	t->is_changed = high != t->state.block_high;
-	t->state.block_high = high;
-	t->state.block_low = local_ids_low(&local->ids);
-	return 0;
+	t->live_count = t->dropped_count = 0;
+	t->trash = LOCAL_TRASH_READY;
 }
 
 static int txn_commit(struct local_txn *t)
 {
-	int err = local_state_put(t->local, t->txn, &t->state);
+	int err = local_live_flush(t);
+	if (err == 0)
+		err = local_state_put(t->local, t->txn, &t->state);
 	if (err < 0) {
 		mdb_txn_abort(t->txn);
 		return err;
@@ -247,136 +227,127 @@ static int txn_commit(struct local_txn *t)
 	return err;
 }
 
+static void set_trash(struct local_committer *committer, enum local_trash trash)
+{
+	pthread_mutex_lock(&committer->lock);
+	committer->trash = trash;
+	pthread_mutex_unlock(&committer->lock);
+}
+
 static void take_over(struct local_txn *t)
 {
-	struct local_committer *committer = &t->local->committer;
-	committer->state = t->state;
-	local_ids_extend(&t->local->ids, t->state.block_high);
-	unsigned kept = 0;
-	for (unsigned i = 0; i < committer->unlinked_count; i++) {
-		if (!committer->unlinked[i].is_synced)
-			committer->unlinked[kept++] = committer->unlinked[i];
-	}
-	committer->unlinked_count = kept;
+	t->local->committer.state = t->state;
+	local_live_take_over(t);
 	eos_counter_add(&transactions, 1);
 }
 
-/* Step 6. An error: nothing of it happened, unless the store is read-only now. */
-static int run_transaction(struct local_txn *t, struct local_op **ops, unsigned n)
+/* Steps 4 and 6. An error: nothing of it happened, unless the store is read-only now. */
+static int run_transaction(struct local_txn *t, struct local_op **ops, unsigned n, unsigned budget)
 {
 	int err = txn_begin(t->local, &t->txn);
 	if (err < 0)
 		return err;
-	err = prepare(t);
+	prepare(t);
 	for (unsigned i = 0; i < n && err == 0; i++)
 		err = local_change_apply(t, ops[i]);
-	if (err < 0 || !t->is_changed) {
+	if (err == 0 && budget > 0)
+		err = local_reclaim_step(t, budget);
+	if (err < 0 || !t->is_changed)
 		mdb_txn_abort(t->txn);
-		return err;
-	}
-	err = txn_commit(t);
-	if (err == 0)
+	else
+		err = txn_commit(t);
+	if (err == 0 && t->is_changed)
 		take_over(t);
+	local_reclaim_done(t);
 	return err;
 }
 
-static void finish(struct local_op *op, int result)
+/* Step 8. */
+static void unlink_dropped(struct local_txn *t)
 {
-	op->result = result;
-	sem_post(&op->done);
-	/* OP is gone. */
+	struct local *local = t->local;
+	for (unsigned i = 0; i < t->dropped_count; i++) {
+		int err = local_segments_unlink(&local->segments, t->dropped[i]);
+		if (err == 0)
+			continue;
+		eos_counter_add(&leftovers, 1);
+		eos_log(EOS_LOG_WARN, "store", "unlink failed segment=%08x error=%s", t->dropped[i],
+			strerror(-err));
+	}
+	t->dropped_count = 0;
 }
 
-/* Steps 7 and 8. */
+/* Steps 5 and 8. */
 static void acknowledge(struct local_txn *t, struct local_op **ops, unsigned n)
 {
 	struct local *local = t->local;
 	(void)eos_fault("store.after_commit");
 	eos_counter_add(&changes, n);
+	unsigned drops = 0;
 	for (unsigned i = 0; i < n; i++) {
-		if (ops[i]->kind == LOCAL_OP_OBJECT_PUT && ops[i]->block_dir_fd >= 0)
-			local_ids_settle(&local->ids, ops[i]->record.block_id);
-		finish(ops[i], ops[i]->result);
+		ops[i]->is_reclaimed = t->trash != LOCAL_TRASH_READY;
+		if (ops[i]->kind == LOCAL_OP_SEGMENT_DROP)
+			ops[drops++] = ops[i];
+		else
+			finish(ops[i], ops[i]->result);
 	}
 	if (t->has_events && local->notify != NULL)
 		local->notify(local->matcher_ctx);
-	for (unsigned i = 0; i < t->dropped_count; i++)
-		unlink_block(local, t->dropped[i], true);
+	/* Nobody else waits for a file system that takes its time to remove a file. */
+	unlink_dropped(t);
+	for (unsigned i = 0; i < drops; i++)
+		finish(ops[i], ops[i]->result);
 }
 
-/*
- * A change failed and its transaction is gone. Its block file is removed at once, to give the space
- * back, but only when LMDB can still begin a transaction: an environment that failed while it wrote
- * its meta page may have committed after all (I3, I6). The id stays in flight until the directory
- * is synced.
- */
-static void abandon(struct local *local, struct local_op *op)
+static void undrop(struct local_txn *t)
 {
-	if (op->kind != LOCAL_OP_OBJECT_PUT || op->block_dir_fd < 0)
-		return;
-	MDB_txn *probe = NULL;
-	int err = local_check_writable(local);
-	if (err == 0)
-		err = txn_begin(local, &probe);
-	if (err < 0)
-		return;
-	mdb_txn_abort(probe);
-	unlink_block(local, op->record.block_id, false);
+	for (unsigned i = 0; i < t->dropped_count; i++)
+		local_segments_undrop(&t->local->segments, t->dropped[i]);
+	t->dropped_count = 0;
+}
+
+/* Each alone, and without the reclaimer. */
+static void run_singly(struct local_txn *t, struct local_op **ops, unsigned n, int err)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (local_check_writable(t->local) == 0)
+			err = run_transaction(t, &ops[i], 1, 0);
+		if (err == 0) {
+			acknowledge(t, &ops[i], 1);
+		} else {
+			undrop(t);
+			finish(ops[i], err);
+		}
+	}
 }
 
 static void run_batch(struct local_txn *t, struct local_op **ops, unsigned n)
 {
 	struct local *local = t->local;
+	unsigned budget = n == 0 ? LOCAL_RECLAIM_MAX : LOCAL_RECLAIM_BUSY;
+	for (unsigned i = 0; i < n; i++)
+		if (ops[i]->kind == LOCAL_OP_RECLAIM)
+			budget = LOCAL_RECLAIM_MAX;
 	int err = local_check_writable(local);
 	if (err == 0) {
-		err = sync_block_dirs(ops, n);
-		if (err < 0)
-			local_turn_read_only(local, "fsync of a directory", err);
+		unsigned had = n;
+		n = sync_segments(local, ops, n);
+		if (n == 0 && had > 0)
+			return;
+		err = local_check_writable(local);
 	}
-	if (err == 0 && local->committer.unlinked_count >= LOCAL_UNLINKED_FLUSH)
-		sync_unlinked(local);
 	if (err == 0)
-		err = run_transaction(t, ops, n);
+		err = run_transaction(t, ops, n, budget);
 	if (err == 0) {
+		set_trash(&local->committer, t->trash);
 		acknowledge(t, ops, n);
 		return;
 	}
-	if (n == 1) {
-		abandon(local, ops[0]);
-		finish(ops[0], err);
-		return;
-	}
-	for (unsigned i = 0; i < n; i++) {
-		if (local_check_writable(local) == 0)
-			run_batch(t, &ops[i], 1);
-		else
-			finish(ops[i], err);
-	}
-}
-
-/* The last transaction: nothing is in the trash, no id is in flight, none is reserved. */
-static void close_cleanly(struct local_txn *t)
-{
-	struct local *local = t->local;
-	if (local_check_writable(local) < 0)
-		return;
-	sync_unlinked(local);
-	int err = txn_begin(local, &t->txn);
-	if (err < 0)
-		return;
-	err = prepare(t);
-	if (err < 0) {
-		mdb_txn_abort(t->txn);
-		return;
-	}
-	pthread_mutex_lock(&local->ids.lock);
-	t->state.block_high = local->ids.next;
-	pthread_mutex_unlock(&local->ids.lock);
-	/* A failure costs the next open some milliseconds of looking. */
-	err = txn_commit(t);
-	if (err < 0)
-		eos_log(EOS_LOG_WARN, "store", "close left cleaning to the next open error=%s",
-			strerror(-err));
+	undrop(t);
+	run_singly(t, ops, n, err);
+	/* The reclaimer may be what failed: it tries again a little later. */
+	set_trash(&local->committer,
+		  local_check_writable(local) == 0 ? LOCAL_TRASH_BLOCKED : LOCAL_TRASH_EMPTY);
 }
 
 static void *committer_main(void *arg)
@@ -385,12 +356,12 @@ static void *committer_main(void *arg)
 	struct local *local = t->local;
 	struct local_op *ops[LOCAL_BATCH_MAX];
 	unsigned n;
-	while ((n = take_batch(&local->committer, ops)) > 0) {
+	while (take_batch(&local->committer, ops, &n)) {
 		pthread_mutex_lock(&local->committer.batch_lock);
 		run_batch(t, ops, n);
 		pthread_mutex_unlock(&local->committer.batch_lock);
 	}
-	close_cleanly(t);
+	free(t->live);
 	free(t);
 	return NULL;
 }

@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "base/macros.h"
+#include "store/local_chunks_priv.h"
 #include "store/local_records_priv.h"
 
 struct local;
@@ -21,9 +22,9 @@ struct local;
 /* Changes in one transaction. 256 inline objects of 16 KiB are 4 MiB of dirty pages, well below
  * LMDB's bound of 131,071 pages a transaction. */
 #define LOCAL_BATCH_MAX 256u
-/* Deleted block files whose directories are not synced yet; see local_commit.c. */
-#define LOCAL_UNLINKED_MAX   2048u
-#define LOCAL_UNLINKED_FLUSH 512u
+/* References that one transaction takes back at most, and does when there is other work too. */
+#define LOCAL_RECLAIM_MAX  2048u
+#define LOCAL_RECLAIM_BUSY 256u
 
 enum local_op_kind {
 	LOCAL_OP_BUCKET_CREATE,
@@ -38,7 +39,18 @@ enum local_op_kind {
 	LOCAL_OP_OBJECT_UPDATE,
 	LOCAL_OP_OUTBOX_REMOVE,
 	LOCAL_OP_OUTBOX_RETRY,
-	LOCAL_OP_RESERVE, /* block ids */
+	LOCAL_OP_MANIFEST_APPEND, /* a part of a large upload's chunks */
+	LOCAL_OP_CHUNKS_MOVE,	  /* to where compaction copied them */
+	LOCAL_OP_SEGMENT_DROP,
+	LOCAL_OP_RECLAIM, /* as much of the trash as fits */
+};
+
+/* A chunk that was copied to another segment. */
+struct local_move {
+	uint8_t name[LOCAL_NAME_SIZE];
+	uint32_t from_segment;
+	uint64_t from_offset, to_offset;
+	struct local_segment *to;
 };
 
 struct local_op {
@@ -53,7 +65,17 @@ struct local_op {
 	struct local_record record; /* all but sum, time and sequence; those on return */
 	const char *metadata;
 	const void *data; /* inline, or a document's */
-	int block_dir_fd; /* the directory that the block file was renamed into; else -1 */
+
+	/* put and append: chunks that no transaction has seen yet, or NULL. An append that makes a
+	 * manifest pins it for the caller and tells its id in is_pinned and record.manifest. */
+	const struct local_chunk_list *chunks;
+	bool is_pinned;
+
+	/* upkeep */
+	const struct local_move *moves;
+	size_t moves_count;
+	uint32_t segment;
+	bool is_reclaimed; /* on return: nothing is left in the trash that could go */
 
 	/* settings, documents (the name is in KEY), tenants */
 	const struct store_bucket_settings *settings;
@@ -84,11 +106,12 @@ struct local_op {
 	int result; /* of the change alone; only then: of its transaction */
 };
 
-/* A block file that was deleted, but whose directory was not synced since. */
-struct local_unlinked {
-	uint64_t id;
-	bool is_in_trash; /* else it is still in flight */
-	bool is_synced;
+/* What is in the trash: nothing that could be reclaimed; something; or only what is pinned. */
+enum local_trash { LOCAL_TRASH_EMPTY, LOCAL_TRASH_READY, LOCAL_TRASH_BLOCKED };
+
+struct local_live {
+	uint32_t segment;
+	int64_t bytes;
 };
 
 struct local_committer {
@@ -105,8 +128,10 @@ struct local_committer {
 
 	/* The committer thread's own. */
 	struct local_state state; /* as committed */
-	unsigned unlinked_count;
-	struct local_unlinked unlinked[LOCAL_UNLINKED_MAX];
+	enum local_trash trash;
+	/* Damaged manifests in the trash: logged, and left alone. */
+	unsigned stuck_count;
+	uint64_t stuck[64];
 };
 
 /* Metadata and inline data of a record. */
@@ -120,9 +145,18 @@ struct local_txn {
 	bool is_changed;
 	bool has_events;
 	int emit_error;
+	enum local_trash trash;	  /* as the reclaimer left it, or READY: something came */
+	struct store_event event; /* in the making */
+	/* How many live bytes of segments change; allocated. */
+	struct local_live *live;
+	size_t live_count, live_cap;
+	/* What the reclaimer marked as going. */
+	unsigned going_count, manifests_going_count;
+	uint8_t going[LOCAL_RECLAIM_MAX][LOCAL_NAME_SIZE];
+	uint64_t manifests_going[256];
+	/* Segments that are dropped when the transaction is committed. */
 	unsigned dropped_count;
-	uint64_t dropped[2 * LOCAL_BATCH_MAX]; /* block ids that are now in the trash */
-	struct store_event event;	       /* in the making */
+	uint32_t dropped[LOCAL_BATCH_MAX];
 	/* What is in LMDB moves when something is written: copies of metadata and inline data. */
 	char scratch[LOCAL_CONTENT_MAX], moved[LOCAL_CONTENT_MAX];
 	char indexed[STORE_METADATA_MAX];
@@ -140,6 +174,6 @@ int local_commit(struct local *local, struct local_op *op) EOS_MUST_CHECK;
 
 /*
  * Applies OP to TXN (local_changes.c). 0: op->result holds what becomes of it (it may have been
- * refused, without a trace but its block in the trash). An error: the transaction must be aborted.
+ * refused, without a trace). An error: the transaction must be aborted.
  */
 int local_change_apply(struct local_txn *txn, struct local_op *op) EOS_MUST_CHECK;

@@ -1,19 +1,20 @@
 /*
- * The local engine: LMDB for metadata and small objects, block files for larger data.
+ * The local engine: LMDB for metadata and small objects, segments of chunks for larger data.
  *
  *     DIR/lock            held by the one process that has the store open
- *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants objects versions
- *                         index blocks trash outbox)
- *     DIR/staging/        block files in the making; emptied at open
- *     DIR/blocks/XX/ID    block files; XX are bits 8 to 15 of the id
+ *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants objects versions index
+ *                         chunks manifests segments trash outbox)
+ *     DIR/segments/       chunks: local_segments_priv.h
+ *     DIR/staging/        files of uploads that are not written from front to back; emptied at open
  *
  * Readers use LMDB's read transactions; only the committer thread (local_commit.c) writes. The
  * order of things on the disk, and what a power cut leaves at each line, is told there.
  *
- * Fault points, in the order of a commit: store.block_create, store.block_write, store.block_fsync,
- * store.block_rename, store.dir_fsync, store.txn_begin, store.txn_put, store.txn_commit,
- * store.after_commit, store.block_unlink, store.trash_fsync; and store.block_read,
- * store.recover. store.after_commit and store.recover only know `kill`.
+ * Fault points, in the order of a commit: store.staging_create, store.staging_write,
+ * store.staging_read, store.segment_create, store.dir_fsync, store.segment_write,
+ * store.segment_fsync, store.txn_begin, store.txn_put, store.txn_commit, store.after_commit,
+ * store.segment_unlink; and store.segment_read, store.recover. store.after_commit and store.recover
+ * only know `kill`.
  */
 #pragma once
 
@@ -25,11 +26,13 @@
 #include "base/counter.h"
 #include "base/macros.h"
 #include "store/local_commit_priv.h"
-#include "store/local_ids_priv.h"
+#include "store/local_pins_priv.h"
 #include "store/local_records_priv.h"
+#include "store/local_segments_priv.h"
+#include "store/local_upkeep_priv.h"
 #include "store/store_engine.h"
 
-/* Each holds a file and up to 16 KiB; the design's bound, not the machine's. */
+/* Each holds up to 16 KiB, of larger objects about a MiB (5 MiB behind the first 64 MiB). */
 #define LOCAL_UPLOADS_MAX 1024u
 /* Read transactions at once: a slot in LMDB's lock file each (64 bytes, untouched until used). */
 #define LOCAL_READERS_MAX 4096u
@@ -38,11 +41,10 @@ struct local {
 	struct store store; /* first */
 
 	/* Constant after open. */
-	int lock_fd, dir_fd, blocks_fd, staging_fd;
+	int lock_fd, dir_fd, staging_fd;
 	MDB_env *env;
 	MDB_dbi meta, buckets, documents, tenants, objects, versions, index;
-	MDB_dbi blocks, trash, outbox;
-	uint64_t salt_base; /* random */
+	MDB_dbi chunks, manifests, segments_dbi, trash, outbox;
 
 	/* Guarded by committer.batch_lock. */
 	store_matcher_fn match;
@@ -54,12 +56,16 @@ struct local {
 	_Atomic uint64_t staging_next;
 	_Atomic bool is_read_only; /* for good; set by local_turn_read_only() */
 
-	struct local_ids ids;		  /* has its own lock */
-	struct local_committer committer; /* has its own lock */
+	/* Each has its own lock. */
+	struct local_segments segments;
+	struct local_pins chunk_pins, manifest_pins;
+	struct local_upkeep upkeep;
+	struct local_committer committer;
 };
 
 struct local_options {
-	size_t map_bytes; /* 0: as large as is sensible */
+	size_t map_bytes;	/* 0: as large as is sensible */
+	uint64_t segment_bytes; /* 0: LOCAL_SEGMENT_BYTES */
 };
 
 static inline struct local *local_of(struct store *store)
@@ -131,6 +137,10 @@ int local_history_next(struct local_history_cursor *cursor, uint64_t history, ui
 int local_history_newest(MDB_txn *txn, MDB_dbi dbi, uint64_t history, uint64_t seed,
 			 struct local_found *ret_found) EOS_MUST_CHECK;
 
+/* Calls VISIT for each name in the directory PARENT_FD/NAME until it returns non-zero. FD is the
+ * directory's. */
+int local_dir_each(int parent_fd, const char *name,
+		   int (*visit)(void *ctx, int fd, const char *name), void *ctx);
 /* Logs and counts what was damaged; returns -EBADMSG. KEY may be NULL. */
 int local_damaged(const char *what, const char *bucket, const char *key, size_t key_len);
 /* The disk failed to keep something: nothing is acknowledged any more. Logs once. */
@@ -202,5 +212,8 @@ const struct store_object_info *local_reader_info(const struct store_reader *rea
 int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
 void local_reader_close(struct store_reader *reader);
 
+/* What holds for an upload into BUCKET. -ENOENT. */
+int local_upload_settings(struct local *local, const char *bucket,
+			  struct store_bucket_settings *ret_settings) EOS_MUST_CHECK;
 /* Cleans up after whoever had the store open before: local_recover.c. Before the committer runs. */
 int local_recover(struct local *local, struct eos_why *why) EOS_MUST_CHECK;

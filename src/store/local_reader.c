@@ -1,37 +1,58 @@
 /*
  * Reading one version of an object.
  *
- * An inline object is copied and checked when it is opened. Of a block file the descriptor is kept,
- * so that the version stays readable after its file was unlinked; each chunk is checked before a
- * byte of it is returned. Whole chunks are read straight into the caller's memory; the chunk that
- * was read in part last is kept, so small reads in sequence check it once.
+ * An inline object is copied and checked when it is opened. Of a chunked one the manifest is
+ * pinned, so that its chunks stay, whatever becomes of the record; where they are is looked up when
+ * they are read, since compaction moves them. Chunks that stand side by side in a segment are read
+ * by one call, straight into the caller's memory when it wants them whole; else into a window that
+ * is kept, so small reads in sequence read and check each chunk once. A read that goes on where the
+ * last ended fills the window with as many chunks as fit: read-ahead.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/assert.h"
 #include "base/fault.h"
 #include "base/file.h"
-#include "store/local_blocks_priv.h"
 #include "store/local_priv.h"
+#include "store/local_reader_priv.h"
 
-#define NO_CHUNK UINT64_MAX
-/* Checksums read at once: 4 KiB, 32 MiB of data. */
-#define WINDOW 512u
+/* Read at once, at most, if it is more than one chunk. */
+#define RUN_BYTES  (512u << 10)
+#define RUN_CHUNKS 16u
 
 struct local_reader {
 	struct store_reader reader; /* first */
+	struct local *local;
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
 	char key[STORE_KEY_MAX];
 	size_t key_len;
-	uint64_t version;      /* that was asked for */
-	int fd;		       /* -1: inline */
-	char *data;	       /* inline: all; block: the chunk in CHUNK_INDEX */
-	uint64_t chunk_index;  /* NO_CHUNK: none */
-	uint64_t window_start; /* index of the first checksum in WINDOW, NO_CHUNK: none */
-	uint64_t salt;
+	uint64_t version; /* that was asked for */
+
+	char *data;	   /* inline: all */
+	uint64_t manifest; /* chunked: pinned; else 0 */
+
+	/* The page of the manifest that was used last; page_end is 0: none. */
+	uint64_t page_start, page_end;
+	struct local_page page;
+
+	/* Bytes that were read and checked: window_len from window_start. */
+	char *window;
+	size_t window_cap, window_len;
+	uint64_t window_start;
+	uint64_t expected; /* where a read in sequence goes on */
+
 	struct store_object_info info;
-	uint64_t window[WINDOW];
+};
+
+/* Chunks that are read together; the places are those of one look. */
+struct run {
+	uint32_t first, count; /* in the page */
+	uint64_t start;	       /* of the first in the object */
+	size_t len;
+	struct local_chunk chunks[RUN_CHUNKS];
 };
 
 static struct local_reader *reader_of(struct store_reader *reader)
@@ -50,8 +71,8 @@ static int take_inline(struct local_reader *r, const struct local_found *found)
 	return 0;
 }
 
-/* Fills R from what is at the key now. The record of a block file goes to RET_RECORD. */
-static int look_up(struct local *local, struct local_reader *r, struct local_record *ret_record)
+/* Fills R from what is at the key now. *RET_MANIFEST is 0 for an inline object. */
+static int look_up(struct local *local, struct local_reader *r, uint64_t *ret_manifest)
 {
 	struct local_bucket root;
 	struct local_found found;
@@ -65,7 +86,7 @@ static int look_up(struct local *local, struct local_reader *r, struct local_rec
 					r->version, &found);
 	if (err == 0) {
 		local_found_info(&found, &r->info);
-		*ret_record = found.record;
+		*ret_manifest = found.data != NULL ? 0 : found.record.manifest;
 		if (found.data != NULL)
 			err = take_inline(r, &found);
 	}
@@ -73,27 +94,53 @@ static int look_up(struct local *local, struct local_reader *r, struct local_rec
 	return err;
 }
 
+/* Pins the manifest. -EAGAIN: its object is gone, and so may be its chunks. */
+static int pin(struct local *local, uint64_t manifest)
+{
+	uint8_t name[LOCAL_PIN_SIZE];
+	MDB_txn *txn;
+	local_manifest_pin_name(manifest, name);
+	int err = local_pin(&local->manifest_pins, name);
+	if (err < 0)
+		return err;
+	/* Behind the pin: what is neither in the trash now nor was reclaimed before stays. */
+	err = local_read_begin(local, &txn);
+	if (err == 0) {
+		struct local_page page;
+		uint64_t start;
+		err = local_trash_has(local, txn, manifest);
+		if (err == 0 &&
+		    local_manifest_find(local, txn, manifest, 0, &page, &start) == -EBADMSG)
+			err = -ESTALE; /* reclaimed, or damaged */
+		mdb_txn_abort(txn);
+	}
+	if (err != 0)
+		local_unpin(&local->manifest_pins, name);
+	return err == 1 ? -EAGAIN : err;
+}
+
 /*
- * Between the look at the record and the opening of its file the object may be replaced and the
- * file unlinked. Then the next look finds another record; the same one means the file is lost.
+ * Between the look at the record and the pin the object may be replaced and its manifest go. Then
+ * the next look finds another record; the same one means that the manifest is lost.
  */
 static int open_version(struct local *local, struct local_reader *r)
 {
-	struct local_record record;
-	uint64_t missing_id = 0;
+	uint64_t manifest = 0, missing = 0;
 	for (;;) {
-		int err = look_up(local, r, &record);
-		if (err < 0 || record.kind == LOCAL_RECORD_INLINE)
+		int err = look_up(local, r, &manifest);
+		if (err < 0 || manifest == 0 || r->info.size == 0)
 			return err;
-		r->salt = record.check;
-		err = local_block_open(local, &record, &r->fd);
-		if (err == -EBADMSG)
-			return local_damaged("block header", r->bucket, r->key, r->key_len);
-		if (err != -ENOENT)
+		err = pin(local, manifest);
+		if (err == 0)
+			r->manifest = manifest;
+		if (err != -EAGAIN && err != -ESTALE)
 			return err;
-		if (record.block_id == missing_id)
-			return local_damaged("missing block file", r->bucket, r->key, r->key_len);
-		missing_id = record.block_id;
+		if (err == -ESTALE && manifest == missing)
+			return local_damaged("manifest", r->bucket, r->key, r->key_len);
+		if (err == -ESTALE)
+			missing = manifest;
+		else
+			usleep(200); /* until the transaction that replaces it is committed */
 	}
 }
 
@@ -104,14 +151,16 @@ int local_reader_open(struct store *store, const char *bucket, const char *key, 
 	if (r == NULL)
 		return -ENOMEM;
 	r->reader.ops = store->ops;
-	r->fd = -1;
-	r->data = NULL;
-	r->chunk_index = r->window_start = NO_CHUNK;
+	r->local = local_of(store);
+	r->data = r->window = NULL;
+	r->manifest = r->page_start = r->page_end = r->window_start = 0;
+	r->window_cap = r->window_len = 0;
+	r->expected = UINT64_MAX;
 	memcpy(r->bucket, bucket, strlen(bucket) + 1);
 	memcpy(r->key, key, key_len);
 	r->key_len = key_len;
 	r->version = version;
-	int err = open_version(local_of(store), r);
+	int err = open_version(r->local, r);
 	if (err < 0) {
 		local_reader_close(&r->reader);
 		return err;
@@ -129,92 +178,256 @@ const struct store_object_info *local_reader_info(const struct store_reader *rea
 void local_reader_close(struct store_reader *reader)
 {
 	struct local_reader *r = reader_of(reader);
-	r->fd = eos_close(r->fd);
+	if (r->manifest != 0) {
+		uint8_t name[LOCAL_PIN_SIZE];
+		local_manifest_pin_name(r->manifest, name);
+		local_unpin(&r->local->manifest_pins, name);
+	}
+	free(r->window);
 	free(r->data);
 	free(r);
 }
 
-/* A file that ends too early is damaged. */
-static int pread_exactly(struct local_reader *r, void *data, size_t len, uint64_t offset)
+/* Brings the page that holds OFFSET. */
+static int find_page(struct local_reader *r, MDB_txn *txn, uint64_t offset)
 {
-	int err = eos_fault("store.block_read");
-	if (err == 0)
-		err = eos_pread_full(r->fd, data, len, (off_t)offset);
-	return err == -ENODATA ? local_damaged("short block file", r->bucket, r->key, r->key_len)
-			       : err;
-}
-
-static int checksum_of(struct local_reader *r, uint64_t index, uint64_t *ret_sum)
-{
-	uint64_t start = index - index % WINDOW;
-	if (r->window_start != start) {
-		uint64_t count = EOS_MIN(local_chunk_count(r->info.size) - start, (uint64_t)WINDOW);
-		uint64_t offset = LOCAL_BLOCK_DATA_OFFSET + r->info.size + start * sizeof(uint64_t);
-		r->window_start = NO_CHUNK;
-		int err = pread_exactly(r, r->window, count * sizeof(uint64_t), offset);
-		if (err < 0)
-			return err;
-		r->window_start = start;
-	}
-	*ret_sum = r->window[index - start];
+	if (offset >= r->page_start && offset < r->page_end)
+		return 0;
+	r->page_end = 0;
+	int err = local_manifest_find(r->local, txn, r->manifest, offset, &r->page, &r->page_start);
+	if (err < 0)
+		return err;
+	uint64_t end = r->page_start;
+	for (uint32_t i = 0; i < r->page.count; i++)
+		end += r->page.entries[i].len;
+	if (end > r->info.size)
+		return -EBADMSG;
+	r->page_end = end;
 	return 0;
 }
 
-/* Reads the chunk, LEN bytes, into DATA and checks it. */
-static int read_chunk(struct local_reader *r, uint64_t index, char *data, size_t len)
+/* Whether B follows A in the same segment, both as plain bytes. */
+static bool is_adjacent(const struct local_chunk *a, const struct local_chunk *b)
 {
-	uint64_t sum;
-	int err = checksum_of(r, index, &sum);
+	return a->segment == b->segment && a->flags == 0 && b->flags == 0 &&
+	       a->offset + local_entry_bytes(a->stored_len) == b->offset;
+}
+
+/* The chunk that holds OFFSET, and those behind it that can be read with it, up to MOST bytes. */
+static int find_run(struct local_reader *r, MDB_txn *txn, uint64_t offset, size_t most,
+		    struct run *run)
+{
+	int err = find_page(r, txn, offset);
+	if (err < 0)
+		return err;
+	run->start = r->page_start;
+	run->first = 0;
+	while (run->start + r->page.entries[run->first].len <= offset)
+		run->start += r->page.entries[run->first++].len;
+	run->len = run->count = 0;
+	for (uint32_t i = run->first; i < r->page.count && run->count < RUN_CHUNKS; i++) {
+		const struct local_page_entry *entry = &r->page.entries[i];
+		struct local_chunk *chunk = &run->chunks[run->count];
+		if (run->count > 0 && run->len + entry->len > most)
+			break;
+		err = local_chunk_get(r->local, txn, entry->name, chunk);
+		if (err == 0 && chunk->len != entry->len)
+			err = -EBADMSG;
+		if (err < 0 && run->count > 0)
+			break; /* told when it is its turn */
+		if (err < 0)
+			return err == -ENOENT ? -EBADMSG : err;
+		if (run->count > 0 && !is_adjacent(chunk - 1, chunk))
+			break;
+		run->len += entry->len;
+		run->count++;
+	}
+	return 0;
+}
+
+/* Reads plain chunks that stand side by side into DATA, without what is between them. */
+static int read_plain(struct local_reader *r, const struct run *run, struct local_segment *segment,
+		      char *data)
+{
+	uint8_t between[sizeof(struct local_entry) + 8];
+	struct iovec iov[2 * RUN_CHUNKS];
+	int count = 0;
+	size_t total = 0;
+	for (uint32_t i = 0; i < run->count; i++) {
+		const struct local_chunk *chunk = &run->chunks[i];
+		iov[count++] = (struct iovec){data, chunk->len};
+		data += chunk->len;
+		total += chunk->len;
+		if (i + 1 < run->count) {
+			size_t gap = local_entry_bytes(chunk->len) - chunk->len;
+			iov[count++] = (struct iovec){between, gap};
+			total += gap;
+		}
+	}
+	return local_segment_readv(segment, iov, count, total,
+				   run->chunks[0].offset + sizeof(struct local_entry));
+}
+
+static int check_run(struct local_reader *r, const struct run *run, char *data)
+{
+	for (uint32_t i = 0; i < run->count; i++) {
+		const struct local_chunk *chunk = &run->chunks[i];
+		int err = local_chunk_decode(r->local, r->page.entries[run->first + i].name, chunk,
+					     data, data);
+		if (err < 0)
+			return err;
+		data += chunk->len;
+	}
+	return 0;
+}
+
+/* Reads RUN into DATA. -ENOENT: it was moved. */
+static int read_run(struct local_reader *r, const struct run *run, char *data)
+{
+	struct local_segment *segment;
+	const struct local_chunk *first = &run->chunks[0];
+	if (first->flags != 0 || first->stored_len != first->len)
+		return local_chunk_read(r->local, r->page.entries[run->first].name, first, data);
+	int err = local_segment_get(&r->local->segments, first->segment, &segment);
+	if (err < 0)
+		return err;
+	err = read_plain(r, run, segment, data);
+	segment = local_segment_put(&r->local->segments, segment);
 	if (err == 0)
-		err = pread_exactly(r, data, len,
-				    LOCAL_BLOCK_DATA_OFFSET + index * LOCAL_CHUNK_SIZE);
-	if (err == 0 && local_sum(data, len, local_chunk_seed(r->salt, index)) != sum)
-		err = local_damaged("chunk", r->bucket, r->key, r->key_len);
+		err = check_run(r, run, data);
+	return err == -ENODATA ? -EBADMSG : err;
+}
+
+/* A look alone, whose transaction ends before anything is read. */
+static int look_at(struct local_reader *r, uint64_t offset, size_t most, struct run *run)
+{
+	MDB_txn *txn;
+	int err = local_read_begin(r->local, &txn);
+	if (err < 0)
+		return err;
+	err = find_run(r, txn, offset, most, run);
+	mdb_txn_abort(txn);
 	return err;
 }
 
-static int cache_chunk(struct local_reader *r, uint64_t index, size_t len)
+/* Chunk by chunk: so that only the damaged one fails, and what moved is looked up again. */
+static int read_slowly(struct local_reader *r, const struct run *run, char *data)
 {
-	if (r->chunk_index == index)
+	for (uint32_t i = 0; i < run->count; i++) {
+		const struct local_page_entry *entry = &r->page.entries[run->first + i];
+		int err = local_chunk_fetch(r->local, entry->name, entry->len, data);
+		if (err < 0)
+			return err;
+		data += entry->len;
+	}
+	return 0;
+}
+
+static int window_reserve(struct local_reader *r, size_t len)
+{
+	if (len <= r->window_cap)
 		return 0;
-	if (r->data == NULL)
-		r->data = malloc(EOS_MIN(r->info.size, (uint64_t)LOCAL_CHUNK_SIZE));
-	if (r->data == NULL)
-		return -ENOMEM;
-	r->chunk_index = NO_CHUNK;
-	int err = read_chunk(r, index, r->data, len);
-	if (err == 0)
-		r->chunk_index = index;
-	return err;
+	r->window_len = 0;
+	free(r->window);
+	r->window = malloc(len);
+	r->window_cap = r->window == NULL ? 0 : len;
+	return r->window == NULL ? -ENOMEM : 0;
+}
+
+static int fill_window(struct local_reader *r, struct run *run, uint64_t offset)
+{
+	int err = window_reserve(r, run->len);
+	if (err < 0)
+		return err;
+	r->window_len = 0;
+	err = read_run(r, run, r->window);
+	if (err == -ENOENT || err == -EBADMSG) {
+		/* Ahead of what was asked for nobody needs to know of damage yet. */
+		while (run->start + r->page.entries[run->first].len <= offset) {
+			run->start += r->page.entries[run->first].len;
+			run->first++;
+		}
+		run->count = 1;
+		run->len = r->page.entries[run->first].len;
+		err = read_slowly(r, run, r->window);
+	}
+	if (err < 0)
+		return err;
+	r->window_start = run->start;
+	r->window_len = run->len;
+	return 0;
+}
+
+/* Reads from OFFSET on: into OUT or through the window. Returns the count of bytes. */
+static int64_t read_some(struct local_reader *r, char *out, size_t len, uint64_t offset)
+{
+	if (offset < r->window_start || offset - r->window_start >= r->window_len) {
+		struct run run;
+		bool is_sequence = offset == r->expected || len >= RUN_BYTES;
+		int err = look_at(r, offset, is_sequence ? RUN_BYTES : 0, &run);
+		if (err == 0 && run.start == offset && run.len <= len) {
+			err = read_run(r, &run, out);
+			if (err == -ENOENT || err == -EBADMSG)
+				err = read_slowly(r, &run, out);
+			return err < 0 ? err : (int64_t)run.len;
+		}
+		if (err == 0)
+			err = fill_window(r, &run, offset);
+		if (err < 0)
+			return err;
+	}
+	size_t skip = offset - r->window_start;
+	size_t n = EOS_MIN(r->window_len - skip, len);
+	memcpy(out, r->window + skip, n);
+	return (int64_t)n;
 }
 
 int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset)
 {
 	struct local_reader *r = reader_of(reader);
-	if (r->fd < 0) {
+	if (r->data != NULL) {
 		memcpy(data, r->data + offset, len);
 		return (int64_t)len;
 	}
 	char *out = data;
 	size_t rest = len;
 	while (rest > 0) {
-		uint64_t index = offset / LOCAL_CHUNK_SIZE, start = index * LOCAL_CHUNK_SIZE;
-		size_t skip = offset - start;
-		size_t chunk_len = EOS_MIN(r->info.size - start, (uint64_t)LOCAL_CHUNK_SIZE);
-		size_t n = EOS_MIN(chunk_len - skip, rest);
-		int err;
-		if (n == chunk_len && r->chunk_index != index) {
-			err = read_chunk(r, index, out, n);
-		} else {
-			err = cache_chunk(r, index, chunk_len);
-			if (err == 0)
-				memcpy(out, r->data + skip, n);
-		}
-		if (err < 0)
-			return err;
+		int64_t n = read_some(r, out, rest, offset);
+		if (n == -EBADMSG)
+			return local_damaged("chunk", r->bucket, r->key, r->key_len);
+		if (n < 0)
+			return n;
 		out += n;
-		offset += n;
-		rest -= n;
+		offset += (uint64_t)n;
+		rest -= (size_t)n;
+		r->expected = offset;
 	}
 	return (int64_t)len;
+}
+
+bool local_reader_is_shareable(const struct store_reader *reader, const char *bucket)
+{
+	return ((const struct local_reader *)reader)->manifest != 0;
+}
+
+int local_reader_chunk_at(struct store_reader *reader, uint64_t offset,
+			  struct local_page_entry *ret_entry, uint64_t *ret_start)
+{
+	struct local_reader *r = reader_of(reader);
+	MDB_txn *txn;
+	int err = local_read_begin(r->local, &txn);
+	if (err < 0)
+		return err;
+	err = find_page(r, txn, offset);
+	mdb_txn_abort(txn);
+	if (err < 0)
+		return err == -EBADMSG ? local_damaged("manifest", r->bucket, r->key, r->key_len)
+				       : err;
+	uint64_t start = r->page_start;
+	uint32_t i = 0;
+	while (start + r->page.entries[i].len <= offset)
+		start += r->page.entries[i++].len;
+	*ret_entry = r->page.entries[i];
+	*ret_start = start;
+	return 0;
 }

@@ -16,12 +16,6 @@ uint64_t local_sum(const void *data, size_t len, uint64_t seed)
 	return XXH3_64bits_withSeed(data, len, seed);
 }
 
-uint64_t local_chunk_seed(uint64_t salt, uint64_t index)
-{
-	/* An odd constant (2^64 divided by the golden ratio) keeps the seeds of one file apart. */
-	return salt ^ (index * UINT64_C(0x9E3779B97F4A7C15));
-}
-
 void local_be64_put(uint8_t out[8], uint64_t value)
 {
 	value = __builtin_bswap64(value);
@@ -73,7 +67,7 @@ int local_record_parse(const MDB_val *value, uint64_t seed, struct local_record 
 	bool is_inline = record.kind == LOCAL_RECORD_INLINE;
 	bool is_marker = record.kind == LOCAL_RECORD_MARKER;
 	if (record.format != LOCAL_FORMAT_VERSION || record.metadata_len > STORE_METADATA_MAX ||
-	    (!is_inline && !is_marker && record.kind != LOCAL_RECORD_BLOCK) ||
+	    (!is_inline && !is_marker && record.kind != LOCAL_RECORD_CHUNKED) ||
 	    (is_marker && record.size != 0) ||
 	    record.size > (is_inline ? LOCAL_INLINE_MAX : STORE_OBJECT_BYTES_MAX) ||
 	    value->mv_size != local_record_size(&record))
@@ -182,7 +176,7 @@ int local_state_parse(const MDB_val *value, struct local_state *ret_state)
 		return -EBADMSG;
 	memcpy(&state, value->mv_data, sizeof(state));
 	if (state.sum != sum_behind(&state, sizeof(state), 0) ||
-	    state.version != LOCAL_FORMAT_VERSION || state.block_low > state.block_high)
+	    state.version != LOCAL_FORMAT_VERSION)
 		return -EBADMSG;
 	*ret_state = state;
 	return 0;
@@ -253,25 +247,5 @@ int local_event_parse(const MDB_val *value, uint64_t id, struct store_event *ret
 	event->key_len = head.key_len;
 	memcpy(event->key, texts + head.bucket_len + head.target_len, head.key_len);
 	event->key[head.key_len] = '\0';
-	return 0;
-}
-
-void local_block_header_seal(struct local_block_header *header)
-{
-	memcpy(header->magic, LOCAL_BLOCK_MAGIC, sizeof(header->magic));
-	header->version = LOCAL_FORMAT_VERSION;
-	header->chunk_size = LOCAL_CHUNK_SIZE;
-	header->sum = local_sum(header, offsetof(struct local_block_header, sum), 0);
-}
-
-int local_block_header_check(const struct local_block_header *header,
-			     const struct local_record *record)
-{
-	if (memcmp(header->magic, LOCAL_BLOCK_MAGIC, sizeof(header->magic)) != 0 ||
-	    header->version != LOCAL_FORMAT_VERSION || header->chunk_size != LOCAL_CHUNK_SIZE ||
-	    header->sum != local_sum(header, offsetof(struct local_block_header, sum), 0) ||
-	    header->block_id != record->block_id || header->size != record->size ||
-	    header->salt != record->check)
-		return -EBADMSG;
 	return 0;
 }

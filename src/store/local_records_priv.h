@@ -1,5 +1,5 @@
 /*
- * What is written to disk: the records in LMDB and the header of block files. docs/formats/store.md
+ * What is written to disk: the records in LMDB. docs/formats/store.md
  * describes them for people.
  *
  * All numbers are little-endian, as on every machine that EdgeOS runs on (checked at compile time);
@@ -22,13 +22,12 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little
 
 #define LOCAL_FORMAT_VERSION 2
 #define LOCAL_INLINE_MAX     (16u * 1024)
-#define LOCAL_CHUNK_SIZE     (64u * 1024)
 #define LOCAL_MD5_SIZE	     16
 
 enum local_record_kind {
-	LOCAL_RECORD_INLINE = 1, /* the data stands behind the metadata */
-	LOCAL_RECORD_BLOCK = 2,	 /* the data is in a block file */
-	LOCAL_RECORD_MARKER = 3, /* a delete marker: no data */
+	LOCAL_RECORD_INLINE = 1,  /* the data stands behind the metadata */
+	LOCAL_RECORD_CHUNKED = 2, /* the data is in chunks */
+	LOCAL_RECORD_MARKER = 3,  /* a delete marker: no data */
 };
 
 struct local_record {
@@ -41,14 +40,14 @@ struct local_record {
 	uint64_t modified_ns;
 	uint64_t sequence;
 	uint8_t md5[LOCAL_MD5_SIZE];
-	uint64_t block_id;
-	uint64_t check;		/* inline: checksum of the data; block: the salt of its chunks */
+	uint64_t manifest;	/* chunked */
+	uint64_t check;		/* inline: checksum of the data */
 	uint64_t version;	/* the sequence that it was made with, or STORE_VERSION_NULL */
 	uint64_t history;	/* of the noncurrent versions, or 0 (local_history.c) */
 	uint64_t null_sequence; /* in the latest: of the noncurrent null version, or 0 */
 };
 static_assert(sizeof(struct local_record) == 96, "record on disk");
-static_assert(offsetof(struct local_record, block_id) == 56, "record on disk");
+static_assert(offsetof(struct local_record, manifest) == 56, "record on disk");
 
 struct local_child {
 	uint64_t sum; /* seeded by the entry's key */
@@ -90,8 +89,8 @@ struct local_state {
 	uint64_t node_next;
 	uint64_t sequence;
 	uint64_t event_next;
-	uint64_t block_low;  /* every block id below is settled (local_commit.c) */
-	uint64_t block_high; /* no block id from here on was ever given */
+	uint64_t manifest_next;
+	uint64_t chunks;
 	uint64_t buckets, objects, bytes, outbox_events;
 };
 static_assert(sizeof(struct local_state) == 88, "state on disk");
@@ -115,25 +114,8 @@ struct local_event {
 };
 static_assert(sizeof(struct local_event) == 80, "event on disk");
 
-/* The first bytes of a block file. Behind it the data, then a checksum (8 bytes) for each chunk. */
-struct local_block_header {
-	char magic[8];
-	uint32_t version;
-	uint32_t chunk_size;
-	uint64_t block_id;
-	uint64_t size;
-	uint64_t salt;
-	uint8_t zero[16];
-	uint64_t sum; /* of the bytes before */
-};
-static_assert(sizeof(struct local_block_header) == 64, "block header on disk");
-
-#define LOCAL_BLOCK_MAGIC "EOSBLOCK"
-
 /* XXH3-64. */
 uint64_t local_sum(const void *data, size_t len, uint64_t seed);
-/* The seed of a chunk's checksum: its place in its file. */
-uint64_t local_chunk_seed(uint64_t salt, uint64_t index);
 
 void local_be64_put(uint8_t out[8], uint64_t value);
 uint64_t local_be64_get(const uint8_t in[8]);
@@ -176,7 +158,3 @@ int local_state_parse(const MDB_val *value, struct local_state *ret_state) EOS_M
 size_t local_event_encode(const struct store_event *event, uint8_t *out);
 int local_event_parse(const MDB_val *value, uint64_t id,
 		      struct store_event *ret_event) EOS_MUST_CHECK;
-
-void local_block_header_seal(struct local_block_header *header);
-int local_block_header_check(const struct local_block_header *header,
-			     const struct local_record *record) EOS_MUST_CHECK;

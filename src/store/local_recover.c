@@ -1,17 +1,20 @@
 /*
- * What open does before anything else writes: loads the state or makes it, and removes the files
- * that a crash left behind. The cost depends on what was in flight, never on how much is stored.
+ * What open does before anything else writes: loads the state or makes it, compares the segments in
+ * the table with the files, and removes the files that no transaction refers to. The cost depends
+ * on how many segments there are, not on how much is in them; the trash of the last run is
+ * reclaimed in the background.
  *
  * Everything here may be cut off at any line and begun again: files are unlinked only when nothing
- * refers to them, and the transaction that forgets them begins when their directories are synced.
+ * refers to them, and no id of a file that is seen is given again.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/log.h"
-#include "store/local_blocks_priv.h"
 #include "store/local_priv.h"
 
 EOS_COUNTER(recovered, "store.files_recovered_total",
@@ -21,7 +24,8 @@ struct recovery {
 	struct local *local;
 	MDB_txn *txn;
 	struct local_state state;
-	bool is_dir_touched[LOCAL_BLOCK_DIRS];
+	uint32_t id_max; /* of the files */
+	uint64_t files;	 /* that the table has too */
 };
 
 static int remove_staged(void *ctx, int fd, const char *name)
@@ -30,71 +34,55 @@ static int remove_staged(void *ctx, int fd, const char *name)
 	return unlinkat(fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int remove_block(struct recovery *r, uint64_t id)
+/* A file of segments/: known, or a leftover. */
+static int see_segment(void *ctx, int fd, const char *name)
 {
-	char path[LOCAL_BLOCK_PATH_SIZE];
-	local_block_path(id, path);
-	if (unlinkat(r->local->blocks_fd, path, 0) == 0) {
-		eos_counter_add(&recovered, 1);
-		r->is_dir_touched[local_block_dir(id)] = true;
-		return 0;
-	}
-	return errno == ENOENT ? 0 : -errno;
-}
-
-/* Steps 8 to 10 of a commit (local_commit.c) that were not reached. */
-static int empty_trash(struct recovery *r)
-{
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int err = local_error(mdb_cursor_open(r->txn, r->local->trash, &cursor));
+	struct recovery *r = ctx;
+	uint32_t id;
+	uint8_t key_bytes[4];
+	struct local_segment_record record = {0};
+	struct stat file;
+	if (local_segment_parse_name(name, &id) < 0)
+		return 0; /* not ours: neither used nor removed */
+	r->id_max = EOS_MAX(r->id_max, id);
+	local_segment_key(id, key_bytes);
+	MDB_val key = {.mv_size = sizeof(key_bytes), .mv_data = key_bytes}, value;
+	int err = local_error(mdb_get(r->txn, r->local->segments_dbi, &key, &value));
+	if (err == -ENOENT)
+		return remove_staged(NULL, fd, name);
+	if (err == 0 && local_segment_record_parse(&key, &value, &record) < 0)
+		/* Only compaction needs the count; repair makes it anew. */
+		(void)local_damaged("count of a segment", "", NULL, 0);
+	if (err == 0 && fstatat(fd, name, &file, AT_SYMLINK_NOFOLLOW) < 0)
+		err = -errno;
 	if (err < 0)
 		return err;
-	int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-	for (; err == 0 && rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		if (key.mv_size != 8) {
-			err = -EBADMSG;
-			break;
-		}
-		uint64_t id = local_be64_get(key.mv_data);
-		err = remove_block(r, id);
-		/* An unlink of the last run may not be durable yet. */
-		r->is_dir_touched[local_block_dir(id)] = true;
-	}
-	if (err == 0 && rc != MDB_NOTFOUND)
-		err = local_error(rc);
-	mdb_cursor_close(cursor);
-	return err < 0 ? err : local_error(mdb_drop(r->txn, r->local->trash, 0));
+	r->files++;
+	return local_segments_add(&r->local->segments, id, (uint64_t)file.st_size, record.live);
 }
 
-/* Files that were renamed into blocks/, but whose transaction was not committed. */
-static int remove_orphans(struct recovery *r)
+/* Segments that the table has, but the disk has not: their chunks are lost, which reads tell. */
+static int look_for_lost_segments(struct recovery *r)
 {
-	for (uint64_t id = r->state.block_low; id < r->state.block_high; id++) {
-		uint8_t name[8];
-		local_be64_put(name, id);
-		MDB_val key = {.mv_size = sizeof(name), .mv_data = name}, value;
-		int err = local_error(mdb_get(r->txn, r->local->blocks, &key, &value));
-		if (err == -ENOENT) {
-			err = remove_block(r, id);
-			r->is_dir_touched[local_block_dir(id)] = true;
+	MDB_stat stat;
+	int err = local_error(mdb_stat(r->txn, r->local->segments_dbi, &stat));
+	if (err == 0 && stat.ms_entries > r->files) {
+		eos_log(EOS_LOG_ERROR, "store", "lost segments=%llu; verify the store",
+			(unsigned long long)(stat.ms_entries - r->files));
+		MDB_cursor *cursor;
+		MDB_val key, value;
+		err = local_error(mdb_cursor_open(r->txn, r->local->segments_dbi, &cursor));
+		if (err < 0)
+			return err;
+		/* Their ids are not given again. */
+		if (mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0 && key.mv_size == 4) {
+			uint32_t id;
+			memcpy(&id, key.mv_data, sizeof(id));
+			r->id_max = EOS_MAX(r->id_max, __builtin_bswap32(id));
 		}
-		if (err < 0)
-			return err;
+		mdb_cursor_close(cursor);
 	}
-	return 0;
-}
-
-static int sync_touched(struct recovery *r)
-{
-	for (unsigned dir = 0; dir < LOCAL_BLOCK_DIRS; dir++) {
-		if (!r->is_dir_touched[dir])
-			continue;
-		int err = local_block_dir_sync(r->local, dir);
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	return err;
 }
 
 static int open_tables(struct recovery *r)
@@ -107,7 +95,8 @@ static int open_tables(struct recovery *r)
 		{"meta", &local->meta},		  {"buckets", &local->buckets},
 		{"documents", &local->documents}, {"tenants", &local->tenants},
 		{"objects", &local->objects},	  {"versions", &local->versions},
-		{"index", &local->index},	  {"blocks", &local->blocks},
+		{"index", &local->index},	  {"chunks", &local->chunks},
+		{"manifests", &local->manifests}, {"segments", &local->segments_dbi},
 		{"trash", &local->trash},	  {"outbox", &local->outbox},
 	};
 	/* The tables and the state are made by one transaction: all are there, or none. */
@@ -129,8 +118,7 @@ static int open_tables(struct recovery *r)
 		.version = LOCAL_FORMAT_VERSION,
 		.node_next = 1,
 		.event_next = 1,
-		.block_low = 1,
-		.block_high = 1,
+		.manifest_next = 1,
 	};
 	return 0;
 }
@@ -139,18 +127,15 @@ static int recover(struct recovery *r)
 {
 	int err = local_dir_each(r->local->dir_fd, "staging", remove_staged, NULL);
 	if (err == 0)
-		err = empty_trash(r);
+		err = local_dir_each(r->local->dir_fd, "segments", see_segment, r);
 	if (err == 0)
-		err = remove_orphans(r);
-	if (err == 0)
-		err = sync_touched(r);
-	(void)eos_fault("store.recover");
+		err = look_for_lost_segments(r);
 	if (err < 0)
 		return err;
-	uint64_t next = r->state.block_high;
-	r->state.block_low = next;
-	r->state.block_high = next + 2 * LOCAL_IDS_STEP;
-	local_ids_start(&r->local->ids, next, r->state.block_high);
+	(void)eos_fault("store.recover");
+	pthread_mutex_lock(&r->local->segments.lock);
+	r->local->segments.next_id = r->id_max + 1;
+	pthread_mutex_unlock(&r->local->segments.lock);
 	return local_state_put(r->local, r->txn, &r->state);
 }
 

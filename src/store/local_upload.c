@@ -1,36 +1,45 @@
 /*
  * Uploads: objects in the making.
  *
- *     in memory  --- grows past LOCAL_INLINE_MAX --->  in a staging file
- *         \                                               |
- *          \--- commit: inline record                     |--- commit: block file
+ *     in memory  -- grows past LOCAL_INLINE_MAX -->  in chunks  -- anything but an append --> in a
+ *         |                                             |                                  file
+ *         |-- commit: inline record                     |-- commit: chunked record          |
+ *                                                       ^------------ commit ---------------/
  *
- * An upload goes to its file once and stays there, also when it is truncated to less. While a
- * file is written from front to back its MD5 and the checksums of its chunks are made on the way;
- * the first write elsewhere ends that (is_streaming), and commit then reads the file once more.
- * The table of checksums is kept in memory: 128 KiB a GiB.
+ * What is written from front to back goes through the chunker (local_chunker.c) as it comes, and
+ * through MD5. The first write elsewhere, truncation or read ends that: what is there is copied to
+ * a file in staging/ that has no name any more, and goes through the chunker at commit. Functions
+ * that use an object as a file pay for that; uploads over S3 never do.
+ *
+ * The ETag is the MD5 of the content. Of an upload that takes ranges of other objects over by
+ * reference, and so never sees their bytes, it is the MD5 of what identifies its pieces, in order:
+ * the 16 bytes of MD5 of a stretch that was written or of a whole object, or, for a range, MD5
+ * (16), offset (8) and length (8). A single whole object keeps its ETag.
  *
  * After a failed write the upload cannot be committed: its caller may not have noticed, and what
- * the file holds is not what was asked for.
+ * it holds is not what was asked for.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
-
-#include <xxhash.h>
 
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/str.h"
 #include "crypto/crypto.h"
-#include "store/local_blocks_priv.h"
+#include "store/local_chunker_priv.h"
 #include "store/local_priv.h"
+#include "store/local_reader_priv.h"
 
 EOS_COUNTER(refused, "store.uploads_refused_total", "Uploads refused, because there were too many.")
 
 /* Bytes of one upload that nobody wrote: a hole costs no disk, but to be hashed and sent. */
 #define GAP_BYTES_MAX (UINT64_C(1) << 30)
+#define COPY_BYTES    (256u * 1024)
 
 struct local_upload {
 	struct store_upload upload; /* first */
@@ -44,17 +53,19 @@ struct local_upload {
 	uint64_t gap_bytes;
 	int failed; /* the first error of a write, or 0 */
 
-	char *memory; /* while fd < 0 */
+	/* Where the bytes are: in one of three. */
+	char *memory; /* while there is neither of the others */
 	size_t memory_cap;
-
+	struct local_chunker *chunker;
 	int fd;
-	char staging_name[LOCAL_STAGING_NAME_SIZE];
-	uint64_t salt;
-	bool is_streaming;
-	struct crypto_hash *md5;
-	XXH3_state_t *chunk_sum; /* of the chunk that is not full */
-	uint64_t *table;	 /* of the full ones */
-	size_t table_len, table_cap;
+
+	struct crypto_hash *md5; /* of the stretch that is being written; with CHUNKER */
+	uint64_t stretch_bytes;
+	/* Of the pieces, once there was one by reference; and the etag while there is one piece. */
+	struct crypto_hash *pieces;
+	unsigned pieces_count;
+	uint8_t first_md5[LOCAL_MD5_SIZE];
+	bool is_first_whole;
 };
 
 static struct local_upload *upload_of(struct store_upload *upload)
@@ -117,14 +128,12 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 	return 0;
 }
 
-/* Forgets the way there; what is on disk is the caller's. */
 static void upload_free(struct local_upload *u)
 {
 	u->fd = eos_close(u->fd);
+	u->chunker = local_chunker_free(u->chunker);
 	u->md5 = crypto_hash_free(u->md5);
-	if (u->chunk_sum != NULL)
-		XXH3_freeState(u->chunk_sum);
-	free(u->table);
+	u->pieces = crypto_hash_free(u->pieces);
 	free(u->memory);
 	free(u->metadata);
 	free(u->key);
@@ -134,10 +143,7 @@ static void upload_free(struct local_upload *u)
 
 void local_upload_abort(struct store_upload *upload)
 {
-	struct local_upload *u = upload_of(upload);
-	if (u->fd >= 0)
-		local_staging_remove(u->local, u->staging_name);
-	upload_free(u);
+	upload_free(upload_of(upload));
 }
 
 uint64_t local_upload_size(const struct store_upload *upload)
@@ -146,76 +152,105 @@ uint64_t local_upload_size(const struct store_upload *upload)
 	return ((const struct local_upload *)upload)->size;
 }
 
-/* Ends the running chunk: its checksum goes into the table. */
-static int end_chunk(struct local_upload *u)
-{
-	if (u->table_len == u->table_cap) {
-		size_t cap = EOS_MAX(2 * u->table_cap, (size_t)16);
-		uint64_t *table = realloc(u->table, cap * sizeof(table[0]));
-		if (table == NULL)
-			return -ENOMEM;
-		u->table = table;
-		u->table_cap = cap;
-	}
-	u->table[u->table_len++] = XXH3_64bits_digest(u->chunk_sum);
-	XXH3_64bits_reset_withSeed(u->chunk_sum, local_chunk_seed(u->salt, u->table_len));
-	return 0;
-}
-
-/* Takes the next LEN bytes, which stand at OFFSET, into MD5 and chunk checksums. */
-static int stream(struct local_upload *u, const char *data, size_t len, uint64_t offset)
+/* Takes the next LEN bytes. */
+static int stream(struct local_upload *u, const void *data, size_t len)
 {
 	int err = crypto_hash_update(u->md5, data, len);
-	while (err == 0 && len > 0) {
-		size_t room = LOCAL_CHUNK_SIZE - offset % LOCAL_CHUNK_SIZE;
-		size_t n = EOS_MIN(len, room);
-		XXH3_64bits_update(u->chunk_sum, data, n);
-		if (n == room)
-			err = end_chunk(u);
-		data += n;
-		offset += n;
-		len -= n;
-	}
+	if (err == 0)
+		err = local_chunker_write(u->chunker, data, len);
+	u->stretch_bytes += len;
 	return err;
 }
 
-static int start_streaming(struct local_upload *u)
+int local_upload_settings(struct local *local, const char *bucket,
+			  struct store_bucket_settings *ret_settings)
 {
-	uint8_t digest[LOCAL_MD5_SIZE];
-	int err = 0;
-	if (u->chunk_sum == NULL)
-		u->chunk_sum = XXH3_createState();
-	if (u->chunk_sum == NULL)
-		return -ENOMEM;
-	if (u->md5 == NULL)
+	memset(ret_settings, 0, sizeof(*ret_settings));
+	return local->store.ops->bucket_settings_get == NULL
+		       ? 0
+		       : local->store.ops->bucket_settings_get(&local->store, bucket, ret_settings);
+}
+
+static int stream_begin(struct local_upload *u)
+{
+	struct store_bucket_settings settings;
+	int err = local_upload_settings(u->local, u->bucket, &settings);
+	if (err == 0)
+		err = local_chunker_new(u->local, settings.is_compressed, &u->chunker);
+	if (err == 0 && u->md5 == NULL)
 		err = crypto_hash_new(CRYPTO_MD5, &u->md5);
-	else
-		err = crypto_hash_final(u->md5, digest); /* starts it anew */
-	XXH3_64bits_reset_withSeed(u->chunk_sum, local_chunk_seed(u->salt, 0));
-	u->table_len = 0;
 	return err;
 }
 
-/* From memory to a staging file. After an error nothing has changed but the mark of failure. */
-static int spill(struct local_upload *u)
+static void forget_memory(struct local_upload *u)
 {
-	uint64_t unique;
-	int fd;
-	int err = local_staging_create(u->local, u->staging_name, &fd);
-	if (err < 0)
-		return err;
-	u->fd = fd;
-	unique = strtoull(u->staging_name, NULL, 16);
-	u->salt = local_sum(&unique, sizeof(unique), u->local->salt_base);
-	u->is_streaming = true;
-	err = start_streaming(u);
-	if (err == 0)
-		err = eos_pwrite_full(fd, u->memory, u->size, LOCAL_BLOCK_DATA_OFFSET);
-	if (err == 0)
-		err = stream(u, u->memory, u->size, 0);
 	free(u->memory);
 	u->memory = NULL;
 	u->memory_cap = 0;
+}
+
+/* From memory to chunks. */
+static int spill(struct local_upload *u)
+{
+	int err = stream_begin(u);
+	if (err == 0 && u->size > 0)
+		err = stream(u, u->memory, u->size);
+	forget_memory(u);
+	return err;
+}
+
+/* A file without a name: nobody has to remove it. */
+static int staging_create(struct local_upload *u)
+{
+	char name[24];
+	int err = eos_fault("store.staging_create");
+	if (err < 0)
+		return err;
+	snprintf(name, sizeof(name), "%016llx",
+		 (unsigned long long)atomic_fetch_add(&u->local->staging_next, 1));
+	int fd = openat(u->local->staging_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (unlinkat(u->local->staging_fd, name, 0) < 0) {
+		err = -errno;
+		fd = eos_close(fd);
+		return err;
+	}
+	u->fd = fd;
+	return 0;
+}
+
+struct copy {
+	struct local_upload *u;
+	uint64_t offset;
+};
+
+static int copy_to_file(void *ctx, const void *data, size_t len)
+{
+	struct copy *copy = ctx;
+	int err = eos_fault("store.staging_write");
+	if (err == 0)
+		err = eos_pwrite_full(copy->u->fd, data, len, (off_t)copy->offset);
+	copy->offset += len;
+	return err;
+}
+
+/* From memory or chunks to a file. */
+static int to_file(struct local_upload *u)
+{
+	struct copy copy = {.u = u};
+	int err = staging_create(u);
+	if (err < 0)
+		return err;
+	if (u->chunker != NULL)
+		err = local_chunker_each(u->chunker, copy_to_file, &copy);
+	else if (u->size > 0)
+		err = copy_to_file(&copy, u->memory, u->size);
+	forget_memory(u);
+	u->chunker = local_chunker_free(u->chunker);
+	u->md5 = crypto_hash_free(u->md5);
+	u->pieces = crypto_hash_free(u->pieces);
+	u->stretch_bytes = u->pieces_count = 0;
 	return err;
 }
 
@@ -247,14 +282,24 @@ static int write_memory(struct local_upload *u, const void *data, size_t len, ui
 
 static int write_file(struct local_upload *u, const void *data, size_t len, uint64_t offset)
 {
-	int err = eos_fault("store.block_write");
-	if (err == 0)
-		err = eos_pwrite_full(u->fd, data, len, (off_t)(LOCAL_BLOCK_DATA_OFFSET + offset));
+	int err = eos_fault("store.staging_write");
+	return err < 0 ? err : eos_pwrite_full(u->fd, data, len, (off_t)offset);
+}
+
+/* Brings the upload to where LEN bytes at OFFSET can be written. */
+static int write_anywhere(struct local_upload *u, const void *data, size_t len, uint64_t offset)
+{
+	bool is_small = u->chunker == NULL && u->fd < 0;
+	int err = 0;
+	if (is_small && offset + len <= LOCAL_INLINE_MAX)
+		return write_memory(u, data, len, offset);
+	if (u->fd < 0 && offset != u->size)
+		err = to_file(u);
+	else if (is_small)
+		err = spill(u);
 	if (err < 0)
 		return err;
-	if (offset != u->size)
-		u->is_streaming = false;
-	return u->is_streaming ? stream(u, data, len, offset) : 0;
+	return u->fd >= 0 ? write_file(u, data, len, offset) : stream(u, data, len);
 }
 
 static int fail(struct local_upload *u, int err)
@@ -285,12 +330,7 @@ int local_upload_write(struct store_upload *upload, const void *data, size_t len
 	int err = check_gap(u, offset, &gap);
 	if (err < 0)
 		return err;
-	if (u->fd < 0 && offset + len > LOCAL_INLINE_MAX)
-		err = spill(u);
-	if (err == 0 && u->fd < 0)
-		err = write_memory(u, data, len, offset);
-	else if (err == 0)
-		err = write_file(u, data, len, offset);
+	err = write_anywhere(u, data, len, offset);
 	if (err < 0)
 		return fail(u, err);
 	u->gap_bytes += gap;
@@ -303,11 +343,16 @@ int64_t local_upload_read(struct store_upload *upload, void *data, size_t len, u
 	struct local_upload *u = upload_of(upload);
 	if (u->failed < 0)
 		return u->failed;
-	if (u->fd < 0) {
+	if (u->fd < 0 && u->chunker == NULL) {
 		memcpy(data, u->memory + offset, len);
 		return (int64_t)len;
 	}
-	int err = eos_pread_full(u->fd, data, len, (off_t)(LOCAL_BLOCK_DATA_OFFSET + offset));
+	int err = u->fd < 0 ? to_file(u) : 0;
+	if (err < 0)
+		return fail(u, err);
+	err = eos_fault("store.staging_read");
+	if (err == 0)
+		err = eos_pread_full(u->fd, data, len, (off_t)offset);
 	return err < 0 ? err : (int64_t)len;
 }
 
@@ -322,21 +367,23 @@ int local_upload_truncate(struct store_upload *upload, uint64_t size)
 	int err = check_gap(u, size, &gap);
 	if (err < 0)
 		return err;
-	if (u->fd < 0 && size > LOCAL_INLINE_MAX)
-		err = spill(u);
-	if (err == 0 && u->fd < 0) {
+	bool is_small = u->chunker == NULL && u->fd < 0;
+	if (is_small && size <= LOCAL_INLINE_MAX) {
 		err = memory_reserve(u, size);
 		if (err == 0 && size > u->size)
 			memset(u->memory + u->size, 0, size - u->size);
-	} else if (err == 0) {
-		err = eos_fault("store.block_write");
-		if (err == 0 && ftruncate(u->fd, (off_t)(LOCAL_BLOCK_DATA_OFFSET + size)) < 0)
+	} else if (u->fd < 0 && size == 0) {
+		u->chunker = local_chunker_free(u->chunker);
+		u->md5 = crypto_hash_free(u->md5);
+		u->pieces = crypto_hash_free(u->pieces);
+		u->stretch_bytes = u->pieces_count = 0;
+	} else {
+		if (u->fd < 0)
+			err = to_file(u);
+		if (err == 0)
+			err = eos_fault("store.staging_write");
+		if (err == 0 && ftruncate(u->fd, (off_t)size) < 0)
 			err = -errno;
-		u->is_streaming = false;
-	}
-	if (err == 0 && u->fd >= 0 && size == 0) {
-		u->is_streaming = true;
-		err = start_streaming(u);
 	}
 	if (err < 0)
 		return fail(u, err);
@@ -346,57 +393,73 @@ int local_upload_truncate(struct store_upload *upload, uint64_t size)
 }
 
 /* What streaming would have made, from the file. */
-static int reread(struct local_upload *u)
+static int stream_file(struct local_upload *u)
 {
-	char *chunk = malloc(LOCAL_CHUNK_SIZE);
-	int err = chunk == NULL ? -ENOMEM : start_streaming(u);
+	char *piece = malloc(COPY_BYTES);
+	int err = piece == NULL ? -ENOMEM : stream_begin(u);
 	for (uint64_t offset = 0; err == 0 && offset < u->size;) {
-		size_t n = EOS_MIN(u->size - offset, (uint64_t)LOCAL_CHUNK_SIZE);
-		err = eos_pread_full(u->fd, chunk, n, (off_t)(LOCAL_BLOCK_DATA_OFFSET + offset));
+		size_t n = EOS_MIN(u->size - offset, (uint64_t)COPY_BYTES);
+		err = eos_fault("store.staging_read");
 		if (err == 0)
-			err = stream(u, chunk, n, offset);
+			err = eos_pread_full(u->fd, piece, n, (off_t)offset);
+		if (err == 0)
+			err = stream(u, piece, n);
 		offset += n;
 	}
-	free(chunk);
+	free(piece);
 	return err;
 }
 
-static int take_id(struct local *local, uint64_t *ret_id)
+/* One more piece of the etag, of LEN bytes at OFFSET of what has MD5. */
+static int add_piece(struct local_upload *u, const uint8_t md5[LOCAL_MD5_SIZE], bool is_whole,
+		     uint64_t offset, uint64_t len)
 {
-	int err;
-	while ((err = local_ids_take(&local->ids, ret_id)) == -EAGAIN) {
-		struct local_op op = {.kind = LOCAL_OP_RESERVE};
-		err = local_commit(local, &op);
-		if (err < 0)
-			break;
+	int err = u->pieces == NULL ? crypto_hash_new(CRYPTO_MD5, &u->pieces) : 0;
+	if (err == 0)
+		err = crypto_hash_update(u->pieces, md5, LOCAL_MD5_SIZE);
+	if (err == 0 && !is_whole)
+		err = crypto_hash_update(u->pieces, &offset, sizeof(offset));
+	if (err == 0 && !is_whole)
+		err = crypto_hash_update(u->pieces, &len, sizeof(len));
+	if (u->pieces_count++ == 0) {
+		memcpy(u->first_md5, md5, LOCAL_MD5_SIZE);
+		u->is_first_whole = is_whole;
 	}
 	return err;
 }
 
-/* Steps 1 to 4 (local_commit.c). On success OP describes a block file in its place. */
-static int make_block(struct local_upload *u, struct local_op *op)
+/* What was written so far is a piece. */
+static int end_stretch(struct local_upload *u)
 {
-	struct local_record *record = &op->record;
-	int err = u->is_streaming ? 0 : reread(u);
-	if (err == 0 && u->size % LOCAL_CHUNK_SIZE != 0)
-		err = end_chunk(u);
+	uint8_t md5[LOCAL_MD5_SIZE];
+	if (u->stretch_bytes == 0)
+		return 0;
+	u->stretch_bytes = 0;
+	int err = crypto_hash_final(u->md5, md5); /* starts it anew */
+	return err < 0 ? err : add_piece(u, md5, true, 0, 0);
+}
+
+static int make_etag(struct local_upload *u, uint8_t out[LOCAL_MD5_SIZE])
+{
+	if (u->pieces_count == 0)
+		return crypto_hash_final(u->md5, out);
+	int err = end_stretch(u);
+	if (err == 0 && u->pieces_count == 1 && u->is_first_whole)
+		memcpy(out, u->first_md5, LOCAL_MD5_SIZE);
+	else if (err == 0)
+		err = crypto_hash_final(u->pieces, out);
+	return err;
+}
+
+/* Steps 1 and 2 (local_commit.c). */
+static int make_chunked(struct local_upload *u, struct local_op *op)
+{
+	int err = u->fd >= 0 ? stream_file(u) : 0;
 	if (err == 0)
-		err = crypto_hash_final(u->md5, record->md5);
-	if (err < 0)
-		return err;
-	EOS_ASSERT(u->table_len == local_chunk_count(u->size));
-	uint64_t id;
-	err = take_id(u->local, &id);
-	if (err < 0)
-		return err;
-	record->kind = LOCAL_RECORD_BLOCK;
-	record->check = u->salt;
-	record->block_id = id;
-	err = local_block_finish(u->local, u->fd, id, u->size, u->salt, u->table, u->table_len);
+		err = local_chunker_finish(u->chunker, &op->chunks);
 	if (err == 0)
-		err = local_block_publish(u->local, u->staging_name, id, &op->block_dir_fd);
-	if (err < 0)
-		local_ids_settle(&u->local->ids, id); /* it never came to blocks/ */
+		err = make_etag(u, op->record.md5);
+	op->record.kind = LOCAL_RECORD_CHUNKED;
 	return err;
 }
 
@@ -418,21 +481,93 @@ static int make_inline(struct local_upload *u, struct local_op *op)
 	return err;
 }
 
-int local_upload_append(struct store_upload *upload, struct store_reader *reader, uint64_t offset,
+static int append_bytes(struct local_upload *u, struct store_reader *reader, uint64_t offset,
 			uint64_t len)
 {
-	struct local_upload *u = upload_of(upload);
-	char *piece = malloc(LOCAL_CHUNK_SIZE);
-	int err = piece == NULL ? fail(u, -ENOMEM) : 0;
+	char *piece = malloc(COPY_BYTES);
+	int err = piece == NULL ? -ENOMEM : 0;
 	while (err == 0 && len > 0) {
-		size_t n = EOS_MIN(len, (uint64_t)LOCAL_CHUNK_SIZE);
+		size_t n = EOS_MIN(len, (uint64_t)COPY_BYTES);
 		int64_t got = local_reader_read(reader, piece, n, offset);
-		err = got < 0 ? fail(u, (int)got) : local_upload_write(upload, piece, n, u->size);
+		err = got < 0 ? (int)got : local_upload_write(&u->upload, piece, n, u->size);
 		offset += n;
 		len -= n;
 	}
 	free(piece);
 	return err;
+}
+
+/* Bytes that are part of a range by reference: they count for the chunks, not for the etag. */
+static int append_unhashed(struct local_upload *u, struct store_reader *reader, uint64_t offset,
+			   uint64_t len)
+{
+	char *piece = malloc(COPY_BYTES);
+	int err = piece == NULL ? -ENOMEM : 0;
+	while (err == 0 && len > 0) {
+		size_t n = EOS_MIN(len, (uint64_t)COPY_BYTES);
+		int64_t got = local_reader_read(reader, piece, n, offset);
+		err = got < 0 ? (int)got : local_chunker_write(u->chunker, piece, n);
+		offset += n;
+		len -= n;
+	}
+	free(piece);
+	return err;
+}
+
+/* Whole chunks by reference, the ends of the range as bytes. */
+static int append_range(struct local_upload *u, struct store_reader *reader, uint64_t offset,
+			uint64_t len)
+{
+	uint64_t end = offset + len;
+	while (offset < end) {
+		struct local_page_entry entry;
+		uint64_t start;
+		int err = local_reader_chunk_at(reader, offset, &entry, &start);
+		if (err < 0)
+			return err;
+		uint64_t next = start + entry.len;
+		if (offset == start && next <= end) {
+			err = local_chunker_refer(u->chunker, entry.name, entry.len);
+		} else {
+			next = EOS_MIN(next, end);
+			err = append_unhashed(u, reader, offset, next - offset);
+		}
+		if (err < 0)
+			return err;
+		offset = next;
+	}
+	return 0;
+}
+
+static int append_reference(struct local_upload *u, struct store_reader *reader, uint64_t offset,
+			    uint64_t len)
+{
+	const struct store_object_info *info = local_reader_info(reader);
+	uint8_t md5[LOCAL_MD5_SIZE];
+	int err = u->chunker == NULL ? spill(u) : 0;
+	if (err == 0)
+		err = end_stretch(u);
+	if (err == 0)
+		err = eos_hex_decode(info->etag, md5, sizeof(md5));
+	if (err == 0)
+		err = add_piece(u, md5, len == info->size, offset, len);
+	if (err == 0)
+		err = append_range(u, reader, offset, len);
+	if (err == 0)
+		u->size += len;
+	return err;
+}
+
+int local_upload_append(struct store_upload *upload, struct store_reader *reader, uint64_t offset,
+			uint64_t len)
+{
+	struct local_upload *u = upload_of(upload);
+	if (u->failed < 0)
+		return u->failed;
+	bool can_refer = u->fd < 0 && local_reader_is_shareable(reader, u->bucket);
+	int err = can_refer ? append_reference(u, reader, offset, len)
+			    : append_bytes(u, reader, offset, len);
+	return err < 0 ? fail(u, err) : 0;
 }
 
 int local_upload_set_metadata(struct store_upload *upload, const char *metadata,
@@ -461,18 +596,18 @@ int local_upload_commit(struct store_upload *upload, const struct store_put_opti
 		.bucket_node = u->bucket_node,
 		.options = options,
 		.metadata = u->metadata,
-		.block_dir_fd = -1,
 		.record = {.metadata_len = u->metadata_len, .size = u->size},
 	};
 	int err = u->failed < 0 ? u->failed : local_check_writable(u->local);
 	if (err == 0)
-		err = u->fd < 0 ? make_inline(u, &op) : make_block(u, &op);
+		err = u->fd < 0 && u->chunker == NULL ? make_inline(u, &op) : make_chunked(u, &op);
 	if (err < 0) {
 		local_upload_abort(upload);
 		return err == -EDQUOT ? -ENOSPC : err;
 	}
 	err = local_commit(u->local, &op);
-	op.block_dir_fd = eos_close(op.block_dir_fd);
+	if (err == 0 && u->chunker != NULL)
+		local_chunker_committed(u->chunker);
 	if (err == 0 && ret_info != NULL)
 		local_record_info(&op.record, u->metadata, ret_info);
 	upload_free(u);

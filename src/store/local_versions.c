@@ -269,6 +269,8 @@ int local_apply_put(struct local_txn *t, struct local_op *op)
 		count(&delta, &op->record, 1);
 		err = local_usage_check(t, op->bucket, &bucket, delta);
 	}
+	if (err == 0 && op->chunks != NULL)
+		err = local_chunks_check(t, op->chunks);
 	if (err < 0)
 		return local_refuse(t, op, err);
 
@@ -276,9 +278,9 @@ int local_apply_put(struct local_txn *t, struct local_op *op)
 	op->record.sequence = made.sequence;
 	op->record.version = made.version;
 	op->record.modified_ns = made.modified_ns;
-	err = set_latest(t, &p, &op->record, op->metadata, op->data);
+	err = local_put_chunks(t, op);
 	if (err == 0)
-		err = local_adopt_record(t, &op->record);
+		err = set_latest(t, &p, &op->record, op->metadata, op->data);
 	if (err == 0)
 		err = local_emit_events(t, STORE_EVENT_CREATED, op->bucket, op->key, op->key_len,
 					&op->record);

@@ -1,6 +1,7 @@
 /*
  * Damage: whatever byte of a file changes, a read gives -EBADMSG or the right data, never other
- * data. LMDB's own page structure is not checked by LMDB; here its values are damaged.
+ * data; and verify finds it. LMDB's own page structure is not checked by LMDB; here its values are
+ * damaged.
  */
 #include "store/store_fixture_priv.h"
 
@@ -24,6 +25,7 @@ static int setup(void **state)
 	eos_log_set_level(EOS_LOG_ERROR);
 	assert_int_equal(fixture_setup(state), 0);
 	struct fixture *f = *state;
+	f->is_damaged = true;
 	return store_bucket_create(f->store, "raw");
 }
 
@@ -40,56 +42,83 @@ static bool is_good_or_damaged(int result)
 	return result == 0 || result == -EBADMSG;
 }
 
-static void test_block_file_bytes(void **state)
+static void verify(struct store *store, struct store_verdict *ret_verdict)
+{
+	assert_int_equal(store_verify(store, NULL, NULL, NULL, ret_verdict), 0);
+}
+
+/* Each byte of a segment counts for reads, or at least for verify. */
+static void test_segment_bytes(void **state)
 {
 	struct fixture *f = *state;
+	struct store_verdict verdict;
 	char path[256];
 	struct stat file;
 	assert_int_equal(object_put(f->store, "raw", "k", 1, LARGE), 0);
-	block_file_path(f->dir, path, sizeof(path));
+	segment_file_path(f->dir, path, sizeof(path));
 	int fd = open(path, O_RDWR);
 	assert_true(fd >= 0 && fstat(fd, &file) == 0);
-	assert_int_equal(file.st_size, 64 + LARGE + 3 * 8);
+	assert_in_range(file.st_size, LARGE + 64 + 64, LARGE + 64 + 10 * 72);
 	unsigned damaged = 0, tried = 0;
-	for (off_t at = 0; at < file.st_size; at += at < 64 || at >= 64 + (off_t)LARGE ? 1 : 997) {
+	for (off_t at = 0; at < file.st_size; at += at < 128 ? 1 : 997) {
+		/* Opened anew, so that the segment's header is read again. */
+		fixture_close(f);
 		flip(fd, at);
+		fixture_open(f);
 		int result = object_check(f->store, "raw", "k", 1, LARGE);
 		assert_true(is_good_or_damaged(result));
 		damaged += result == -EBADMSG;
-		tried++;
+		verify(f->store, &verdict);
+		assert_int_equal(verdict.damaged_objects, result == -EBADMSG);
+		assert_true(verdict.damaged_chunks > 0);
 		flip(fd, at);
+		tried++;
 	}
-	/* All bytes count. */
-	assert_int_equal(damaged, tried);
+	assert_in_range(damaged, tried - 64, tried - 60); /* all but the first entry's head */
+	fixture_close(f);
+	fixture_open(f);
 	assert_int_equal(object_check(f->store, "raw", "k", 1, LARGE), 0);
 	eos_close(fd);
 }
 
-static void test_block_file_cut_lost_and_swapped(void **state)
+static void test_segment_cut_lost_and_swapped(void **state)
 {
 	struct fixture *f = *state;
-	char path[256], other[256];
+	char path[256], aside[256], other[256];
 	assert_int_equal(object_put(f->store, "raw", "k", 1, LARGE), 0);
-	block_file_path(f->dir, path, sizeof(path));
-	snprintf(other, sizeof(other), "%s/aside", f->dir);
-	assert_int_equal(rename(path, other), 0);
-	assert_int_equal(object_check(f->store, "raw", "k", 1, LARGE), -EBADMSG);
-	assert_int_equal(rename(other, path), 0);
-	static const off_t lengths[] = {64 + LARGE + 23, 64 + LARGE, 64 + 70000, 64, 63, 0};
+	segment_file_path(f->dir, path, sizeof(path));
+	static const off_t lengths[] = {64 + LARGE, 64 + 70000, 128, 64, 63, 0};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(lengths); i++) {
+		fixture_close(f);
 		assert_int_equal(truncate(path, lengths[i]), 0);
+		fixture_open(f);
 		assert_int_equal(object_check(f->store, "raw", "k", 1, LARGE), -EBADMSG);
 	}
-	/* Another object's file in its place. */
+	fixture_close(f);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(object_put(f->store, "raw", "l", 1, LARGE), 0);
-	block_file_path(f->dir, other, sizeof(other));
-	assert_int_equal(rename(other, path), 0);
+	fixture_open(f);
 	assert_int_equal(object_check(f->store, "raw", "k", 1, LARGE), -EBADMSG);
-	/* What is damaged can be replaced and deleted. */
-	assert_int_equal(object_put(f->store, "raw", "k", 2, LARGE), 0);
-	assert_int_equal(object_check(f->store, "raw", "k", 2, LARGE), 0);
-	assert_int_equal(store_object_delete(f->store, "raw", "l", 1, NULL, NULL), 0);
+	/* What is damaged can be replaced, also by the same content, and deleted. */
+	assert_int_equal(object_put(f->store, "raw", "l", 1, LARGE), 0);
+	assert_int_equal(object_check(f->store, "raw", "l", 1, LARGE), 0);
+	assert_int_equal(object_check(f->store, "raw", "k", 1, LARGE), 0);
+	store_audit(f->store);
+	/* Another segment in its place. */
+	segment_file_path(f->dir, path, sizeof(path));
+	fixture_close(f);
+	fixture_open(f);
+	assert_int_equal(object_put(f->store, "raw", "m", 2, LARGE), 0);
+	snprintf(aside, sizeof(aside), "%s/aside", f->dir);
+	assert_int_equal(rename(path, aside), 0);
+	segment_file_path(f->dir, other, sizeof(other));
+	fixture_close(f);
+	assert_int_equal(rename(other, path), 0);
+	fixture_open(f);
+	assert_int_equal(object_check(f->store, "raw", "k", 1, LARGE), -EBADMSG);
+	assert_int_equal(object_check(f->store, "raw", "m", 2, LARGE), -EBADMSG);
+	assert_int_equal(store_object_delete(f->store, "raw", "k", 1, NULL, NULL), 0);
+	assert_int_equal(object_put(f->store, "raw", "m", 3, LARGE), 0);
+	assert_int_equal(object_check(f->store, "raw", "m", 3, LARGE), 0);
 }
 
 /* Small reads in sequence meet the damage when they come to its chunk, not before. */
@@ -98,22 +127,81 @@ static void test_chunk_alone(void **state)
 	struct fixture *f = *state;
 	char path[256], got[1000], expected[1000];
 	struct store_reader *reader;
-	assert_int_equal(object_put(f->store, "raw", "k", 1, LARGE), 0);
-	block_file_path(f->dir, path, sizeof(path));
+	unsigned hits = 0;
+	assert_int_equal(object_put(f->store, "raw", "k", 1, 5 * LARGE), 0);
+	segment_file_path(f->dir, path, sizeof(path));
 	int fd = open(path, O_RDWR);
-	flip(fd, 64 + 70000);
+	flip(fd, 64 + 300000);
 	eos_close(fd);
 	assert_int_equal(store_reader_open(f->store, "raw", "k", 1, STORE_VERSION_LATEST, &reader),
 			 0);
-	for (uint64_t at = 0; at + sizeof(got) <= LARGE; at += sizeof(got)) {
+	for (uint64_t at = 0; at + sizeof(got) <= 5 * LARGE; at += sizeof(got)) {
 		int64_t n = store_reader_read(reader, got, sizeof(got), at);
-		bool is_hit = at + sizeof(got) > 65536 && at < 131072;
-		assert_int_equal(n, is_hit ? -EBADMSG : (int)sizeof(got));
+		assert_true(n == sizeof(got) || n == -EBADMSG);
 		content_fill(1, at, expected, sizeof(expected));
-		if (!is_hit)
+		if (n > 0)
 			assert_memory_equal(got, expected, sizeof(got));
+		else
+			hits++;
 	}
+	assert_in_range(hits, 16, 258);
 	store_reader_close(reader);
+}
+
+#define FLIP_OBJECTS 12
+
+static size_t flip_size(uint64_t i)
+{
+	return i % 3 == 0 ? 200 * i : 20000 * i;
+}
+
+/* Every object is right or damaged. Returns how many are damaged. */
+static unsigned check_objects(struct store *store)
+{
+	unsigned damaged = 0;
+	for (uint64_t i = 1; i <= FLIP_OBJECTS; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "k%llu", (unsigned long long)i);
+		int result = object_check(store, "raw", key, i, flip_size(i));
+		/* -ENOENT: a byte of its key. */
+		assert_true(is_good_or_damaged(result) || result == -ENOENT);
+		damaged += result != 0;
+	}
+	return damaged;
+}
+
+/* A random byte of a random segment: what reads do not meet, verify does, if it counts at all. */
+static void test_random_flips(void **state)
+{
+	struct fixture *f = *state;
+	struct store_verdict verdict;
+	uint64_t random = 7;
+	unsigned found = 0;
+	for (uint64_t i = 1; i <= FLIP_OBJECTS; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "k%llu", (unsigned long long)i);
+		assert_int_equal(object_put(f->store, "raw", key, i, flip_size(i)), 0);
+	}
+	char path[256];
+	struct stat file;
+	segment_file_path(f->dir, path, sizeof(path));
+	int fd = open(path, O_RDWR);
+	assert_true(fd >= 0 && fstat(fd, &file) == 0);
+	for (unsigned round = 0; round < 200; round++) {
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		off_t at = (off_t)((random >> 20) % (uint64_t)file.st_size);
+		fixture_close(f);
+		flip(fd, at);
+		fixture_open(f);
+		unsigned damaged = check_objects(f->store);
+		verify(f->store, &verdict);
+		assert_true(damaged <= verdict.damaged_objects);
+		found += damaged > 0 || verdict.damaged_chunks > 0;
+		flip(fd, at);
+	}
+	/* Only the zeros that fill entries up do not count. */
+	assert_in_range(found, 198, 200);
+	eos_close(fd);
 }
 
 /* Calls TRY with byte after byte of every copy of MARKER's surroundings in metadata.mdb flipped. */
@@ -327,15 +415,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_block_file_bytes),
-		TEST(test_block_file_cut_lost_and_swapped),
-		TEST(test_chunk_alone),
-		TEST(test_inline_record),
-		TEST(test_key),
-		TEST(test_bucket_record),
-		TEST(test_child_record),
-		TEST(test_event),
-		TEST(test_state_record_and_file),
+		TEST(test_segment_bytes), TEST(test_segment_cut_lost_and_swapped),
+		TEST(test_random_flips),  TEST(test_chunk_alone),
+		TEST(test_inline_record), TEST(test_key),
+		TEST(test_bucket_record), TEST(test_child_record),
+		TEST(test_event),	  TEST(test_state_record_and_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,6 +45,8 @@ void fixture_reopen(struct fixture *f)
 {
 	fixture_close(f);
 	fixture_open(f);
+	if (!f->is_damaged)
+		store_audit(f->store);
 }
 
 int fixture_setup(void **state)
@@ -61,6 +63,8 @@ int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
 	assert_int_equal(eos_fault_arm(NULL, NULL), 0);
+	if (f->store != NULL && !f->is_damaged)
+		store_audit(f->store);
 	fixture_close(f);
 	fixture_remove_dir(f->dir);
 	free(f);
@@ -148,9 +152,9 @@ static unsigned files_count(const char *dir, const char *name)
 	return files_seen;
 }
 
-unsigned block_files_count(const char *dir)
+unsigned segment_files_count(const char *dir)
 {
-	return files_count(dir, "blocks");
+	return files_count(dir, "segments");
 }
 
 unsigned staging_files_count(const char *dir)
@@ -158,8 +162,41 @@ unsigned staging_files_count(const char *dir)
 	return files_count(dir, "staging");
 }
 
-void block_file_path(const char *dir, char *out, size_t size)
+void segment_file_path(const char *dir, char *out, size_t size)
 {
-	assert_int_equal(block_files_count(dir), 1);
+	assert_int_equal(segment_files_count(dir), 1);
 	snprintf(out, size, "%s", file_seen);
+}
+
+void store_reclaim(struct store *store)
+{
+	struct local_op op = {.kind = LOCAL_OP_RECLAIM};
+	while (!op.is_reclaimed)
+		assert_int_equal(local_commit(local_of(store), &op), 0);
+}
+
+uint64_t store_chunks_count(struct store *store)
+{
+	struct store_stats stats;
+	store_reclaim(store);
+	assert_int_equal(store_stats(store, &stats), 0);
+	return stats.chunks;
+}
+
+static void tell_problem(void *ctx, const char *bucket, const char *key, size_t key_len,
+			 uint64_t version, const char *text)
+{
+	print_error("%s/%.*s: %s\n", bucket, (int)key_len, key, text);
+}
+
+void store_audit(struct store *store)
+{
+	struct store_verdict verdict;
+	if (local_check_writable(local_of(store)) == 0)
+		store_reclaim(store);
+	assert_int_equal(store_verify(store, tell_problem, NULL, NULL, &verdict), 0);
+	assert_int_equal(verdict.damaged_objects, 0);
+	assert_int_equal(verdict.damaged_chunks, 0);
+	assert_int_equal(verdict.wrong_counts, 0);
+	assert_int_equal(verdict.leaked_bytes, 0);
 }

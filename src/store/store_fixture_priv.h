@@ -17,6 +17,7 @@
 struct fixture {
 	char dir[64];
 	struct store *store;
+	bool is_damaged; /* no store_audit() when it is opened anew, and at the end */
 };
 
 /* On tmpfs where there is one: the tests are about order and errors, not about the disk. */
@@ -38,8 +39,13 @@ int object_put(struct store *store, const char *bucket, const char *key, uint64_
 int object_check(struct store *store, const char *bucket, const char *key, uint64_t seed,
 		 size_t size);
 
-/* Files in DIR/blocks and DIR/staging. */
-unsigned block_files_count(const char *dir);
+/* Everything can be read, all counts are right, nothing is leaked. Waits for the reclaimer. */
+void store_audit(struct store *store);
+/* Waits until nothing is in the trash that could be reclaimed. */
+void store_reclaim(struct store *store);
+uint64_t store_chunks_count(struct store *store);
+/* Files in DIR/segments and DIR/staging. */
+unsigned segment_files_count(const char *dir);
 unsigned staging_files_count(const char *dir);
-/* The path of the only block file. */
-void block_file_path(const char *dir, char *out, size_t size);
+/* The path of the only segment. */
+void segment_file_path(const char *dir, char *out, size_t size);

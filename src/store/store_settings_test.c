@@ -219,7 +219,7 @@ static void test_quotas(void **state)
 	assert_int_equal(object_put(f->store, "two", "b", 1, 5000), 0);
 	expect_tenant(f->store, "t1", 4, 598 + 102 + 5000);
 	fixture_reopen(f);
-	assert_int_equal(block_files_count(f->dir), 0);
+	assert_int_equal(store_chunks_count(f->store), 0);
 }
 
 int main(void)

@@ -74,7 +74,11 @@ int crash_put(struct store *store, const char *bucket, const char *key, uint64_t
 	int err = store_metadata_add(info, "seed", number);
 	if (err == 0)
 		err = store_upload_begin(store, bucket, key, strlen(key), info, &upload);
-	for (uint64_t offset = 0; err == 0 && offset < size; offset += sizeof(piece)) {
+	/* Some from the back to the front: through a file in staging/. */
+	bool is_backwards = seed % 16 == 5;
+	uint64_t pieces = (size + sizeof(piece) - 1) / sizeof(piece);
+	for (uint64_t i = 0; err == 0 && i < pieces; i++) {
+		uint64_t offset = (is_backwards ? pieces - 1 - i : i) * sizeof(piece);
 		size_t n = EOS_MIN(size - offset, sizeof(piece));
 		crash_content_fill(seed, offset, piece, n);
 		err = store_upload_write(upload, piece, n, offset);
@@ -85,6 +89,22 @@ int crash_put(struct store *store, const char *bucket, const char *key, uint64_t
 		*ret_version = info->version;
 	free(info);
 	return err;
+}
+
+static int copy(const char *key, const char *new_key)
+{
+	struct store_reader *reader;
+	struct store_upload *upload;
+	int err = store_reader_open(child_store, "raw", key, strlen(key), STORE_VERSION_LATEST,
+				    &reader);
+	if (err < 0)
+		return err;
+	const struct store_object_info *info = store_reader_info(reader);
+	err = store_upload_begin(child_store, "raw", new_key, strlen(new_key), info, &upload);
+	if (err == 0 && info->size > 0)
+		err = store_upload_append(upload, reader, 0, info->size);
+	store_reader_close(reader);
+	return err < 0 ? err : store_upload_commit(upload, NULL, NULL);
 }
 
 static int perform(const struct message *m)
@@ -100,6 +120,8 @@ static int perform(const struct message *m)
 	case RENAME:
 		return store_object_rename(child_store, "raw", key, strlen(key), new_key,
 					   strlen(new_key));
+	case COPY:
+		return copy(key, new_key);
 	default:
 		snprintf(key, sizeof(key), "shared/%u", m->key);
 		return crash_put(child_store, "raw", key, m->seed, m->size, NULL);
@@ -127,11 +149,17 @@ static void *child_thread(void *arg)
 	for (;;) {
 		struct message m = {.thread = thread, .key = (uint8_t)(crash_mix(&random) % KEYS)};
 		uint64_t choice = crash_mix(&random) % 10;
-		m.what = choice < 5 ? PUT : choice < 7 ? DELETE : choice < 9 ? RENAME : SHARED_PUT;
+		m.what = choice < 5   ? PUT
+			 : choice < 6 ? DELETE
+			 : choice < 7 ? RENAME
+			 : choice < 9 ? COPY
+				      : SHARED_PUT;
 		m.new_key = (uint8_t)((m.key + 1 + crash_mix(&random) % (KEYS - 1)) % KEYS);
 		if (m.what == SHARED_PUT)
 			m.key %= SHARED_KEYS;
 		m.seed = 1 + crash_mix(&random) / 2;
+		if (m.what == PUT && m.seed % 4 == 0)
+			m.seed = 1 + m.seed / 4 % SHARED_SEEDS;
 		m.size = choose_size(&random);
 		tell(&m);
 		m.result = perform(&m);
@@ -170,6 +198,7 @@ static int take_first(void *ctx, const struct store_event *event)
 static EOS_NORETURN void child_acknowledge(void)
 {
 	static struct store_event event;
+	uint64_t freed;
 	for (;;) {
 		if (store_outbox_list(child_store, 0, take_first, &event) != 1) {
 			usleep(1000);
@@ -190,6 +219,8 @@ static EOS_NORETURN void child_acknowledge(void)
 		m.result = store_outbox_remove(child_store, event.id);
 		m.is_result = true;
 		tell(&m);
+		if (event.id % 16 == 0 && store_compact(child_store, NULL, NULL, &freed) < 0)
+			_exit(6);
 		usleep(3000);
 	}
 }

@@ -13,6 +13,8 @@
 #define SIZE_MAX_LOG 300000u
 #define INLINE_MAX   16384u
 
+/* Contents up to this number are chosen by all threads: chunks that they share. */
+#define SHARED_SEEDS 4u
 /* Threads that write to the bucket with versions. */
 #define VERSION_THREADS 2u
 #define CRASH_VERSIONED "kept"
@@ -21,6 +23,7 @@ enum what {
 	PUT,
 	DELETE,
 	RENAME,
+	COPY,
 	SHARED_PUT,
 	ACKNOWLEDGE,
 	/* In the bucket with versions; thread: 0 to VERSION_THREADS - 1. */
@@ -53,7 +56,7 @@ struct content {
 	uint64_t seed, size; /* seed 0: no object */
 };
 struct recount {
-	uint64_t objects, bytes, blocks, events;
+	uint64_t objects, bytes, events;
 };
 
 EOS_NORETURN void crash_die(const char *fmt, ...) EOS_PRINTF(1, 2);

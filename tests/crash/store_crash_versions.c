@@ -167,7 +167,6 @@ void crash_versions_check(struct store *store, struct recount *recount)
 			for (unsigned i = 0; i < found.count; i++) {
 				recount->objects += found.all[i].seed != 0;
 				recount->bytes += found.all[i].size;
-				recount->blocks += found.all[i].size > INLINE_MAX;
 			}
 		}
 		is_pending[thread] = false;

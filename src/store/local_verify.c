@@ -1,0 +1,221 @@
+/*
+ * store_verify(): all data is read, all counts are compared with a recount, and all objects are
+ * looked through. It works on one snapshot, so what others change meanwhile makes no differences;
+ * as long as it runs, pages that LMDB frees cannot be used again.
+ *
+ * store_repair(): verifies, removes the versions that cannot be read whole, and has the committer
+ * count anew inside a transaction of its own: nobody else writes during that.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/local_audit_priv.h"
+#include "store/local_changes_priv.h"
+#include "store/local_keys_priv.h"
+#include "store/local_priv.h"
+#include "store/local_upkeep_priv.h"
+
+struct verify {
+	struct local_audit audit;
+	store_problem_fn problem;
+	void *ctx;
+	struct store_usage usage; /* outside the node's own buckets */
+	uint64_t buckets;
+};
+
+static void tell(struct verify *v, const char *bucket, const char *key, size_t key_len,
+		 uint64_t version, const char *text)
+{
+	if (v->problem != NULL)
+		v->problem(v->ctx, bucket, key, key_len, version, text);
+}
+
+/* Whether what a record stands for can be read whole: 0, or -EBADMSG with why. */
+static int check_content(struct verify *v, const struct local_record *record, const char *data,
+			 const char **ret_text)
+{
+	if (record->kind == LOCAL_RECORD_CHUNKED) {
+		int err = local_audit_add_manifest(&v->audit, record->manifest);
+		return err < 0 ? err
+			       : local_audit_manifest(&v->audit, record->manifest, record->size,
+						      ret_text);
+	}
+	if (data != NULL && local_sum(data, record->size, 0) != record->check) {
+		*ret_text = "its data is damaged";
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+static int check_version(struct verify *v, const char *bucket, const char *key, size_t key_len,
+			 const struct local_found *found, struct store_usage *usage)
+{
+	const char *text = "";
+	v->audit.verdict.objects++;
+	if (found->record.kind == LOCAL_RECORD_MARKER)
+		return 0;
+	usage->objects++;
+	usage->bytes += found->record.size;
+	int err = check_content(v, &found->record, found->data, &text);
+	if (err != -EBADMSG)
+		return err;
+	v->audit.verdict.damaged_objects++;
+	tell(v, bucket, key, key_len, found->record.version, text);
+	return 0;
+}
+
+/* The noncurrent versions of a key. */
+static int check_history(struct verify *v, const char *bucket, const char *key, size_t key_len,
+			 uint64_t history, uint64_t seed, struct store_usage *usage)
+{
+	struct local_history_cursor cursor;
+	struct local_found found;
+	if (history == 0)
+		return 0;
+	local_history_cursor_init(&cursor, v->audit.txn, v->audit.local->versions);
+	int err = local_history_seek(&cursor, history, UINT64_MAX, seed, &found);
+	while (err == 0) {
+		err = check_version(v, bucket, key, key_len, &found, usage);
+		if (err == 0)
+			err = local_history_next(&cursor, history, seed, &found);
+	}
+	local_history_cursor_fini(&cursor);
+	if (err != -EBADMSG)
+		return err == -ENOENT ? 0 : err;
+	v->audit.verdict.damaged_objects++;
+	tell(v, bucket, key, key_len, STORE_VERSION_LATEST,
+	     "the record of a noncurrent version is damaged: it and older ones were not looked at");
+	return 0;
+}
+
+static int check_key(struct verify *v, const char *bucket, uint64_t node,
+		     const struct local_key_cursor *cursor, struct store_usage *usage)
+{
+	struct local_found found = {.is_latest = true};
+	uint64_t seed = local_record_seed(node, cursor->key, cursor->key_len);
+	int err = local_record_parse(&cursor->value, seed, &found.record, &found.metadata,
+				     &found.data);
+	if (err < 0) {
+		v->audit.verdict.objects++;
+		v->audit.verdict.damaged_objects++;
+		tell(v, bucket, cursor->key, cursor->key_len, STORE_VERSION_LATEST,
+		     "its record is damaged");
+		return 0;
+	}
+	err = check_version(v, bucket, cursor->key, cursor->key_len, &found, usage);
+	return err < 0 ? err
+		       : check_history(v, bucket, cursor->key, cursor->key_len,
+				       found.record.history, seed, usage);
+}
+
+static int check_bucket(struct verify *v, const char *name, const struct local_bucket *bucket)
+{
+	struct store_usage usage = {0};
+	struct local_key_cursor *cursor = malloc(sizeof(*cursor));
+	if (cursor == NULL)
+		return -ENOMEM;
+	local_key_cursor_init(cursor, v->audit.txn, v->audit.local->objects, bucket->node);
+	int err = local_key_cursor_seek(cursor, "", 0);
+	while (err == 0) {
+		err = check_key(v, name, bucket->node, cursor, &usage);
+		if (err == 0)
+			err = local_key_cursor_next(cursor);
+	}
+	local_key_cursor_fini(cursor);
+	free(cursor);
+	if (err == -EBADMSG) {
+		v->audit.verdict.damaged_objects++;
+		tell(v, name, "", 0, 0, "a node of its keys is damaged: not all were looked at");
+		err = 0;
+	}
+	if (usage.objects != bucket->objects || usage.bytes != bucket->bytes)
+		v->audit.verdict.wrong_counts++;
+	if (!store_bucket_is_own(name)) {
+		v->buckets++;
+		v->usage.objects += usage.objects;
+		v->usage.bytes += usage.bytes;
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+static int check_buckets(struct verify *v)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int err = local_error(mdb_cursor_open(v->audit.txn, v->audit.local->buckets, &cursor));
+	if (err < 0)
+		return err;
+	int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	for (; err == 0 && rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+		char name[STORE_BUCKET_NAME_MAX + 1];
+		struct local_bucket bucket;
+		if (key.mv_size > STORE_BUCKET_NAME_MAX)
+			continue; /* a damaged page of LMDB; nobody can ask for it */
+		memcpy(name, key.mv_data, key.mv_size);
+		name[key.mv_size] = '\0';
+		if (local_bucket_parse(&value, name, key.mv_size, &bucket) == 0) {
+			err = check_bucket(v, name, &bucket);
+			continue;
+		}
+		v->audit.verdict.damaged_objects++;
+		tell(v, name, "", 0, 0, "the bucket's record is damaged");
+	}
+	if (err == 0 && rc != MDB_NOTFOUND)
+		err = local_error(rc);
+	mdb_cursor_close(cursor);
+	return err;
+}
+
+static int check_state(struct verify *v)
+{
+	struct local_state state;
+	MDB_stat stat;
+	int err = local_state_get(v->audit.local, v->audit.txn, &state);
+	if (err == 0)
+		err = local_error(mdb_stat(v->audit.txn, v->audit.local->chunks, &stat));
+	if (err < 0)
+		return err;
+	v->audit.verdict.wrong_counts += state.buckets != v->buckets;
+	v->audit.verdict.wrong_counts += state.objects != v->usage.objects;
+	v->audit.verdict.wrong_counts += state.bytes != v->usage.bytes;
+	v->audit.verdict.wrong_counts += state.chunks != stat.ms_entries;
+	return 0;
+}
+
+static int run(struct verify *v)
+{
+	int err = local_audit_data(&v->audit);
+	if (err == 0)
+		err = local_audit_counts(&v->audit);
+	if (err == 0)
+		err = check_buckets(v);
+	if (err == 0)
+		err = check_state(v);
+	if (err == 0)
+		err = local_audit_manifests(&v->audit);
+	return err;
+}
+
+int local_verify(struct store *store, store_problem_fn problem, store_progress_fn progress,
+		 void *ctx, struct store_verdict *ret_verdict)
+{
+	struct local *local = local_of(store);
+	struct verify v = {.problem = problem, .ctx = ctx};
+	v.audit.local = local;
+	v.audit.progress = progress;
+	v.audit.ctx = ctx;
+	pthread_mutex_lock(&local->segments.lock);
+	v.audit.of = local->segments.live_bytes;
+	pthread_mutex_unlock(&local->segments.lock);
+	int err = local_read_begin(local, &v.audit.txn);
+	if (err < 0)
+		return err;
+	err = run(&v);
+	mdb_txn_abort(v.audit.txn);
+	if (err == 0)
+		*ret_verdict = v.audit.verdict;
+	local_audit_fini(&v.audit);
+	return err;
+}
