@@ -93,13 +93,18 @@ static void on_problem(void *ctx, const char *bucket, const char *key, size_t ke
 	pthread_mutex_unlock(&upkeep->lock);
 }
 
-static void log_end(const struct ctl_upkeep *upkeep, enum ctl_upkeep_kind kind, int err,
-		    const struct store_verdict *verdict)
+static void log_end(enum ctl_upkeep_kind kind, int err, const struct store_verdict *verdict,
+		    uint64_t freed_bytes)
 {
 	if (err < 0) {
 		eos_log(err == -EINTR ? EOS_LOG_INFO : EOS_LOG_WARN, "ctl",
 			"event=upkeep_ended kind=%s error=\"%s\"", kind_names[kind],
 			err == -EINTR ? "stopped" : strerror(-err));
+		return;
+	}
+	if (kind == CTL_UPKEEP_COMPACT) {
+		eos_log(EOS_LOG_INFO, "ctl", "event=upkeep_ended kind=compact freed_bytes=%" PRIu64,
+			freed_bytes);
 		return;
 	}
 	bool is_bad = verdict->damaged_objects > 0 || verdict->damaged_chunks > 0 ||
@@ -130,7 +135,7 @@ static void *job_main(void *ctx)
 		err = store_compact(upkeep->store, on_progress, upkeep, &freed_bytes);
 		break;
 	}
-	log_end(upkeep, kind, err, &verdict);
+	log_end(kind, err, &verdict, freed_bytes);
 	pthread_mutex_lock(&upkeep->lock);
 	upkeep->err = err;
 	upkeep->verdict = verdict;

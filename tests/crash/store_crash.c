@@ -55,7 +55,8 @@ struct thread_model {
 	struct content now[KEYS];
 	bool is_pending;
 	struct message pending;
-	/* The pending change would leave the contents as they are: the events tell whether it was. */
+	/* The pending change would leave the contents as they are: the events tell whether it was.
+	 */
 	bool is_open;
 	struct {
 		struct happened *all;

@@ -16,7 +16,7 @@ from s3_clients import MIB, bucket, code_of, make_client, s3  # noqa: F401
 VERDICT = {"objects", "chunks", "bytes", "damaged_objects", "damaged_chunks", "wrong_counts",
            "leaked_bytes"}  # fmt: skip
 # So much that a job has not ended before somebody else can ask for something.
-MUCH = 192 * MIB
+MUCH = 128 * MIB
 
 
 class LocalConnection(http.client.HTTPConnection):
@@ -51,9 +51,9 @@ def offline(node, *args):
     return run_edgeos("store", *args, "--data", node.data_dir, check=False)
 
 
-def put_much(client, name, key="much"):
-    client.create_bucket(Bucket=name)
-    client.put_object(Bucket=name, Key=key, Body=os.urandom(MUCH))
+def put_much(client):
+    client.create_bucket(Bucket="data")
+    client.put_object(Bucket="data", Key="much", Body=os.urandom(MUCH))
 
 
 # Buckets
@@ -294,9 +294,9 @@ def test_verify_of_a_sound_store(node):
     client = node.s3()
     assert upkeep(node) == {"id": 0, "running": False}
     assert control(node, "DELETE", "store/upkeep")[0] == 404
-    client.create_bucket(Bucket="b")
-    client.put_object(Bucket="b", Key="large", Body=os.urandom(2 * MIB))
-    client.put_object(Bucket="b", Key="small", Body=b"x")
+    client.create_bucket(Bucket="data")
+    client.put_object(Bucket="data", Key="large", Body=os.urandom(2 * MIB))
+    client.put_object(Bucket="data", Key="small", Body=b"x")
     job = node.cli_json("store", "verify")
     assert (job["id"], job["kind"], job["running"]) == (1, "verify", False)
     assert job["started"] <= job["ended"]
@@ -313,7 +313,7 @@ def test_verify_of_a_sound_store(node):
     assert result.returncode == 0 and "damaged        0 objects" in result.stdout
     assert set(json.loads(offline(node, "verify", "--json").stdout)["verdict"]) == VERDICT
     node.start()
-    assert node.s3().get_object(Bucket="b", Key="small")["Body"].read() == b"x"
+    assert node.s3().get_object(Bucket="data", Key="small")["Body"].read() == b"x"
 
 
 def flip(path, offset):
@@ -326,10 +326,10 @@ def flip(path, offset):
 
 def test_damaged_segment(node):
     client = node.s3()
-    client.create_bucket(Bucket="b")
+    client.create_bucket(Bucket="data")
     data = os.urandom(8 * MIB)
-    client.put_object(Bucket="b", Key="dir/damaged\n", Body=data)
-    client.put_object(Bucket="b", Key="sound", Body=os.urandom(MIB))
+    client.put_object(Bucket="data", Key="dir/damaged\n", Body=data)
+    client.put_object(Bucket="data", Key="sound", Body=os.urandom(MIB))
     piece = data[5 * MIB : 5 * MIB + 64]
     (segment,) = [path for path in (node.data_dir / "store" / "segments").iterdir()
                   if piece in path.read_bytes()]  # fmt: skip
@@ -337,34 +337,34 @@ def test_damaged_segment(node):
     result = node.cli("store", "verify", check=False)
     assert result.returncode == 1
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("s3://")]
-    assert line.startswith("s3://b/dir/damaged?: ")
+    assert line.startswith("s3://data/dir/damaged?: ")
     assert "damaged        1 objects, 1 chunks" in result.stdout
     result = node.cli("store", "verify", "--json", check=False)
     job = json.loads(result.stdout)
     assert result.returncode == 1 and job["problems_count"] == 1
     (problem,) = job["problems"]
     assert set(problem) == {"bucket", "key", "version", "text"} and problem["text"]
-    assert (problem["bucket"], problem["key"]) == ("b", "dir/damaged\n")
+    assert (problem["bucket"], problem["key"]) == ("data", "dir/damaged\n")
     assert "kind=verify" in node.log() and "damaged_objects=1" in node.log()
     node.stop()
-    assert "s3://b/dir/damaged?: " in offline(node, "verify").stdout
+    assert "s3://data/dir/damaged?: " in offline(node, "verify").stdout
     node.start()
     # What cannot be read goes, by name; the rest stays, and is sound.
     result = node.cli("store", "repair", check=False)
-    assert result.returncode == 1 and "s3://b/dir/damaged?: " in result.stdout
+    assert result.returncode == 1 and "s3://data/dir/damaged?: " in result.stdout
     client = node.s3()
-    assert [item["Key"] for item in client.list_objects_v2(Bucket="b")["Contents"]] == ["sound"]
+    assert [item["Key"] for item in client.list_objects_v2(Bucket="data")["Contents"]] == ["sound"]
     assert node.cli("store", "verify").returncode == 0
-    assert node.cli_json("bucket", "show", "b")["bytes"] == MIB
+    assert node.cli_json("bucket", "show", "data")["bytes"] == MIB
     assert node.cli("store", "repair").returncode == 0
 
 
 def test_damaged_metadata_file(node):
     client = node.s3()
-    client.create_bucket(Bucket="b")
+    client.create_bucket(Bucket="data")
     data = os.urandom(3000)
-    client.put_object(Bucket="b", Key="inline", Body=data)
-    client.put_object(Bucket="b", Key="other", Body=b"sound")
+    client.put_object(Bucket="data", Key="inline", Body=data)
+    client.put_object(Bucket="data", Key="other", Body=b"sound")
     node.stop()
     path = node.data_dir / "store" / "metadata.mdb"
     whole = path.read_bytes()
@@ -376,25 +376,25 @@ def test_damaged_metadata_file(node):
     result = offline(node, "verify", "--json")
     job = json.loads(result.stdout)
     assert result.returncode == 1
-    assert [(p["bucket"], p["key"]) for p in job["problems"]] == [("b", "inline")]
+    assert [(p["bucket"], p["key"]) for p in job["problems"]] == [("data", "inline")]
     assert offline(node, "repair").returncode == 1
     assert offline(node, "verify").returncode == 0
     node.start()
-    assert code_of(node.s3().get_object, Bucket="b", Key="inline") == "NoSuchKey"
-    assert node.s3().get_object(Bucket="b", Key="other")["Body"].read() == b"sound"
+    assert code_of(node.s3().get_object, Bucket="data", Key="inline") == "NoSuchKey"
+    assert node.s3().get_object(Bucket="data", Key="other")["Body"].read() == b"sound"
 
 
 def test_compact(node):
     client = node.s3()
-    client.create_bucket(Bucket="b")
+    client.create_bucket(Bucket="data")
     kept = {f"kept{i}": os.urandom(MIB) for i in range(8)}
     for i, (key, data) in enumerate(kept.items()):
-        client.put_object(Bucket="b", Key=f"gone{i}", Body=os.urandom(12 * MIB))
-        client.put_object(Bucket="b", Key=key, Body=data)
+        client.put_object(Bucket="data", Key=f"gone{i}", Body=os.urandom(12 * MIB))
+        client.put_object(Bucket="data", Key=key, Body=data)
     before = node.cli_json("store", "stats")["segment_bytes"]
     assert before > 100 * MIB
     for i in range(8):
-        client.delete_object(Bucket="b", Key=f"gone{i}")
+        client.delete_object(Bucket="data", Key=f"gone{i}")
     # The chunks of what was deleted are let go of in the background.
     wait_for(lambda: node.cli_json("store", "stats")["chunk_bytes"] < 9 * MIB, "the reclaimer")
     result = node.cli("store", "compact")
@@ -406,12 +406,12 @@ def test_compact(node):
                   for path in (node.data_dir / "store" / "segments").iterdir())  # fmt: skip
     assert on_disk < before / 2
     for key, data in kept.items():
-        assert client.get_object(Bucket="b", Key=key)["Body"].read() == data
+        assert client.get_object(Bucket="data", Key=key)["Body"].read() == data
     node.cli("store", "verify")
 
 
 def test_one_at_a_time_and_stop(node):
-    put_much(node.s3(), "b")
+    put_much(node.s3())
     for attempt in range(5):
         status, job = control(node, "POST", "store/verify")
         assert (status, job["running"], job["kind"]) == (202, True, "verify")
@@ -443,7 +443,7 @@ def start_verify(node, **options):
 
 @pytest.mark.parametrize("is_offline", [False, True])
 def test_interrupt(node, is_offline):
-    put_much(node.s3(), "b")
+    put_much(node.s3())
     if is_offline:
         node.stop()
     for attempt in range(5):
@@ -464,7 +464,7 @@ def test_interrupt(node, is_offline):
 
 
 def test_progress_on_a_terminal(node):
-    put_much(node.s3(), "b")
+    put_much(node.s3())
     primary, terminal = pty.openpty()
     process = start_verify(node, stderr=terminal)
     os.close(terminal)
