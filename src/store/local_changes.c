@@ -180,6 +180,7 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 		[LOCAL_OP_DOCUMENT_SET] = local_apply_document_set,
 		[LOCAL_OP_DOCUMENT_DELETE] = local_apply_document_delete,
 		[LOCAL_OP_TENANT_QUOTA] = local_apply_tenant_quota,
+		[LOCAL_OP_REINDEX] = local_apply_reindex,
 		[LOCAL_OP_OBJECT_PUT] = local_apply_put,
 		[LOCAL_OP_OBJECT_DELETE] = local_apply_delete,
 		[LOCAL_OP_OBJECT_RENAME] = local_apply_rename,

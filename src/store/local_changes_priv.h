@@ -38,12 +38,26 @@ int local_usage_add(struct local_txn *t, const char *name, struct local_bucket *
 /* What BUCKET holds counts for NEW_TENANT from now on; BUCKET is not written. */
 int local_usage_move(struct local_txn *t, const char *name, const struct local_bucket *bucket,
 		     const char *new_tenant) EOS_MUST_CHECK;
+/* All zeros where there is no record. -EBADMSG, logged. */
+int local_tenant_get(struct local *local, MDB_txn *txn, const char *name,
+		     struct local_tenant *ret_tenant) EOS_MUST_CHECK;
+int local_tenant_put(struct local_txn *t, const char *name,
+		     struct local_tenant *tenant) EOS_MUST_CHECK;
 int local_apply_tenant_quota(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
 /* local_history.c */
 int local_history_put(struct local_txn *t, uint64_t seed, struct local_record *record,
 		      const char *metadata, const void *data) EOS_MUST_CHECK;
 int local_history_delete(struct local_txn *t, uint64_t history, uint64_t sequence) EOS_MUST_CHECK;
+
+/* local_recount.c: for verify and repair. */
+/* How many tenants' counts are not those of their buckets. */
+int local_tenants_check(struct local *local, MDB_txn *txn, uint64_t *ret_wrong) EOS_MUST_CHECK;
+/* Makes them so; the buckets' own must be right. */
+int local_tenants_recount(struct local_txn *t) EOS_MUST_CHECK;
+/* Makes the index of a bucket anew, in many transactions: not for the committer. */
+int local_index_rebuild(struct local *local, const char *bucket) EOS_MUST_CHECK;
+int local_apply_reindex(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
 /* local_index.c: a latest version, and what is found by. */
 struct local_indexed {

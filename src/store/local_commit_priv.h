@@ -33,6 +33,7 @@ enum local_op_kind {
 	LOCAL_OP_DOCUMENT_SET,
 	LOCAL_OP_DOCUMENT_DELETE,
 	LOCAL_OP_TENANT_QUOTA,
+	LOCAL_OP_REINDEX,
 	LOCAL_OP_OBJECT_PUT,
 	LOCAL_OP_OBJECT_DELETE,
 	LOCAL_OP_OBJECT_RENAME,
@@ -95,6 +96,11 @@ struct local_op {
 	/* rename */
 	const char *new_key;
 	size_t new_key_len;
+
+	/* reindex, behind KEY; the result is 1 when there is more to do */
+	bool drops_index;
+	char *reindexed; /* on return: the last key */
+	size_t reindexed_len;
 
 	/* outbox */
 	uint64_t event_id;

@@ -20,8 +20,8 @@ static MDB_val tenant_key(const char *name)
 	return (MDB_val){.mv_size = strlen(name) + 1, .mv_data = (void *)(uintptr_t)name};
 }
 
-static int tenant_get(struct local *local, MDB_txn *txn, const char *name,
-		      struct local_tenant *ret_tenant)
+int local_tenant_get(struct local *local, MDB_txn *txn, const char *name,
+		     struct local_tenant *ret_tenant)
 {
 	MDB_val key = tenant_key(name), value;
 	int err = local_error(mdb_get(txn, local->tenants, &key, &value));
@@ -34,7 +34,7 @@ static int tenant_get(struct local *local, MDB_txn *txn, const char *name,
 	return err == -EBADMSG ? local_damaged("tenant record", name, NULL, 0) : err;
 }
 
-static int tenant_put(struct local_txn *t, const char *name, struct local_tenant *tenant)
+int local_tenant_put(struct local_txn *t, const char *name, struct local_tenant *tenant)
 {
 	MDB_val key = tenant_key(name);
 	if ((tenant->quota_bytes | tenant->quota_objects | tenant->objects | tenant->bytes) == 0) {
@@ -68,7 +68,7 @@ int local_usage_check(struct local_txn *t, const char *name, const struct local_
 	struct local_tenant tenant = {0};
 	int err = 0;
 	if (!store_bucket_is_own(name))
-		err = tenant_get(t->local, t->txn, bucket->tenant, &tenant);
+		err = local_tenant_get(t->local, t->txn, bucket->tenant, &tenant);
 	if (err < 0)
 		return err;
 	return fits(bucket->objects, delta.objects, bucket->quota_objects) &&
@@ -82,12 +82,12 @@ int local_usage_check(struct local_txn *t, const char *name, const struct local_
 static int tenant_add(struct local_txn *t, const char *name, struct local_delta delta)
 {
 	struct local_tenant tenant;
-	int err = tenant_get(t->local, t->txn, name, &tenant);
+	int err = local_tenant_get(t->local, t->txn, name, &tenant);
 	if (err < 0)
 		return err;
 	add(&tenant.objects, delta.objects, name);
 	add(&tenant.bytes, delta.bytes, name);
-	return tenant_put(t, name, &tenant);
+	return local_tenant_put(t, name, &tenant);
 }
 
 int local_usage_add(struct local_txn *t, const char *name, struct local_bucket *bucket,
@@ -120,12 +120,12 @@ int local_usage_move(struct local_txn *t, const char *name, const struct local_b
 int local_apply_tenant_quota(struct local_txn *t, struct local_op *op)
 {
 	struct local_tenant tenant;
-	int err = tenant_get(t->local, t->txn, op->tenant, &tenant);
+	int err = local_tenant_get(t->local, t->txn, op->tenant, &tenant);
 	if (err < 0)
 		return local_refuse(t, op, err);
 	tenant.quota_bytes = op->quota_bytes;
 	tenant.quota_objects = op->quota_objects;
-	err = tenant_put(t, op->tenant, &tenant);
+	err = local_tenant_put(t, op->tenant, &tenant);
 	return err < 0 ? err : local_accept(t, op);
 }
 
@@ -151,7 +151,7 @@ static int tenant_read(struct store *store, const char *name, struct local_tenan
 	int err = local_read_begin(local, &txn);
 	if (err < 0)
 		return err;
-	err = tenant_get(local, txn, name, ret_tenant);
+	err = local_tenant_get(local, txn, name, ret_tenant);
 	mdb_txn_abort(txn);
 	return err;
 }

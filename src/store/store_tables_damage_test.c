@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "store/local_changes_priv.h"
 
 #define VALUE_MAX 4096u
 
@@ -187,9 +189,41 @@ static void try_tenant(struct fixture *f)
 	assert_int_equal(object_check(f->store, "raw", "k", 1, 300), -EILSEQ); /* the newer one */
 }
 
+static uint64_t wrong_tenants(struct fixture *f)
+{
+	struct local *local = local_of(f->store);
+	uint64_t wrong = 0;
+	MDB_txn *txn;
+	assert_int_equal(local_read_begin(local, &txn), 0);
+	assert_int_equal(local_tenants_check(local, txn, &wrong), 0);
+	mdb_txn_abort(txn);
+	return wrong;
+}
+
 static void test_tenant(void **state)
 {
-	flip_each(*state, "tenants", 0, try_tenant);
+	struct fixture *f = *state;
+	flip_each(f, "tenants", 0, try_tenant);
+	assert_int_equal(wrong_tenants(f), 0);
+	fixture_close(f);
+	(void)flip(f, "tenants", 30);
+	fixture_open(f);
+	assert_int_equal(wrong_tenants(f), 1);
+	/* Counted anew in a transaction of its own, as repair does. */
+	struct local *local = local_of(f->store);
+	struct local_txn *t = calloc(1, sizeof(*t));
+	assert_non_null(t);
+	t->local = local;
+	t->state = local->committer.state;
+	assert_int_equal(mdb_txn_begin(local->env, NULL, 0, &t->txn), 0);
+	assert_int_equal(local_tenants_recount(t), 0);
+	assert_int_equal(mdb_txn_commit(t->txn), 0);
+	free(t);
+	assert_int_equal(wrong_tenants(f), 0);
+	struct store_usage usage;
+	assert_int_equal(store_tenant_usage(f->store, "plant", &usage), 0);
+	assert_int_equal(usage.objects, 2);
+	assert_int_equal(usage.bytes, 300);
 }
 
 static int ignore_found(void *ctx, const char *bucket, const struct store_list_entry *entry)
@@ -206,9 +240,49 @@ static void try_index(struct fixture *f)
 	assert_int_equal(store_find(f->store, &query, ignore_found, NULL, &more), -EBADMSG);
 }
 
+static unsigned found_count;
+
+static int count_found(void *ctx, const char *bucket, const struct store_list_entry *entry)
+{
+	found_count++;
+	return 0;
+}
+
+static void expect_found(struct fixture *f, unsigned count)
+{
+	struct store_find_term term = {STORE_META_TAG "t", "1", STORE_FIND_EQ};
+	struct store_find_query query = {
+		.terms = &term, .terms_count = 1, .until_ns = UINT64_MAX, .limit = 10000};
+	bool more;
+	found_count = 0;
+	assert_int_equal(store_find(f->store, &query, count_found, NULL, &more), 0);
+	assert_int_equal(found_count, count);
+}
+
 static void test_index(void **state)
 {
-	flip_each(*state, "index", 0, try_index);
+	struct fixture *f = *state;
+	static struct store_object_info info;
+	struct store_upload *upload;
+	char key[16];
+	flip_each(f, "index", 0, try_index);
+	/* The index is made anew, several transactions long. */
+	assert_int_equal(store_metadata_add(&info, STORE_META_TAG "t", "1"), 0);
+	for (int i = 0; i < 500; i++) {
+		snprintf(key, sizeof(key), "n%d", i);
+		assert_int_equal(
+			store_upload_begin(f->store, "raw", key, strlen(key), &info, &upload), 0);
+		assert_int_equal(store_upload_commit(upload, NULL, NULL), 0);
+	}
+	assert_int_equal(store_object_delete(f->store, "raw", "n7", 2, NULL, NULL), 0);
+	expect_found(f, 500);
+	fixture_close(f);
+	(void)flip(f, "index", 3);
+	fixture_open(f);
+	try_index(f);
+	assert_int_equal(local_index_rebuild(local_of(f->store), "raw"), 0);
+	expect_found(f, 500);
+	assert_int_equal(local_index_rebuild(local_of(f->store), "none"), -ENOENT);
 }
 
 /* A store of another version is refused by name, whatever tables and lengths it has. */

@@ -52,13 +52,18 @@ static void put_bucket(struct eos_json *json, const char *bucket)
 
 static void put_object(struct eos_json *json, const struct store_event *event)
 {
-	char sequencer[24];
+	char sequencer[24], version[24];
 	(void)snprintf(sequencer, sizeof(sequencer), "%016" PRIX64, event->sequence);
 	eos_json_open(json, "object", '{');
 	put_key(json, event);
 	if (event->kind == STORE_EVENT_CREATED) {
 		eos_json_u64(json, "size", event->size);
 		eos_json_text(json, "eTag", event->etag);
+	}
+	if (event->version != STORE_VERSION_NULL) {
+		/* As S3's clients see it. */
+		(void)snprintf(version, sizeof(version), "%016" PRIx64, event->version);
+		eos_json_text(json, "versionId", version);
 	}
 	eos_json_text(json, "sequencer", sequencer);
 	eos_json_close(json, '}');

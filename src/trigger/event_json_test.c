@@ -69,6 +69,18 @@ static void test_removed(void **state)
 	eos_buf_fini(&buf);
 }
 
+static void test_versions(void **state)
+{
+	struct store_event event = make_event(STORE_EVENT_MARKER_CREATED, "x");
+	struct eos_buf buf;
+	event.version = 0xabc;
+	eos_buf_init(&buf);
+	assert_int_equal(trigger_event_to_json(&event, &buf), 0);
+	assert_non_null(strstr(buf.data, "\"eventName\":\"ObjectRemoved:DeleteMarkerCreated\""));
+	assert_non_null(strstr(buf.data, "\"versionId\":\"0000000000000abc\""));
+	eos_buf_fini(&buf);
+}
+
 /* Spaces at the ends and in a row, and a key of the greatest length with the longest encoding. */
 static void test_keys(void **state)
 {
@@ -98,6 +110,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_created),
 		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
