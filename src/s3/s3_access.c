@@ -357,7 +357,7 @@ enum s3_code s3_access_check_request(struct s3_request *request)
 		.bucket = request->bucket,
 		.key = request->key,
 		.key_len = request->key_len,
-		.version = STORE_VERSION_LATEST,
+		.version = request->version,
 	};
 
 	/* A preflight asks for nothing but what the bucket's CORS rules say. */

@@ -256,7 +256,7 @@ enum s3_code s3_get_object_acl(struct s3_request *request)
 
 	if (code == S3_OK) {
 		int err = store_object_get(request->server->store, request->bucket, request->key,
-					   request->key_len, STORE_VERSION_LATEST, info);
+					   request->key_len, request->version, info);
 		code = s3_code_of(err, S3_NO_SUCH_KEY);
 	}
 	if (code == S3_OK)
@@ -289,7 +289,7 @@ static enum s3_code set_object_acl(struct s3_request *request, struct store_obje
 	bool is_given;
 
 	int err = store_object_get(store, request->bucket, request->key, request->key_len,
-				   STORE_VERSION_LATEST, info);
+				   request->version, info);
 	enum s3_code code = s3_code_of(err, S3_NO_SUCH_KEY);
 	if (code == S3_OK)
 		code = s3_object_acl(&request->settings, info, old);
@@ -308,7 +308,7 @@ static enum s3_code set_object_acl(struct s3_request *request, struct store_obje
 		return code;
 	struct acl_change change = {.request = request, .acl = acl, .code = S3_OK};
 	err = store_object_update(store, request->bucket, request->key, request->key_len,
-				  STORE_VERSION_LATEST, change_acl, &change);
+				  request->version, change_acl, &change);
 	return change.code != S3_OK ? change.code : s3_code_of(err, S3_NO_SUCH_KEY);
 }
 

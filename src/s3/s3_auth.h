@@ -17,7 +17,7 @@
 #include "s3/s3_query.h"
 
 #define S3_REGION_MAX	      64u
-#define S3_SIGNED_HEADERS_MAX 2048u
+#define S3_SIGNED_HEADERS_MAX 8192u
 #define S3_SIGNATURE_SIZE     65 /* hexadecimal SHA-256 and NUL */
 #define S3_AMZ_DATE_SIZE      17 /* "20130524T000000Z" and NUL */
 #define S3_PRESIGN_S_MAX      (7u * 24 * 3600)

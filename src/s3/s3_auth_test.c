@@ -275,7 +275,7 @@ static enum s3_code run_chunks(size_t piece, size_t damaged)
 		body_text[damaged] ^= 1;
 	assert_int_equal(verify(&chunked_example, &signer), S3_OK);
 	assert_int_equal(s3_body_init(&body, S3_PAYLOAD_STREAM_SIGNED, chunked_example.payload,
-				      chunked_example.headers, 7, &signer),
+				      chunked_example.headers, 7, &signer, true),
 			 S3_OK);
 	body.sink = count_sink;
 	body.sink_ctx = &count;
@@ -305,7 +305,7 @@ static enum s3_code run_body(enum s3_payload payload, const char *payload_text,
 			     const struct s3_header *headers, size_t count, const char *text)
 {
 	struct s3_body body;
-	enum s3_code code = s3_body_init(&body, payload, payload_text, headers, count, NULL);
+	enum s3_code code = s3_body_init(&body, payload, payload_text, headers, count, NULL, true);
 	if (code != S3_OK)
 		return code;
 	code = s3_body_feed(&body, text, strlen(text));
@@ -333,8 +333,11 @@ static void test_body_checks(void **state)
 	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "123456789"), S3_OK);
 	sums[0] = (struct s3_header){"x-amz-checksum-sha1", "qZk+NkcGgWq6PiVxeFDCbJzQ2J0="};
 	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "abc"), S3_OK);
-	sums[0] = (struct s3_header){"x-amz-checksum-md4", "qZk+"};
-	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "abc"), S3_NOT_IMPLEMENTED);
+	sums[0] = (struct s3_header){"x-amz-checksum-crc64nvme", "rosUhgp5mIg="};
+	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "123456789"), S3_OK);
+	sums[0].value = "rosUhgp5";
+	assert_int_equal(run_body(S3_PAYLOAD_UNSIGNED, "", sums, 1, "123456789"),
+			 S3_INVALID_REQUEST);
 }
 
 static void test_trailers(void **state)

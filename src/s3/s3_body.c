@@ -73,7 +73,7 @@ static enum s3_code take_checksum(struct s3_body *body, const char *name, const 
 	body->has_trailer_checksum = value == NULL;
 	if (value != NULL &&
 	    eos_str_copy(body->checksum_given, sizeof(body->checksum_given), value) < 0)
-		return S3_INVALID_DIGEST;
+		return S3_INVALID_REQUEST;
 	return s3_checksum_init(&body->checksum, kind) < 0 ? S3_INTERNAL_ERROR : S3_OK;
 }
 
@@ -90,20 +90,17 @@ static enum s3_code take_header(struct s3_body *body, const char *name, const ch
 		return eos_parse_u64(value, &body->expected_bytes) < 0 ? S3_INVALID_ARGUMENT
 								       : S3_OK;
 	}
-	/* These two say how checksums are to be handled and carry none. */
-	if (strncasecmp(name, S3_CHECKSUM_HEADER_PREFIX, sizeof(S3_CHECKSUM_HEADER_PREFIX) - 1) ==
-		    0 &&
-	    strcasecmp(name, "x-amz-checksum-mode") != 0 &&
-	    strcasecmp(name, "x-amz-checksum-algorithm") != 0)
-		return take_checksum(body, name, value);
-	return S3_OK;
+	return body->has_sum && s3_checksum_kind_of(name) != S3_CHECKSUM_NONE
+		       ? take_checksum(body, name, value)
+		       : S3_OK;
 }
 
 enum s3_code s3_body_init(struct s3_body *body, enum s3_payload payload, const char *payload_text,
 			  const struct s3_header *headers, size_t headers_count,
-			  struct s3_signer *signer)
+			  struct s3_signer *signer, bool has_sum)
 {
 	memset(body, 0, sizeof(*body));
+	body->has_sum = has_sum;
 	eos_buf_init(&body->trailers);
 	body->payload = payload;
 	body->signer = signer;
@@ -124,6 +121,12 @@ enum s3_code s3_body_init(struct s3_body *body, enum s3_payload payload, const c
 	if (code != S3_OK)
 		s3_body_fini(body);
 	return code;
+}
+
+enum s3_code s3_body_compute(struct s3_body *body, enum s3_checksum_kind kind)
+{
+	body->is_checksum_ours = true;
+	return s3_checksum_init(&body->checksum, kind) < 0 ? S3_INTERNAL_ERROR : S3_OK;
 }
 
 void s3_body_fini(struct s3_body *body)
@@ -260,14 +263,19 @@ static enum s3_code check_md5(struct s3_body *body)
 
 static enum s3_code check_checksum(struct s3_body *body)
 {
-	if (body->checksum_given[0] == '\0')
+	uint8_t given[S3_CHECKSUM_BYTES_MAX], computed[S3_CHECKSUM_BYTES_MAX];
+	enum s3_checksum_kind kind = body->checksum.kind;
+
+	if (s3_checksum_final(&body->checksum, body->checksum_text) < 0)
+		return S3_INTERNAL_ERROR;
+	if (body->is_checksum_ours)
+		return S3_OK;
+	if (body->checksum_given[0] == '\0' ||
+	    s3_checksum_decode(kind, body->checksum_given, given) < 0)
 		return S3_INVALID_REQUEST;
-	int err = s3_checksum_check(&body->checksum, body->checksum_given);
-	if (err == -EBADMSG)
-		return S3_BAD_DIGEST;
-	if (err == -EINVAL)
-		return S3_INVALID_DIGEST;
-	return err < 0 ? S3_INTERNAL_ERROR : S3_OK;
+	if (s3_checksum_decode(kind, body->checksum_text, computed) < 0)
+		return S3_INTERNAL_ERROR;
+	return memcmp(given, computed, s3_checksum_size(kind)) == 0 ? S3_OK : S3_BAD_DIGEST;
 }
 
 enum s3_code s3_body_finish(struct s3_body *body)

@@ -43,8 +43,11 @@ struct s3_body {
 	struct crypto_hash *md5;
 	uint8_t md5_given[CRYPTO_MD5_SIZE];
 	struct s3_checksum checksum;
-	char checksum_given[64]; /* "" until it is known */
+	char checksum_given[64];		   /* "" until it is known */
+	char checksum_text[S3_CHECKSUM_TEXT_SIZE]; /* computed; after s3_body_finish() */
+	bool has_sum;				   /* checksums in headers are the body's */
 	bool has_trailer_checksum;
+	bool is_checksum_ours; /* nobody gave it: s3_body_compute() */
 
 	struct s3_chunked chunked;
 	struct crypto_hash *chunk_hash;
@@ -59,10 +62,13 @@ enum s3_code s3_payload_parse(const char *text, enum s3_payload *ret_payload) EO
 bool s3_payload_is_chunked(enum s3_payload payload);
 
 /* Sets up from the request's headers. PAYLOAD_TEXT is x-amz-content-sha256's value; SIGNER
- * is needed for signed chunks. */
+ * is needed for signed chunks. HAS_SUM: checksums in the headers are those of the body (and not of
+ * the object that the request makes of others). */
 enum s3_code s3_body_init(struct s3_body *body, enum s3_payload payload, const char *payload_text,
 			  const struct s3_header *headers, size_t headers_count,
-			  struct s3_signer *signer) EOS_MUST_CHECK;
+			  struct s3_signer *signer, bool has_sum) EOS_MUST_CHECK;
+/* Computes a checksum of the body that nobody gave; before the first byte, if there is none yet. */
+enum s3_code s3_body_compute(struct s3_body *body, enum s3_checksum_kind kind) EOS_MUST_CHECK;
 void s3_body_fini(struct s3_body *body);
 enum s3_code s3_body_feed(struct s3_body *body, const void *data, size_t len) EOS_MUST_CHECK;
 /* All bytes are here: S3_OK when everything agrees. */

@@ -1,8 +1,9 @@
 /* Conditional requests (RFC 9110, section 13) and ranges (section 14). */
-#include "s3/s3_priv.h"
+#include "s3/s3_object_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -80,6 +81,51 @@ enum s3_code s3_check_conditions(const struct s3_condition_headers *headers,
 	    s3_parse_http_date(headers->if_modified_since, &given_s) == 0 && modified_s <= given_s)
 		return S3_NOT_MODIFIED;
 	return S3_OK;
+}
+
+/* What is there now is compared with all that the headers say, and then the store is told to change
+ * only that: so lists of ETags hold in its transaction as well as a single one, and those of
+ * objects made of parts, whose ETag the store does not know. */
+static enum s3_code pin_current(struct s3_request *request, const char *if_match,
+				const char *if_none_match, struct store_object_info *info)
+{
+	const char *etag = NULL;
+	int err = store_object_get(request->server->store, request->bucket, request->key,
+				   request->key_len, STORE_VERSION_LATEST, info);
+
+	if (err < 0 && err != -ENOENT)
+		return s3_code_of(err, S3_NO_SUCH_KEY);
+	if (err == 0)
+		etag = s3_etag_of(info);
+	if (if_match != NULL && etag == NULL)
+		return S3_NO_SUCH_KEY;
+	if ((if_match != NULL && !matches(if_match, etag)) ||
+	    (if_none_match != NULL && etag != NULL && matches(if_none_match, etag)))
+		return S3_PRECONDITION_FAILED;
+	request->put.condition = etag != NULL ? STORE_IF_MATCH : STORE_IF_ABSENT;
+	if (etag != NULL)
+		memcpy(request->put.etag, info->etag, sizeof(request->put.etag));
+	return S3_OK;
+}
+
+enum s3_code s3_read_put_condition(struct s3_request *request)
+{
+	const char *if_match = s3_header(request, "if-match");
+	const char *if_none_match = s3_header(request, "if-none-match");
+
+	request->put = (struct store_put_options){.condition = STORE_ALWAYS};
+	if (s3_header(request, "if-modified-since") != NULL ||
+	    s3_header(request, "if-unmodified-since") != NULL)
+		return s3_say(request, S3_NOT_IMPLEMENTED,
+			      "Conditions on time are not implemented for writing.");
+	if (if_match == NULL && if_none_match == NULL)
+		return S3_OK;
+	struct store_object_info *info = malloc(sizeof(*info));
+	if (info == NULL)
+		return S3_INTERNAL_ERROR;
+	enum s3_code code = pin_current(request, if_match, if_none_match, info);
+	free(info);
+	return code;
 }
 
 /* Digits up to STOP into *RET; false: none or something else. */

@@ -11,7 +11,8 @@ struct row {
 };
 
 #define ROW(id, text, http_status, words) [S3_##id] = {text, http_status, words},
-static const struct row rows[S3_CODE_COUNT] = {S3_CODES(ROW) S3_BUCKET_CODES(ROW)};
+static const struct row rows[S3_CODE_COUNT] = {S3_CODES(ROW) S3_OBJECT_CODES(ROW)
+						       S3_BUCKET_CODES(ROW)};
 #undef ROW
 
 static const struct row *row_of(enum s3_code code)
@@ -55,6 +56,7 @@ enum s3_code s3_code_of(int err, enum s3_code not_found)
 	case -EFBIG:
 		return S3_ENTITY_TOO_LARGE;
 	case -EEXIST:
+	case -ESTALE:
 		return S3_PRECONDITION_FAILED;
 	default:
 		return S3_INTERNAL_ERROR;

@@ -71,6 +71,15 @@
 	X(TIME_TOO_SKEWED, "RequestTimeTooSkewed", 403,                                            \
 	  "The difference between the request time and the server's time is too large.")
 
+/* Those of versions of objects. */
+#define S3_OBJECT_CODES(X)                                                                         \
+	X(NO_SUCH_LOCK, "NoSuchObjectLockConfiguration", 404,                                      \
+	  "The specified object does not have a ObjectLock configuration")                         \
+	X(NO_SUCH_VERSION, "NoSuchVersion", 404, "The specified version does not exist.")          \
+	X(INVALID_RETENTION, "InvalidRetentionPeriod", 400, "The retention period is not valid.")  \
+	X(NO_LOCK_CONFIG, "ObjectLockConfigurationNotFoundError", 404,                             \
+	  "Object Lock configuration does not exist for this bucket")
+
 /* Those of the configuration of buckets. */
 #define S3_BUCKET_CODES(X)                                                                         \
 	X(ACL_NOT_SUPPORTED, "AccessControlListNotSupported", 400,                                 \
@@ -110,7 +119,11 @@
 #define S3_CODE_ENUM(name, text, status, message) S3_##name,
 /* S3_OK, or why not. The protocol's own vocabulary: functions that decide what a client is told
  * return one of these; everything below them returns negative errno. */
-enum s3_code { S3_OK, S3_CODES(S3_CODE_ENUM) S3_BUCKET_CODES(S3_CODE_ENUM) S3_CODE_COUNT };
+enum s3_code {
+	S3_OK,
+	S3_CODES(S3_CODE_ENUM) S3_OBJECT_CODES(S3_CODE_ENUM) S3_BUCKET_CODES(S3_CODE_ENUM)
+		S3_CODE_COUNT
+};
 #undef S3_CODE_ENUM
 
 /* Any thread. For every code but S3_OK. */

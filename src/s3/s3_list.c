@@ -37,7 +37,7 @@ static void add_object(struct listing *listing, const struct store_list_entry *e
 	s3_xml_open(buf, "Contents");
 	s3_xml_key(buf, "Key", entry->key, entry->key_len, listing->is_url);
 	s3_xml_time(buf, "LastModified", entry->info->modified_ns);
-	eos_buf_printf(buf, "<ETag>&quot;%s&quot;</ETag>", s3_etag_of(entry->info));
+	s3_xml_etag(buf, s3_etag_of(entry->info));
 	s3_xml_u64(buf, "Size", entry->info->size);
 	if (listing->with_owner) {
 		s3_xml_open(buf, "Owner");

@@ -1,71 +1,199 @@
 /*
- * Multipart uploads, kept in a bucket of the node's own:
+ * Multipart uploads, kept in buckets of the node's own:
  *
- *   BUCKET/UPLOAD/meta      empty; its metadata is that of the object to be, and its key
- *   BUCKET/UPLOAD/p00001    a part, an object like any other
+ *   BUCKET/m/UPLOAD          empty; its metadata is that of the object to be, and its key
+ *   BUCKET/p/UPLOAD/p00001   a part, an object like any other
  *
- * UPLOAD is 32 random hexadecimal digits. All state is in the store, so uploads survive restarts.
- * Completion copies the parts into one new object, which becomes visible whole, and then deletes
- * the upload; a crash in between leaves parts behind that AbortMultipartUpload removes.
+ * UPLOAD is the time in nanoseconds and 16 random bytes, in hexadecimal digits: so uploads of one
+ * key are listed in the order in which they began, as S3 does it. All state is in the store, so
+ * uploads survive restarts. Completion takes the parts over into one new object by reference
+ * (store_upload_append()), which becomes visible whole, and then deletes the upload; a crash in
+ * between leaves an upload behind that AbortMultipartUpload removes.
+ *
+ * Entries are all in S3_MULTIPART_BUCKET. Parts for an encrypted bucket are in one that is
+ * encrypted for the same tenant: bytes that are to be encrypted are never on the disk in plain, and
+ * can be taken over as they are. The entry says where its parts are (S3_METADATA_PIECES), since the
+ * bucket's settings may change meanwhile.
+ *
+ * The names of the object's metadata have S3_METADATA_TO_BE in front of them in the entry, which
+ * otherwise would be retained or found by its tags itself.
  *
  * The ETag of an object of N parts is the MD5 of the parts' MD5s, and "-N". It is known before the
- * copy and goes into the new object's metadata (S3_METADATA_ETAG).
+ * parts are joined and goes into the new object's metadata (S3_METADATA_ETAG).
  */
-#include "s3/s3_priv.h"
+#include "s3/s3_access.h"
+#include "s3/s3_multipart.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "crypto/crypto.h"
-#include "s3/s3_multipart.h"
 #include "s3/s3_xml.h"
-#include "s3/s3_xml_read.h"
 
-/* The name of a piece of the request's upload in S3_MULTIPART_BUCKET; returns its length. */
-static size_t piece_name(const struct s3_request *request, const char *upload, const char *piece,
-			 char out[S3_PIECE_NAME_SIZE])
+size_t s3_entry_name(const struct s3_request *request, const char *id, char out[S3_PIECE_NAME_SIZE])
 {
-	return (size_t)snprintf(out, S3_PIECE_NAME_SIZE, "%s/%s/%s", request->bucket, upload,
-				piece);
+	return (size_t)snprintf(out, S3_PIECE_NAME_SIZE, "%s/m/%s", request->bucket, id);
 }
 
 size_t s3_part_name(const struct s3_request *request, unsigned number, char out[S3_PIECE_NAME_SIZE])
 {
-	char piece[16];
-	snprintf(piece, sizeof(piece), "p%05u", number);
-	return piece_name(request, s3_query_get(&request->query, "uploadId"), piece, out);
+	return (size_t)snprintf(out, S3_PIECE_NAME_SIZE, "%s/p/%s/p%05u", request->bucket,
+				request->multipart->id, number);
 }
 
-enum s3_code s3_find_upload(struct s3_request *request, struct store_object_info *ret_info)
+enum s3_code s3_find_upload(struct s3_request *request)
 {
-	const char *upload = s3_query_get(&request->query, "uploadId");
-	uint8_t id[S3_UPLOAD_ID_BYTES];
+	const char *id = s3_query_get(&request->query, "uploadId");
+	uint8_t bytes[S3_UPLOAD_ID_BYTES];
 	char name[S3_PIECE_NAME_SIZE];
+	enum s3_code code = S3_NO_SUCH_UPLOAD;
 
-	if (eos_hex_decode(upload, id, sizeof(id)) < 0)
+	if (eos_hex_decode(id, bytes, sizeof(bytes)) < 0)
 		return S3_NO_SUCH_UPLOAD;
-	size_t len = piece_name(request, upload, "meta", name);
+	struct s3_upload *upload = calloc(1, sizeof(*upload));
+	if (upload == NULL)
+		return S3_INTERNAL_ERROR;
+	strcpy(upload->id, id);
+	size_t len = s3_entry_name(request, id, name);
 	int err = store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len,
-				   STORE_VERSION_LATEST, ret_info);
+				   STORE_VERSION_LATEST, &upload->info);
+	const char *key = NULL, *pieces = NULL;
+	if (err == 0) {
+		key = store_metadata_get(&upload->info, S3_METADATA_KEY);
+		pieces = store_metadata_get(&upload->info, S3_METADATA_PIECES);
+		s3_checksum_of(&upload->info, &upload->sum);
+	}
 	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_UPLOAD);
-	const char *key = store_metadata_get(ret_info, S3_METADATA_KEY);
-	return key != NULL && strcmp(key, request->key) == 0 ? S3_OK : S3_NO_SUCH_UPLOAD;
+		code = s3_code_of(err, S3_NO_SUCH_UPLOAD);
+	else if (key != NULL && strcmp(key, request->key) == 0 && pieces != NULL &&
+		 eos_str_copy(upload->pieces, sizeof(upload->pieces), pieces) == 0)
+		code = S3_OK;
+	if (code == S3_OK) {
+		free(request->multipart);
+		request->multipart = upload;
+	} else {
+		free(upload);
+	}
+	return code;
 }
 
-static enum s3_code store_meta(struct s3_request *request, const char *upload_id,
-			       struct store_object_info *info)
+/* Where the parts go: see above. The bucket is made if it is not there. */
+static enum s3_code choose_pieces(struct s3_request *request, char out[STORE_BUCKET_NAME_MAX + 1])
 {
 	struct store *store = request->server->store;
+	struct store_bucket_settings settings, parts = {.is_encrypted = true};
+	uint8_t hash[CRYPTO_SHA256_SIZE];
+	char hex[33];
+
+	int err = store_bucket_settings_get(store, request->bucket, &settings);
+	if (err < 0)
+		return s3_code_of(err, S3_NO_SUCH_BUCKET);
+	strcpy(out, S3_MULTIPART_BUCKET);
+	if (!settings.is_encrypted)
+		return S3_OK;
+	if (crypto_sha256(settings.tenant, strlen(settings.tenant), hash) < 0)
+		return S3_INTERNAL_ERROR;
+	eos_hex_encode(hash, 16, hex);
+	snprintf(out, STORE_BUCKET_NAME_MAX + 1, "%s-%s", S3_MULTIPART_BUCKET, hex);
+	err = store_bucket_create(store, out);
+	if (err == 0 || err == -EEXIST) {
+		/* Also of one that is there: a crash may have come in between. */
+		memcpy(parts.tenant, settings.tenant, sizeof(parts.tenant));
+		err = store_bucket_settings_set(store, out, &parts);
+	}
+	return s3_code_of(err, S3_INTERNAL_ERROR);
+}
+
+/* The checksum that the whole shall have: x-amz-checksum-algorithm and -type. */
+static enum s3_code read_sum(struct s3_request *request, struct s3_checksum_record *ret_sum)
+{
+	const char *type = s3_header(request, "x-amz-checksum-type");
+
+	*ret_sum = (struct s3_checksum_record){.value = "-"};
+	enum s3_code code = s3_read_algorithm(request, "x-amz-checksum-algorithm", &ret_sum->kind);
+	if (code != S3_OK)
+		return code;
+	if (ret_sum->kind == S3_CHECKSUM_NONE)
+		return type == NULL ? S3_OK
+				    : s3_say(request, S3_INVALID_REQUEST,
+					     "The x-amz-checksum-type header can only be used "
+					     "with the x-amz-checksum-algorithm header.");
+	if (type != NULL && strcmp(type, "COMPOSITE") != 0 && strcmp(type, "FULL_OBJECT") != 0)
+		return s3_say(request, S3_INVALID_REQUEST,
+			      "Value for x-amz-checksum-type header is invalid.");
+	bool is_crc64 = ret_sum->kind == S3_CHECKSUM_CRC64NVME;
+	ret_sum->is_composite = type != NULL ? type[0] == 'C' : !is_crc64;
+	if (ret_sum->is_composite ? is_crc64 : !s3_checksum_is_crc(ret_sum->kind))
+		return s3_say(request, S3_INVALID_REQUEST,
+			      "The %s checksum type cannot be used with the %s checksum "
+			      "algorithm.",
+			      ret_sum->is_composite ? "COMPOSITE" : "FULL_OBJECT",
+			      s3_checksum_name(ret_sum->kind));
+	return S3_OK;
+}
+
+/* Fills ENTRY from the request, whose object-to-be is made on the way. */
+static enum s3_code fill_entry(struct s3_request *request, const struct s3_checksum_record *sum,
+			       struct store_object_info *entry)
+{
+	char pieces[STORE_BUCKET_NAME_MAX + 1], to_be[STORE_KEY_MAX + 16];
+	const char *name, *value;
+	uint32_t offset = 0;
+
+	enum s3_code code = choose_pieces(request, pieces);
+	if (code == S3_OK)
+		code = s3_new_object(request);
+	if (code == S3_OK)
+		code = s3_take_metadata(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_tags(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_lock(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_defaults(request, request->object);
+	if (code == S3_OK)
+		code = s3_keep_checksum(entry, sum);
+	if (code != S3_OK)
+		return code;
+	int err = store_metadata_add(entry, S3_METADATA_KEY, request->key);
+	if (err == 0)
+		err = store_metadata_add(entry, S3_METADATA_PIECES, pieces);
+	while (err == 0 && store_metadata_next(request->object, &offset, &name, &value)) {
+		err = snprintf(to_be, sizeof(to_be), "%s%s", S3_METADATA_TO_BE, name) <
+				      (int)sizeof(to_be)
+			      ? 0
+			      : -ENOSPC;
+		if (err == 0)
+			err = store_metadata_add(entry, to_be, value);
+	}
+	return err < 0 ? S3_METADATA_TOO_LARGE : S3_OK;
+}
+
+static enum s3_code make_id(char id[S3_UPLOAD_ID_DIGITS + 1])
+{
+	uint8_t random[S3_UPLOAD_ID_BYTES - 8];
+	if (crypto_random(random, sizeof(random)) < 0)
+		return S3_INTERNAL_ERROR;
+	snprintf(id, 17, "%016" PRIx64, eos_wall_ns());
+	eos_hex_encode(random, sizeof(random), id + 16);
+	return S3_OK;
+}
+
+static enum s3_code write_entry(struct s3_request *request, const char *id,
+				const struct store_object_info *entry)
+{
+	static const struct store_put_options options = {.condition = STORE_IF_ABSENT};
 	struct store_upload *upload;
-	struct store_put_options options = {.condition = STORE_IF_ABSENT};
 	char name[S3_PIECE_NAME_SIZE];
 
-	size_t len = piece_name(request, upload_id, "meta", name);
-	int err = store_upload_begin(store, S3_MULTIPART_BUCKET, name, len, info, &upload);
+	size_t len = s3_entry_name(request, id, name);
+	int err = store_upload_begin(request->server->store, S3_MULTIPART_BUCKET, name, len, entry,
+				     &upload);
 	if (err == 0)
 		err = store_upload_commit(upload, &options, NULL);
 	return s3_code_of(err, S3_INTERNAL_ERROR);
@@ -73,116 +201,34 @@ static enum s3_code store_meta(struct s3_request *request, const char *upload_id
 
 enum s3_code s3_create_multipart(struct s3_request *request)
 {
-	struct store *store = request->server->store;
-	struct store_bucket_info bucket;
-	uint8_t id[S3_UPLOAD_ID_BYTES];
-	char upload_id[2 * S3_UPLOAD_ID_BYTES + 1];
+	char id[S3_UPLOAD_ID_DIGITS + 1];
+	struct s3_checksum_record sum;
 	struct eos_buf buf;
 
-	int err = store_bucket_get(store, request->bucket, &bucket);
-	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	if (crypto_random(id, sizeof(id)) < 0)
-		return S3_INTERNAL_ERROR;
-	eos_hex_encode(id, sizeof(id), upload_id);
-	struct store_object_info *info = calloc(1, sizeof(*info));
-	if (info == NULL)
-		return S3_INTERNAL_ERROR;
-	enum s3_code code = S3_OK;
-	if (store_metadata_add(info, S3_METADATA_KEY, request->key) < 0)
-		code = S3_METADATA_TOO_LARGE;
+	enum s3_code code = read_sum(request, &sum);
 	if (code == S3_OK)
-		code = s3_take_metadata(request, info);
-	if (code == S3_OK)
-		code = store_meta(request, upload_id, info);
-	free(info);
+		code = make_id(id);
 	if (code != S3_OK)
 		return code;
+	struct store_object_info *entry = calloc(1, sizeof(*entry));
+	code = entry != NULL ? fill_entry(request, &sum, entry) : S3_INTERNAL_ERROR;
+	if (code == S3_OK)
+		code = write_entry(request, id, entry);
+	free(entry);
+	if (code != S3_OK)
+		return code;
+	if (sum.kind != S3_CHECKSUM_NONE) {
+		s3_add_header(request, "x-amz-checksum-algorithm", s3_checksum_name(sum.kind));
+		s3_add_header(request, "x-amz-checksum-type",
+			      sum.is_composite ? "COMPOSITE" : "FULL_OBJECT");
+	}
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "InitiateMultipartUploadResult");
 	s3_xml_text(&buf, "Bucket", request->bucket);
 	s3_xml_bytes(&buf, "Key", request->key, request->key_len);
-	s3_xml_text(&buf, "UploadId", upload_id);
+	s3_xml_text(&buf, "UploadId", id);
 	s3_xml_close(&buf, "InitiateMultipartUploadResult");
 	return s3_respond_xml(request, &buf);
-}
-
-enum s3_code s3_upload_part_begin(struct s3_request *request)
-{
-	const char *text = s3_query_get(&request->query, "partNumber");
-	char name[S3_PIECE_NAME_SIZE];
-	uint64_t number;
-
-	if (text == NULL || eos_parse_u64(text, &number) < 0 || number == 0 ||
-	    number > S3_PART_NUMBER_MAX)
-		return s3_say(request, S3_INVALID_ARGUMENT,
-			      "Part number must be an integer between 1 and 10000, inclusive");
-	struct store_object_info *info = calloc(1, sizeof(*info));
-	if (info == NULL)
-		return S3_INTERNAL_ERROR;
-	enum s3_code code = s3_find_upload(request, info);
-	if (code == S3_OK) {
-		memset(info, 0, sizeof(*info));
-		size_t len = s3_part_name(request, (unsigned)number, name);
-		int err = store_upload_begin(request->server->store, S3_MULTIPART_BUCKET, name, len,
-					     info, &request->upload);
-		code = s3_code_of(err, S3_INTERNAL_ERROR);
-	}
-	free(info);
-	return code;
-}
-
-enum s3_code s3_upload_part(struct s3_request *request)
-{
-	request->condition = STORE_ALWAYS;
-	return s3_put_object(request);
-}
-
-static enum s3_code copy_part(struct s3_request *request, struct store_reader *reader)
-{
-	const char *range = s3_header(request, "x-amz-copy-source-range");
-	uint64_t first = 0, len = store_reader_info(reader)->size;
-
-	if (range != NULL && s3_parse_range(range, len, &first, &len) <= 0)
-		return S3_INVALID_RANGE;
-	if (len > S3_PUT_BYTES_MAX)
-		return S3_ENTITY_TOO_LARGE;
-	enum s3_code code = s3_upload_part_begin(request);
-	if (code != S3_OK)
-		return code;
-	int err = s3_copy_bytes(reader, first, len, request->upload, &request->offset);
-	return s3_code_of(err, S3_INTERNAL_ERROR);
-}
-
-enum s3_code s3_upload_part_copy(struct s3_request *request)
-{
-	struct store_reader *reader;
-	struct eos_buf buf;
-
-	enum s3_code code = s3_open_copy_source(request, &reader);
-	if (code != S3_OK)
-		return code;
-	code = copy_part(request, reader);
-	store_reader_close(reader);
-	if (code != S3_OK)
-		return code;
-	struct store_object_info *info = calloc(1, sizeof(*info));
-	if (info == NULL)
-		return S3_INTERNAL_ERROR;
-	struct store_upload *upload = request->upload;
-	request->upload = NULL;
-	int err = store_upload_commit(upload, NULL, info);
-	code = s3_code_of(err, S3_INTERNAL_ERROR);
-	if (code == S3_OK) {
-		eos_buf_init(&buf);
-		s3_xml_begin(&buf, "CopyPartResult");
-		s3_xml_time(&buf, "LastModified", info->modified_ns);
-		eos_buf_printf(&buf, "<ETag>&quot;%s&quot;</ETag>", info->etag);
-		s3_xml_close(&buf, "CopyPartResult");
-		code = s3_respond_xml(request, &buf);
-	}
-	free(info);
-	return code;
 }
 
 /* Names of pieces, gathered before they are deleted: a listing must not be changed under way. */
@@ -202,40 +248,57 @@ static int gather(void *ctx, const struct store_list_entry *entry)
 	return 0;
 }
 
-enum s3_code s3_remove_upload(struct s3_request *request)
+/* Somebody else may complete or abort the same upload. */
+static int delete_piece(struct store *store, const char *bucket, const char *name, size_t len)
+{
+	int err = store_object_delete(store, bucket, name, len, NULL, NULL);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int remove_parts(struct s3_request *request, struct pieces *pieces)
 {
 	struct store *store = request->server->store;
-	char prefix[S3_PIECE_NAME_SIZE];
-	struct pieces *pieces = malloc(sizeof(*pieces));
-	int err = pieces != NULL ? 0 : -ENOMEM;
+	const char *bucket = request->multipart->pieces;
+	char name[S3_PIECE_NAME_SIZE];
+	int err = 0;
 
 	const struct store_list_query query = {
-		.prefix = prefix,
-		.prefix_len =
-			piece_name(request, s3_query_get(&request->query, "uploadId"), "", prefix),
+		.prefix = name,
+		.prefix_len = s3_part_name(request, 0, name) - 5, /* "…/p" */
 		.limit = EOS_ARRAY_SIZE(pieces->names),
 	};
 	for (bool has_more = true; has_more && err == 0;) {
 		pieces->count = 0;
-		err = store_object_list(store, S3_MULTIPART_BUCKET, &query, gather, pieces,
-					&has_more);
-		for (size_t i = 0; i < pieces->count && err == 0; i++) {
-			err = store_object_delete(store, S3_MULTIPART_BUCKET, pieces->names[i],
-						  pieces->lens[i], NULL, NULL);
-			/* Somebody else completes or aborts the same upload. */
-			if (err == -ENOENT)
-				err = 0;
-		}
+		err = store_object_list(store, bucket, &query, gather, pieces, &has_more);
+		for (size_t i = 0; i < pieces->count && err == 0; i++)
+			err = delete_piece(store, bucket, pieces->names[i], pieces->lens[i]);
 	}
+	return err;
+}
+
+enum s3_code s3_remove_upload(struct s3_request *request)
+{
+	char name[S3_PIECE_NAME_SIZE];
+	struct pieces *pieces = malloc(sizeof(*pieces));
+
+	if (pieces == NULL)
+		return S3_INTERNAL_ERROR;
+	/* First the parts: as long as there are any, the upload can be aborted again. And once more
+	 * at the end: a part that comes now finds that the upload is gone (s3_upload_part()), but
+	 * one may have come just before. */
+	int err = remove_parts(request, pieces);
+	size_t len = s3_entry_name(request, request->multipart->id, name);
+	if (err == 0)
+		err = delete_piece(request->server->store, S3_MULTIPART_BUCKET, name, len);
+	if (err == 0)
+		err = remove_parts(request, pieces);
 	free(pieces);
 	return s3_code_of(err, S3_INTERNAL_ERROR);
 }
 
 enum s3_code s3_abort_multipart(struct s3_request *request)
 {
-	struct store_object_info *info = malloc(sizeof(*info));
-	enum s3_code code = info != NULL ? s3_find_upload(request, info) : S3_INTERNAL_ERROR;
-	free(info);
+	enum s3_code code = s3_find_upload(request);
 	if (code == S3_OK)
 		code = s3_remove_upload(request);
 	if (code == S3_OK)

@@ -5,7 +5,7 @@
  * client understands; damage found later can only cut the connection. Small objects, and ranges,
  * are answered from that block at once.
  */
-#include "s3/s3_priv.h"
+#include "s3/s3_object_priv.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +15,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "s3/s3_xml.h"
+#include "base/str.h"
+#include "s3/s3_mime_word.h"
+#include "s3/s3_part_map.h"
+#include "s3/s3_tags.h"
 
 #define FIRST_BLOCK_BYTES (64u << 10)
 
@@ -49,16 +52,27 @@ static void stream_free(void *ctx)
 	free(stream);
 }
 
+/* What is answered of an object: on the heap, as it is large. */
 struct answer {
+	struct s3_request *request;
+	struct store_reader *reader;
+	const struct store_object_info *info;
+	unsigned status;
+	uint64_t first, len; /* of the object's bytes */
 	struct http_header headers[S3_RESPONSE_HEADERS_MAX];
 	size_t count;
-	char etag[80], modified[EOS_HTTP_DATE_SIZE], range[80];
+	char etag[S3_ETAG_TEXT_SIZE], modified[EOS_HTTP_DATE_SIZE];
+	char *values[S3_HEADERS_MAX]; /* encoded for the answer, to be freed */
+	size_t values_count;
+	bool has_failed; /* for want of memory */
 };
 
 static void add(struct answer *answer, const char *name, const char *value)
 {
-	if (answer->count < S3_RESPONSE_HEADERS_MAX - 1)
+	if (answer->count < S3_RESPONSE_HEADERS_MAX)
 		answer->headers[answer->count++] = (struct http_header){name, value};
+	else
+		answer->has_failed = true;
 }
 
 /* The query may replace what the object says of itself. */
@@ -69,81 +83,173 @@ static const char *override_of(const struct s3_request *request, const char *nam
 	return s3_query_get(&request->query, param);
 }
 
-static void add_metadata(struct s3_request *request, const struct store_object_info *info,
-			 struct answer *answer)
+static void add_content_headers(struct answer *answer)
 {
 	static const char *const content[] = {"content-type",	     "content-encoding",
 					      "content-disposition", "content-language",
 					      "cache-control",	     "expires"};
-	const char *name, *value;
-	uint32_t offset = 0;
-
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(content); i++) {
-		value = override_of(request, content[i]);
+		const char *value = override_of(answer->request, content[i]);
 		if (value == NULL)
-			value = store_metadata_get(info, content[i]);
+			value = store_metadata_get(answer->info, content[i]);
 		if (value == NULL && i == 0)
 			value = "binary/octet-stream";
 		if (value != NULL)
 			add(answer, content[i], value);
 	}
-	if (store_metadata_get(info, S3_METADATA_SSE) != NULL)
-		add(answer, "x-amz-server-side-encryption",
-		    store_metadata_get(info, S3_METADATA_SSE));
-	while (s3_next_metadata(info, &offset, &name, &value))
-		if (strncmp(name, "x-amz-meta-", 11) == 0)
-			add(answer, name, value);
 }
 
-static void fill_answer(struct s3_request *request, const struct store_object_info *info,
-			struct answer *answer)
+static void add_user_metadata(struct answer *answer)
 {
+	const char *name, *value;
+	uint32_t offset = 0;
+
+	while (store_metadata_next(answer->info, &offset, &name, &value)) {
+		struct eos_buf buf;
+		if (!eos_str_starts_with(name, STORE_META_USER))
+			continue;
+		eos_buf_init(&buf);
+		s3_mime_encode(&buf, value);
+		char *encoded = eos_buf_steal(&buf);
+		if (encoded == NULL || answer->values_count == S3_HEADERS_MAX) {
+			free(encoded);
+			answer->has_failed = true;
+			return;
+		}
+		answer->values[answer->values_count++] = encoded;
+		add(answer, name, encoded);
+	}
+}
+
+/* What is true of the object, whether it is sent or not. */
+static void add_identity(struct answer *answer)
+{
+	struct s3_request *request = answer->request;
+	const struct store_object_info *info = answer->info;
+
 	snprintf(answer->etag, sizeof(answer->etag), "\"%s\"", s3_etag_of(info));
 	eos_format_http_date(info->modified_ns, answer->modified);
-	add(answer, "x-amz-request-id", request->id);
 	add(answer, "ETag", answer->etag);
 	add(answer, "Last-Modified", answer->modified);
+	s3_add_version(request, "x-amz-version-id", request->bucket, info->version);
+}
+
+static void add_description(struct answer *answer)
+{
+	struct s3_request *request = answer->request;
+	char count[24];
+
 	add(answer, "Accept-Ranges", "bytes");
-	add_metadata(request, info, answer);
+	add_content_headers(answer);
+	add_user_metadata(answer);
+	size_t tags = s3_tags_count(answer->info);
+	if (tags > 0) {
+		snprintf(count, sizeof(count), "%zu", tags);
+		s3_add_header(request, "x-amz-tagging-count", count);
+	}
+	s3_add_lock(request, answer->info);
+	const char *sse = store_metadata_get(answer->info, S3_METADATA_SSE);
+	if (sse != NULL)
+		s3_add_header(request, "x-amz-server-side-encryption", sse);
 }
 
 /* If-Range: a range of another version is not wanted. */
-static const char *range_of(const struct s3_request *request, const struct answer *answer)
+static const char *range_of(const struct answer *answer)
 {
-	const char *if_range = s3_header(request, "if-range");
+	const char *if_range = s3_header(answer->request, "if-range");
 	if (if_range != NULL && strcmp(if_range, answer->etag) != 0 &&
 	    strcmp(if_range, answer->modified) != 0)
 		return NULL;
-	return s3_header(request, "range");
+	return s3_header(answer->request, "range");
 }
 
-/* Takes READER when S3_OK. */
-static enum s3_code send_bytes(struct s3_request *request, struct answer *answer, unsigned status,
-			       struct store_reader *reader, uint64_t offset, uint64_t len)
+static void set_part(struct answer *answer, uint64_t first, uint64_t len)
 {
-	size_t first_len = len < FIRST_BLOCK_BYTES ? (size_t)len : FIRST_BLOCK_BYTES;
-	struct stream *stream = malloc(sizeof(*stream) + first_len);
-	if (stream == NULL)
-		return S3_INTERNAL_ERROR;
-	*stream = (struct stream){.reader = reader, .offset = offset};
-	while (stream->first_len < first_len) {
-		int64_t n = store_reader_read(reader, stream->first + stream->first_len,
-					      first_len - stream->first_len,
-					      offset + stream->first_len);
-		if (n <= 0) {
-			free(stream);
-			return S3_INTERNAL_ERROR;
-		}
-		stream->first_len += (size_t)n;
+	char range[80];
+
+	answer->status = 206;
+	answer->first = first;
+	answer->len = len;
+	/* An empty part of an empty object has no first byte to name. */
+	if (len == 0)
+		return;
+	snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first,
+		 first + len - 1, answer->info->size);
+	s3_add_header(answer->request, "Content-Range", range);
+}
+
+static enum s3_code choose_part(struct answer *answer, uint64_t number)
+{
+	struct s3_request *request = answer->request;
+	const char *map = store_metadata_get(answer->info, S3_METADATA_PARTS);
+	struct s3_part_place place = {.size = answer->info->size};
+	char count[24];
+
+	if (s3_parts_count_of(answer->info) == 0) {
+		if (number != 1)
+			return S3_INVALID_PART;
+		set_part(answer, 0, answer->info->size);
+		return S3_OK;
 	}
-	if (len == first_len) {
-		http_respond(request->http, status, answer->headers, answer->count, stream->first,
-			     first_len);
-		stream_free(stream);
+	if (map[0] == '\0')
+		return s3_say(request, S3_NOT_IMPLEMENTED,
+			      "The parts of this object differ too much in size to be found.");
+	int err = s3_part_map_find(map, number, &place);
+	if (err < 0)
+		return err == -ENOENT ? S3_INVALID_PART : S3_INTERNAL_ERROR;
+	set_part(answer, place.offset, place.size);
+	snprintf(count, sizeof(count), "%" PRIu64, s3_parts_count_of(answer->info));
+	s3_add_header(request, "x-amz-mp-parts-count", count);
+	return S3_OK;
+}
+
+static enum s3_code choose_range(struct answer *answer)
+{
+	uint64_t first, len;
+	char range[48];
+
+	int ranged = s3_parse_range(range_of(answer), answer->info->size, &first, &len);
+	if (ranged > 0)
+		set_part(answer, first, len);
+	if (ranged >= 0)
+		return S3_OK;
+	snprintf(range, sizeof(range), "bytes */%" PRIu64, answer->info->size);
+	s3_add_header(answer->request, "Content-Range", range);
+	return S3_INVALID_RANGE;
+}
+
+/* Which bytes, and their checksum where it is asked for and known. */
+static enum s3_code choose_bytes(struct answer *answer)
+{
+	struct s3_request *request = answer->request;
+	const char *part = s3_query_get(&request->query, "partNumber");
+	const char *mode = s3_header(request, "x-amz-checksum-mode");
+	struct s3_checksum_record sum = {.kind = S3_CHECKSUM_NONE};
+	uint64_t number = 0;
+	enum s3_code code;
+
+	answer->status = 200;
+	answer->len = answer->info->size;
+	if (part != NULL && s3_header(request, "range") != NULL)
+		return s3_say(request, S3_INVALID_REQUEST,
+			      "Cannot specify both Range header and partNumber query parameter");
+	if (part != NULL) {
+		code = s3_read_part_number(request, &number);
+		if (code == S3_OK)
+			code = choose_part(answer, number);
 	} else {
-		http_respond_stream(request->http, status, answer->headers, answer->count, len,
-				    stream_read, stream_free, stream);
+		code = choose_range(answer);
 	}
+	if (code != S3_OK || mode == NULL)
+		return code;
+	if (strcmp(mode, "ENABLED") != 0)
+		return s3_say(request, S3_INVALID_ARGUMENT,
+			      "Value for x-amz-checksum-mode header is invalid.");
+	if (number > 0 && s3_parts_count_of(answer->info) > 0)
+		s3_part_checksum_of(answer->info, number, &sum);
+	else if (answer->len == answer->info->size)
+		s3_checksum_of(answer->info, &sum);
+	s3_add_checksum(request, &sum);
 	return S3_OK;
 }
 
@@ -153,92 +259,97 @@ static int64_t nothing_read(void *ctx, void *data, size_t len, uint64_t offset)
 	return -EIO;
 }
 
-static enum s3_code not_modified(struct s3_request *request, const struct answer *answer)
+/* Takes the reader when S3_OK. */
+static enum s3_code send_bytes(struct answer *answer)
 {
-	/* Without Content-Type and its like, which would describe a body. */
-	s3_respond(request, 304, &answer->headers[1], 2, NULL, 0);
+	struct http_request *http = answer->request->http;
+	size_t first_len =
+		answer->len < FIRST_BLOCK_BYTES ? (size_t)answer->len : FIRST_BLOCK_BYTES;
+	struct stream *stream = malloc(sizeof(*stream) + first_len);
+	if (stream == NULL)
+		return S3_INTERNAL_ERROR;
+	*stream = (struct stream){.reader = answer->reader, .offset = answer->first};
+	while (stream->first_len < first_len) {
+		int64_t n = store_reader_read(answer->reader, stream->first + stream->first_len,
+					      first_len - stream->first_len,
+					      answer->first + stream->first_len);
+		if (n <= 0) {
+			free(stream);
+			return S3_INTERNAL_ERROR;
+		}
+		stream->first_len += (size_t)n;
+	}
+	answer->reader = NULL;
+	if (answer->len == first_len) {
+		http_respond(http, answer->status, answer->headers, answer->count, stream->first,
+			     first_len);
+		stream_free(stream);
+	} else {
+		http_respond_stream(http, answer->status, answer->headers, answer->count,
+				    answer->len, stream_read, stream_free, stream);
+	}
 	return S3_OK;
 }
 
-static enum s3_code answer_with(struct s3_request *request, struct store_reader **reader)
+static enum s3_code send_answer(struct answer *answer)
 {
-	const struct store_object_info *info = store_reader_info(*reader);
-	bool is_head = strcmp(http_request_method(request->http), "HEAD") == 0;
-	struct answer answer = {.count = 0};
-	uint64_t first = 0, len = info->size;
-	unsigned status = 200;
+	struct s3_request *request = answer->request;
 
-	fill_answer(request, info, &answer);
+	answer->count = s3_collect_headers(request, answer->headers, answer->count);
+	if (answer->has_failed)
+		return S3_INTERNAL_ERROR;
+	if (strcmp(http_request_method(request->http), "HEAD") != 0)
+		return send_bytes(answer);
+	http_respond_stream(request->http, answer->status, answer->headers, answer->count,
+			    answer->len, nothing_read, NULL, NULL);
+	return S3_OK;
+}
+
+static enum s3_code answer_object(struct answer *answer)
+{
+	struct s3_request *request = answer->request;
 	const struct s3_condition_headers conditions = {
 		.if_match = s3_header(request, "if-match"),
 		.if_none_match = s3_header(request, "if-none-match"),
 		.if_modified_since = s3_header(request, "if-modified-since"),
 		.if_unmodified_since = s3_header(request, "if-unmodified-since"),
 	};
-	enum s3_code code = s3_check_conditions(&conditions, info);
-	if (code == S3_NOT_MODIFIED)
-		return not_modified(request, &answer);
-	if (code != S3_OK)
-		return code;
-	int ranged = s3_parse_range(range_of(request, &answer), info->size, &first, &len);
-	if (ranged < 0)
-		return S3_INVALID_RANGE;
-	if (ranged > 0) {
-		status = 206;
-		snprintf(answer.range, sizeof(answer.range),
-			 "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, first + len - 1,
-			 info->size);
-		add(&answer, "Content-Range", answer.range);
-	}
-	if (is_head) {
-		http_respond_stream(request->http, status, answer.headers, answer.count, len,
-				    nothing_read, NULL, NULL);
+
+	add_identity(answer);
+	enum s3_code code = s3_check_conditions(&conditions, answer->info);
+	if (code == S3_NOT_MODIFIED) {
+		/* Without Content-Type and its like, which would describe a body. */
+		s3_respond(request, 304, answer->headers, answer->count, NULL, 0);
 		return S3_OK;
 	}
-	code = send_bytes(request, &answer, status, *reader, first, len);
 	if (code == S3_OK)
-		*reader = NULL;
-	return code;
-}
-
-static enum s3_code open_object(struct s3_request *request, struct store_reader **ret_reader)
-{
-	struct store *store = request->server->store;
-	struct store_bucket_info bucket;
-
-	int err = store_reader_open(store, request->bucket, request->key, request->key_len,
-				    STORE_VERSION_LATEST, ret_reader);
-	if (err == -ENOENT && store_bucket_get(store, request->bucket, &bucket) == -ENOENT)
-		return S3_NO_SUCH_BUCKET;
-	return s3_code_of(err, S3_NO_SUCH_KEY);
-}
-
-/* Objects have no tags, since none can be given to them; the aws command asks when it copies. */
-enum s3_code s3_get_tagging(struct s3_request *request)
-{
-	struct store_reader *reader;
-	struct eos_buf buf;
-
-	enum s3_code code = open_object(request, &reader);
+		code = choose_bytes(answer);
 	if (code != S3_OK)
 		return code;
-	store_reader_close(reader);
-	eos_buf_init(&buf);
-	s3_xml_begin(&buf, "Tagging");
-	s3_xml_open(&buf, "TagSet");
-	s3_xml_close(&buf, "TagSet");
-	s3_xml_close(&buf, "Tagging");
-	return s3_respond_xml(request, &buf);
+	add_description(answer);
+	return send_answer(answer);
 }
 
 enum s3_code s3_get_object(struct s3_request *request)
 {
+	const struct s3_place place = s3_place_of(request);
 	struct store_reader *reader;
 
-	enum s3_code code = open_object(request, &reader);
+	enum s3_code code = s3_open(request, &place, &reader);
 	if (code != S3_OK)
 		return code;
-	code = answer_with(request, &reader);
-	store_reader_close(reader);
+	struct answer *answer = calloc(1, sizeof(*answer));
+	if (answer == NULL) {
+		store_reader_close(reader);
+		return S3_INTERNAL_ERROR;
+	}
+	answer->request = request;
+	answer->reader = reader;
+	answer->info = store_reader_info(reader);
+	code = answer_object(answer);
+	store_reader_close(answer->reader);
+	for (size_t i = 0; i < answer->values_count; i++)
+		free(answer->values[i]);
+	free(answer);
 	return code;
 }

@@ -173,7 +173,8 @@ static enum s3_code take_headers(struct s3_post *post)
 					   "x-amz-credential",
 					   "x-amz-algorithm",
 					   "AWSAccessKeyId",
-					   "signature"};
+					   "signature",
+					   "tagging"};
 	struct s3_request *request = post->request;
 	size_t count = 0;
 
@@ -187,9 +188,6 @@ static enum s3_code take_headers(struct s3_post *post)
 			is_ours = is_ours || strcasecmp(field->name, ours[k]) == 0;
 		if (is_ours)
 			continue;
-		if (strcasecmp(field->name, "tagging") == 0)
-			return s3_say(request, S3_NOT_IMPLEMENTED,
-				      "The field tagging is not implemented.");
 		if (count == S3_HEADERS_MAX)
 			return S3_INVALID_REQUEST;
 		const char *name = strcasecmp(field->name, "acl") == 0 ? "x-amz-acl" : field->name;
@@ -332,6 +330,11 @@ static enum s3_code respond_created(struct s3_request *request, const struct htt
 		*etag, {"Location", url.data}, {"Content-Type", "application/xml"}};
 	s3_respond(request, 201, headers, EOS_ARRAY_SIZE(headers), buf.data, buf.len);
 	return S3_OK;
+}
+
+const char *s3_post_field(const struct s3_request *request, const char *name)
+{
+	return request->post != NULL ? s3_post_form_get(&request->post->fields, name) : NULL;
 }
 
 enum s3_code s3_post_end(struct s3_request *request)

@@ -23,18 +23,21 @@
 #include "s3/s3_post.h"
 #include "s3/s3_query.h"
 
-#define S3_OWNER		"edgeos"
-#define S3_HEADERS_MAX		256u
-#define S3_USER_METADATA_MAX	2048u
-#define S3_PUT_BYTES_MAX	(UINT64_C(5) << 30)
-#define S3_PART_BYTES_MIN	(UINT64_C(5) << 20)
-#define S3_COPY_BLOCK_BYTES	(256u << 10)
-#define S3_MULTIPART_BUCKET	".multipart"
-#define S3_METADATA_ETAG	".etag" /* replaces the store's ETag: objects made of parts */
-#define S3_METADATA_KEY		".key"	/* of an upload under way */
-#define S3_METADATA_SSE		".sse"	/* "AES256": what it was encrypted with */
-#define S3_METADATA_ACL		".acl"	/* s3_acl.h; none: private to the bucket's owner */
-#define S3_RESPONSE_HEADERS_MAX 96u
+#define S3_OWNER	     "edgeos"
+#define S3_HEADERS_MAX	     256u
+#define S3_USER_METADATA_MAX 2048u
+#define S3_PUT_BYTES_MAX     (UINT64_C(5) << 30)
+#define S3_PART_BYTES_MIN    (UINT64_C(5) << 20)
+#define S3_COPY_BLOCK_BYTES  (256u << 10)
+#define S3_MULTIPART_BUCKET  ".multipart"
+#define S3_METADATA_ETAG     ".etag" /* replaces the store's ETag: objects made of parts */
+#define S3_METADATA_KEY	     ".key"  /* of an upload under way */
+#define S3_METADATA_SSE	     ".sse"  /* "AES256": what it was encrypted with */
+#define S3_METADATA_ACL	     ".acl"  /* s3_acl.h; none: private to the bucket's owner */
+/* All user metadata that a request can have, and our own. */
+#define S3_RESPONSE_HEADERS_MAX (S3_HEADERS_MAX + 48u)
+#define S3_ADDED_HEADERS_MAX	16u
+#define S3_ETAG_TEXT_SIZE	80u
 
 struct s3_server {
 	struct s3_config config;
@@ -68,6 +71,14 @@ struct s3_operation {
 	const char *action;
 };
 
+struct s3_upload;
+
+/* A header of the answer that was made on the way. */
+struct s3_added_header {
+	const char *name; /* static */
+	char value[128];
+};
+
 struct s3_request {
 	struct s3_server *server;
 	struct http_request *http;
@@ -90,32 +101,31 @@ struct s3_request {
 	struct s3_signer signer;
 	bool has_body;
 	struct s3_body body;
-	struct s3_post *post;	     /* of S3_BODY_FORM, owned; s3_post.h */
-	struct eos_buf xml;	     /* the body of S3_BODY_XML operations */
-	struct store_upload *upload; /* of S3_BODY_OBJECT operations */
-	uint64_t offset;	     /* in it */
-	enum store_condition condition;
+	struct s3_post *post;		  /* of S3_BODY_FORM, owned; s3_post.h */
+	struct eos_buf xml;		  /* the body of S3_BODY_XML operations */
+	struct store_upload *upload;	  /* of S3_BODY_OBJECT operations */
+	uint64_t offset;		  /* in it */
+	struct store_put_options put;	  /* what must be so when it is committed */
+	struct store_object_info *object; /* its metadata */
+	struct s3_upload *multipart;	  /* that the query names, once it was looked for */
+	struct s3_checksum form_sum;	  /* of a form's file, if the form has one */
+	uint64_t version;		  /* that versionId names, or STORE_VERSION_LATEST */
+	struct s3_added_header added[S3_ADDED_HEADERS_MAX];
+	size_t added_count;
 };
 
 /* s3_route.c */
 /* Bucket, key and operation. */
 enum s3_code s3_route(struct s3_request *request) EOS_MUST_CHECK;
 enum s3_code s3_check_bucket_name(const char *name) EOS_MUST_CHECK;
-/* Decodes and checks a key. */
-enum s3_code s3_decode_key(struct s3_request *request, const char *text, size_t len,
-			   char ret_key[STORE_KEY_MAX + 1], size_t *ret_len) EOS_MUST_CHECK;
+/* Whether it can be a key: its length, and UTF-8. "" can. */
+enum s3_code s3_check_key(struct s3_request *request, const char *key, size_t len) EOS_MUST_CHECK;
 
 /* s3_headers.c */
 /* NULL: absent. Of repeated ones the first. */
 const char *s3_header(const struct s3_request *request, const char *name);
 /* S3_NOT_IMPLEMENTED for what nobody here understands. */
 enum s3_code s3_check_headers(struct s3_request *request) EOS_MUST_CHECK;
-/* What a client sends to be kept with an object. S3_METADATA_TOO_LARGE. */
-enum s3_code s3_take_metadata(struct s3_request *request,
-			      struct store_object_info *info) EOS_MUST_CHECK;
-/* The next pair of INFO's metadata; *OFFSET starts as 0. False at the end. */
-bool s3_next_metadata(const struct store_object_info *info, uint32_t *offset, const char **ret_name,
-		      const char **ret_value);
 /* Without quotes. Borrowed from INFO. */
 const char *s3_etag_of(const struct store_object_info *info);
 
@@ -136,6 +146,14 @@ int s3_parse_range(const char *text, uint64_t size, uint64_t *ret_first,
 /* Sets the message and returns CODE. */
 enum s3_code s3_say(struct s3_request *request, enum s3_code code, const char *fmt, ...)
 	EOS_PRINTF(3, 4);
+/* Adds a header to whatever the request will be answered with. NAME is static; a VALUE that does
+ * not fit is left out. */
+void s3_add_header(struct s3_request *request, const char *name, const char *value);
+/* Takes those back. */
+void s3_clear_headers(struct s3_request *request);
+/* Puts what every answer has, and those, behind the COUNT headers in HEADERS (as many as
+ * S3_RESPONSE_HEADERS_MAX); borrowed from REQUEST. Returns the new count. */
+size_t s3_collect_headers(struct s3_request *request, struct http_header *headers, size_t count);
 void s3_respond(struct s3_request *request, unsigned status, const struct http_header *headers,
 		size_t headers_count, const void *body, size_t body_len);
 /* BUF is S3's XML and is emptied. */
@@ -148,9 +166,19 @@ enum s3_code s3_head_bucket(struct s3_request *request);
 enum s3_code s3_delete_bucket(struct s3_request *request);
 enum s3_code s3_get_location(struct s3_request *request);
 enum s3_code s3_list_objects(struct s3_request *request);
+enum s3_code s3_list_versions(struct s3_request *request);
 enum s3_code s3_delete_objects(struct s3_request *request);
 enum s3_code s3_get_object(struct s3_request *request);
+enum s3_code s3_get_attributes(struct s3_request *request);
 enum s3_code s3_get_tagging(struct s3_request *request);
+enum s3_code s3_put_tagging(struct s3_request *request);
+enum s3_code s3_delete_tagging(struct s3_request *request);
+enum s3_code s3_get_lock_config(struct s3_request *request);
+enum s3_code s3_put_lock_config(struct s3_request *request);
+enum s3_code s3_get_retention(struct s3_request *request);
+enum s3_code s3_put_retention(struct s3_request *request);
+enum s3_code s3_get_legal_hold(struct s3_request *request);
+enum s3_code s3_put_legal_hold(struct s3_request *request);
 enum s3_code s3_put_object_begin(struct s3_request *request);
 enum s3_code s3_put_object(struct s3_request *request);
 enum s3_code s3_copy_object(struct s3_request *request);
@@ -190,9 +218,3 @@ bool s3_is_owner_known(const struct s3_request *request, const char *id);
 
 /* s3_object_put.c: the sink of S3_BODY_OBJECT. */
 int s3_upload_sink(void *ctx, const void *data, size_t len);
-/* Appends LEN bytes of READER at OFFSET to UPLOAD at *UPLOAD_OFFSET. Negative errno. */
-int s3_copy_bytes(struct store_reader *reader, uint64_t offset, uint64_t len,
-		  struct store_upload *upload, uint64_t *upload_offset) EOS_MUST_CHECK;
-/* Opens what x-amz-copy-source names, if its conditions hold. */
-enum s3_code s3_open_copy_source(struct s3_request *request,
-				 struct store_reader **ret_reader) EOS_MUST_CHECK;

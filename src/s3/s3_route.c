@@ -6,7 +6,7 @@
  * parameter of the query must be one the row knows: "?acl" on a plain GET is NotImplemented, and
  * is not taken for the object itself.
  */
-#include "s3/s3_priv.h"
+#include "s3/s3_object_priv.h"
 
 #include <string.h>
 #include <strings.h>
@@ -15,7 +15,15 @@
 
 static const char *const no_params[] = {NULL};
 static const char *const location_params[] = {"location", NULL};
-static const char *const tagging_params[] = {"tagging", NULL};
+static const char *const version_params[] = {"versionId", NULL};
+static const char *const tagging_params[] = {"tagging", "versionId", NULL};
+static const char *const retention_params[] = {"retention", "versionId", NULL};
+static const char *const legal_hold_params[] = {"legal-hold", "versionId", NULL};
+static const char *const lock_config_params[] = {"object-lock", NULL};
+static const char *const attributes_params[] = {"attributes", "versionId", NULL};
+static const char *const list_versions_params[] = {
+	"versions",	     "prefix",	 "delimiter",	  "key-marker",
+	"version-id-marker", "max-keys", "encoding-type", NULL};
 static const char *const delete_params[] = {"delete", NULL};
 static const char *const list_params[] = {"prefix", "delimiter",     "max-keys",
 					  "marker", "encoding-type", NULL};
@@ -23,8 +31,9 @@ static const char *const list_v2_params[] = {
 	"list-type",   "prefix",	"delimiter",   "max-keys", "continuation-token",
 	"start-after", "encoding-type", "fetch-owner", NULL};
 static const char *const uploads_params[] = {"uploads", NULL};
-static const char *const list_uploads_params[] = {"uploads", "prefix", "encoding-type",
-						  "max-uploads", NULL};
+static const char *const list_uploads_params[] = {
+	"uploads",     "prefix",	   "delimiter",	    "key-marker",
+	"max-uploads", "upload-id-marker", "encoding-type", NULL};
 static const char *const part_params[] = {"uploadId", "partNumber", NULL};
 static const char *const upload_params[] = {"uploadId", NULL};
 static const char *const list_parts_params[] = {"uploadId", "max-parts", "part-number-marker",
@@ -35,6 +44,8 @@ static const char *const get_params[] = {"response-content-type",
 					 "response-cache-control",
 					 "response-content-disposition",
 					 "response-content-encoding",
+					 "versionId",
+					 "partNumber",
 					 NULL};
 
 static const struct s3_operation operations[] = {
@@ -44,6 +55,12 @@ static const struct s3_operation operations[] = {
 	 s3_get_location, "GetBucketLocation"},
 	{"GET", S3_LEVEL_BUCKET, "uploads", false, S3_BODY_UNUSED, list_uploads_params, NULL,
 	 s3_list_multiparts, "ListBucketMultipartUploads"},
+	{"GET", S3_LEVEL_BUCKET, "versions", false, S3_BODY_UNUSED, list_versions_params, NULL,
+	 s3_list_versions, "ListBucketVersions"},
+	{"GET", S3_LEVEL_BUCKET, "object-lock", false, S3_BODY_UNUSED, lock_config_params, NULL,
+	 s3_get_lock_config, "GetBucketObjectLockConfiguration"},
+	{"PUT", S3_LEVEL_BUCKET, "object-lock", false, S3_BODY_XML, lock_config_params, NULL,
+	 s3_put_lock_config, "PutBucketObjectLockConfiguration"},
 	{"GET", S3_LEVEL_BUCKET, "list-type", false, S3_BODY_UNUSED, list_v2_params, NULL,
 	 s3_list_objects, "ListBucket"},
 	{"GET", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, list_params, NULL, s3_list_objects,
@@ -62,6 +79,12 @@ static const struct s3_operation operations[] = {
 	 s3_list_parts, "ListMultipartUploadParts"},
 	{"GET", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_UNUSED, tagging_params, NULL,
 	 s3_get_tagging, "GetObjectTagging"},
+	{"GET", S3_LEVEL_OBJECT, "retention", false, S3_BODY_UNUSED, retention_params, NULL,
+	 s3_get_retention, "GetObjectRetention"},
+	{"GET", S3_LEVEL_OBJECT, "legal-hold", false, S3_BODY_UNUSED, legal_hold_params, NULL,
+	 s3_get_legal_hold, "GetObjectLegalHold"},
+	{"GET", S3_LEVEL_OBJECT, "attributes", false, S3_BODY_UNUSED, attributes_params, NULL,
+	 s3_get_attributes, "GetObjectAttributes"},
 	{"GET", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, get_params, NULL, s3_get_object,
 	 "GetObject"},
 	{"HEAD", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, get_params, NULL, s3_get_object,
@@ -70,14 +93,22 @@ static const struct s3_operation operations[] = {
 	 s3_upload_part_copy, "PutObject"},
 	{"PUT", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_OBJECT, part_params,
 	 s3_upload_part_begin, s3_upload_part, "PutObject"},
+	{"PUT", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_XML, tagging_params, NULL,
+	 s3_put_tagging, "PutObjectTagging"},
+	{"PUT", S3_LEVEL_OBJECT, "retention", false, S3_BODY_XML, retention_params, NULL,
+	 s3_put_retention, "PutObjectRetention"},
+	{"PUT", S3_LEVEL_OBJECT, "legal-hold", false, S3_BODY_XML, legal_hold_params, NULL,
+	 s3_put_legal_hold, "PutObjectLegalHold"},
 	{"PUT", S3_LEVEL_OBJECT, NULL, true, S3_BODY_UNUSED, no_params, NULL, s3_copy_object,
 	 "PutObject"},
 	{"PUT", S3_LEVEL_OBJECT, NULL, false, S3_BODY_OBJECT, no_params, s3_put_object_begin,
 	 s3_put_object, "PutObject"},
 	{"DELETE", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, upload_params, NULL,
 	 s3_abort_multipart, "AbortMultipartUpload"},
-	{"DELETE", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_delete_object,
-	 "DeleteObject"},
+	{"DELETE", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_UNUSED, tagging_params, NULL,
+	 s3_delete_tagging, "DeleteObjectTagging"},
+	{"DELETE", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, version_params, NULL,
+	 s3_delete_object, "DeleteObject"},
 	{"POST", S3_LEVEL_OBJECT, "uploads", false, S3_BODY_UNUSED, uploads_params, NULL,
 	 s3_create_multipart, "PutObject"},
 	{"POST", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_XML, upload_params, NULL,
@@ -110,10 +141,21 @@ enum s3_code s3_check_bucket_name(const char *name)
 	return S3_OK;
 }
 
-enum s3_code s3_decode_key(struct s3_request *request, const char *text, size_t len,
-			   char ret_key[STORE_KEY_MAX + 1], size_t *ret_len)
+enum s3_code s3_check_key(struct s3_request *request, const char *key, size_t len)
+{
+	if (len > STORE_KEY_MAX)
+		return S3_KEY_TOO_LONG;
+	if (memchr(key, '\0', len) != NULL)
+		return s3_say(request, S3_INVALID_ARGUMENT, "The key contains a NUL byte.");
+	if (!eos_utf8_is_valid(key, len))
+		return s3_say(request, S3_INVALID_ARGUMENT, "The key is not valid UTF-8.");
+	return S3_OK;
+}
+
+static enum s3_code take_key(struct s3_request *request, const char *text)
 {
 	char decoded[3 * STORE_KEY_MAX + 1];
+	size_t len = strlen(text);
 
 	/* Each byte of a key is at most three on the wire. */
 	if (len >= sizeof(decoded))
@@ -121,15 +163,12 @@ enum s3_code s3_decode_key(struct s3_request *request, const char *text, size_t 
 	long n = eos_percent_decode(text, len, decoded);
 	if (n < 0)
 		return S3_INVALID_URI;
-	if ((size_t)n > STORE_KEY_MAX)
-		return S3_KEY_TOO_LONG;
-	if (memchr(decoded, '\0', (size_t)n) != NULL)
-		return s3_say(request, S3_INVALID_ARGUMENT, "The key contains a NUL byte.");
-	if (!eos_utf8_is_valid(decoded, (size_t)n))
-		return s3_say(request, S3_INVALID_ARGUMENT, "The key is not valid UTF-8.");
-	memcpy(ret_key, decoded, (size_t)n);
-	ret_key[n] = '\0';
-	*ret_len = (size_t)n;
+	enum s3_code code = s3_check_key(request, decoded, (size_t)n);
+	if (code != S3_OK)
+		return code;
+	memcpy(request->key, decoded, (size_t)n);
+	request->key[n] = '\0';
+	request->key_len = (size_t)n;
 	return S3_OK;
 }
 
@@ -182,7 +221,7 @@ static enum s3_code take_resource(struct s3_request *request, enum s3_level *ret
 	if (code != S3_OK)
 		return code;
 	*ret_level = *path == '\0' ? S3_LEVEL_BUCKET : S3_LEVEL_OBJECT;
-	return s3_decode_key(request, path, strlen(path), request->key, &request->key_len);
+	return take_key(request, path);
 }
 
 static bool is_allowed_param(const struct s3_operation *operation, const char *name)
@@ -228,5 +267,7 @@ enum s3_code s3_route(struct s3_request *request)
 			return s3_say(request, S3_NOT_IMPLEMENTED,
 				      "The parameter \"%s\" is not implemented here.", name);
 	}
-	return S3_OK;
+	const char *version = s3_query_get(&request->query, "versionId");
+	request->version = STORE_VERSION_LATEST;
+	return version != NULL ? s3_parse_version(request, version, &request->version) : S3_OK;
 }

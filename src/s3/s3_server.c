@@ -40,15 +40,40 @@ enum s3_code s3_say(struct s3_request *request, enum s3_code code, const char *f
 	return code;
 }
 
+void s3_add_header(struct s3_request *request, const char *name, const char *value)
+{
+	size_t len = strlen(value);
+	if (request->added_count == S3_ADDED_HEADERS_MAX || len >= sizeof(request->added[0].value))
+		return;
+	struct s3_added_header *header = &request->added[request->added_count++];
+	header->name = name;
+	memcpy(header->value, value, len + 1);
+}
+
+void s3_clear_headers(struct s3_request *request)
+{
+	request->added_count = 0;
+}
+
+size_t s3_collect_headers(struct s3_request *request, struct http_header *headers, size_t count)
+{
+	if (count < S3_RESPONSE_HEADERS_MAX)
+		headers[count++] = (struct http_header){"x-amz-request-id", request->id};
+	for (size_t i = 0; i < request->added_count && count < S3_RESPONSE_HEADERS_MAX; i++)
+		headers[count++] =
+			(struct http_header){request->added[i].name, request->added[i].value};
+	return count;
+}
+
 void s3_respond(struct s3_request *request, unsigned status, const struct http_header *headers,
 		size_t headers_count, const void *body, size_t body_len)
 {
 	struct http_header all[S3_RESPONSE_HEADERS_MAX];
 	size_t count = 0;
 
-	all[count++] = (struct http_header){"x-amz-request-id", request->id};
-	for (size_t i = 0; i < headers_count && count < S3_RESPONSE_HEADERS_MAX; i++)
-		all[count++] = headers[i];
+	for (; count < headers_count && count < S3_RESPONSE_HEADERS_MAX; count++)
+		all[count] = headers[count];
+	count = s3_collect_headers(request, all, count);
 	http_respond(request->http, status, all, count, body, body_len);
 }
 
@@ -248,8 +273,11 @@ static enum s3_code begin_body(struct s3_request *request)
 	if (request->is_anonymous &&
 	    (payload == S3_PAYLOAD_STREAM_SIGNED || payload == S3_PAYLOAD_STREAM_SIGNED_TRAILER))
 		return S3_ACCESS_DENIED;
+	/* Elsewhere they are those of the object that the request is about. */
+	bool has_sum = request->operation->body_use != S3_BODY_FORM &&
+		       request->operation->end != s3_complete_multipart;
 	code = s3_body_init(&request->body, payload, text, request->headers, request->headers_count,
-			    &request->signer);
+			    &request->signer, has_sum);
 	if (code != S3_OK)
 		return code;
 	request->has_body = true;
@@ -345,6 +373,9 @@ static void on_finish(void *ctx, struct http_request *http)
 	if (request == NULL)
 		return;
 	request->upload = store_upload_abort(request->upload);
+	free(request->object);
+	s3_checksum_fini(&request->form_sum);
+	free(request->multipart);
 	s3_post_free(request);
 	if (request->has_body)
 		s3_body_fini(&request->body);

@@ -69,6 +69,13 @@ void s3_xml_key(struct eos_buf *buf, const char *tag, const char *text, size_t l
 	s3_xml_close(buf, tag);
 }
 
+void s3_xml_etag(struct eos_buf *buf, const char *etag)
+{
+	eos_buf_puts(buf, "<ETag>&quot;");
+	s3_xml_escape(buf, etag, strlen(etag));
+	eos_buf_puts(buf, "&quot;</ETag>");
+}
+
 void s3_xml_u64(struct eos_buf *buf, const char *tag, uint64_t value)
 {
 	eos_buf_printf(buf, "<%s>%" PRIu64 "</%s>", tag, value, tag);

@@ -24,6 +24,8 @@ void s3_xml_text(struct eos_buf *buf, const char *tag, const char *text);
 void s3_xml_bytes(struct eos_buf *buf, const char *tag, const char *text, size_t len);
 /* The same, percent-encoded first if IS_URL (encoding-type=url). */
 void s3_xml_key(struct eos_buf *buf, const char *tag, const char *text, size_t len, bool is_url);
+/* <ETag>, whose quotes S3 sends as &quot;. */
+void s3_xml_etag(struct eos_buf *buf, const char *etag);
 void s3_xml_u64(struct eos_buf *buf, const char *tag, uint64_t value);
 void s3_xml_bool(struct eos_buf *buf, const char *tag, bool value);
 /* ISO 8601 in UTC with milliseconds. */

@@ -33,6 +33,8 @@ int s3_xml_read_location(const char *text, size_t len, char ret_location[S3_LOCA
 
 static int read_delete_keys(const xmlNode *root, struct s3_delete_list *list)
 {
+	static const char *const names[] = {"Key", "VersionId", "ETag", NULL};
+
 	for (const xmlNode *node = root->children; node != NULL; node = node->next) {
 		if (!s3_xml_is(node, "Object"))
 			continue;
@@ -40,8 +42,10 @@ static int read_delete_keys(const xmlNode *root, struct s3_delete_list *list)
 		entry->key = s3_xml_child_text(node, "Key");
 		if (entry->key == NULL)
 			return -EINVAL;
-		entry->has_version = s3_xml_child(node, "VersionId") != NULL;
 		list->count++;
+		entry->version = s3_xml_child_text(node, "VersionId");
+		entry->etag = s3_xml_child_text(node, "ETag");
+		entry->has_others = !s3_xml_only(node, names);
 	}
 	return 0;
 }
@@ -73,10 +77,28 @@ out:
 
 void s3_delete_list_fini(struct s3_delete_list *list)
 {
-	for (size_t i = 0; i < list->count; i++)
+	for (size_t i = 0; i < list->count; i++) {
 		free(list->keys[i].key);
+		free(list->keys[i].version);
+		free(list->keys[i].etag);
+	}
 	free(list->keys);
 	*list = (struct s3_delete_list){0};
+}
+
+/* At most one. */
+static int read_part_sum(const xmlNode *node, struct s3_part *part)
+{
+	for (unsigned i = S3_CHECKSUM_NONE + 1; i < S3_CHECKSUM_KINDS; i++) {
+		enum s3_checksum_kind kind = (enum s3_checksum_kind)i;
+		int err = s3_xml_copy(node, s3_checksum_tag(kind), part->sum, sizeof(part->sum));
+		if (err == -ENOENT)
+			continue;
+		if (err < 0 || part->sum_kind != S3_CHECKSUM_NONE)
+			return -EINVAL;
+		part->sum_kind = kind;
+	}
+	return 0;
 }
 
 static int read_part(const xmlNode *node, struct s3_part *part)
@@ -99,7 +121,7 @@ static int read_part(const xmlNode *node, struct s3_part *part)
 	}
 	err = eos_str_copy(part->etag, sizeof(part->etag), start);
 	free(etag);
-	return err < 0 ? -EINVAL : 0;
+	return err < 0 ? -EINVAL : read_part_sum(node, part);
 }
 
 int s3_xml_read_parts(const char *text, size_t len, struct s3_part_list *ret_list)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/macros.h"
+#include "s3/s3_checksum.h"
 
 #define S3_XML_BYTES_MAX   (2u << 20)
 #define S3_DELETE_KEYS_MAX 1000u
@@ -25,7 +26,8 @@ int s3_xml_read_location(const char *text, size_t len,
 
 struct s3_delete_key {
 	char *key;
-	bool has_version;
+	char *version, *etag; /* NULL: not given */
+	bool has_others;      /* elements that nobody here knows */
 };
 struct s3_delete_list {
 	struct s3_delete_key *keys;
@@ -40,6 +42,8 @@ void s3_delete_list_fini(struct s3_delete_list *list);
 struct s3_part {
 	unsigned number;
 	char etag[S3_XML_ETAG_MAX + 1]; /* without quotes */
+	enum s3_checksum_kind sum_kind; /* NONE: not given */
+	char sum[S3_CHECKSUM_TEXT_SIZE];
 };
 struct s3_part_list {
 	struct s3_part *parts;
