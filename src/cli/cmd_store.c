@@ -106,13 +106,13 @@ static void show_progress(const struct job *job, const struct eos_node *root)
 	uint64_t done_bytes = cli_field_u64(root, "done"), of_bytes = cli_field_u64(root, "of");
 	if (job->cli->is_json || !isatty(STDERR_FILENO))
 		return;
-	unsigned percent = of_bytes == 0 ? 0
-			   : done_bytes >= of_bytes
-				   ? 100
-				   : (unsigned)(100.0 * (double)done_bytes / (double)of_bytes);
-	fprintf(stderr, "\r\033[K%s: %u %%, %s of %s%s", job->kind, percent,
-		cli_format_size(done_bytes, done), cli_format_size(of_bytes, of),
-		is_interrupted ? ", stopping" : "");
+	/* How much there is is not known before the job has looked. */
+	double part = of_bytes == 0 ? 0 : (double)done_bytes / (double)of_bytes;
+	fprintf(stderr, "\r\033[K%s: %u %%", job->kind, part >= 1 ? 100 : (unsigned)(100 * part));
+	if (of_bytes > 0)
+		fprintf(stderr, ", %s of %s", cli_format_size(done_bytes, done),
+			cli_format_size(of_bytes, of));
+	fprintf(stderr, "%s", is_interrupted ? ", stopping" : "");
 }
 
 static void hide_progress(const struct job *job)

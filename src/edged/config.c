@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/node.h"
 #include "base/str.h"
 
 #define CONFIG_BYTES_MAX (1u << 20)
+#define LIFECYCLE_NS_MAX (UINT64_C(30) * 86400 * EOS_NS_PER_S)
 
 void edged_config_init(struct edged_config *config)
 {
@@ -19,7 +21,9 @@ void edged_config_init(struct edged_config *config)
 		.s3 = {.listen = {.address = "127.0.0.1", .port = 9000},
 		       .connections_max = 256,
 		       .region = "us-east-1",
-		       .domain = "localhost"},
+		       .domain = "localhost",
+		       .lifecycle_interval_ns = 3600 * EOS_NS_PER_S,
+		       .lifecycle_day_ns = 86400 * EOS_NS_PER_S},
 		.functions = {.listen = {.address = "127.0.0.1", .port = 9800},
 			      .connections_max = 1024},
 		.cell = link_config_default,
@@ -90,7 +94,9 @@ static int decode_connections(const struct eos_node *map, unsigned *ret_max, str
 
 static int decode_s3(const struct eos_node *map, struct edged_config *config, struct eos_why *why)
 {
-	static const char *const keys[] = {"listen", "connections", "region", "domain", NULL};
+	static const char *const keys[] = {"listen", "connections",	   "region",
+					   "domain", "lifecycle_interval", "lifecycle_day",
+					   NULL};
 	int err = eos_node_check_keys(map, keys, why);
 	if (err == 0)
 		err = decode_listen(map, &config->s3.listen, why);
@@ -100,6 +106,13 @@ static int decode_s3(const struct eos_node *map, struct edged_config *config, st
 		err = decode_text(map, "region", config->s3.region, sizeof(config->s3.region), why);
 	if (err == 0)
 		err = decode_text(map, "domain", config->s3.domain, sizeof(config->s3.domain), why);
+	if (err == 0)
+		err = eos_node_get_duration(map, "lifecycle_interval", EOS_NS_PER_S / 10,
+					    LIFECYCLE_NS_MAX, &config->s3.lifecycle_interval_ns,
+					    why);
+	if (err == 0)
+		err = eos_node_get_duration(map, "lifecycle_day", EOS_NS_PER_S / 10,
+					    LIFECYCLE_NS_MAX, &config->s3.lifecycle_day_ns, why);
 	return err;
 }
 

@@ -26,6 +26,7 @@ struct edged_config {
 		unsigned connections_max;
 		char region[64];
 		char domain[256];
+		uint64_t lifecycle_interval_ns, lifecycle_day_ns;
 	} s3;
 	struct {
 		struct edged_listen listen;

@@ -275,6 +275,8 @@ static int start_servers(struct edged *edged, struct eos_why *why)
 		.connections_max = edged->config.s3.connections_max,
 		.find_credentials = find_credentials,
 		.has_tenant = has_tenant,
+		.lifecycle_interval_ms = edged->config.s3.lifecycle_interval_ns / EOS_NS_PER_MS,
+		.lifecycle_day_ns = edged->config.s3.lifecycle_day_ns,
 		.tls_certificate = edged->tls_certificate.data,
 		.tls_key = edged->tls_key.data,
 		.ctx = edged,

@@ -68,10 +68,8 @@ bool http_next_added_header(const struct http_request *request, size_t *offset,
 
 static void add_header(struct MHD_Response *response, const struct http_header *header)
 {
-	/* libmicrohttpd refuses empty values; to who receives it, a space is one. */
 	if (http_header_is_sent(header))
-		(void)MHD_add_response_header(response, header->name,
-					      header->value[0] != '\0' ? header->value : " ");
+		(void)MHD_add_response_header(response, header->name, header->value);
 }
 
 /* HEADERS, and what http_request_add_header() gathered. */

@@ -29,6 +29,8 @@ struct s3_config {
 	const char *domain; /* for virtual-host style: "localhost" */
 	unsigned connections_max;
 	const char *tls_certificate, *tls_key; /* PEM; NULL: plain HTTP */
+	uint64_t lifecycle_interval_ms;	       /* between two rounds of lifecycle rules; 0: none */
+	uint64_t lifecycle_day_ns;	       /* how long their days are; 0: a day */
 	/* The secret of an access key. Returns 0 or -ENOENT. Any thread. */
 	int (*find_credentials)(void *ctx, const char *access_key, struct s3_credentials *ret);
 	/* Is there such a tenant? NULL: none but the operator. Any thread. */

@@ -9,6 +9,8 @@
 
 #include "s3/s3_access.h"
 #include "s3/s3_bucket_xml.h"
+#include "s3/s3_cors.h"
+#include "s3/s3_lifecycle.h"
 #include "s3/s3_policy.h"
 #include "s3/s3_priv.h"
 #include "s3/s3_xml.h"
@@ -62,12 +64,34 @@ static enum s3_code check_ownership(struct s3_request *request, struct eos_buf *
 	return eos_buf_puts(kept, word) < 0 ? S3_INTERNAL_ERROR : S3_OK;
 }
 
+static enum s3_code check_cors(struct s3_request *request, struct eos_buf *kept)
+{
+	struct s3_cors *cors;
+	enum s3_code code = s3_cors_read(request->xml.data, request->xml.len, &cors);
+	if (code == S3_OK)
+		s3_cors_free(cors);
+	return code;
+}
+
+static enum s3_code check_lifecycle(struct s3_request *request, struct eos_buf *kept)
+{
+	struct s3_lifecycle *lifecycle;
+	enum s3_code code = s3_lifecycle_read(request->xml.data, request->xml.len, &lifecycle);
+	if (code != S3_OK)
+		return code;
+	s3_lifecycle_write(lifecycle, kept);
+	s3_lifecycle_free(lifecycle);
+	return eos_buf_failed(kept) ? S3_INTERNAL_ERROR : S3_OK;
+}
+
 static const struct document documents[] = {
 	{"tagging", "tagging", S3_NO_SUCH_TAG_SET, NULL, check_tagging},
 	{"policy", "policy", S3_NO_SUCH_BUCKET_POLICY, NULL, check_policy},
 	{"publicAccessBlock", "public-access-block", S3_NO_SUCH_PUBLIC_BLOCK, NULL,
 	 check_public_block},
 	{"ownershipControls", "ownership", S3_OWNERSHIP_NOT_FOUND, NULL, check_ownership},
+	{"cors", "cors", S3_NO_SUCH_CORS, NULL, check_cors},
+	{"lifecycle", "lifecycle", S3_NO_SUCH_LIFECYCLE, NULL, check_lifecycle},
 };
 
 /* The operation's row; the table of operations names only selectors that are here. */

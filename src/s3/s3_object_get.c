@@ -117,7 +117,8 @@ static void add_user_metadata(struct answer *answer)
 			return;
 		}
 		answer->values[answer->values_count++] = encoded;
-		add(answer, name, encoded);
+		/* Headers without a value are not sent; to who receives it, a space is one. */
+		add(answer, name, encoded[0] != '\0' ? encoded : " ");
 	}
 }
 

@@ -43,7 +43,8 @@ struct s3_server {
 	struct s3_config config;
 	struct store *store; /* borrowed */
 	struct http_server *http;
-	_Atomic uint64_t requests; /* with SEED, the request's id */
+	struct s3_lifecycle_runner *lifecycle; /* owned; NULL: none */
+	_Atomic uint64_t requests;	       /* with SEED, the request's id */
 	uint64_t seed;
 };
 
@@ -208,8 +209,6 @@ enum s3_code s3_get_bucket_acl(struct s3_request *request);
 enum s3_code s3_put_bucket_acl(struct s3_request *request);
 enum s3_code s3_get_object_acl(struct s3_request *request);
 enum s3_code s3_put_object_acl(struct s3_request *request);
-/* The document NAME of the request's bucket is another now. */
-void s3_document_changed(struct s3_request *request, const char *name);
 /* What x-amz-acl, x-amz-grant-… or an XML body say becomes the list of the request's bucket. */
 enum s3_code s3_set_bucket_acl(struct s3_request *request, const char *xml,
 			       size_t xml_len) EOS_MUST_CHECK;

@@ -12,8 +12,11 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "s3/s3_cors.h"
 
 static const char *const no_params[] = {NULL};
+/* A preflight has the query of the request that it is for. */
+static const char *const any_params[] = {"*", NULL};
 static const char *const location_params[] = {"location", NULL};
 static const char *const version_params[] = {"versionId", NULL};
 static const char *const tagging_params[] = {"tagging", "versionId", NULL};
@@ -75,6 +78,8 @@ static const struct s3_operation operations[] = {
 	 s3_delete_objects, S3_ACTION_EACH},
 	{"POST", S3_LEVEL_BUCKET, NULL, false, S3_BODY_FORM, no_params, s3_post_begin, s3_post_end,
 	 "PutObject"},
+	{"OPTIONS", S3_LEVEL_BUCKET, NULL, false, S3_BODY_UNUSED, any_params, NULL, s3_preflight},
+	{"OPTIONS", S3_LEVEL_OBJECT, NULL, false, S3_BODY_UNUSED, any_params, NULL, s3_preflight},
 	{"GET", S3_LEVEL_OBJECT, "uploadId", false, S3_BODY_UNUSED, list_parts_params, NULL,
 	 s3_list_parts, "ListMultipartUploadParts"},
 	{"GET", S3_LEVEL_OBJECT, "tagging", false, S3_BODY_UNUSED, tagging_params, NULL,
@@ -226,6 +231,8 @@ static enum s3_code take_resource(struct s3_request *request, enum s3_level *ret
 
 static bool is_allowed_param(const struct s3_operation *operation, const char *name)
 {
+	if (operation->params == any_params)
+		return true;
 	for (const char *const *known = operation->params; *known != NULL; known++)
 		if (strcmp(*known, name) == 0)
 			return true;

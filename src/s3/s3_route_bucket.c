@@ -30,6 +30,8 @@ const struct s3_operation s3_bucket_operations[] = {
 	DOCUMENT("tagging", "BucketTagging", "PutBucketTagging"),
 	DOCUMENT("publicAccessBlock", "BucketPublicAccessBlock", "PutBucketPublicAccessBlock"),
 	DOCUMENT("ownershipControls", "BucketOwnershipControls", "PutBucketOwnershipControls"),
+	DOCUMENT("cors", "BucketCORS", "PutBucketCORS"),
+	DOCUMENT("lifecycle", "LifecycleConfiguration", "PutLifecycleConfiguration"),
 	ROW("GET", "policyStatus", S3_BODY_UNUSED, s3_get_policy_status, "GetBucketPolicyStatus"),
 	ROW("GET", "versioning", S3_BODY_UNUSED, s3_get_versioning, "GetBucketVersioning"),
 	ROW("PUT", "versioning", S3_BODY_XML, s3_put_versioning, "PutBucketVersioning"),

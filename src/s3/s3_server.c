@@ -20,10 +20,13 @@
 #include "base/log.h"
 #include "crypto/crypto.h"
 #include "s3/s3_access.h"
+#include "s3/s3_cors.h"
+#include "s3/s3_lifecycle_run.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
 #define IDLE_TIMEOUT_S 60
+#define DAY_NS	       (UINT64_C(86400) * EOS_NS_PER_S)
 
 EOS_COUNTER(requests_total, "s3.requests_total", "S3 requests.");
 EOS_COUNTER(errors_total, "s3.errors_total", "S3 requests answered with an error.");
@@ -307,6 +310,9 @@ static enum s3_code begin(struct s3_request *request)
 		return code;
 	}
 	code = s3_route(request);
+	/* Errors too are for the page that asked to see. */
+	if (code == S3_OK && strcmp(request->operation->method, "OPTIONS") != 0)
+		code = s3_cors_answer(request);
 	if (code == S3_OK)
 		code = s3_check_headers(request);
 	if (code == S3_OK && request->operation->body_use != S3_BODY_FORM) {
@@ -423,6 +429,15 @@ int s3_server_new(const struct s3_config *config, struct store *store,
 		.handler = &handler,
 		.ctx = server,
 	};
+	const struct s3_lifecycle_config lifecycle = {
+		.interval_ms = config->lifecycle_interval_ms,
+		.day_ns = config->lifecycle_day_ns != 0 ? config->lifecycle_day_ns : DAY_NS,
+	};
+	err = s3_lifecycle_start(store, &lifecycle, &server->lifecycle);
+	if (err < 0) {
+		eos_why(why, err, "cannot start the lifecycle's thread: %s", strerror(-err));
+		goto fail;
+	}
 	err = http_server_new(&http, &server->http, why);
 	if (err < 0)
 		goto fail;
@@ -430,6 +445,7 @@ int s3_server_new(const struct s3_config *config, struct store *store,
 	return 0;
 
 fail:
+	s3_lifecycle_stop(server->lifecycle);
 	free(server);
 	return err;
 }
@@ -444,6 +460,7 @@ struct s3_server *s3_server_free(struct s3_server *server)
 	if (server == NULL)
 		return NULL;
 	http_server_free(server->http);
+	s3_lifecycle_stop(server->lifecycle);
 	free(server);
 	return NULL;
 }

@@ -33,8 +33,9 @@ def make_node(tmp_path):
     """make_node() starts a node; several are fine."""
     nodes = []
 
-    def make(config="", environment=None, is_seeded=True):
-        node = edgeos_node.Node(tmp_path / f"node{len(nodes)}", config, environment, is_seeded)
+    def make(config="", environment=None, is_seeded=True, s3_config=""):
+        node = edgeos_node.Node(tmp_path / f"node{len(nodes)}", config, environment, is_seeded,
+                                s3_config)
         nodes.append(node)
         return node.start()
 

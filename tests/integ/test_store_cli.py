@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -476,7 +477,8 @@ def test_progress_on_a_terminal(node):
     os.close(primary)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 0 and "looked at" in output
-    assert b"verify: " in shown and b" MiB" in shown and shown.endswith(b"\r\x1b[K")
+    # How far it gets before it is seen is the machine's business.
+    assert re.fullmatch(rb"(\r\x1b\[Kverify: \d+ %(, \S+ \S+ of \S+ \S+)?)+\r\x1b\[K", shown)
 
 
 def test_without_node_or_store(tmp_path):

@@ -71,13 +71,14 @@ def process_name(pid):
 class Node:
     """A running node, or one that can be started again with the same data and ports."""
 
-    def __init__(self, folder, config="", environment=None, is_seeded=True):
+    def __init__(self, folder, config="", environment=None, is_seeded=True, s3_config=""):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data_dir = self.folder / "data"
         self.config_file = self.folder / "edgeos.yaml"
         self.log_file = self.folder / "log"
         self.extra_config = config
+        self.s3_config = s3_config  # ", KEY: VALUE" of the map s3
         self.environment = environment or {}
         self.process = None
         self.lines = []  # of standard output
@@ -94,7 +95,7 @@ class Node:
         s3 = self.s3_url.partition("//")[2] if self.s3_url else "127.0.0.1:0"
         http = self.http_url.partition("//")[2] if self.http_url else "127.0.0.1:0"
         self.config_file.write_text(
-            f's3: {{listen: "{s3}"}}\nfunctions: {{listen: "{http}"}}\n{self.extra_config}'
+            f's3: {{listen: "{s3}"{self.s3_config}}}\nfunctions: {{listen: "{http}"}}\n{self.extra_config}'
         )
         self.lines = []
         self._ready = threading.Event()
