@@ -237,6 +237,8 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 		err = local_recover(local, why);
 	if (err == 0)
 		err = local_upkeep_start(local);
+	if (err == 0)
+		local_space_reserve(local);
 	if (err < 0) {
 		if (why != NULL && why->text[0] == '\0')
 			eos_why(why, err, "%s", strerror(-err));
@@ -347,6 +349,7 @@ const struct store_engine_ops store_engine_local = {
 	.object_rename = local_object_rename,
 	.object_list = local_object_list,
 	.verify = local_verify,
+	.repair = local_repair,
 	.compact = local_compact,
 	.version_list = local_version_list,
 	.find = local_find,

@@ -236,8 +236,12 @@ static int collect_part(struct local_audit *audit, struct items *items, uint8_t 
 	int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
 	for (; err == 0 && rc == 0 && items->count < PART_CHUNKS;
 	     rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		if (key.mv_size != LOCAL_NAME_SIZE || local_chunk_parse(&key, &value, &chunk) < 0)
+		if (local_chunk_parse(&key, &value, &chunk) < 0) {
+			/* Nobody can read what it stood for. */
+			if (audit->fix != NULL)
+				err = local_error(mdb_cursor_del(cursor, 0));
 			continue;
+		}
 		err = items_add(items, key.mv_data, &chunk);
 	}
 	*ret_is_last = rc == MDB_NOTFOUND;

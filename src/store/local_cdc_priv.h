@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* The beginning of an object is cut finely, since most objects are small; what is behind is large
- * data, where the tables' size counts. docs/decisions/0012-chunks.md has the measurements. */
+ * data, where the tables' size counts. docs/decisions/0014-chunks.md has the measurements. */
 #define LOCAL_CDC_FINE_BYTES (UINT64_C(64) << 20)
 #define LOCAL_CDC_FINE_MAX   (256u << 10)
 #define LOCAL_CDC_COARSE_MAX (4u << 20)

@@ -91,4 +91,5 @@ int local_put_chunks(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_manifest_append(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_chunks_move(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_segment_drop(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+int local_apply_recount(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_reclaim(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;

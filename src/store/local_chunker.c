@@ -210,6 +210,8 @@ static int flush(struct local_chunker *c)
 		return 0;
 	int err = written_add(c);
 	if (err == 0)
+		err = local_space_check(c->local);
+	if (err == 0)
 		err = local_segment_reserve(&c->local->segments, c->staged_bytes, &segment,
 					    &offset);
 	if (err < 0)

@@ -306,12 +306,23 @@ static void undrop(struct local_txn *t)
 	t->dropped_count = 0;
 }
 
+/* What takes no space in the end may have the reserve. */
+static bool may_use_reserve(const struct local_op *op)
+{
+	return op->kind != LOCAL_OP_OBJECT_PUT && op->kind != LOCAL_OP_MANIFEST_APPEND;
+}
+
 /* Each alone, and without the reclaimer. */
 static void run_singly(struct local_txn *t, struct local_op **ops, unsigned n, int err)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (local_check_writable(t->local) == 0)
 			err = run_transaction(t, &ops[i], 1, 0);
+		if (err == -ENOSPC && may_use_reserve(ops[i]) &&
+		    local_check_writable(t->local) == 0 && local_space_give_up(t->local)) {
+			undrop(t);
+			err = run_transaction(t, &ops[i], 1, 0);
+		}
 		if (err == 0) {
 			acknowledge(t, &ops[i], 1);
 		} else {
@@ -344,6 +355,8 @@ static void run_batch(struct local_txn *t, struct local_op **ops, unsigned n)
 		return;
 	}
 	undrop(t);
+	if (n == 0 && err == -ENOSPC)
+		(void)local_space_give_up(local); /* for the reclaimer's next attempt */
 	run_singly(t, ops, n, err);
 	/* The reclaimer may be what failed: it tries again a little later. */
 	set_trash(&local->committer,

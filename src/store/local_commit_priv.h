@@ -18,6 +18,7 @@
 #include "store/local_records_priv.h"
 
 struct local;
+struct local_audit;
 
 /* Changes in one transaction. 256 inline objects of 16 KiB are 4 MiB of dirty pages, well below
  * LMDB's bound of 131,071 pages a transaction. */
@@ -43,6 +44,7 @@ enum local_op_kind {
 	LOCAL_OP_MANIFEST_APPEND, /* a part of a large upload's chunks */
 	LOCAL_OP_CHUNKS_MOVE,	  /* to where compaction copied them */
 	LOCAL_OP_SEGMENT_DROP,
+	LOCAL_OP_RECOUNT, /* repair */
 	LOCAL_OP_RECLAIM, /* as much of the trash as fits */
 };
 
@@ -76,7 +78,8 @@ struct local_op {
 	const struct local_move *moves;
 	size_t moves_count;
 	uint32_t segment;
-	bool is_reclaimed; /* on return: nothing is left in the trash that could go */
+	struct local_audit *audit; /* on return, of a recount; owned */
+	bool is_reclaimed;	   /* on return: nothing is left in the trash that could go */
 
 	/* settings, documents (the name is in KEY), tenants */
 	const struct store_bucket_settings *settings;

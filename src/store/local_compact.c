@@ -278,6 +278,8 @@ static void *upkeep_main(void *arg)
 	while (local_upkeep_sleep(&local->upkeep, LOCAL_UPKEEP_INTERVAL_NS)) {
 		if (local_check_writable(local) < 0)
 			continue;
+		if (!atomic_load(&local->has_reserve))
+			local_space_reserve(local);
 		pthread_mutex_lock(&local->upkeep.compact_lock);
 		int err = compact_all(local, LIVE_PERCENT_MAX, local->upkeep.rate, NULL, NULL);
 		pthread_mutex_unlock(&local->upkeep.compact_lock);

@@ -4,6 +4,7 @@
  *     DIR/lock            held by the one process that has the store open
  *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants objects versions index
  *                         chunks manifests segments trash outbox)
+ *     DIR/reserve         space that deletes can have when the disk is full: local_space.c
  *     DIR/segments/       chunks: local_segments_priv.h
  *     DIR/staging/        files of uploads that are not written from front to back; emptied at open
  *
@@ -13,8 +14,8 @@
  * Fault points, in the order of a commit: store.staging_create, store.staging_write,
  * store.staging_read, store.segment_create, store.dir_fsync, store.segment_write,
  * store.segment_fsync, store.txn_begin, store.txn_put, store.txn_commit, store.after_commit,
- * store.segment_unlink; and store.segment_read, store.recover. store.after_commit and store.recover
- * only know `kill`.
+ * store.segment_unlink; and store.space, store.segment_read, store.recover. store.after_commit and
+ * store.recover only know `kill`.
  */
 #pragma once
 
@@ -54,7 +55,8 @@ struct local {
 	/* Any thread. */
 	_Atomic unsigned uploads;
 	_Atomic uint64_t staging_next;
-	_Atomic bool is_read_only; /* for good; set by local_turn_read_only() */
+	_Atomic bool has_reserve, has_warned; /* local_space.c */
+	_Atomic bool is_read_only;	      /* for good; set by local_turn_read_only() */
 
 	/* Each has its own lock. */
 	struct local_segments segments;
@@ -212,6 +214,12 @@ const struct store_object_info *local_reader_info(const struct store_reader *rea
 int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
 void local_reader_close(struct store_reader *reader);
 
+/* -ENOSPC: the disk is nearly full, nothing new is taken (local_space.c). */
+int local_space_check(struct local *local) EOS_MUST_CHECK;
+/* Sets space aside, if there is some. */
+void local_space_reserve(struct local *local);
+/* Gives it up. False: there is none. */
+bool local_space_give_up(struct local *local);
 /* What holds for an upload into BUCKET. -ENOENT. */
 int local_upload_settings(struct local *local, const char *bucket,
 			  struct store_bucket_settings *ret_settings) EOS_MUST_CHECK;

@@ -39,5 +39,7 @@ bool local_upkeep_sleep(struct local_upkeep *upkeep, uint64_t ns);
 
 int local_verify(struct store *store, store_problem_fn problem, store_progress_fn progress,
 		 void *ctx, struct store_verdict *ret_verdict);
+int local_repair(struct store *store, store_problem_fn problem, store_progress_fn progress,
+		 void *ctx, struct store_verdict *ret_verdict);
 int local_compact(struct store *store, store_progress_fn progress, void *ctx,
 		  uint64_t *ret_freed_bytes);

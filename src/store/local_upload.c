@@ -73,6 +73,7 @@ static struct local_upload *upload_of(struct store_upload *upload)
 	return EOS_CONTAINER_OF(upload, struct local_upload, upload);
 }
 
+/* -ENOTSUP: the bucket wants what is written to be encrypted, which this engine cannot. */
 static int bucket_node(struct local *local, const char *bucket, uint64_t *ret_node)
 {
 	struct local_bucket root;
@@ -82,6 +83,8 @@ static int bucket_node(struct local *local, const char *bucket, uint64_t *ret_no
 		return err;
 	err = local_bucket_find(local, txn, bucket, &root);
 	mdb_txn_abort(txn);
+	if (err == 0 && (root.flags & LOCAL_BUCKET_IS_ENCRYPTED))
+		err = -ENOTSUP;
 	if (err == 0)
 		*ret_node = root.node;
 	return err;
@@ -94,6 +97,8 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 	struct local *local = local_of(store);
 	uint64_t node = 0;
 	int err = local_check_writable(local);
+	if (err == 0)
+		err = local_space_check(local);
 	if (err == 0)
 		err = bucket_node(local, bucket, &node);
 	if (err < 0)

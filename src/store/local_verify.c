@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "store/local_audit_priv.h"
@@ -23,6 +24,13 @@ struct verify {
 	void *ctx;
 	struct store_usage usage; /* outside the node's own buckets */
 	uint64_t buckets;
+	/* Repair: the versions to remove, one behind the other (struct victim, bucket, key). */
+	struct eos_buf *victims;
+};
+
+struct victim {
+	uint64_t version;
+	size_t bucket_len, key_len;
 };
 
 static void tell(struct verify *v, const char *bucket, const char *key, size_t key_len,
@@ -63,6 +71,12 @@ static int check_version(struct verify *v, const char *bucket, const char *key, 
 		return err;
 	v->audit.verdict.damaged_objects++;
 	tell(v, bucket, key, key_len, found->record.version, text);
+	if (v->victims != NULL) {
+		struct victim victim = {found->record.version, strlen(bucket), key_len};
+		eos_buf_append(v->victims, &victim, sizeof(victim));
+		eos_buf_append(v->victims, bucket, victim.bucket_len);
+		eos_buf_append(v->victims, key, key_len);
+	}
 	return 0;
 }
 
@@ -110,6 +124,16 @@ static int check_key(struct verify *v, const char *bucket, uint64_t node,
 				       found.record.history, seed, usage);
 }
 
+static int fix_bucket(struct verify *v, const char *name, const struct local_bucket *bucket,
+		      const struct store_usage *usage)
+{
+	struct local_bucket fixed = *bucket;
+	fixed.objects = usage->objects;
+	fixed.bytes = usage->bytes;
+	v->audit.fix->is_changed = true;
+	return local_bucket_put(v->audit.fix, name, &fixed);
+}
+
 static int check_bucket(struct verify *v, const char *name, const struct local_bucket *bucket)
 {
 	struct store_usage usage = {0};
@@ -130,8 +154,11 @@ static int check_bucket(struct verify *v, const char *name, const struct local_b
 		tell(v, name, "", 0, 0, "a node of its keys is damaged: not all were looked at");
 		err = 0;
 	}
-	if (usage.objects != bucket->objects || usage.bytes != bucket->bytes)
+	if (usage.objects != bucket->objects || usage.bytes != bucket->bytes) {
 		v->audit.verdict.wrong_counts++;
+		if (v->audit.fix != NULL && err == -ENOENT)
+			err = fix_bucket(v, name, bucket, &usage);
+	}
 	if (!store_bucket_is_own(name)) {
 		v->buckets++;
 		v->usage.objects += usage.objects;
@@ -181,7 +208,40 @@ static int check_state(struct verify *v)
 	v->audit.verdict.wrong_counts += state.objects != v->usage.objects;
 	v->audit.verdict.wrong_counts += state.bytes != v->usage.bytes;
 	v->audit.verdict.wrong_counts += state.chunks != stat.ms_entries;
-	return 0;
+	uint64_t tenants = 0;
+	err = local_tenants_check(v->audit.local, v->audit.txn, &tenants);
+	v->audit.verdict.wrong_counts += tenants;
+	return err;
+}
+
+/* Inside the committer's transaction: what verify compares is set right. What is damaged stays in
+ * the counts, since it stays in the tables. */
+int local_apply_recount(struct local_txn *t, struct local_op *op)
+{
+	struct verify v = {.audit = {.local = t->local, .txn = t->txn, .fix = t}};
+	MDB_stat stat;
+	if (op->audit->local != NULL)
+		local_audit_fini(op->audit); /* a former attempt */
+	/* What the changes before it add to segments is not in the table yet. */
+	if (t->live_count > 0)
+		return local_refuse(t, op, -EAGAIN);
+	int err = check_buckets(&v);
+	if (err == 0)
+		err = local_tenants_recount(t);
+	if (err == 0)
+		err = local_audit_manifests(&v.audit);
+	if (err == 0)
+		err = local_audit_counts(&v.audit);
+	if (err == 0)
+		err = local_error(mdb_stat(t->txn, t->local->chunks, &stat));
+	if (err == 0) {
+		t->state.buckets = v.buckets;
+		t->state.objects = v.usage.objects;
+		t->state.bytes = v.usage.bytes;
+		t->state.chunks = stat.ms_entries;
+	}
+	*op->audit = v.audit; /* its marks are the caller's until the commit */
+	return err < 0 ? err : local_accept(t, op);
 }
 
 static int run(struct verify *v)
@@ -198,24 +258,96 @@ static int run(struct verify *v)
 	return err;
 }
 
+static int verify_once(struct local *local, struct verify *v, struct store_verdict *ret_verdict)
+{
+	v->audit.local = local;
+	pthread_mutex_lock(&local->segments.lock);
+	v->audit.of = local->segments.live_bytes;
+	pthread_mutex_unlock(&local->segments.lock);
+	int err = local_read_begin(local, &v->audit.txn);
+	if (err < 0)
+		return err;
+	err = run(v);
+	mdb_txn_abort(v->audit.txn);
+	if (err == 0)
+		*ret_verdict = v->audit.verdict;
+	local_audit_fini(&v->audit);
+	return err;
+}
+
 int local_verify(struct store *store, store_problem_fn problem, store_progress_fn progress,
 		 void *ctx, struct store_verdict *ret_verdict)
 {
+	struct verify v = {
+		.problem = problem,
+		.ctx = ctx,
+		.audit = {.progress = progress, .ctx = ctx},
+	};
+	return verify_once(local_of(store), &v, ret_verdict);
+}
+
+/* Removes what verify found; what cannot be removed (it is held) is told, and stays. */
+static int remove_victims(struct local *local, struct verify *v)
+{
+	struct store_removal removal = {.bypasses_governance = true};
+	struct store_removed removed;
+	for (size_t at = 0; at < v->victims->len;) {
+		struct victim victim;
+		char bucket[STORE_BUCKET_NAME_MAX + 1];
+		memcpy(&victim, v->victims->data + at, sizeof(victim));
+		at += sizeof(victim);
+		memcpy(bucket, v->victims->data + at, victim.bucket_len);
+		bucket[victim.bucket_len] = '\0';
+		const char *key = v->victims->data + at + victim.bucket_len;
+		at += victim.bucket_len + victim.key_len;
+		removal.version = victim.version;
+		int err = local_object_delete(&local->store, bucket, key, victim.key_len, &removal,
+					      &removed);
+		if (err == -EPERM || err == -EBADMSG)
+			tell(v, bucket, key, victim.key_len, victim.version,
+			     err == -EPERM ? "not removed: it is held"
+					   : "not removed: its record is damaged");
+		else if (err < 0 && err != -ENOENT)
+			return err;
+	}
+	return 0;
+}
+
+static int recount(struct local *local)
+{
+	struct local_audit audit = {0};
+	struct local_op op = {.kind = LOCAL_OP_RECOUNT, .audit = &audit};
+	int err;
+	while ((err = local_commit(local, &op)) == -EAGAIN)
+		usleep(1000);
+	if (audit.local != NULL)
+		local_audit_fini(&audit);
+	return err;
+}
+
+int local_repair(struct store *store, store_problem_fn problem, store_progress_fn progress,
+		 void *ctx, struct store_verdict *ret_verdict)
+{
 	struct local *local = local_of(store);
-	struct verify v = {.problem = problem, .ctx = ctx};
-	v.audit.local = local;
-	v.audit.progress = progress;
-	v.audit.ctx = ctx;
-	pthread_mutex_lock(&local->segments.lock);
-	v.audit.of = local->segments.live_bytes;
-	pthread_mutex_unlock(&local->segments.lock);
-	int err = local_read_begin(local, &v.audit.txn);
-	if (err < 0)
-		return err;
-	err = run(&v);
-	mdb_txn_abort(v.audit.txn);
+	struct eos_buf victims;
+	eos_buf_init(&victims);
+	struct verify v = {
+		.problem = problem,
+		.ctx = ctx,
+		.victims = &victims,
+		.audit = {.progress = progress, .ctx = ctx},
+	};
+	struct store_verdict verdict;
+	int err = verify_once(local, &v, &verdict);
+	if (err == 0 && victims.failed)
+		err = -ENOMEM;
 	if (err == 0)
-		*ret_verdict = v.audit.verdict;
-	local_audit_fini(&v.audit);
+		err = remove_victims(local, &v);
+	/* References of the removed first: counted anew they would be the same, but for pins. */
+	if (err == 0)
+		err = recount(local);
+	eos_buf_fini(&victims);
+	if (err == 0)
+		*ret_verdict = verdict;
 	return err;
 }

@@ -148,6 +148,76 @@ static void test_chunk_alone(void **state)
 	store_reader_close(reader);
 }
 
+static unsigned problems;
+
+static void count_problem(void *ctx, const char *bucket, const char *key, size_t key_len,
+			  uint64_t version, const char *text)
+{
+	assert_string_equal(bucket, "raw");
+	assert_int_equal(key_len, 3);
+	assert_memory_equal(key, "bad", 3);
+	problems++;
+}
+
+static void spoil_counts(struct local *local)
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	struct local_chunk chunk;
+	uint8_t name[LOCAL_NAME_SIZE];
+	assert_int_equal(mdb_txn_begin(local->env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_cursor_open(txn, local->chunks, &cursor), 0);
+	assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
+	assert_int_equal(local_chunk_parse(&key, &value, &chunk), 0);
+	memcpy(name, key.mv_data, sizeof(name));
+	mdb_cursor_close(cursor);
+	chunk.refs += 3;
+	assert_int_equal(local_chunk_put(local, txn, name, &chunk), 0);
+	/* One that nothing refers to. */
+	name[0] ^= 0xff;
+	chunk.refs = 1;
+	assert_int_equal(local_chunk_put(local, txn, name, &chunk), 0);
+	assert_int_equal(local_segment_record_put(local, txn, 1, 12345), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+}
+
+/* What cannot be read goes, everything else stays; wrong counts are made right. */
+static void test_repair(void **state)
+{
+	struct fixture *f = *state;
+	struct store_verdict verdict;
+	char path[256];
+	struct stat file;
+	assert_int_equal(object_put(f->store, "raw", "bad", 1, LARGE), 0);
+	segment_file_path(f->dir, path, sizeof(path));
+	int fd = open(path, O_RDWR);
+	assert_true(fd >= 0 && fstat(fd, &file) == 0);
+	assert_int_equal(object_put(f->store, "raw", "good", 2, LARGE), 0);
+	assert_int_equal(object_put(f->store, "raw", "small", 3, 100), 0);
+	flip(fd, file.st_size / 2);
+	eos_close(fd);
+	problems = 0;
+	assert_int_equal(store_verify(f->store, count_problem, NULL, NULL, &verdict), 0);
+	assert_int_equal(verdict.damaged_objects, 1);
+	assert_int_equal(problems, 1);
+	assert_int_equal(store_repair(f->store, count_problem, NULL, NULL, &verdict), 0);
+	assert_int_equal(problems, 2);
+	assert_int_equal(object_check(f->store, "raw", "bad", 1, LARGE), -ENOENT);
+	assert_int_equal(object_check(f->store, "raw", "good", 2, LARGE), 0);
+	store_audit(f->store);
+
+	fixture_reopen(f);
+	spoil_counts(local_of(f->store));
+	fixture_reopen(f);
+	verify(f->store, &verdict);
+	assert_true(verdict.wrong_counts >= 3);
+	assert_int_equal(store_repair(f->store, NULL, NULL, NULL, &verdict), 0);
+	store_audit(f->store);
+	assert_int_equal(object_check(f->store, "raw", "good", 2, LARGE), 0);
+	assert_int_equal(object_check(f->store, "raw", "small", 3, 100), 0);
+}
+
 #define FLIP_OBJECTS 12
 
 static size_t flip_size(uint64_t i)
@@ -415,11 +485,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_segment_bytes), TEST(test_segment_cut_lost_and_swapped),
-		TEST(test_random_flips),  TEST(test_chunk_alone),
-		TEST(test_inline_record), TEST(test_key),
-		TEST(test_bucket_record), TEST(test_child_record),
-		TEST(test_event),	  TEST(test_state_record_and_file),
+		TEST(test_segment_bytes),
+		TEST(test_segment_cut_lost_and_swapped),
+		TEST(test_repair),
+		TEST(test_random_flips),
+		TEST(test_chunk_alone),
+		TEST(test_inline_record),
+		TEST(test_key),
+		TEST(test_bucket_record),
+		TEST(test_child_record),
+		TEST(test_event),
+		TEST(test_state_record_and_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

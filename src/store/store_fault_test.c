@@ -330,6 +330,31 @@ static void test_failed_write_cannot_be_committed(void **state)
 	assert_int_equal(staging_files_count(f->dir), 0);
 }
 
+/* When the disk is nearly full nothing is taken, but everything can be read and deleted. */
+static void test_full_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct local *local = local_of(f->store);
+	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
+	assert_int_equal(object_put(f->store, "raw", "a", 1, 50000), 0);
+	assert_int_equal(object_put(f->store, "raw", "b", 2, 100), 0);
+	assert_true(atomic_load(&local->has_reserve));
+	assert_int_equal(eos_fault_arm("store.space:*=ENOSPC", NULL), 0);
+	assert_int_equal(object_put(f->store, "raw", "c", 3, 50000), -ENOSPC);
+	assert_int_equal(object_put(f->store, "raw", "c", 3, 100), -ENOSPC);
+	assert_int_equal(object_check(f->store, "raw", "a", 1, 50000), 0);
+	assert_int_equal(store_object_delete(f->store, "raw", "b", 1, NULL, NULL), 0);
+	assert_true(atomic_load(&local->has_reserve));
+	/* Not even a transaction fits: the batch fails, then the change alone. */
+	store_reclaim(f->store);
+	assert_int_equal(eos_fault_arm("store.txn_put:8=ENOSPC,store.txn_commit:1=ENOSPC", NULL),
+			 0);
+	assert_int_equal(store_object_delete(f->store, "raw", "a", 1, NULL, NULL), 0);
+	assert_false(atomic_load(&local->has_reserve));
+	assert_int_equal(eos_fault_arm(NULL, NULL), 0);
+	assert_int_equal(object_put(f->store, "raw", "c", 3, 50000), 0);
+}
+
 /* One object replaced again and again: the reclaimer keeps up. */
 static void test_many_replaced(void **state)
 {
@@ -352,6 +377,7 @@ int main(int argc, char **argv)
 		TEST(test_read_only_for_good),
 		TEST(test_failed_write_cannot_be_committed),
 		TEST(test_many_replaced),
+		TEST(test_full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
