@@ -146,7 +146,9 @@ static int parse_date(const char *text, uint64_t *ret_s)
 		if (strcmp(rest, "Z") != 0 && strcmp(rest, "+00:00") != 0)
 			return -EINVAL;
 	}
-	if (s3_auth_parse_time(compact, &seconds) < 0 || seconds <= 0)
+	/* Nanoseconds since 1970 end in the year 2554. */
+	if (s3_auth_parse_time(compact, &seconds) < 0 || seconds <= 0 ||
+	    (uint64_t)seconds > UINT64_MAX / EOS_NS_PER_S)
 		return -EINVAL;
 	*ret_s = (uint64_t)seconds;
 	return 0;

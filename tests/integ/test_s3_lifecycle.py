@@ -69,6 +69,8 @@ DAYS = "<Expiration><Days>1</Days></Expiration>"
     (RULE.format("<Expiration><Date>2035-01-01T01:00:00Z</Date></Expiration>"),
      "InvalidArgument"),
     (RULE.format("<Expiration><Date>soon</Date></Expiration>"), "InvalidArgument"),
+    (RULE.format("<Expiration><Date>4060-01-01T00:00:00Z</Date></Expiration>"),
+     "InvalidArgument"),
     (RULE.format(DAYS + "<Fly/>"), "MalformedXML"),
     (RULE.format("<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"),
      "NotImplemented"),
