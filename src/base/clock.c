@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -71,4 +73,106 @@ void eos_format_http_date(uint64_t wall_ns, char out[EOS_HTTP_DATE_SIZE])
 	snprintf(out, EOS_HTTP_DATE_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
 		 days + 3 * d.weekday, d.day % 100, months + 3 * (d.month - 1), d.year % 10000,
 		 d.hour % 100, d.minute % 100, d.second % 100);
+}
+
+/* Days since 1970-01-01; the inverse of date_of(), by the same author. YEAR is at least 1970. */
+static uint64_t days_of(unsigned year, unsigned month, unsigned day)
+{
+	unsigned y = year - (month <= 2);
+	unsigned year_of_era = y % 400;
+	unsigned day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+	unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+	return (uint64_t)(y / 400) * 146097 + day_of_era - 719468;
+}
+
+static unsigned days_of_month(unsigned year, unsigned month)
+{
+	static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+	return days[month - 1] + (month == 2 && is_leap);
+}
+
+/* Exactly COUNT digits at *TEXT, which moves behind them. */
+static bool take_digits(const char **text, unsigned count, unsigned *ret_value)
+{
+	unsigned value = 0;
+	for (; count > 0; count--, (*text)++) {
+		if (**text < '0' || **text > '9')
+			return false;
+		value = value * 10 + (unsigned)(**text - '0');
+	}
+	*ret_value = value;
+	return true;
+}
+
+static bool take_char(const char **text, char c)
+{
+	if (**text != c)
+		return false;
+	(*text)++;
+	return true;
+}
+
+/* "01:02", "01:02:03" or "01:02:03.456"; digits beyond nanoseconds are dropped. */
+static bool take_time(const char **text, uint64_t *ret_ns)
+{
+	unsigned hour, minute, second = 0, digit;
+	uint64_t fraction_ns = 0;
+	if (!take_digits(text, 2, &hour) || !take_char(text, ':') ||
+	    !take_digits(text, 2, &minute) || hour > 23 || minute > 59)
+		return false;
+	if (take_char(text, ':')) {
+		if (!take_digits(text, 2, &second) || second > 59)
+			return false;
+		bool has_fraction = take_char(text, '.');
+		if (has_fraction && (**text < '0' || **text > '9'))
+			return false;
+		for (uint64_t unit = EOS_NS_PER_S / 10;
+		     has_fraction && take_digits(text, 1, &digit); unit /= 10)
+			fraction_ns += digit * unit;
+	}
+	*ret_ns = (hour * 3600 + minute * 60 + second) * EOS_NS_PER_S + fraction_ns;
+	return true;
+}
+
+/* "Z", "+02:00", "-05:30" or nothing: what must be added to reach UTC. */
+static bool take_zone(const char **text, int64_t *ret_ns)
+{
+	unsigned hour, minute;
+	bool is_east = **text == '+';
+	*ret_ns = 0;
+	if (take_char(text, 'Z') || **text == '\0')
+		return true;
+	if (!take_char(text, is_east ? '+' : '-') || !take_digits(text, 2, &hour) ||
+	    !take_char(text, ':') || !take_digits(text, 2, &minute) || hour > 23 || minute > 59)
+		return false;
+	int64_t offset_ns = (int64_t)((hour * 3600 + minute * 60) * EOS_NS_PER_S);
+	*ret_ns = is_east ? -offset_ns : offset_ns;
+	return true;
+}
+
+int eos_parse_iso8601(const char *text, uint64_t *ret_wall_ns)
+{
+	unsigned year, month, day;
+	uint64_t time_ns = 0;
+	int64_t zone_ns = 0;
+	if (!take_digits(&text, 4, &year) || !take_char(&text, '-') ||
+	    !take_digits(&text, 2, &month) || !take_char(&text, '-') ||
+	    !take_digits(&text, 2, &day) || month < 1 || month > 12 || day < 1 ||
+	    day > days_of_month(year, month))
+		return -EINVAL;
+	if (take_char(&text, 'T') && (!take_time(&text, &time_ns) || !take_zone(&text, &zone_ns)))
+		return -EINVAL;
+	if (*text != '\0')
+		return -EINVAL;
+	/* 2554 is the last year that begins within 64 bits. */
+	if (year < 1970 || year > 2554)
+		return -ERANGE;
+	uint64_t wall_ns;
+	if (__builtin_mul_overflow(days_of(year, month, day), 86400 * EOS_NS_PER_S, &wall_ns) ||
+	    __builtin_add_overflow(wall_ns, time_ns, &wall_ns) ||
+	    __builtin_add_overflow(wall_ns, zone_ns, &wall_ns))
+		return -ERANGE;
+	*ret_wall_ns = wall_ns;
+	return 0;
 }

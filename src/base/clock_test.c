@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,8 +47,81 @@ static void test_each_day(void **state)
 				 days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
 				 tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 			assert_string_equal(http, want);
+			uint64_t parsed_ns = 1;
+			assert_int_equal(eos_parse_iso8601(iso, &parsed_ns), 0);
+			assert_int_equal(parsed_ns, (uint64_t)t * EOS_NS_PER_S);
 		}
 	}
+}
+
+static void test_parses(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ns;
+	} good[] = {
+		{"1970-01-01", 0},
+		{"1970-01-01T00:00Z", 0},
+		{"1970-01-01T00:00:01", EOS_NS_PER_S},
+		{"1970-01-01T02:00:00+02:00", 0},
+		{"1970-01-01T00:00:00-01:30", 5400 * EOS_NS_PER_S},
+		{"2024-02-29T12:34:56.789Z",
+		 UINT64_C(1709210096) * EOS_NS_PER_S + 789 * EOS_NS_PER_MS},
+		{"1970-01-01T00:00:00.1234567891Z", 123456789},
+		{"2554-07-21T23:34:33.709551615Z", UINT64_MAX},
+	};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		uint64_t ns = 7;
+		assert_int_equal(eos_parse_iso8601(good[i].text, &ns), 0);
+		assert_int_equal(ns, good[i].ns);
+	}
+}
+
+static void test_parse_refuses(void **state)
+{
+	static const char *const malformed[] = {
+		"",
+		"2026",
+		"2026-11",
+		"2026-1-2",
+		"2026-13-01",
+		"2026-00-01",
+		"2026-02-29",
+		"2100-02-29",
+		"2026-11-31",
+		"2026-11-00",
+		"2026-11-22x",
+		"2026-11-22 01:02",
+		"2026-11-22T",
+		"2026-11-22T01",
+		"2026-11-22T24:00",
+		"2026-11-22T01:60",
+		"2026-11-22T01:02:60",
+		"2026-11-22T01:02:03.",
+		"2026-11-22T01:02:03.Z",
+		"2026-11-22T01:02+2:00",
+		"2026-11-22T01:02+24:00",
+		"2026-11-22T01:02ZZ",
+		"2026-11-22Z",
+		"-026-11-22",
+		" 2026-11-22",
+	};
+	/* A day before 1970 whatever its zone. */
+	static const char *const far[] = {
+		"1969-12-31T19:00:00-05:00",
+		"0000-01-01",
+		"1969-12-31T23:59:59Z",
+		"1970-01-01T00:00:00+00:01",
+		"2554-07-21T23:34:33.709551616Z",
+		"2554-07-21T23:34:33-01:00",
+		"9999-12-31",
+	};
+	uint64_t ns = 7;
+	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++)
+		assert_int_equal(eos_parse_iso8601(malformed[i], &ns), -EINVAL);
+	for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++)
+		assert_int_equal(eos_parse_iso8601(far[i], &ns), -ERANGE);
+	assert_int_equal(ns, 7);
 }
 
 static void test_clocks_move_on(void **state)
@@ -61,8 +135,8 @@ static void test_clocks_move_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_formats),
-		cmocka_unit_test(test_each_day),
+		cmocka_unit_test(test_formats),	       cmocka_unit_test(test_each_day),
+		cmocka_unit_test(test_parses),	       cmocka_unit_test(test_parse_refuses),
 		cmocka_unit_test(test_clocks_move_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

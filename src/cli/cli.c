@@ -62,14 +62,28 @@ static const struct cli_option *find_letter(const struct cli_option *options, co
 	return NULL;
 }
 
+/* 0 or -CLI_USAGE. */
+static int set_value(const struct cli_verb *verb, const struct cli_option *option, const char *text)
+{
+	struct cli_values *values = option->values;
+	if (values == NULL) {
+		*option->value = text;
+		return 0;
+	}
+	if (values->count == CLI_VALUES_MAX)
+		return -cli_usage(verb->name, "%s: more than %u of --%s", verb->name,
+				  CLI_VALUES_MAX, option->name);
+	values->items[values->count++] = text;
+	return 0;
+}
+
 /* The value in the next argument. 0 or -CLI_USAGE. */
 static int take_value(const struct cli_verb *verb, const struct cli_option *option, int argc,
 		      char **argv, int *index)
 {
 	if (*index + 1 >= argc)
 		return -cli_usage(verb->name, "%s: %s wants a value", verb->name, argv[*index]);
-	*option->value = argv[++*index];
-	return 0;
+	return set_value(verb, option, argv[++*index]);
 }
 
 /* One "--name", "--name=value" or "--name value" at argv[*INDEX]. 0 or -CLI_USAGE. */
@@ -92,8 +106,7 @@ static int take_option(const struct cli_verb *verb, const struct cli_option *con
 	}
 	if (name[len] != '=')
 		return take_value(verb, option, argc, argv, index);
-	*option->value = name + len + 1;
-	return 0;
+	return set_value(verb, option, name + len + 1);
 }
 
 int cli_parse(struct cli *cli, const struct cli_verb *verb, int argc, char **argv,
@@ -185,6 +198,17 @@ int cli_call_json(struct cli *cli, const char *method, const char *path, const v
 	return 0;
 }
 
+int cli_put_answer(struct cli *cli, const struct eos_buf *body, const struct eos_node *root,
+		   void (*print)(const struct eos_node *root))
+{
+	if (!cli->is_json) {
+		print(root);
+		return CLI_OK;
+	}
+	int code = cli_print(body->data, body->len);
+	return code == CLI_OK ? cli_print("\n", 1) : code;
+}
+
 int cli_show(struct cli *cli, const char *path, void (*print)(const struct eos_node *root))
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
@@ -192,12 +216,7 @@ int cli_show(struct cli *cli, const char *path, void (*print)(const struct eos_n
 	int code = cli_call_json(cli, "GET", path, NULL, 0, &body, &doc);
 	if (code != 0)
 		return code;
-	if (cli->is_json) {
-		eos_buf_puts(&body, "\n");
-		code = cli_print(body.data, body.len);
-	} else {
-		print(eos_doc_root(doc));
-	}
+	code = cli_put_answer(cli, &body, eos_doc_root(doc), print);
 	eos_doc_free(doc);
 	return code;
 }
@@ -232,6 +251,28 @@ const char *cli_field(const struct eos_node *node, const char *key)
 {
 	const struct eos_node *field = node == NULL ? NULL : eos_node_get(node, key);
 	return field == NULL ? "" : eos_node_text(field);
+}
+
+uint64_t cli_field_u64(const struct eos_node *node, const char *key)
+{
+	uint64_t value;
+	return eos_parse_u64(cli_field(node, key), &value) == 0 ? value : 0;
+}
+
+const char *cli_format_size(uint64_t bytes, char out[CLI_SIZE_SIZE])
+{
+	static const char units[] = "KMGTPE";
+	if (bytes < 1024) {
+		snprintf(out, CLI_SIZE_SIZE, "%u bytes", (unsigned)bytes);
+		return out;
+	}
+	unsigned unit = 0;
+	double value = (double)bytes / 1024;
+	/* What would be rounded up to 1024.0 belongs to the next unit. */
+	for (; value >= 1023.95 && units[unit + 1] != '\0'; unit++)
+		value /= 1024;
+	snprintf(out, CLI_SIZE_SIZE, "%.1f %ciB", value, units[unit]);
+	return out;
 }
 
 bool cli_parse_s3_url(const char *url, char **ret_bucket, const char **ret_key)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/macros.h"
@@ -38,12 +39,20 @@ extern const struct cli_verb cli_verbs[];
 /* NAME is one of them. */
 const struct cli_verb *cli_find_verb(const char *name);
 
+/* What an option was given that may stand several times, in order. Borrowed from argv. */
+#define CLI_VALUES_MAX 32u
+struct cli_values {
+	const char *items[CLI_VALUES_MAX];
+	size_t count;
+};
+
 /* An option of a verb; --data DIR and --json are known to all. */
 struct cli_option {
-	const char *name;   /* "http": --http */
-	char letter;	    /* 'c': -c too, or 0 */
-	bool *flag;	    /* an option without a value, or NULL */
-	const char **value; /* an option with one; the last wins */
+	const char *name;	   /* "http": --http */
+	char letter;		   /* 'c': -c too, or 0 */
+	bool *flag;		   /* an option without a value, or NULL */
+	const char **value;	   /* an option with one; the last wins */
+	struct cli_values *values; /* an option with one, which may be repeated */
 };
 
 /*
@@ -66,7 +75,10 @@ int cli_call(struct cli *cli, const char *method, const char *path, const void *
 /* The same, and the answer parsed. The document is the caller's. */
 int cli_call_json(struct cli *cli, const char *method, const char *path, const void *data,
 		  size_t len, struct eos_buf *body, struct eos_doc **ret_doc);
-/* GETs PATH and prints the answer: as it is with --json, else by PRINT. An exit code. */
+/* An answer: BODY as it is with --json, else ROOT by PRINT. An exit code. */
+int cli_put_answer(struct cli *cli, const struct eos_buf *body, const struct eos_node *root,
+		   void (*print)(const struct eos_node *root));
+/* GETs PATH and prints the answer. An exit code. */
 int cli_show(struct cli *cli, const char *path, void (*print)(const struct eos_node *root));
 /* "/api/v1/functions/NAME" with NAME percent-encoded (slashes kept if KEEP_SLASH), appended to BUF.
  */
@@ -78,10 +90,18 @@ void cli_put_safe(const char *text, int width);
 
 /* A field of a JSON answer as text; "" if it is not there. */
 const char *cli_field(const struct eos_node *node, const char *key);
+/* The same as a number; 0 if it is none. */
+uint64_t cli_field_u64(const struct eos_node *node, const char *key);
+#define CLI_SIZE_SIZE 16
+/* "712 bytes", "1.5 GiB" and a NUL into OUT, which is returned. */
+const char *cli_format_size(uint64_t bytes, char out[CLI_SIZE_SIZE]);
 
 /* Splits "s3://BUCKET/KEY" (KEY may be empty). False: not of this form. BUCKET is owned by the
  * caller. */
 bool cli_parse_s3_url(const char *url, char **ret_bucket, const char **ret_key);
+
+/* Prints all buckets. An exit code. */
+int cli_list_buckets(struct cli *cli);
 
 /* Becomes one of our own programs; returns only on failure, an exit code. */
 int cli_exec(const char *program, char *const *argv);
@@ -95,6 +115,8 @@ int cmd_bench(struct cli *cli, int argc, char **argv);
 int cmd_deploy(struct cli *cli, int argc, char **argv);
 int cmd_function(struct cli *cli, int argc, char **argv);
 int cmd_bucket(struct cli *cli, int argc, char **argv);
+int cmd_find(struct cli *cli, int argc, char **argv);
+int cmd_store(struct cli *cli, int argc, char **argv);
 int cmd_cp(struct cli *cli, int argc, char **argv);
 int cmd_ls(struct cli *cli, int argc, char **argv);
 int cmd_cat(struct cli *cli, int argc, char **argv);

@@ -1,5 +1,5 @@
 /*
- * Buckets and objects: `edgeos bucket`, `cp`, `ls`, `cat`, `rm`.
+ * Objects: `edgeos cp`, `ls`, `cat`, `rm`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,66 +14,6 @@
 #include "cli/cli.h"
 
 static const struct cli_option no_options[] = {{.name = NULL}};
-
-static void print_buckets(const struct eos_node *root)
-{
-	const struct eos_node *buckets = eos_node_get(root, "buckets");
-	for (size_t i = 0; buckets != NULL && i < eos_node_count(buckets); i++) {
-		const struct eos_node *bucket = eos_node_at(buckets, i);
-		printf("%-25s %s\n", cli_field(bucket, "created"), cli_field(bucket, "name"));
-	}
-}
-
-static int list_buckets(struct cli *cli)
-{
-	return cli_show(cli, "/api/v1/buckets", print_buckets);
-}
-
-static void print_bucket(const struct eos_node *root)
-{
-	static const char *const fields[] = {
-		"name",	      "tenant", "versioning", "object_lock", "encrypted",
-		"compressed", "bytes",	"objects",    "quota_bytes", "quota_objects"};
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(fields); i++)
-		printf("%-14s %s\n", fields[i], cli_field(root, fields[i]));
-}
-
-static int set_quota(struct cli *cli, const char *name, const char *bytes, const char *objects)
-{
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
-	cli_path(&path, "/api/v1/buckets/", name, false);
-	cli_path(&path, "/quota?quota-bytes=", bytes != NULL ? bytes : "", false);
-	cli_path(&path, "&quota-objects=", objects != NULL ? objects : "", false);
-	return cli_call(cli, "POST", path.data, NULL, 0, NULL);
-}
-
-int cmd_bucket(struct cli *cli, int argc, char **argv)
-{
-	const char *bytes = NULL, *objects = NULL;
-	const struct cli_option options[] = {{.name = "quota-bytes", .value = &bytes},
-					     {.name = "quota-objects", .value = &objects},
-					     {.name = NULL}};
-	int operands = cli_parse(cli, cli_find_verb("bucket"), argc, argv, options);
-	if (operands < 0)
-		return -operands;
-	if (operands == 1 && strcmp(argv[0], "list") == 0)
-		return list_buckets(cli);
-	if (operands == 2 && strcmp(argv[0], "quota") == 0 && (bytes != NULL || objects != NULL))
-		return set_quota(cli, argv[1], bytes, objects);
-	if (operands == 2 && strcmp(argv[0], "show") == 0) {
-		EOS_CLEANUP(eos_buf_fini) struct eos_buf show_path = {0};
-		cli_path(&show_path, "/api/v1/buckets/", argv[1], false);
-		return cli_show(cli, show_path.data, print_bucket);
-	}
-	bool is_create = operands == 2 && strcmp(argv[0], "create") == 0;
-	bool is_remove = operands == 2 && strcmp(argv[0], "rm") == 0;
-	if (!is_create && !is_remove)
-		return cli_usage("bucket", "bucket: create NAME, list, show NAME, rm NAME or "
-					   "quota NAME --quota-bytes N");
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
-	cli_path(&path, "/api/v1/buckets/", argv[1], false);
-	return cli_call(cli, is_create ? "PUT" : "DELETE", path.data, NULL, 0, NULL);
-}
 
 static void object_path(struct eos_buf *path, const char *bucket, const char *key)
 {
@@ -166,7 +106,7 @@ int cmd_ls(struct cli *cli, int argc, char **argv)
 	if (operands < 0)
 		return -operands;
 	if (operands == 0)
-		return list_buckets(cli);
+		return cli_list_buckets(cli);
 	char *bucket;
 	const char *prefix;
 	if (operands > 1 || !cli_parse_s3_url(argv[0], &bucket, &prefix))

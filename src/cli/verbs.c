@@ -86,11 +86,63 @@ const struct cli_verb cli_verbs[] = {
 	{
 		.name = "bucket",
 		.run = cmd_bucket,
-		.usage = "create NAME | list | show NAME | rm NAME | quota NAME --quota-bytes N",
-		.summary = "make, list and remove buckets",
-		.help = "  edgeos bucket create raw\n"
-			"  edgeos bucket list --json\n"
-			"  edgeos bucket quota raw --quota-bytes 1GiB --quota-objects 10000\n",
+		.usage = "create NAME | list | show NAME | rm NAME |\n"
+			 "       set NAME [--versioning on|suspended] [--compress on|off] "
+			 "[--encrypt on|off]\n"
+			 "                [--quota-bytes N|none] [--quota-objects N|none]",
+		.summary = "make, list and remove buckets, and change their settings",
+		.help = "With versioning on, what is replaced or deleted stays as an older "
+			"version. "
+			"Compression\n"
+			"and encryption are of what is written from then on. A quota counts all "
+			"versions; what\n"
+			"would exceed it is refused.\n"
+			"\n"
+			"  edgeos bucket create raw\n"
+			"  edgeos bucket set raw --quota-bytes 10GiB --compress on\n"
+			"  edgeos bucket show raw --json\n",
+	},
+	{
+		.name = "find",
+		.run = cmd_find,
+		.usage = "[--bucket B] [--prefix P] [--tag 'K=V']… [--meta 'K>V']… [--since T] "
+			 "[--until T]\n"
+			 "            [--limit N]",
+		.summary = "find objects by tags, metadata and time",
+		.help = "All conditions must hold. Between name and value stands one of = < <= > "
+			">=; two\n"
+			"numbers are compared as numbers, else texts as bytes. --meta K is what S3 "
+			"clients call\n"
+			"x-amz-meta-K. T is a time in ISO 8601 (UTC, if it names no zone) or an "
+			"age, "
+			"as 7d or\n"
+			"2h; since and until are of the last change of the object's data. Without "
+			"--bucket all\n"
+			"are searched. Shows up to 1,000 objects, or N, at most 10,000.\n"
+			"\n"
+			"  edgeos find --tag site=berlin --meta 'celsius>=30' --since 7d\n"
+			"  edgeos find --bucket raw --prefix cam1/ --until 2026-11-22T12:00 "
+			"--json\n",
+	},
+	{
+		.name = "store",
+		.run = cmd_store,
+		.usage = "stats | verify | repair | compact",
+		.summary = "look at the store, check it, repair it, make it smaller",
+		.help = "verify reads everything and names what is damaged. repair removes what "
+			"cannot be read\n"
+			"whole, names it, and sets counts right. compact gives the space of what "
+			"was "
+			"deleted\n"
+			"back. The node goes on working meanwhile; where none runs, the store is "
+			"opened for it.\n"
+			"Ctrl-C stops the job. Exit code 1: something is damaged, was removed by "
+			"repair, or the\n"
+			"job did not end.\n"
+			"\n"
+			"  edgeos store stats\n"
+			"  edgeos store verify --data /srv/edgeos\n"
+			"  edgeos store compact --json\n",
 	},
 	{
 		.name = "tenant",

@@ -1,5 +1,5 @@
 /*
- * Buckets and objects over the control API, for `edgeos bucket`, `cp`, `ls`, `cat` and `rm`.
+ * Objects over the control API, for `edgeos cp`, `ls`, `cat` and `rm`.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,28 +11,6 @@
 
 #define LIST_LIMIT 1000u
 
-/* Buckets whose names begin with a dot are the node's own: nobody reaches them from here. */
-static bool is_reachable(const char *bucket)
-{
-	return bucket[0] != '.';
-}
-
-static void answer_bucket_error(struct ctl_request *request, int err)
-{
-	if (err == -ENOENT)
-		ctl_answer_error(request, err, "no bucket named \"%s\"", request->name);
-	else if (err == -EEXIST)
-		ctl_answer_error(request, err, "bucket \"%s\" is there already", request->name);
-	else if (err == -ENOTEMPTY)
-		ctl_answer_error(request, err, "bucket \"%s\" is not empty", request->name);
-	else if (err == -EINVAL)
-		ctl_answer_error(request, err,
-				 "\"%s\" is not a bucket name: 3 to 63 of a-z, 0-9, '-' and '.'",
-				 request->name);
-	else
-		ctl_answer_error(request, err, "bucket \"%s\": %s", request->name, strerror(-err));
-}
-
 static void answer_object_error(struct ctl_request *request, int err)
 {
 	if (err == -ENOENT)
@@ -42,59 +20,14 @@ static void answer_object_error(struct ctl_request *request, int err)
 		ctl_answer_error(request, err,
 				 "not an object's key: 1 to %u bytes of UTF-8 are, without NUL",
 				 STORE_KEY_MAX);
+	else if (err == -EDQUOT)
+		ctl_answer_error(request, err,
+				 "s3://%s/%s: the bucket's or its owner's quota is "
+				 "used up",
+				 request->name, request->rest);
 	else
 		ctl_answer_error(request, err, "s3://%s/%s: %s", request->name, request->rest,
 				 strerror(-err));
-}
-
-static int list_bucket(void *ctx, const struct store_bucket_info *info)
-{
-	struct eos_json *json = ctx;
-	char created[EOS_ISO8601_SIZE];
-	eos_format_iso8601(info->created_ns, created);
-	eos_json_open(json, NULL, '{');
-	eos_json_text(json, "name", info->name);
-	eos_json_text(json, "created", created);
-	eos_json_close(json, '}');
-	return 0;
-}
-
-static void run_list_buckets(struct ctl_request *request)
-{
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
-	struct eos_json json = eos_json_begin(&body);
-	eos_json_open(&json, NULL, '{');
-	eos_json_open(&json, "buckets", '[');
-	int err = store_bucket_list(request->server->config.store, list_bucket, &json);
-	if (err < 0) {
-		ctl_answer_error(request, err, "listing buckets: %s", strerror(-err));
-		return;
-	}
-	eos_json_close(&json, ']');
-	eos_json_close(&json, '}');
-	ctl_answer_json(request, 200, &body);
-}
-
-static void run_create_bucket(struct ctl_request *request)
-{
-	int err = is_reachable(request->name)
-			  ? store_bucket_create(request->server->config.store, request->name)
-			  : -EINVAL;
-	if (err < 0)
-		answer_bucket_error(request, err);
-	else
-		ctl_answer_empty(request);
-}
-
-static void run_delete_bucket(struct ctl_request *request)
-{
-	int err = is_reachable(request->name)
-			  ? store_bucket_delete(request->server->config.store, request->name)
-			  : -ENOENT;
-	if (err < 0)
-		answer_bucket_error(request, err);
-	else
-		ctl_answer_empty(request);
 }
 
 static int list_object(void *ctx, const struct store_list_entry *entry)
@@ -132,7 +65,7 @@ static void run_list_objects(struct ctl_request *request)
 	eos_json_open(&json, NULL, '{');
 	eos_json_open(&json, "entries", '[');
 	bool has_more = false;
-	int err = !is_reachable(request->name)
+	int err = !ctl_bucket_is_reachable(request->name)
 			  ? -ENOENT
 			  : store_object_list(request->server->config.store, request->name, &query,
 					      list_object, &json, &has_more);
@@ -140,7 +73,7 @@ static void run_list_objects(struct ctl_request *request)
 	free(delimiter);
 	free(after);
 	if (err < 0) {
-		answer_bucket_error(request, err);
+		ctl_answer_bucket_error(request, err);
 		return;
 	}
 	eos_json_close(&json, ']');
@@ -162,7 +95,7 @@ static void close_object(void *ctx)
 static void run_get_object(struct ctl_request *request)
 {
 	struct store_reader *reader = NULL;
-	int err = !is_reachable(request->name)
+	int err = !ctl_bucket_is_reachable(request->name)
 			  ? -ENOENT
 			  : store_reader_open(request->server->config.store, request->name,
 					      request->rest, request->rest_len,
@@ -178,7 +111,7 @@ static void run_get_object(struct ctl_request *request)
 
 static void run_delete_object(struct ctl_request *request)
 {
-	int err = !is_reachable(request->name)
+	int err = !ctl_bucket_is_reachable(request->name)
 			  ? -ENOENT
 			  : store_object_delete(request->server->config.store, request->name,
 						request->rest, request->rest_len, NULL, NULL);
@@ -197,14 +130,14 @@ static void begin_put_object(struct ctl_request *request)
 	}
 	int err = store_metadata_add(info, "content-type", "application/octet-stream");
 	if (err == 0)
-		err = !is_reachable(request->name)
+		err = !ctl_bucket_is_reachable(request->name)
 			      ? -ENOENT
 			      : store_upload_begin(request->server->config.store, request->name,
 						   request->rest, request->rest_len, info,
 						   &request->upload);
 	free(info);
 	if (err == -ENOENT)
-		answer_bucket_error(request, err);
+		ctl_answer_bucket_error(request, err);
 	else if (err < 0)
 		answer_object_error(request, err);
 }
@@ -229,9 +162,6 @@ static void run_put_object(struct ctl_request *request)
 }
 
 const struct ctl_route ctl_object_routes[] = {
-	{.method = "GET", .collection = "buckets", .run = run_list_buckets},
-	{.method = "PUT", .collection = "buckets", .has_name = true, .run = run_create_bucket},
-	{.method = "DELETE", .collection = "buckets", .has_name = true, .run = run_delete_bucket},
 	{.method = "GET", .collection = "objects", .has_name = true, .run = run_list_objects},
 	{.method = "GET",
 	 .collection = "objects",

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "ctl/ctl_priv.h"
+#include "ctl/ctl_upkeep.h"
 
 #define API_PREFIX "/api/v1/"
 
@@ -46,7 +47,7 @@ static unsigned status_of(int err)
 		{-ENOENT, 404},	   {-EINVAL, 400}, {-ENOSYS, 400},    {-EEXIST, 409},
 		{-ENOTEMPTY, 409}, {-EFBIG, 413},  {-ENOSPC, 507},    {-EAGAIN, 503},
 		{-EROFS, 503},	   {-EPERM, 403},  {-ETIMEDOUT, 504}, {-ECANCELED, 502},
-		{-ENOTSUP, 405},
+		{-ENOTSUP, 405},   {-EBUSY, 409},  {-EDQUOT, 507},
 	};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(table); i++) {
 		if (table[i].err == err)
@@ -86,6 +87,13 @@ static char *decode_component(const char *text, size_t len, size_t *ret_len)
 	return out;
 }
 
+int ctl_parse_body(const struct ctl_request *request, const char *name, struct eos_doc **ret_doc,
+		   struct eos_why *why)
+{
+	const struct eos_buf *body = &request->body;
+	return eos_doc_parse_json(name, body->len == 0 ? "" : body->data, body->len, ret_doc, why);
+}
+
 char *ctl_query_get(const struct ctl_request *request, const char *parameter)
 {
 	const char *p = http_request_query(request->http);
@@ -119,7 +127,8 @@ static bool route_matches(const struct ctl_route *route, const char *method, con
 static int find_route(struct ctl_request *request)
 {
 	static const struct ctl_route *const tables[] = {ctl_status_routes, ctl_function_routes,
-							 ctl_object_routes, ctl_tenant_routes};
+							 ctl_bucket_routes, ctl_object_routes,
+							 ctl_store_routes,  ctl_tenant_routes};
 	const char *path = http_request_path(request->http);
 	if (!eos_str_starts_with(path, API_PREFIX))
 		return -ENOENT;
@@ -258,10 +267,15 @@ int ctl_server_new(const struct ctl_config *config, struct ctl_server **ret_serv
 	if (server == NULL)
 		return eos_why(why, -ENOMEM, "out of memory");
 	server->config = *config;
+	int err = ctl_upkeep_new(config->store, &server->upkeep);
+	if (err < 0) {
+		eos_why(why, err, "upkeep of the store: %s", strerror(-err));
+		goto free_server;
+	}
 	int fd = listen_at(config->socket_path, why);
 	if (fd < 0) {
-		free(server);
-		return fd;
+		err = fd;
+		goto free_upkeep;
 	}
 	const struct http_server_config http = {
 		.listen_fd = fd,
@@ -271,20 +285,26 @@ int ctl_server_new(const struct ctl_config *config, struct ctl_server **ret_serv
 		.handler = &handler,
 		.ctx = server,
 	};
-	int err = http_server_new(&http, &server->http, why);
-	if (err < 0) {
-		free(server);
-		return err;
-	}
+	err = http_server_new(&http, &server->http, why);
+	if (err < 0)
+		goto free_upkeep;
 	*ret_server = server;
 	return 0;
+free_upkeep:
+	ctl_upkeep_free(server->upkeep);
+free_server:
+	free(server);
+	return err;
 }
 
 struct ctl_server *ctl_server_free(struct ctl_server *server)
 {
 	if (server == NULL)
 		return NULL;
+	/* First, for it may take a moment; whoever waits for it is told how it ended. */
+	ctl_upkeep_close(server->upkeep);
 	http_server_free(server->http);
+	ctl_upkeep_free(server->upkeep);
 	(void)unlink(server->config.socket_path);
 	free(server);
 	return NULL;

@@ -7,8 +7,8 @@
  * through struct ctl_ops, which edged fills in.
  *
  * Paths (all below /api/v1): status; functions[/NAME[/logs|/manifest|/invoke]];
- * buckets[/NAME[/quota]]; objects/BUCKET[/KEY]; tenants[/NAME[/keys|/quota]]. docs/control-api.md
- * describes them.
+ * buckets[/NAME[/settings]]; objects/BUCKET[/KEY]; find; store[/upkeep|/verify|/repair|/compact];
+ * tenants[/NAME[/keys|/quota]]. docs/control-api.md describes them.
  */
 #pragma once
 
@@ -57,6 +57,7 @@ struct ctl_server;
 /* CONFIG's pointers are borrowed for the server's life; the socket is made with mode 0600. */
 int ctl_server_new(const struct ctl_config *config, struct ctl_server **ret_server,
 		   struct eos_why *why) EOS_MUST_CHECK;
+/* Ends what the server does in the background too, before the store can be closed. */
 struct ctl_server *ctl_server_free(struct ctl_server *server);
 
 /* The handler for what is not a function's on the functions' port; ctx is a struct ctl_ops. */

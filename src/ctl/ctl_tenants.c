@@ -1,6 +1,6 @@
 /*
- * Tenants, their keys, and quotas over the control API, for `edgeos tenant` and `edgeos bucket
- * quota`. Secret keys are answered once, when they are made.
+ * Tenants, their keys and quotas over the control API, for `edgeos tenant`. Secret keys are
+ * answered once, when they are made.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -222,61 +222,6 @@ static void run_remove_key(struct ctl_request *request)
 		ctl_answer_empty(request);
 }
 
-static void answer_bucket_error(struct ctl_request *request, int err)
-{
-	ctl_answer_error(request, err, "bucket \"%s\": %s", request->name,
-			 err == -ENOENT ? "is not there" : strerror(-err));
-}
-
-static void run_show_bucket(struct ctl_request *request)
-{
-	struct store *store = request->server->config.store;
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
-	struct eos_json json = eos_json_begin(&body);
-	struct store_bucket_settings settings;
-	struct store_usage usage;
-
-	int err = request->name[0] == '.'
-			  ? -ENOENT
-			  : store_bucket_settings_get(store, request->name, &settings);
-	if (err == 0)
-		err = store_bucket_usage(store, request->name, &usage);
-	if (err < 0) {
-		answer_bucket_error(request, err);
-		return;
-	}
-	static const char *const versioning[] = {"off", "enabled", "suspended"};
-	eos_json_open(&json, NULL, '{');
-	eos_json_text(&json, "name", request->name);
-	eos_json_text(&json, "tenant", settings.tenant);
-	eos_json_text(&json, "versioning", versioning[settings.versioning % 3]);
-	eos_json_bool(&json, "object_lock", settings.has_object_lock);
-	eos_json_bool(&json, "encrypted", settings.is_encrypted);
-	eos_json_bool(&json, "compressed", settings.is_compressed);
-	put_usage(&json, &usage, settings.quota_bytes, settings.quota_objects);
-	eos_json_close(&json, '}');
-	ctl_answer_json(request, 200, &body);
-}
-
-static void run_bucket_quota(struct ctl_request *request)
-{
-	struct store *store = request->server->config.store;
-	struct store_bucket_settings settings;
-	bool is_given;
-	int err = request->name[0] == '.'
-			  ? -ENOENT
-			  : store_bucket_settings_get(store, request->name, &settings);
-	if (err == 0) {
-		if (!get_quotas(request, &settings.quota_bytes, &settings.quota_objects, &is_given))
-			return;
-		err = store_bucket_settings_set(store, request->name, &settings);
-	}
-	if (err < 0)
-		answer_bucket_error(request, err);
-	else
-		ctl_answer_empty(request);
-}
-
 const struct ctl_route ctl_tenant_routes[] = {
 	{.method = "GET", .collection = "tenants", .run = run_list},
 	{.method = "GET", .collection = "tenants", .has_name = true, .run = run_show},
@@ -297,11 +242,5 @@ const struct ctl_route ctl_tenant_routes[] = {
 	 .has_name = true,
 	 .rest = "keys",
 	 .run = run_remove_key},
-	{.method = "GET", .collection = "buckets", .has_name = true, .run = run_show_bucket},
-	{.method = "POST",
-	 .collection = "buckets",
-	 .has_name = true,
-	 .rest = "quota",
-	 .run = run_bucket_quota},
 	{.method = NULL},
 };

@@ -5,8 +5,8 @@ import json
 import pytest
 from edgeos_node import Node, run_edgeos
 
-VERBS = ["up", "status", "version", "run", "build", "deploy", "function", "bucket", "cp", "ls", "cat", "rm",
-         "bench"]  # fmt: skip
+VERBS = ["up", "status", "version", "run", "build", "deploy", "function", "bucket", "find", "store",
+         "cp", "ls", "cat", "rm", "bench"]  # fmt: skip
 
 
 def test_help_lists_the_verbs():

@@ -123,13 +123,13 @@ def test_quota_of_a_tenant(shared_node):
 
 
 def test_quota_of_a_bucket(shared_node, s3, bucket):
-    shared_node.cli("bucket", "quota", bucket, "--quota-objects", "1")
+    shared_node.cli("bucket", "set", bucket, "--quota-objects", "1")
     s3.put_object(Bucket=bucket, Key="a", Body=b"x")
     assert code_of(s3.put_object, Bucket=bucket, Key="b", Body=b"x") == "QuotaExceeded"
     s3.put_object(Bucket=bucket, Key="a", Body=b"y")
     shown = shared_node.cli_json("bucket", "show", bucket)
     assert (shown["objects"], shown["quota_objects"], shown["tenant"]) == (1, 1, "")
-    shared_node.cli("bucket", "quota", bucket, "--quota-objects", "0")
+    shared_node.cli("bucket", "set", bucket, "--quota-objects", "none")
     s3.put_object(Bucket=bucket, Key="b", Body=b"x")
 
 
