@@ -55,8 +55,9 @@ static int remote_get(struct job *job, struct eos_buf *body)
 static void remote_stop(struct job *job)
 {
 	/* Whether it could be stopped is seen from its state. */
-	(void)ctl_client_call(&job->cli->client, "DELETE", "/api/v1/store/upkeep", NULL, 0, NULL,
-			      NULL);
+	int err = ctl_client_call(&job->cli->client, "DELETE", "/api/v1/store/upkeep", NULL, 0,
+				  NULL, NULL);
+	(void)err;
 }
 
 static const struct job_ops remote_ops = {remote_start, remote_get, remote_stop};
@@ -80,7 +81,8 @@ static int local_start(struct job *job, struct eos_buf *body)
 
 static void local_stop(struct job *job)
 {
-	(void)ctl_upkeep_stop(job->upkeep);
+	int err = ctl_upkeep_stop(job->upkeep);
+	(void)err; /* it has ended meanwhile */
 }
 
 static const struct job_ops local_ops = {local_start, local_get, local_stop};

@@ -276,7 +276,7 @@ static void *hammer(void *ctx)
 		if (err != 0 && err != -EBUSY)
 			return f;
 		if (i % 3 == 0)
-			(void)ctl_upkeep_stop(f->upkeep);
+			err = ctl_upkeep_stop(f->upkeep); /* unless it has ended */
 	}
 	return NULL;
 }

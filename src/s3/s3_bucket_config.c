@@ -197,6 +197,9 @@ static enum s3_code set_settings(struct s3_request *request)
 {
 	int err = store_bucket_settings_set(request->server->store, request->bucket,
 					    &request->settings);
+	if (err == -ENOTSUP)
+		return s3_say(request, S3_NOT_IMPLEMENTED,
+			      "This store does not encrypt what it keeps.");
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	s3_respond(request, 200, NULL, 0, NULL, 0);

@@ -74,7 +74,6 @@ static struct local_upload *upload_of(struct store_upload *upload)
 	return EOS_CONTAINER_OF(upload, struct local_upload, upload);
 }
 
-/* -ENOTSUP: the bucket wants what is written to be encrypted, which this engine cannot. */
 static int find_bucket(struct local *local, const char *bucket, struct local_bucket *ret_bucket)
 {
 	MDB_txn *txn;
@@ -83,8 +82,6 @@ static int find_bucket(struct local *local, const char *bucket, struct local_buc
 		return err;
 	err = local_bucket_find(local, txn, bucket, ret_bucket);
 	mdb_txn_abort(txn);
-	if (err == 0 && (ret_bucket->flags & LOCAL_BUCKET_IS_ENCRYPTED))
-		err = -ENOTSUP;
 	return err;
 }
 

@@ -97,7 +97,7 @@ struct store_bucket_settings {
 int store_bucket_settings_get(struct store *store, const char *bucket,
 			      struct store_bucket_settings *ret_settings) EOS_MUST_CHECK;
 /* Durable on return. -ENOENT; -EINVAL: back to OFF, lock without versions, or the tenant's name;
- * -EPERM: object lock taken back. */
+ * -EPERM: object lock taken back; -ENOTSUP: encryption, where the engine has none. */
 int store_bucket_settings_set(struct store *store, const char *bucket,
 			      const struct store_bucket_settings *settings) EOS_MUST_CHECK;
 

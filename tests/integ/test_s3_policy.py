@@ -406,21 +406,20 @@ def test_encryption_configuration(s3, bucket):
         "ServerSideEncryptionConfigurationNotFoundError"
     def rule(**default):
         return {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
-    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=rule(
-        SSEAlgorithm="AES256"))
-    got = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-    assert got[0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    put = s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="AES256")
-    assert put["ServerSideEncryption"] == "AES256"
-    assert s3.put_object(Bucket=bucket, Key="k2", Body=b"x")["ServerSideEncryption"] == "AES256"
-    assert s3.get_object(Bucket=bucket, Key="k2")["ServerSideEncryption"] == "AES256"
+    # Nobody is told that something is encrypted which is not.
+    assert code_of(s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration=rule(
+        SSEAlgorithm="AES256")) == "NotImplemented"
+    assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x",
+                   ServerSideEncryption="AES256") == "NotImplemented"
     assert code_of(s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration=rule(
         SSEAlgorithm="aws:kms", KMSMasterKeyID="x")) == "NotImplemented"
     assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x",
                    ServerSideEncryption="aws:kms") == "NotImplemented"
     s3.delete_bucket_encryption(Bucket=bucket)
     assert "ServerSideEncryption" not in s3.put_object(Bucket=bucket, Key="k3", Body=b"x")
-    assert s3.head_object(Bucket=bucket, Key="k")["ServerSideEncryption"] == "AES256"
+    assert code_of(s3.get_bucket_encryption, Bucket=bucket) == \
+        "ServerSideEncryptionConfigurationNotFoundError"
+
 
 
 def test_bucket_with_lock(s3):
