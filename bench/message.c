@@ -9,9 +9,8 @@
  *
  * Times are half of a round trip, in which both send. Between FWPs one is too short to be measured
  * alone, as to read the clock takes a tenth of it: a sample is SMALL_TRIPS of them, of large ones
- * one. Rates are of the median. The mover runs on
- * the core of the two, in the sender's host call. Both of a pair are measured in turns, so that
- * whatever else this machine does hits both.
+ * one. Rates are of the median. The mover runs on the core of the two, in the sender's host call.
+ * Both of a pair are measured in turns, so that whatever else this machine does hits both.
  */
 #include <errno.h>
 #include <stdlib.h>
