@@ -205,6 +205,7 @@ const struct cli_verb cli_verbs[] = {
 			"  compute     the speed of what is computed, beside native code\n"
 			"  http        requests a second, beside nginx and CGI\n"
 			"  node        the start of a whole node\n"
+			"  store       objects in and out, beside nginx and restic\n"
 			"Baselines that are not installed are named and left out. Exit code 1: a "
 			"figure "
 			"is not as it must be.\n"
