@@ -64,7 +64,7 @@ static int read_kib(const char *path, const char *key, uint64_t *ret_bytes, stru
 
 static int own_bytes(uint64_t *ret_bytes, struct eos_why *why)
 {
-	uint64_t resident, tables;
+	uint64_t resident = 0, tables = 0;
 	int err = read_kib("/proc/self/smaps_rollup", "\nRss:", &resident, why);
 
 	if (err == 0)

@@ -115,12 +115,12 @@ static int add_pointer(struct capture *c, uint32_t offset, bool is_owner)
 
 static int add_table(struct capture *c, const struct image_table *table, bool has_functions)
 {
-	uint32_t offset;
+	uint32_t offset = 0;
 	size_t element_size = has_functions ? sizeof(struct image_funcref) : sizeof(void *);
 	int err = place_of(c, table, sizeof(*table), "a table", &offset);
 	if (err < 0 || table->data == NULL)
 		return err;
-	uint32_t elements;
+	uint32_t elements = 0;
 	err = place_of(c, table->data, table->size * element_size, "a table", &elements);
 	for (uint32_t i = 0; err == 0 && i < table->size; i++) {
 		if (!has_functions) {
@@ -145,7 +145,7 @@ static int add_table(struct capture *c, const struct image_table *table, bool ha
 
 static int add_memory(struct capture *c, const struct image_memory *memory)
 {
-	uint32_t offset;
+	uint32_t offset = 0;
 	int err = place_of(c, memory, sizeof(*memory), "the memory", &offset);
 	if (err < 0)
 		return err;
@@ -158,7 +158,7 @@ static int add_instance(struct capture *c)
 {
 	const struct image_exports *exports = &c->fwp->image->exports;
 	const char *instance = c->fwp->instance;
-	uint32_t offset;
+	uint32_t offset = 0;
 	int err = place_of(c, instance + exports->host_offset, sizeof(void *), "the host pointer",
 			   &offset);
 	if (err == 0)
