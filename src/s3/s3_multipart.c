@@ -149,13 +149,7 @@ static enum s3_code fill_entry(struct s3_request *request, const struct s3_check
 	if (code == S3_OK)
 		code = s3_new_object(request);
 	if (code == S3_OK)
-		code = s3_take_metadata(request, request->object);
-	if (code == S3_OK)
-		code = s3_take_tags(request, request->object);
-	if (code == S3_OK)
-		code = s3_take_lock(request, request->object);
-	if (code == S3_OK)
-		code = s3_take_defaults(request, request->object);
+		code = s3_take_object(request);
 	if (code == S3_OK)
 		code = s3_keep_checksum(entry, sum);
 	if (code != S3_OK)

@@ -66,6 +66,9 @@ enum s3_code s3_read_put_condition(struct s3_request *request) EOS_MUST_CHECK;
 
 /* s3_object_put.c */
 
+/* All that the headers of a PUT or of the begin of a multipart upload say of the object that is to
+ * be: metadata, tags, lock and the bucket's defaults, into request->object (s3_new_object()). */
+enum s3_code s3_take_object(struct s3_request *request) EOS_MUST_CHECK;
 /* Begins request->upload at the request's key with request->object as its metadata. */
 enum s3_code s3_begin_upload(struct s3_request *request) EOS_MUST_CHECK;
 /* Commits request->upload under request->put; INFO (may be request->object) is what was made. */

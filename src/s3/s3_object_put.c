@@ -43,6 +43,18 @@ enum s3_code s3_commit_upload(struct s3_request *request, struct store_object_in
 	return s3_code_of(err, is_match ? S3_NO_SUCH_KEY : S3_NO_SUCH_BUCKET);
 }
 
+enum s3_code s3_take_object(struct s3_request *request)
+{
+	enum s3_code code = s3_take_metadata(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_tags(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_lock(request, request->object);
+	if (code == S3_OK)
+		code = s3_take_defaults(request, request->object);
+	return code;
+}
+
 enum s3_code s3_put_object_begin(struct s3_request *request)
 {
 	enum s3_code code = s3_new_object(request);
@@ -52,13 +64,7 @@ enum s3_code s3_put_object_begin(struct s3_request *request)
 	if (code == S3_OK)
 		code = s3_read_put_condition(request);
 	if (code == S3_OK)
-		code = s3_take_metadata(request, request->object);
-	if (code == S3_OK)
-		code = s3_take_tags(request, request->object);
-	if (code == S3_OK)
-		code = s3_take_lock(request, request->object);
-	if (code == S3_OK)
-		code = s3_take_defaults(request, request->object);
+		code = s3_take_object(request);
 	return code == S3_OK ? s3_begin_upload(request) : code;
 }
 

@@ -254,20 +254,30 @@ static int list(struct listing *l, bool *ret_more)
 	return err;
 }
 
-int local_object_list(struct store *store, const char *bucket, const struct store_list_query *query,
-		      int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
-		      bool *ret_more)
+/* It holds a key and an object's information, too much for the stack. NULL: no memory. */
+static struct listing *listing_new(struct store *store, const char *bucket,
+				   const struct store_list_query *query,
+				   int (*visit)(void *ctx, const struct store_list_entry *entry),
+				   void *ctx)
 {
 	struct listing *l = malloc(sizeof(*l));
 	if (l == NULL)
-		return -ENOMEM;
+		return NULL;
 	l->local = local_of(store);
 	l->bucket = bucket;
 	l->query = query;
 	l->visit = visit;
 	l->ctx = ctx;
 	l->has_versions = false;
-	int err = list(l, ret_more);
+	return l;
+}
+
+int local_object_list(struct store *store, const char *bucket, const struct store_list_query *query,
+		      int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
+		      bool *ret_more)
+{
+	struct listing *l = listing_new(store, bucket, query, visit, ctx);
+	int err = l == NULL ? -ENOMEM : list(l, ret_more);
 	free(l);
 	return err;
 }
@@ -277,14 +287,9 @@ int local_version_list(struct store *store, const char *bucket,
 		       int (*visit)(void *ctx, const struct store_list_entry *entry), void *ctx,
 		       bool *ret_more)
 {
-	struct listing *l = malloc(sizeof(*l));
+	struct listing *l = listing_new(store, bucket, query, visit, ctx);
 	if (l == NULL)
 		return -ENOMEM;
-	l->local = local_of(store);
-	l->bucket = bucket;
-	l->query = query;
-	l->visit = visit;
-	l->ctx = ctx;
 	l->has_versions = true;
 	l->after_version = after_version;
 	int err = list(l, ret_more);
