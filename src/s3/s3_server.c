@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "crypto/crypto.h"
 #include "s3/s3_access.h"
 #include "s3/s3_cors.h"
@@ -40,6 +41,8 @@ enum s3_code s3_say(struct s3_request *request, enum s3_code code, const char *f
 	va_start(args, fmt);
 	vsnprintf(request->message, sizeof(request->message), fmt, args);
 	va_end(args);
+	/* The client's own words in it must not spoil the XML. */
+	eos_make_printable(request->message, strlen(request->message));
 	return code;
 }
 
