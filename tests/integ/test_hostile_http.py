@@ -82,8 +82,8 @@ def test_endless_extension_of_a_chunk(shared_node):
         for _ in range(5):
             socks.append(socket.create_connection((address.hostname, address.port)))
             socks[-1].setblocking(False)
-            socks[-1].send(b"PUT /kept/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;"
-                           + b"e" * 100000)
+            socks[-1].send(b"PUT /kept/k HTTP/1.1\r\nHost: x\r\n"
+                           b"Transfer-Encoding: chunked\r\n\r\n1;" + b"e" * 100000)
         answer = requests.get(f"{shared_node.http_url}/healthz", timeout=10)
         assert answer.status_code == 200
         before = processor_ticks(shared_node)
