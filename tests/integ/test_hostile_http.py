@@ -51,7 +51,7 @@ def send_all(connect, hostile):
 def test_port_of_functions(shared_node):
     deploy_c(shared_node, "hello", HELLO, http_trigger("/kept/kept"))
     address = urllib.parse.urlparse(shared_node.http_url)
-    place = Place(address.netloc, "A", "secret", "kept", "s", "l", "u")
+    place = Place(address.netloc, "A", "secret", "kept", "s", "l", "w", "u")
 
     def connect():
         return socket.create_connection((address.hostname, address.port), timeout=30)
@@ -156,7 +156,7 @@ def test_control_socket(shared_node):
         sock.connect(os.fspath(node.data_dir / "control.sock"))
         return sock
 
-    hostile, place = [], Place("node", "A", "secret", "kept", "s", "l", "u")
+    hostile, place = [], Place("node", "A", "secret", "kept", "s", "l", "w", "u")
     for method, target, body in control_requests(random.Random(SEED)):
         head = (f"{method} {target} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")

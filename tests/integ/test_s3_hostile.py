@@ -150,7 +150,7 @@ class Witness:
 @pytest.fixture(scope="module")
 def place(shared_node):
     s3 = shared_node.s3()
-    for bucket in ("hostile-kept", "hostile-scratch", "hostile-witness"):
+    for bucket in ("hostile-kept", "hostile-scratch", "hostile-witness", "hostile-wild"):
         s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket="hostile-kept", Key="kept", Body=b"k" * 1000)
     s3.put_object(Bucket="hostile-scratch", Key="thing", Body=b"t" * 1000)
@@ -159,6 +159,7 @@ def place(shared_node):
     upload = s3.create_multipart_upload(Bucket="hostile-scratch", Key="mp")["UploadId"]
     return Place(urllib.parse.urlsplit(shared_node.s3_url).netloc, shared_node.access_key,
                  shared_node.secret_key, "hostile-kept", "hostile-scratch", "hostile-locked",
+                 "hostile-wild",
                  upload)
 
 

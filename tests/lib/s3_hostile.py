@@ -36,6 +36,7 @@ class Place:
     bucket: str  # holds the object "kept"; nothing in it may change
     scratch: str  # holds "thing"; its configuration may change, its keys may not
     locked: str  # the same, with object lock
+    wild: str  # whatever becomes of it
     upload: str  # an upload under way of "mp" in the scratch bucket, without parts
 
 
@@ -243,8 +244,8 @@ def signatures(place, random):
                   "Bearer x", "AWS4-ECDSA-P256-SHA256 Credential=x",
                   "AWS4-HMAC-SHA256 " + "=" * 8000,
                   "AWS4-HMAC-SHA256 " + "," * 8000, "AWS4-HMAC-SHA256 Signature=" + "0" * 8000,
-                  f"AWS4-HMAC-SHA256 Credential={place.access_key}/20260101/{REGION}/s3/aws4_request,"
-                  f"SignedHeaders={';'.join('h%d' % i for i in range(900))}, Signature={'0' * 64}"):
+                  f"AWS4-HMAC-SHA256 Credential={place.access_key}/20260101/{REGION}/s3/aws4_request"
+                  f",SignedHeaders={';'.join('h%d' % i for i in range(900))}, Signature={'0' * 64}"):
         yield Hostile("signature",
                       head_of("GET", target, [("Host", place.host), ("Authorization", value)]))
     now = datetime.datetime.utcnow()

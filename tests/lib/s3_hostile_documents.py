@@ -6,7 +6,7 @@ import json
 
 from s3_hostile import (
     DONE, REFUSALS, REGION, Hostile, aws_chunked, bodies, head_of, hmac_sha256, malformed_http,
-    mutated, pipelined, presigned_urls, signatures, signed, signing_key, smuggling)
+    mutated, pipelined, presigned_urls, quote, signatures, signed, signing_key, smuggling)
 
 # Documents
 
@@ -313,9 +313,65 @@ def forms(place, random):
         yield post(bytes(body))
 
 
+SELECTORS = (
+    "acl", "policy", "policyStatus", "cors", "lifecycle", "tagging", "versioning", "location",
+    "uploads", "versions", "encryption", "object-lock", "publicAccessBlock", "ownershipControls",
+    "notification", "list-type", "delete", "retention", "legal-hold", "attributes", "uploadId",
+    "partNumber", "versionId", "max-keys", "prefix", "delimiter", "marker", "start-after",
+    "continuation-token", "encoding-type", "fetch-owner", "response-content-type", "key-marker",
+    "version-id-marker", "max-parts", "part-number-marker", "max-uploads", "x-id")
+HEADERS = (
+    "range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range",
+    "content-type", "content-encoding", "content-md5", "cache-control", "expires", "expect",
+    "origin", "access-control-request-method", "access-control-request-headers", "x-amz-acl",
+    "x-amz-grant-read", "x-amz-tagging", "x-amz-tagging-directive", "x-amz-metadata-directive",
+    "x-amz-meta-a", "x-amz-copy-source", "x-amz-copy-source-range", "x-amz-copy-source-if-match",
+    "x-amz-storage-class", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
+    "x-amz-object-lock-legal-hold", "x-amz-bypass-governance-retention", "x-amz-checksum-crc32",
+    "x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type",
+           "x-amz-mp-object-size",
+    "x-amz-sdk-checksum-algorithm", "x-amz-object-attributes", "x-amz-max-parts",
+    "x-amz-part-number-marker", "x-amz-server-side-encryption", "x-amz-expected-bucket-owner",
+    "x-amz-server-side-encryption-customer-algorithm", "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5", "x-amz-bucket-object-lock-enabled",
+    "x-amz-object-ownership", "x-amz-website-redirect-location", "x-amz-request-payer")
+VALUES = (
+    "", "0", "1", "-1", "10000", "99999999999999999999", "null", "true", "*", "x", '"x"', "a=b&c=d",
+    "bytes=0-9", "CRC32", "SHA256", "COMPOSITE", "REPLACE", "COPY", "AAAAAA==", "AES256",
+          "STANDARD",
+    "private", "public-read", "GOVERNANCE", "ON", "2030-01-01T00:00:00Z", "PUT", "ETag,ObjectParts",
+    "Sun, 06 Nov 1994 08:49:37 GMT", "http://a.example", "gzip", "100-continue", "0" * 32,
+    "0000000000000001", "/", "url", "2", "a" * 900, "%e4", "=?UTF-8?B?w6k=?=", "id=edgeos",
+    "BucketOwnerEnforced", "a,b", ", ,", "text/html; charset=x")
+
+
+def combinations(place, random):
+    """Selectors, headers, values and bodies that do not belong together."""
+    bodies_of = [f"<{root}>{inner}</{root}>".encode() for _, _, root, inner in operations(place)]
+    sources = (f"/{place.wild}/a", f"{place.wild}/b?versionId=null", f"/{place.bucket}/kept",
+               "/x/y")
+    for _ in range(600):
+        target = f"/{place.wild}" + random.choice(("", "", "/a", "/b", "/a%20%C3%A9", "/d/e/"))
+        query = [f"{random.choice(SELECTORS)}={quote(random.choice(VALUES))}"
+                 for _ in range(random.choice((0, 0, 1, 1, 2, 4)))]
+        headers = {random.choice(HEADERS): random.choice(VALUES)
+                   for _ in range(random.choice((0, 1, 2, 5)))}
+        if "x-amz-copy-source" in headers:
+            headers["x-amz-copy-source"] = random.choice(sources)
+        method = random.choice(("GET", "HEAD", "PUT", "PUT", "POST", "DELETE", "OPTIONS"))
+        body = random.choice((b"", b"data", b"{}", random.randbytes(3000), *bodies_of))
+        if method in ("GET", "HEAD", "DELETE"):
+            body = b""
+        if target == f"/{place.wild}" and method == "DELETE" and not query:
+            continue
+        target += "?" + "&".join(query) if query else ""
+        yield Hostile(f"combination {method} {target} {headers}",
+                      signed(place, method, target, body, list(headers.items())),
+                      REFUSALS | DONE | {304}, method == "HEAD")
+
+
 FAMILIES = (malformed_http, mutated, smuggling, pipelined, signatures, presigned_urls, bodies,
-            aws_chunked, documents,
-            policies, queries, ranges, forms)
+            aws_chunked, documents, policies, queries, ranges, combinations, forms)
 
 
 def generate(place, random):
