@@ -238,14 +238,15 @@ def signatures(place, random):
         data[where] = (data[where] + random.randrange(1, 90)) % 95 + 32
         if bytes(data) != base and data[where] not in b" ,":
             yield Hostile("signature", bytes(data))
+    credential = f"{place.access_key}/20260101/{REGION}/s3/aws4_request"
     for value in ("", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 " + "Credential=a/" * 500,
                   "AWS4-HMAC-SHA256 Credential=,SignedHeaders=,Signature=", "AWS :", "AWS a:b",
                   "Basic Og==",
                   "Bearer x", "AWS4-ECDSA-P256-SHA256 Credential=x",
                   "AWS4-HMAC-SHA256 " + "=" * 8000,
                   "AWS4-HMAC-SHA256 " + "," * 8000, "AWS4-HMAC-SHA256 Signature=" + "0" * 8000,
-                  f"AWS4-HMAC-SHA256 Credential={place.access_key}/20260101/{REGION}/s3/aws4_request"
-                  f",SignedHeaders={';'.join('h%d' % i for i in range(900))}, Signature={'0' * 64}"):
+                  f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders="
+                  f"{';'.join('h%d' % i for i in range(900))}, Signature={'0' * 64}"):
         yield Hostile("signature",
                       head_of("GET", target, [("Host", place.host), ("Authorization", value)]))
     now = datetime.datetime.utcnow()
