@@ -17,7 +17,7 @@ void crypto_init(void);
 	}
 
 /* contexts.c */
-/* NULL: no memory, or no such kind. */
+/* NULL: no memory. */
 const EVP_MD *crypto_md(enum crypto_hash_kind kind);
 /* Of the calling thread, for what begins and ends within one call. */
 struct crypto_contexts {

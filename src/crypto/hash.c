@@ -21,6 +21,8 @@ struct crypto_hash {
 
 int crypto_hash_new(enum crypto_hash_kind kind, struct crypto_hash **ret_hash)
 {
+	if ((size_t)kind > CRYPTO_SHA1)
+		return -EINVAL;
 	const EVP_MD *md = crypto_md(kind);
 	if (md == NULL)
 		return -ENOMEM;
