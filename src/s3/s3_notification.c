@@ -67,8 +67,16 @@ static int copy_content(const xmlNode *node, char *out, size_t size)
 	return err < 0 ? -EINVAL : 0;
 }
 
-static enum s3_code read_event(const xmlNode *node, struct s3_notification_rule *rule,
-			       struct eos_why *why)
+/* A rule in the making. */
+struct draft {
+	char id[STORE_RULE_MAX + 1];
+	char arn[S3_NOTIFICATION_ARN_MAX + 1];
+	char function[STORE_TARGET_MAX + 1], tenant[STORE_TENANT_MAX + 1], region[64];
+	char prefix[S3_NOTIFICATION_VALUE_MAX + 1], suffix[S3_NOTIFICATION_VALUE_MAX + 1];
+	unsigned names, kinds;
+};
+
+static enum s3_code read_event(const xmlNode *node, struct draft *rule, struct eos_why *why)
 {
 	char name[EVENT_NAME_SIZE];
 	int err = copy_content(node, name, sizeof(name));
@@ -89,8 +97,8 @@ static enum s3_code read_event(const xmlNode *node, struct s3_notification_rule 
 		    "A specified event is not supported for notifications.");
 }
 
-static enum s3_code read_filter_rule(const xmlNode *node, struct s3_notification_rule *rule,
-				     bool has[2], struct eos_why *why)
+static enum s3_code read_filter_rule(const xmlNode *node, struct draft *rule, bool has[2],
+				     struct eos_why *why)
 {
 	static const char *const names[] = {"Name", "Value", NULL};
 	char name[16];
@@ -116,8 +124,7 @@ static enum s3_code read_filter_rule(const xmlNode *node, struct s3_notification
 	return err < 0 ? S3_INTERNAL_ERROR : S3_OK;
 }
 
-static enum s3_code read_filter(const xmlNode *filter, struct s3_notification_rule *rule,
-				struct eos_why *why)
+static enum s3_code read_filter(const xmlNode *filter, struct draft *rule, struct eos_why *why)
 {
 	static const char *const filter_names[] = {"S3Key", NULL};
 	static const char *const key_names[] = {"FilterRule", NULL};
@@ -146,7 +153,7 @@ static bool is_function_name(const char *name)
 }
 
 /* "arn:edgeos:function:::TENANT/NAME", also without "TENANT/". */
-static int parse_own_arn(const char *text, struct s3_notification_rule *rule)
+static int parse_own_arn(const char *text, struct draft *rule)
 {
 	const char *slash = strchr(text, '/');
 	size_t len = slash != NULL ? (size_t)(slash - text) : 0;
@@ -159,7 +166,7 @@ static int parse_own_arn(const char *text, struct s3_notification_rule *rule)
 }
 
 /* "REGION:TENANT:function:NAME", also with ":$LATEST". */
-static int parse_lambda_arn(const char *text, struct s3_notification_rule *rule)
+static int parse_lambda_arn(const char *text, struct draft *rule)
 {
 	char parts[5][STORE_TARGET_MAX + 1];
 	size_t count = 0;
@@ -180,7 +187,7 @@ static int parse_lambda_arn(const char *text, struct s3_notification_rule *rule)
 	return eos_str_copy(rule->function, sizeof(rule->function), parts[3]);
 }
 
-static int parse_arn(struct s3_notification_rule *rule)
+static int parse_arn(struct draft *rule)
 {
 	static const char lambda[] = "arn:aws:lambda:", own[] = "arn:edgeos:function:::";
 	int err = -EINVAL;
@@ -191,8 +198,7 @@ static int parse_arn(struct s3_notification_rule *rule)
 	return err == 0 && is_function_name(rule->function) ? 0 : -EINVAL;
 }
 
-static enum s3_code read_id(const xmlNode *node, struct s3_notification_rule *rule,
-			    struct eos_why *why)
+static enum s3_code read_id(const xmlNode *node, struct draft *rule, struct eos_why *why)
 {
 	uint8_t random[ID_BYTES];
 	int err = s3_xml_copy(node, "Id", rule->id, sizeof(rule->id));
@@ -206,8 +212,7 @@ static enum s3_code read_id(const xmlNode *node, struct s3_notification_rule *ru
 	return S3_OK;
 }
 
-static enum s3_code read_rule(const xmlNode *node, struct s3_notification_rule *rule,
-			      struct eos_why *why)
+static enum s3_code read_draft(const xmlNode *node, struct draft *rule, struct eos_why *why)
 {
 	static const char *const names[] = {"Id", "CloudFunction", "Event", "Filter", NULL};
 	if (!s3_xml_only(node, names) || s3_xml_count(node, "Id") > 1 ||
@@ -226,6 +231,39 @@ static enum s3_code read_rule(const xmlNode *node, struct s3_notification_rule *
 	    parse_arn(rule) < 0)
 		return fail(why, S3_INVALID_ARGUMENT, "The ARN is not well formed");
 	return S3_OK;
+}
+
+/* Only what it says is kept: there may be many rules, and most of them are short. */
+static enum s3_code keep(const struct draft *draft, struct s3_notification_rule *rule)
+{
+	*rule = (struct s3_notification_rule){
+		.id = strdup(draft->id),
+		.arn = strdup(draft->arn),
+		.function = strdup(draft->function),
+		.tenant = strdup(draft->tenant),
+		.region = strdup(draft->region),
+		.prefix = strdup(draft->prefix),
+		.suffix = strdup(draft->suffix),
+		.names = draft->names,
+		.kinds = draft->kinds,
+	};
+	bool is_whole = rule->id != NULL && rule->arn != NULL && rule->function != NULL &&
+			rule->tenant != NULL && rule->region != NULL && rule->prefix != NULL &&
+			rule->suffix != NULL;
+	return is_whole ? S3_OK : S3_INTERNAL_ERROR;
+}
+
+static enum s3_code read_rule(const xmlNode *node, struct s3_notification_rule *rule,
+			      struct eos_why *why)
+{
+	struct draft *draft = calloc(1, sizeof(*draft));
+	if (draft == NULL)
+		return S3_INTERNAL_ERROR;
+	enum s3_code code = read_draft(node, draft, why);
+	if (code == S3_OK)
+		code = keep(draft, rule);
+	free(draft);
+	return code;
 }
 
 /* One is the other's beginning. */
@@ -319,6 +357,16 @@ enum s3_code s3_notification_read(const char *text, size_t len,
 
 struct s3_notification *s3_notification_free(struct s3_notification *notification)
 {
+	for (size_t i = 0; notification != NULL && i < notification->count; i++) {
+		struct s3_notification_rule *rule = &notification->rules[i];
+		free(rule->id);
+		free(rule->arn);
+		free(rule->function);
+		free(rule->tenant);
+		free(rule->region);
+		free(rule->prefix);
+		free(rule->suffix);
+	}
 	free(notification);
 	return NULL;
 }

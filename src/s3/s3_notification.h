@@ -24,11 +24,9 @@
 #define S3_NOTIFICATION_ARN_MAX	  512u
 
 struct s3_notification_rule {
-	char id[STORE_RULE_MAX + 1];
-	char arn[S3_NOTIFICATION_ARN_MAX + 1]; /* as given */
-	/* What it says: the function, and "" where it leaves out the others. */
-	char function[STORE_TARGET_MAX + 1], tenant[STORE_TENANT_MAX + 1], region[64];
-	char prefix[S3_NOTIFICATION_VALUE_MAX + 1], suffix[S3_NOTIFICATION_VALUE_MAX + 1];
+	/* None is NULL. What the ARN, kept as given, leaves out is "", as is a filter that is not
+	 * there. */
+	char *id, *arn, *function, *tenant, *region, *prefix, *suffix;
 	unsigned names; /* of events, bits in the order of s3_notification.c's table */
 	unsigned kinds; /* the same, 1 << enum store_event_kind */
 };

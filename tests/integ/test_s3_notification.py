@@ -227,13 +227,15 @@ def test_tenants(shared_node, s3, tenants):
     heard(a_client, a_heard, name, 1)
 
 
-def test_a_bucket_in_other_hands(tenants):
+def test_a_bucket_in_other_hands(shared_node, tenants):
     """An event is tried again when the bucket has become another tenant's: it reads nothing."""
     (a, (a_client, a_heard, a_function)), (_, (b_client, _, _)) = tenants.items()
     bucket = f"sold-{a}"
     a_client.create_bucket(Bucket=bucket)
     put(a_client, bucket, rule(arn(a_function, a), "ObjectCreated:*"))
     a_client.put_object(Bucket=bucket, Key="k", Body=b"fail")
+    wait_for(lambda: "attempt 1 of 2" in shared_node.cli("function", "logs", a_function).stdout,
+             "the first attempt")
     a_client.delete_object(Bucket=bucket, Key="k")
     a_client.delete_bucket(Bucket=bucket)
     b_client.create_bucket(Bucket=bucket)
