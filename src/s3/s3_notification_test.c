@@ -2,8 +2,10 @@
 #include "s3/s3_notification.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -328,12 +330,66 @@ static void test_table(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static struct s3_notifications *shared;
+static _Atomic bool is_over;
+
+static void count_whole(void *ctx, const char *function, const char *rule)
+{
+	/* What is named is whole: a rule of one of the two configurations. */
+	assert_string_equal(function, "f");
+	assert_true(strcmp(rule, "one") == 0 || strcmp(rule, "two") == 0);
+	++*(unsigned *)ctx;
+}
+
+static void *ask_all_the_time(void *created_ns)
+{
+	struct store_event event = make_event(STORE_EVENT_CREATED, "k");
+	unsigned count = 0;
+	event.bucket_created_ns = *(uint64_t *)created_ns;
+	while (!atomic_load(&is_over))
+		s3_notifications_match(shared, &event, count_whole, &count);
+	assert_true(count > 0);
+	return NULL;
+}
+
+/* The store's committer asks while configurations come and go. */
+static void test_threads(void **state)
+{
+	char dir[] = "/tmp/eos-notification-XXXXXX", command[64], name[16];
+	struct eos_why why = {""};
+	struct store *store;
+	pthread_t thread;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(store_open(dir, &store, &why), 0);
+	assert_int_equal(s3_notifications_open(store, &shared), 0);
+	uint64_t created_ns = make_bucket(store, "raw");
+	assert_int_equal(set(shared, "raw", OPEN RULE("<Id>one</Id>" ARN CREATED) CLOSE), 0);
+	assert_int_equal(pthread_create(&thread, NULL, ask_all_the_time, &created_ns), 0);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "other-%02d", i);
+		(void)make_bucket(store, name);
+		assert_int_equal(set(shared, name, OPEN RULE(ARN CREATED) CLOSE), 0);
+		assert_int_equal(set(shared, "raw",
+				     i % 3 == 0	  ? OPEN CLOSE
+				     : i % 3 == 1 ? OPEN RULE("<Id>one</Id>" ARN CREATED) CLOSE
+						  : OPEN RULE("<Id>two</Id>" ARN CREATED) CLOSE),
+				 0);
+	}
+	atomic_store(&is_over, true);
+	pthread_join(thread, NULL);
+	s3_notifications_free(shared);
+	store_close(store);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_arns),  cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_match), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_read),	cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_arns),	cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_match),	cmocka_unit_test(test_table),
+		cmocka_unit_test(test_threads),
 	};
 	s3_xml_read_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
