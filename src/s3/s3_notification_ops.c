@@ -28,10 +28,11 @@ static enum s3_code check_target(struct s3_request *request,
 		return s3_say(request, S3_INVALID_ARGUMENT,
 			      "The notification destination service region is not valid for the "
 			      "bucket location constraint");
-	/* Only the operator may start the functions of all tenants. */
-	int err = ask(request, rule, request->settings.tenant);
+	/* Only the operator may start the functions of all tenants. Who asks comes first, and hears
+	 * of circles (-ELOOP) only where the function is his. */
+	int err = ask(request, rule, request->tenant);
 	if (err == 0)
-		err = ask(request, rule, request->tenant);
+		err = ask(request, rule, request->settings.tenant);
 	if (err == 0 && rule->tenant[0] != '\0')
 		err = ask(request, rule, rule->tenant);
 	if (err == -ELOOP)
