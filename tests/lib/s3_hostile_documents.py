@@ -86,6 +86,9 @@ def operations(place):
         ("PUT", locked + "?legal-hold", "LegalHold", "<Status>ON</Status>"),
         ("POST", f"/{place.scratch}/mp?uploadId={place.upload}", "CompleteMultipartUpload",
          f'<Part><PartNumber>1</PartNumber><ETag>"{"0" * 32}"</ETag></Part>'),
+        ("PUT", bucket + "?notification", "NotificationConfiguration",
+         "<TopicConfiguration><Id>x</Id><Topic>x</Topic><Event>s3:ObjectCreated:*</Event>"
+         "</TopicConfiguration>"),
         ("PUT", "/hostile-new-bucket", "CreateBucketConfiguration",
          "<LocationConstraint>mars-1</LocationConstraint>"),
     ]
