@@ -24,11 +24,9 @@ size_t s3_entry_name(const struct s3_request *request, const char *id,
 		     char out[S3_PIECE_NAME_SIZE]);
 size_t s3_part_name(const struct s3_request *request, unsigned number,
 		    char out[S3_PIECE_NAME_SIZE]);
+/* When the request's bucket was made, as S3_METADATA_BUCKET has it. S3_NO_SUCH_BUCKET. */
+#define S3_BUCKET_TIME_SIZE 24u
+enum s3_code s3_bucket_time(struct s3_request *request,
+			    char out[S3_BUCKET_TIME_SIZE]) EOS_MUST_CHECK;
 /* Deletes request->multipart with its parts. */
 enum s3_code s3_remove_upload(struct s3_request *request) EOS_MUST_CHECK;
-
-/* A number in the query, at most MAX; *VALUE stays when it is not given. */
-enum s3_code s3_read_limit(struct s3_request *request, const char *name, uint64_t max,
-			   uint64_t *value) EOS_MUST_CHECK;
-/* Whether names in the answer are to be encoded. S3_INVALID_ARGUMENT. */
-enum s3_code s3_read_encoding(struct s3_request *request, bool *ret_is_url) EOS_MUST_CHECK;

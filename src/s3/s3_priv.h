@@ -190,6 +190,8 @@ enum s3_code s3_upload_part(struct s3_request *request);
 enum s3_code s3_upload_part_copy(struct s3_request *request);
 enum s3_code s3_complete_multipart(struct s3_request *request);
 enum s3_code s3_abort_multipart(struct s3_request *request);
+/* All uploads of the request's bucket, which was made at CREATED_NS and is gone. */
+enum s3_code s3_remove_uploads(struct s3_request *request, uint64_t created_ns) EOS_MUST_CHECK;
 enum s3_code s3_list_parts(struct s3_request *request);
 enum s3_code s3_list_multiparts(struct s3_request *request);
 

@@ -68,6 +68,13 @@ void s3_add_version(struct s3_request *request, const char *name, const char *bu
 	s3_add_header(request, name, text);
 }
 
+void s3_add_new_version(struct s3_request *request)
+{
+	uint64_t version = request->object->version;
+	if (version != STORE_VERSION_NULL)
+		s3_add_version(request, "x-amz-version-id", request->bucket, version);
+}
+
 static void add_marker_headers(struct s3_request *request, const struct s3_place *place,
 			       const struct store_object_info *info)
 {

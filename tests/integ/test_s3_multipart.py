@@ -81,6 +81,13 @@ def test_resent_part(s3, bucket):
     assert code_of(finish, s3=s3, bucket=bucket, upload=upload, parts=[first]) == "InvalidPart"
     finish(s3, bucket, upload, [second])
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"second"
+    # Who did not get the answer may ask again, as long as the object is there.
+    again = finish(s3, bucket, upload, [second])
+    assert again["ETag"] == s3.head_object(Bucket=bucket, Key="k")["ETag"]
+    assert code_of(finish, s3=s3, bucket=bucket, upload=upload, parts=[first]) == "InvalidPart"
+    assert code_of(s3.abort_multipart_upload, Bucket=bucket, Key="k", UploadId=upload) == \
+        "NoSuchUpload"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"other")
     assert code_of(finish, s3=s3, bucket=bucket, upload=upload, parts=[second]) == "NoSuchUpload"
 
 
@@ -174,6 +181,18 @@ def test_uploads_are_their_buckets(s3, bucket):
                    Body=b"x") == "NoSuchUpload"
     assert code_of(s3.abort_multipart_upload, Bucket=other, Key="k", UploadId=upload) == \
         "NoSuchUpload"
+
+
+def test_upload_ends_with_its_bucket(s3, bucket):
+    upload = begin(s3, bucket)
+    part = send(s3, bucket, upload, 1, b"secret")
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    for call, arguments in ((s3.list_parts, {}), (s3.abort_multipart_upload, {}),
+                            (s3.complete_multipart_upload, {"MultipartUpload": {"Parts": [part]}})):
+        assert code_of(call, Bucket=bucket, Key="k", UploadId=upload, **arguments) == \
+            "NoSuchUpload"
 
 
 def test_parts_and_abort_at_once(shared_node, s3, bucket):
