@@ -257,22 +257,8 @@ static enum s3_code decide(struct decision *decision, const struct s3_policy *po
 	return check_acl(decision, &block);
 }
 
-/* Another action on the same thing. */
-static enum s3_code decide_also(struct decision *decision, const struct s3_policy *policy,
-				const char *action)
-{
-	const struct s3_access *access = decision->access;
-	struct s3_access other = *access;
-
-	other.action = action;
-	decision->access = &other;
-	enum s3_code code = decide(decision, policy);
-	decision->access = access;
-	return code;
-}
-
 /* What else a request asks for by headers: a Deny of that refuses it as well. Passing over
- * governance must be allowed, and so must holding a new object: nobody else could remove it. */
+ * governance must be allowed. */
 static enum s3_code check_extras(struct decision *decision, const struct s3_policy *policy)
 {
 	static const struct {
@@ -280,20 +266,21 @@ static enum s3_code check_extras(struct decision *decision, const struct s3_poli
 	} extras[] = {
 		{"x-amz-acl", "PutObjectAcl"},
 		{"x-amz-tagging", "PutObjectTagging"},
+		{"x-amz-object-lock-mode", "PutObjectRetention"},
+		{"x-amz-object-lock-legal-hold", "PutObjectLegalHold"},
 	};
 	const struct s3_request *request = decision->request;
-	const char *bypass = s3_header(request, "x-amz-bypass-governance-retention");
-	enum s3_code code = S3_OK;
-
-	if (bypass != NULL && strcasecmp(bypass, "true") == 0)
-		code = decide_also(decision, policy, "BypassGovernanceRetention");
-	if (code == S3_OK && (s3_header(request, "x-amz-object-lock-mode") != NULL ||
-			      s3_header(request, "x-amz-object-lock-retain-until-date") != NULL))
-		code = decide_also(decision, policy, "PutObjectRetention");
-	if (code == S3_OK && s3_header(request, "x-amz-object-lock-legal-hold") != NULL)
-		code = decide_also(decision, policy, "PutObjectLegalHold");
-	if (code != S3_OK)
-		return code;
+	struct s3_access bypass = *decision->access;
+	bypass.action = "BypassGovernanceRetention";
+	const char *value = s3_header(request, "x-amz-bypass-governance-retention");
+	if (value != NULL && strcasecmp(value, "true") == 0) {
+		const struct s3_access *access = decision->access;
+		decision->access = &bypass;
+		enum s3_code code = decide(decision, policy);
+		decision->access = access;
+		if (code != S3_OK)
+			return code;
+	}
 	for (size_t i = 0; policy != NULL && i < EOS_ARRAY_SIZE(extras); i++) {
 		const struct s3_policy_question question = {
 			.tenant = decision->tenant,
@@ -343,8 +330,7 @@ static enum s3_code check(struct s3_request *request, const struct s3_access *ac
 		code = load_policy(request, access->bucket, &policy);
 	if (code == S3_OK)
 		code = decide(decision, policy);
-	/* What is read, such as a copy's source, is not what those are about. */
-	if (code == S3_OK && (named.action == NULL || !eos_str_starts_with(named.action, "Get")))
+	if (code == S3_OK)
 		code = check_extras(decision, policy);
 	if (code == S3_OK)
 		*ret_settings = decision->settings;
@@ -384,9 +370,7 @@ enum s3_code s3_access_check_request(struct s3_request *request)
 	if (access.action != NULL && strcmp(access.action, S3_ACTION_EACH) == 0) {
 		int err = store_bucket_settings_get(request->server->store, request->bucket,
 						    &request->settings);
-		return err < 0 ? s3_code_of(err, S3_NO_SUCH_BUCKET)
-			       : check_expected(request, "x-amz-expected-bucket-owner",
-						&request->settings);
+		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	}
 	enum s3_code code = check(request, &access, &request->settings);
 	if (code == S3_OK)

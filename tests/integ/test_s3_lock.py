@@ -1,11 +1,10 @@
 """Object lock: retention, legal hold, and a bucket's default."""
 import datetime
-import json
 import time
 import uuid
 
 import pytest
-from s3_clients import bucket, code_of, make_client, s3, signed  # noqa: F401
+from s3_clients import bucket, code_of, s3, signed  # noqa: F401
 
 
 def later(**delta):
@@ -201,32 +200,6 @@ def test_malformed(shared_node, s3, locked, query, body, code):
     answer = signed(shared_node, "PUT", f"/{locked}/k?{query}", body.encode())
     assert (answer.status, answer.code) == (400, code)
     s3.delete_object(Bucket=locked, Key="k", VersionId=version)
-
-
-def test_who_may_hold(shared_node, s3, locked):
-    """Who may only write must not make what its owner cannot remove."""
-    name = f"t{uuid.uuid4().hex[:8]}"
-    key = shared_node.cli_json("tenant", "create", name)
-    client = make_client(shared_node, key["access_key"], key["secret_key"])
-    def allow(*actions):
-        s3.put_bucket_policy(Bucket=locked, Policy=json.dumps({
-            "Version": "2012-10-17", "Statement": [{
-                "Effect": "Allow", "Principal": {"AWS": [name]}, "Action": list(actions),
-                "Resource": [f"arn:aws:s3:::{locked}/*"]}]}))
-    held = {"ObjectLockLegalHoldStatus": "ON"}
-    retained = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": later(hours=1)}
-    source = {"Bucket": locked, "Key": "k"}
-    allow("s3:PutObject", "s3:GetObject")
-    client.put_object(Bucket=locked, Key="k", Body=b"x")
-    for arguments in held, retained:
-        for call, more in ((client.put_object, {"Body": b"x"}), (client.create_multipart_upload, {}),
-                           (client.copy_object, {"CopySource": source})):
-            assert code_of(call, Bucket=locked, Key="held", **arguments, **more) == "AccessDenied"
-    own = f"b-{uuid.uuid4().hex[:12]}"
-    client.create_bucket(Bucket=own, ObjectLockEnabledForBucket=True)
-    client.copy_object(Bucket=own, Key="k", CopySource=source, **held)
-    allow("s3:PutObject", "s3:PutObjectRetention")
-    client.put_object(Bucket=locked, Key="k", Body=b"x", **retained)
 
 
 def test_delete_many(s3, locked):
