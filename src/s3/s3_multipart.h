@@ -16,8 +16,8 @@ struct s3_upload {
 	struct s3_checksum_record sum;		/* the kind and type that it shall have */
 	struct store_object_info info;		/* of its entry */
 };
-/* Finds the upload that the query names: request->multipart. S3_NO_SUCH_UPLOAD, and that stays what
- * it was. */
+/* Finds the upload that the query names: request->multipart. S3_NO_SUCH_UPLOAD, S3_NO_SUCH_BUCKET:
+ * that stays what it was. */
 enum s3_code s3_find_upload(struct s3_request *request) EOS_MUST_CHECK;
 /* "BUCKET/m/ID", and "BUCKET/p/ID/p00001" of request->multipart. Return the length. */
 size_t s3_entry_name(const struct s3_request *request, const char *id,

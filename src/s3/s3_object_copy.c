@@ -87,12 +87,10 @@ static enum s3_code open_source(struct s3_request *request, const struct copy_so
 	enum s3_code code = s3_access_check(request, &access);
 	if (code == S3_OK)
 		code = s3_open(request, &place, &reader);
-	if (code == S3_METHOD_NOT_ALLOWED) {
-		s3_clear_headers(request);
+	if (code == S3_METHOD_NOT_ALLOWED)
 		return s3_say(request, S3_INVALID_REQUEST,
 			      "The source of a copy request may not specifically refer to a "
 			      "delete marker by version id.");
-	}
 	if (code != S3_OK)
 		return code;
 	const struct s3_condition_headers conditions = {

@@ -296,7 +296,6 @@ static enum s3_code send_answer(struct answer *answer)
 {
 	struct s3_request *request = answer->request;
 
-	answer->count = s3_collect_headers(request, answer->headers, answer->count);
 	if (answer->has_failed)
 		return S3_INTERNAL_ERROR;
 	if (strcmp(http_request_method(request->http), "HEAD") != 0)

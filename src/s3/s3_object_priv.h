@@ -44,7 +44,7 @@ void s3_add_version(struct s3_request *request, const char *name, const char *bu
  * are suspended replaces the null one, and S3 names none. */
 void s3_add_new_version(struct s3_request *request);
 /* What to say when the store returned ERR for PLACE: that the bucket, the key or the version is
- * missing, or that it is a delete marker, with the headers that tell of it. */
+ * missing, or that it is a delete marker; of s3_place_of(), with the headers that tell of it. */
 enum s3_code s3_missing(struct s3_request *request, const struct s3_place *place, int err);
 enum s3_code s3_open(struct s3_request *request, const struct s3_place *place,
 		     struct store_reader **ret_reader) EOS_MUST_CHECK;

@@ -45,39 +45,15 @@ enum s3_code s3_say(struct s3_request *request, enum s3_code code, const char *f
 
 void s3_add_header(struct s3_request *request, const char *name, const char *value)
 {
-	size_t len = strlen(value);
-	if (request->added_count == S3_ADDED_HEADERS_MAX || len >= sizeof(request->added[0].value))
-		return;
-	struct s3_added_header *header = &request->added[request->added_count++];
-	header->name = name;
-	memcpy(header->value, value, len + 1);
-}
-
-void s3_clear_headers(struct s3_request *request)
-{
-	request->added_count = 0;
-}
-
-size_t s3_collect_headers(struct s3_request *request, struct http_header *headers, size_t count)
-{
-	if (count < S3_RESPONSE_HEADERS_MAX)
-		headers[count++] = (struct http_header){"x-amz-request-id", request->id};
-	for (size_t i = 0; i < request->added_count && count < S3_RESPONSE_HEADERS_MAX; i++)
-		headers[count++] =
-			(struct http_header){request->added[i].name, request->added[i].value};
-	return count;
+	if (http_request_add_header(request->http, name, value) < 0)
+		eos_log(EOS_LOG_WARN, "s3", "out of memory, header left out name=%s id=%s", name,
+			request->id);
 }
 
 void s3_respond(struct s3_request *request, unsigned status, const struct http_header *headers,
 		size_t headers_count, const void *body, size_t body_len)
 {
-	struct http_header all[S3_RESPONSE_HEADERS_MAX];
-	size_t count = 0;
-
-	for (; count < headers_count && count < S3_RESPONSE_HEADERS_MAX; count++)
-		all[count] = headers[count];
-	count = s3_collect_headers(request, all, count);
-	http_respond(request->http, status, all, count, body, body_len);
+	http_respond(request->http, status, headers, headers_count, body, body_len);
 }
 
 enum s3_code s3_respond_xml(struct s3_request *request, struct eos_buf *buf)
@@ -359,6 +335,7 @@ static void on_begin(void *ctx, struct http_request *http)
 	snprintf(request->id, sizeof(request->id), "%016" PRIX64,
 		 server->seed ^ (n * UINT64_C(0x9E3779B97F4A7C15)));
 	http_request_set_data(http, request);
+	s3_add_header(request, "x-amz-request-id", request->id);
 	enum s3_code code = begin(request);
 	if (code != S3_OK)
 		respond_error(request, code);

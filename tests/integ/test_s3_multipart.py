@@ -1,9 +1,11 @@
 """Multipart uploads: listings, limits, parts of finished objects, GetObjectAttributes."""
 import concurrent.futures
 import hashlib
+import io
 import os
 
 import pytest
+import requests
 from s3_clients import (  # noqa: F401
     MIB, all_keys, bucket, code_of, make_client, s3, signed)
 
@@ -193,6 +195,30 @@ def test_upload_ends_with_its_bucket(s3, bucket):
                             (s3.complete_multipart_upload, {"MultipartUpload": {"Parts": [part]}})):
         assert code_of(call, Bucket=bucket, Key="k", UploadId=upload, **arguments) == \
             "NoSuchUpload"
+
+
+def test_part_of_a_bucket_that_goes(shared_node, s3, bucket):
+    """A part that was under way when its bucket was deleted leaves nothing."""
+    upload = begin(s3, bucket)
+
+    class Body(io.BytesIO):
+        def read(self, size=-1):
+            data = super().read(size)
+            if data and self.tell() == len(self.getvalue()) and is_sent:
+                s3.delete_bucket(Bucket=bucket)
+                is_sent.clear()
+            return data
+    def objects():
+        return shared_node.cli_json("store", "stats")["objects"]
+    before = objects()
+    is_sent = []
+    body = Body(os.urandom(3 * MIB))
+    url = make_client(shared_node, signature_version="s3v4").generate_presigned_url(
+        "upload_part", {"Bucket": bucket, "Key": "k", "UploadId": upload, "PartNumber": 1})
+    is_sent.append(True)
+    answer = requests.put(url, data=body)
+    assert answer.status_code == 404 and "NoSuchBucket" in answer.text
+    assert objects() == before - 1  # the entry of the upload
 
 
 def test_parts_and_abort_at_once(shared_node, s3, bucket):
