@@ -373,6 +373,9 @@ enum s3_code s3_complete_multipart(struct s3_request *request)
 		whole->request = request;
 		whole->list = &list;
 		code = is_again ? complete_again(whole) : complete(whole);
+		/* The same request, sent twice, may have taken the parts away meanwhile. */
+		if (code == S3_INVALID_PART && !is_again && find_completed(request) == S3_OK)
+			code = complete_again(whole);
 		if (code == S3_OK)
 			code = respond(whole);
 		s3_checksum_fini(&whole->sum);

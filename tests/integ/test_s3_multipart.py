@@ -93,6 +93,15 @@ def test_resent_part(s3, bucket):
     assert code_of(finish, s3=s3, bucket=bucket, upload=upload, parts=[second]) == "NoSuchUpload"
 
 
+def test_completed_twice_at_once(s3, bucket):
+    for _ in range(5):
+        upload = begin(s3, bucket)
+        part = send(s3, bucket, upload, 1, b"x" * 20000)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            futures = [pool.submit(finish, s3, bucket, upload, [part]) for _ in range(6)]
+            assert len({future.result()["ETag"] for future in futures}) == 1
+
+
 def test_unused_parts(s3, bucket):
     """What is sent and not listed at the end is dropped."""
     upload = begin(s3, bucket)
