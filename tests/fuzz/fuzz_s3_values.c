@@ -42,12 +42,13 @@ static void try_conditions(const char *text)
 		{.if_unmodified_since = text, .if_match = text},
 	};
 	int64_t time_s;
+	uint64_t time_ns;
 
 	strcpy(info.etag, "00000000000000000000000000000000");
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(headers); i++)
 		(void)!s3_check_conditions(&headers[i], &info);
 	(void)!s3_parse_http_date(text, &time_s);
-	(void)!s3_parse_iso_date(text, &time_s);
+	(void)!eos_parse_iso8601(text, &time_ns);
 }
 
 static void try_tags(const char *text)
