@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "s3/s3_acl.h"
 #include "s3/s3_body.h"
 #include "s3/s3_checksum.h"
