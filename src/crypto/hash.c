@@ -76,16 +76,28 @@ int crypto_sha256(const void *data, size_t len, uint8_t out[CRYPTO_SHA256_SIZE])
 	return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
 }
 
-int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
-		       uint8_t out[CRYPTO_SHA256_SIZE])
+static int hmac(const char *hash, const void *key, size_t key_len, const void *data, size_t len,
+		uint8_t *out, size_t size)
 {
 	/* An empty key is legal, but OpenSSL takes NULL to mean the key of an earlier call. */
 	const void *key_or_empty = key_len == 0 ? "" : key;
 	size_t out_len;
-	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key_or_empty, key_len, data, len, out,
-		      CRYPTO_SHA256_SIZE, &out_len) == NULL)
+	if (EVP_Q_mac(NULL, "HMAC", NULL, hash, NULL, key_or_empty, key_len, data, len, out, size,
+		      &out_len) == NULL)
 		return -ENOMEM;
 	return 0;
+}
+
+int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+		       uint8_t out[CRYPTO_SHA256_SIZE])
+{
+	return hmac("SHA256", key, key_len, data, len, out, CRYPTO_SHA256_SIZE);
+}
+
+int crypto_hmac_sha1(const void *key, size_t key_len, const void *data, size_t len,
+		     uint8_t out[CRYPTO_SHA1_SIZE])
+{
+	return hmac("SHA1", key, key_len, data, len, out, CRYPTO_SHA1_SIZE);
 }
 
 bool crypto_equal(const void *a, const void *b, size_t len)

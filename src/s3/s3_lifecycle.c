@@ -73,10 +73,20 @@ static enum s3_code read_optional(const xmlNode *node, const char *name, uint64_
 								       : S3_OK;
 }
 
+/* Does each of NAMES stand in NODE once at most? What would be read of two is not what was meant.
+ */
+static bool are_single(const xmlNode *node, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (s3_xml_count(node, *names) > 1)
+			return false;
+	return true;
+}
+
 static enum s3_code read_tag(const xmlNode *node, struct rule *rule)
 {
 	static const char *const names[] = {"Key", "Value", NULL};
-	if (rule->tags_count == TAGS_MAX || !s3_xml_only(node, names))
+	if (rule->tags_count == TAGS_MAX || !s3_xml_only(node, names) || !are_single(node, names))
 		return S3_MALFORMED_XML;
 	struct tag *tag = &rule->tags[rule->tags_count++];
 	tag->key = s3_xml_child_text(node, "Key");
@@ -106,6 +116,8 @@ static enum s3_code read_filter(const xmlNode *node, struct rule *rule)
 {
 	static const char *const names[] = {
 		"Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And", NULL};
+	static const char *const single_names[] = {"Prefix", "ObjectSizeGreaterThan",
+						   "ObjectSizeLessThan", NULL};
 	static const char *const and_names[] = {"Prefix", "Tag", "ObjectSizeGreaterThan",
 						"ObjectSizeLessThan", NULL};
 	const xmlNode *filter = s3_xml_child(node, "Filter");
@@ -123,7 +135,8 @@ static enum s3_code read_filter(const xmlNode *node, struct rule *rule)
 	if (count > 1 || s3_xml_child(node, "Prefix") != NULL || !s3_xml_only(filter, names))
 		return S3_MALFORMED_XML;
 	const xmlNode *and_node = s3_xml_child(filter, "And");
-	if (and_node != NULL && !s3_xml_only(and_node, and_names))
+	if (and_node != NULL &&
+	    (!s3_xml_only(and_node, and_names) || !are_single(and_node, single_names)))
 		return S3_MALFORMED_XML;
 	return read_terms(and_node != NULL ? and_node : filter, rule);
 }
@@ -233,9 +246,19 @@ static enum s3_code read_rule(const xmlNode *node, size_t index, struct rule *ru
 					    "Transition",
 					    "NoncurrentVersionTransition",
 					    NULL};
+	static const char *const single_names[] = {"ID",
+						   "Status",
+						   "Prefix",
+						   "Filter",
+						   "Expiration",
+						   "NoncurrentVersionExpiration",
+						   "AbortIncompleteMultipartUpload",
+						   "PressureExpiration",
+						   NULL};
 	char status[16];
 
-	if (!s3_xml_only(node, names) || s3_xml_copy(node, "Status", status, sizeof(status)) < 0 ||
+	if (!s3_xml_only(node, names) || !are_single(node, single_names) ||
+	    s3_xml_copy(node, "Status", status, sizeof(status)) < 0 ||
 	    (strcmp(status, "Enabled") != 0 && strcmp(status, "Disabled") != 0))
 		return S3_MALFORMED_XML;
 	rule->is_enabled = strcmp(status, "Enabled") == 0;

@@ -5,6 +5,9 @@
  * event; held versions stay, and so does what was written meanwhile: a latest version is deleted
  * only if it is still the one that was judged.
  *
+ * What cannot be deleted, since its record is damaged, say, does not keep the rest: a round goes on
+ * and tells of the first failure at its end.
+ *
  * Under pressure (rules with PressureExpiration) the oldest fitting versions of the bucket, up to
  * PRESSURE_VERSIONS, go in one round. The space comes back when the store has reclaimed it; the
  * next round looks again.
@@ -177,7 +180,7 @@ static int act_all(struct round *round, const struct deed *deeds, size_t count)
 
 static int run_versions(struct round *round)
 {
-	int err = 0;
+	int err = 0, first = 0;
 	for (bool has_more = true; has_more && err == 0;) {
 		char after[STORE_KEY_MAX];
 		const struct store_list_query query = {
@@ -192,12 +195,14 @@ static int run_versions(struct round *round)
 		if (err == 0 && !has_more)
 			judge_marker(round);
 		int act_err = act_all(round, round->deeds, round->count);
-		err = err < 0 ? err : act_err;
+		first = first < 0 ? first : act_err;
 	}
 	/* From the end: the oldest first. */
-	for (size_t i = round->oldest_count; i > 0 && err == 0; i--)
-		err = act(round, &round->oldest[i - 1]);
-	return err;
+	for (size_t i = round->oldest_count; i > 0; i--) {
+		int act_err = act(round, &round->oldest[i - 1]);
+		first = first < 0 ? first : act_err;
+	}
+	return err < 0 ? err : first;
 }
 
 /* Uploads under way, as s3_multipart.c keeps them. */
@@ -284,7 +289,7 @@ static int run_uploads(struct round *round)
 {
 	struct uploads *uploads = calloc(1, sizeof(*uploads));
 	char prefix[STORE_BUCKET_NAME_MAX + 4], after[STORE_KEY_MAX + 1];
-	int err = uploads != NULL ? 0 : -ENOMEM;
+	int err = uploads != NULL ? 0 : -ENOMEM, first = 0;
 	int n = snprintf(prefix, sizeof(prefix), "%s/m/", round->bucket);
 
 	for (bool has_more = true; has_more && err == 0;) {
@@ -300,12 +305,15 @@ static int run_uploads(struct round *round)
 		uploads->count = 0;
 		err = store_object_list(round->store, S3_MULTIPART_BUCKET, &query, visit_upload,
 					uploads, &has_more);
-		for (size_t i = 0; i < uploads->count && err == 0; i++)
-			err = abort_upload(round, uploads->due[i].name, uploads->due[i].name + n,
-					   uploads->due[i].pieces);
+		for (size_t i = 0; i < uploads->count; i++) {
+			int act_err =
+				abort_upload(round, uploads->due[i].name, uploads->due[i].name + n,
+					     uploads->due[i].pieces);
+			first = first < 0 ? first : act_err;
+		}
 	}
 	free(uploads);
-	return err == -ENOENT ? 0 : err;
+	return err == 0 || err == -ENOENT ? first : err;
 }
 
 int s3_lifecycle_round(struct store *store, const char *bucket, uint64_t now_ns, uint64_t day_ns,
@@ -333,8 +341,10 @@ int s3_lifecycle_round(struct store *store, const char *bucket, uint64_t now_ns,
 		round->marker = marker;
 		err = run_versions(round);
 	}
-	if (err == 0)
-		err = run_uploads(round);
+	if (round != NULL && marker != NULL) {
+		int uploads_err = run_uploads(round);
+		err = err < 0 ? err : uploads_err;
+	}
 	free(marker);
 	free(round);
 	s3_lifecycle_free(lifecycle);
