@@ -403,13 +403,16 @@ static bool fits(const struct rule *rule, const struct s3_lifecycle_subject *sub
 	return true;
 }
 
-/* DAYS (not 0) behind FROM_NS, and then the rest of that day. */
+/* The day that begins DAYS behind FROM_NS, and after the rest of that day. */
+static uint64_t day_behind(uint64_t from_ns, uint64_t days, uint64_t day_ns)
+{
+	return from_ns / day_ns + (from_ns % day_ns != 0) + days;
+}
+
 static bool is_over(uint64_t from_ns, uint64_t days, uint64_t now_ns, uint64_t day_ns)
 {
-	if (days == 0 || from_ns > now_ns)
-		return false;
-	uint64_t begun = from_ns / day_ns + (from_ns % day_ns != 0);
-	return now_ns / day_ns >= begun + days;
+	return days != 0 && from_ns <= now_ns &&
+	       now_ns / day_ns >= day_behind(from_ns, days, day_ns);
 }
 
 static enum s3_lifecycle_verdict judge_latest(const struct rule *rule,
@@ -447,6 +450,30 @@ enum s3_lifecycle_verdict s3_lifecycle_judge(const struct s3_lifecycle *lifecycl
 			return verdict;
 	}
 	return S3_LIFECYCLE_KEEP;
+}
+
+const char *s3_lifecycle_expiry(const struct s3_lifecycle *lifecycle,
+				const struct s3_lifecycle_subject *subject, uint64_t day_ns,
+				uint64_t *ret_ns)
+{
+	const char *id = NULL;
+	for (size_t i = 0; i < lifecycle->count; i++) {
+		const struct rule *rule = &lifecycle->rules[i];
+		uint64_t ns = UINT64_MAX;
+		if (!fits(rule, subject))
+			continue;
+		if (rule->days > 0 && __builtin_mul_overflow(day_behind(subject->info->modified_ns,
+									rule->days, day_ns),
+							     day_ns, &ns))
+			ns = UINT64_MAX;
+		if (rule->date_s > 0)
+			ns = rule->date_s * EOS_NS_PER_S;
+		if (ns != UINT64_MAX && (id == NULL || ns < *ret_ns)) {
+			id = rule->id;
+			*ret_ns = ns;
+		}
+	}
+	return id;
 }
 
 bool s3_lifecycle_yields(const struct s3_lifecycle *lifecycle,

@@ -232,6 +232,7 @@ enum s3_code s3_copy_object(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
+	s3_add_expiration(request, request->object);
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "CopyObjectResult");
 	s3_xml_time(&buf, "LastModified", request->object->modified_ns);

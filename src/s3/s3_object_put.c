@@ -89,6 +89,7 @@ enum s3_code s3_put_object(struct s3_request *request)
 	s3_add_etag(request, request->object);
 	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
 	s3_add_checksum(request, &sum);
+	s3_add_expiration(request, request->object);
 	s3_respond(request, 200, NULL, 0, NULL, 0);
 	return S3_OK;
 }
@@ -101,6 +102,7 @@ enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
 	if (code != S3_OK)
 		return code;
 	snprintf(etag, size, "\"%s\"", request->object->etag);
+	s3_add_expiration(request, request->object);
 	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
 	return S3_OK;
 }

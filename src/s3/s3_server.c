@@ -21,12 +21,12 @@
 #include "crypto/crypto.h"
 #include "s3/s3_access.h"
 #include "s3/s3_cors.h"
+#include "s3/s3_lifecycle.h"
 #include "s3/s3_lifecycle_run.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
 #define IDLE_TIMEOUT_S 60
-#define DAY_NS	       (UINT64_C(86400) * EOS_NS_PER_S)
 
 EOS_COUNTER(requests_total, "s3.requests_total", "S3 requests.");
 EOS_COUNTER(errors_total, "s3.errors_total", "S3 requests answered with an error.");
@@ -437,7 +437,8 @@ int s3_server_new(const struct s3_config *config, struct store *store,
 	};
 	const struct s3_lifecycle_config lifecycle = {
 		.interval_ms = config->lifecycle_interval_ms,
-		.day_ns = config->lifecycle_day_ns != 0 ? config->lifecycle_day_ns : DAY_NS,
+		.day_ns = config->lifecycle_day_ns != 0 ? config->lifecycle_day_ns
+							: S3_LIFECYCLE_DAY_NS,
 	};
 	err = s3_lifecycle_start(store, &lifecycle, &server->lifecycle);
 	if (err < 0) {

@@ -1,8 +1,10 @@
 """Tenants: their keys, their own buckets, what of others they cannot reach, quotas."""
 import uuid
+import xml.etree.ElementTree
 
 import pytest
-from s3_clients import all_keys, bucket, code_of, make_client, s3, signed  # noqa: F401
+from s3_clients import (  # noqa: F401
+    NS, all_keys, bucket, code_of, make_client, s3, signed)
 
 
 def make_tenant(node, *options):
@@ -140,3 +142,35 @@ def test_expected_owner(shared_node, s3, bucket):
     client.head_bucket(Bucket=own, ExpectedBucketOwner=name)
     assert code_of(client.head_bucket, Bucket=own, ExpectedBucketOwner="edgeos") == "403"
     s3.head_bucket(Bucket=bucket, ExpectedBucketOwner="edgeos")
+    assert code_of(client.delete_objects, Bucket=own, ExpectedBucketOwner="edgeos",
+                   Delete={"Objects": [{"Key": "k"}]}) == "AccessDenied"
+
+
+def test_pages_of_buckets(shared_node):
+    """By raw requests: Debian's boto3 knows no pages of them yet."""
+    key = shared_node.cli_json("tenant", "create", f"t{uuid.uuid4().hex[:8]}")
+    client = make_client(shared_node, key["access_key"], key["secret_key"])
+    prefix = f"p-{uuid.uuid4().hex[:8]}"
+    names = [f"{prefix}-{end}" for end in ("a", "b", "b1", "c")]
+    for name in names:
+        client.create_bucket(Bucket=name)
+
+    def get(query):
+        answer = signed(shared_node, "GET", f"/?{query}", access_key=key["access_key"],
+                        secret=key["secret_key"])
+        root = xml.etree.ElementTree.fromstring(answer.body)
+        if answer.status != 200:
+            return answer.code
+        return [e.text for e in root.iter(f"{NS}Name")], root.findtext(f"{NS}ContinuationToken")
+
+    page, token = get("max-buckets=3")
+    assert page == names[:3]
+    assert get(f"max-buckets=3&continuation-token={token}") == (names[3:], None)
+    assert get("max-buckets=4") == (names, None)
+    page, token = get(f"max-buckets=1&prefix={prefix}-b")
+    assert page == names[1:2]
+    assert get(f"prefix={prefix}-b&continuation-token={token}") == (names[2:3], None)
+    assert get("bucket-region=us-east-1") == (names, None)
+    assert get("bucket-region=mars-1") == ([], None)
+    for count in "0", "10001", "-1", "x":
+        assert get(f"max-buckets={count}") == "InvalidArgument"
