@@ -2,8 +2,9 @@
  * A round over a bucket is made of steps: up to STEP_VERSIONS versions are looked at in one listing
  * and judged, and what is due is done after the listing has ended, so that no listing holds on to
  * pages of the store while it is changed. Everything done is a delete like any client's, with its
- * event; held versions stay, and so does what was written meanwhile: a latest version is deleted
- * only if it is still the one that was judged.
+ * event; held versions stay, and so does what was written meanwhile: a version is deleted only if
+ * it is still the one that was judged. Its number alone does not say so: null versions replace each
+ * other.
  *
  * What cannot be deleted, since its record is damaged, say, does not keep the rest: a round goes on
  * and tells of the first failure at its end.
@@ -39,7 +40,6 @@ struct deed {
 	size_t key_len;
 	uint64_t version, modified_ns;
 	enum s3_lifecycle_verdict verdict;
-	char etag[STORE_ETAG_SIZE];
 };
 
 struct round {
@@ -72,7 +72,6 @@ static void fill(struct deed *deed, const char *key, size_t key_len,
 	deed->version = info->version;
 	deed->modified_ns = info->modified_ns;
 	deed->verdict = verdict;
-	memcpy(deed->etag, info->etag, sizeof(deed->etag));
 }
 
 static void judge(struct round *round, const struct s3_lifecycle_subject *subject)
@@ -154,11 +153,11 @@ static int visit(void *ctx, const struct store_list_entry *entry)
 
 static int act(struct round *round, const struct deed *deed)
 {
-	struct store_removal removal = {.version = STORE_VERSION_LATEST};
-	if (deed->verdict == S3_LIFECYCLE_REMOVE)
-		removal.version = deed->version;
-	else
-		memcpy(removal.etag, deed->etag, sizeof(removal.etag));
+	const struct store_removal removal = {
+		.version =
+			deed->verdict == S3_LIFECYCLE_REMOVE ? deed->version : STORE_VERSION_LATEST,
+		.modified_ns = deed->modified_ns,
+	};
 	int err = store_object_delete(round->store, round->bucket, deed->key, deed->key_len,
 				      &removal, NULL);
 	if (err == 0)

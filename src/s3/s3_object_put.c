@@ -96,11 +96,16 @@ enum s3_code s3_put_object(struct s3_request *request)
 
 enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
 {
+	struct s3_checksum_record sum;
+
 	enum s3_code code = s3_end_form_checksum(request);
-	if (code == S3_OK)
-		code = s3_commit_upload(request, request->object);
 	if (code != S3_OK)
 		return code;
+	s3_checksum_of(request->object, &sum);
+	code = s3_commit_upload(request, request->object);
+	if (code != S3_OK)
+		return code;
+	s3_add_checksum(request, &sum);
 	snprintf(etag, size, "\"%s\"", request->object->etag);
 	s3_add_expiration(request, request->object);
 	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);

@@ -368,18 +368,35 @@ static bool redirect(struct s3_request *request, const struct http_header *etag)
 	return true;
 }
 
-static enum s3_code respond_created(struct s3_request *request, const struct http_header *etag)
+/* Where the object is, in the style that the form was sent in. */
+static int add_location(struct s3_request *request, struct eos_buf *url)
+{
+	const char *host = s3_header(request, "host");
+	bool is_in_host = strcmp(http_request_path(request->http), "/") == 0;
+
+	eos_buf_printf(url, "%s://%s/", http_request_is_secure(request->http) ? "https" : "http",
+		       host != NULL ? host : "");
+	if (!is_in_host)
+		eos_buf_printf(url, "%s/", request->bucket);
+	eos_percent_encode(url, request->key, request->key_len, true);
+	return eos_buf_failed(url) ? -ENOMEM : 0;
+}
+
+static enum s3_code respond(struct s3_request *request, const struct http_header *etag)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0}, url = {0};
-	const char *host = s3_header(request, "host");
+	const char *status = s3_post_field(request, "success_action_status");
 
-	eos_buf_printf(&url, "%s://%s/%s/",
-		       http_request_is_secure(request->http) ? "https" : "http",
-		       host != NULL ? host : "", request->bucket);
-	eos_percent_encode(&url, request->key, request->key_len, true);
-	eos_buf_puts(&buf, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse>");
-	if (eos_buf_failed(&url))
+	if (add_location(request, &url) < 0)
 		return S3_INTERNAL_ERROR;
+	const struct http_header headers[] = {
+		*etag, {"Location", url.data}, {"Content-Type", "application/xml"}};
+	if (status == NULL || strcmp(status, "201") != 0) {
+		bool is_200 = status != NULL && strcmp(status, "200") == 0;
+		s3_respond(request, is_200 ? 200 : 204, headers, 2, NULL, 0);
+		return S3_OK;
+	}
+	eos_buf_puts(&buf, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse>");
 	s3_xml_text(&buf, "Location", url.data);
 	s3_xml_text(&buf, "Bucket", request->bucket);
 	s3_xml_bytes(&buf, "Key", request->key, request->key_len);
@@ -387,8 +404,6 @@ static enum s3_code respond_created(struct s3_request *request, const struct htt
 	s3_xml_close(&buf, "PostResponse");
 	if (eos_buf_failed(&buf))
 		return S3_INTERNAL_ERROR;
-	const struct http_header headers[] = {
-		*etag, {"Location", url.data}, {"Content-Type", "application/xml"}};
 	s3_respond(request, 201, headers, EOS_ARRAY_SIZE(headers), buf.data, buf.len);
 	return S3_OK;
 }
@@ -401,7 +416,6 @@ const char *s3_post_field(const struct s3_request *request, const char *name)
 enum s3_code s3_post_end(struct s3_request *request)
 {
 	struct s3_post *post = request->post;
-	const char *status = s3_post_form_get(&post->fields, "success_action_status");
 	char etag[80];
 
 	if (s3_form_finish(&post->form) < 0)
@@ -413,11 +427,5 @@ enum s3_code s3_post_end(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	const struct http_header header = {"ETag", etag};
-	if (redirect(request, &header))
-		return S3_OK;
-	if (status != NULL && strcmp(status, "201") == 0)
-		return respond_created(request, &header);
-	bool is_200 = status != NULL && strcmp(status, "200") == 0;
-	s3_respond(request, is_200 ? 200 : 204, &header, 1, NULL, 0);
-	return S3_OK;
+	return redirect(request, &header) ? S3_OK : respond(request, &header);
 }

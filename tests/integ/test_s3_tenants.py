@@ -57,6 +57,13 @@ def test_copies_do_not_leak(shared_node, s3, bucket):
     s3.put_object(Bucket=bucket, Key="secret", Body=b"x")
     source = {"Bucket": bucket, "Key": "secret"}
     assert code_of(other.copy_object, Bucket=name, Key="k", CopySource=source) == "AccessDenied"
+    # So is reading the tags that come with a copy.
+    s3.put_object(Bucket=bucket, Key="shown", Body=b"x", ACL="public-read", Tagging="a=secret")
+    shown = {"Bucket": bucket, "Key": "shown"}
+    assert code_of(other.copy_object, Bucket=name, Key="k", CopySource=shown) == "AccessDenied"
+    other.copy_object(Bucket=name, Key="k", CopySource=shown, TaggingDirective="REPLACE")
+    assert other.get_object_tagging(Bucket=name, Key="k")["TagSet"] == []
+    other.delete_object(Bucket=name, Key="k")
     upload = other.create_multipart_upload(Bucket=name, Key="k")["UploadId"]
     assert code_of(other.upload_part_copy, Bucket=name, Key="k", UploadId=upload, PartNumber=1,
                    CopySource=source) == "AccessDenied"
