@@ -35,6 +35,32 @@
 EOS_COUNTER(expired_total, "s3.lifecycle_expired_total",
 	    "Versions and uploads that lifecycle rules deleted.");
 
+struct s3_lifecycle_runner {
+	struct store *store;
+	struct s3_lifecycle_config config;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool must_stop; /* guarded by lock */
+};
+
+/* True when it is time to stop. */
+static bool wait_for(struct s3_lifecycle_runner *runner, uint64_t ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	uint64_t ns = (uint64_t)until.tv_nsec + ms % 1000 * EOS_NS_PER_MS;
+	until.tv_sec += (time_t)(ms / 1000 + ns / EOS_NS_PER_S);
+	until.tv_nsec = (long)(ns % EOS_NS_PER_S);
+	pthread_mutex_lock(&runner->lock);
+	int err = 0;
+	while (ms > 0 && !runner->must_stop && err == 0)
+		err = pthread_cond_timedwait(&runner->wake, &runner->lock, &until);
+	bool must_stop = runner->must_stop;
+	pthread_mutex_unlock(&runner->lock);
+	return must_stop;
+}
+
 struct deed {
 	char key[STORE_KEY_MAX + 1];
 	size_t key_len;
@@ -43,6 +69,7 @@ struct deed {
 };
 
 struct round {
+	struct s3_lifecycle_runner *runner;
 	struct store *store;
 	const char *bucket;
 	const struct s3_lifecycle *lifecycle;
@@ -189,6 +216,8 @@ static int run_versions(struct round *round)
 		};
 		memcpy(after, round->key, round->key_len);
 		round->count = 0;
+		if (wait_for(round->runner, 0))
+			return -ECANCELED;
 		err = store_version_list(round->store, round->bucket, &query, round->version, visit,
 					 round, &has_more);
 		if (err == 0 && !has_more)
@@ -197,7 +226,7 @@ static int run_versions(struct round *round)
 		first = first < 0 ? first : act_err;
 	}
 	/* From the end: the oldest first. */
-	for (size_t i = round->oldest_count; i > 0; i--) {
+	for (size_t i = round->oldest_count; i > 0 && err == 0; i--) {
 		int act_err = act(round, &round->oldest[i - 1]);
 		first = first < 0 ? first : act_err;
 	}
@@ -302,8 +331,10 @@ static int run_uploads(struct round *round)
 		};
 		uploads->round = round;
 		uploads->count = 0;
-		err = store_object_list(round->store, S3_MULTIPART_BUCKET, &query, visit_upload,
-					uploads, &has_more);
+		err = wait_for(round->runner, 0)
+			      ? -ECANCELED
+			      : store_object_list(round->store, S3_MULTIPART_BUCKET, &query,
+						  visit_upload, uploads, &has_more);
 		for (size_t i = 0; i < uploads->count; i++) {
 			int act_err =
 				abort_upload(round, uploads->due[i].name, uploads->due[i].name + n,
@@ -315,13 +346,14 @@ static int run_uploads(struct round *round)
 	return err == 0 || err == -ENOENT ? first : err;
 }
 
-int s3_lifecycle_round(struct store *store, const char *bucket, uint64_t now_ns, uint64_t day_ns,
-		       uint64_t free_bytes)
+/* A round over BUCKET, with FREE_BYTES left on the disk. The store's errors; what could be done was
+ * done then. -ECANCELED: it is time to stop. */
+static int run_bucket(struct s3_lifecycle_runner *runner, const char *bucket, uint64_t free_bytes)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
 	struct s3_lifecycle *lifecycle;
 
-	int err = store_bucket_document_get(store, bucket, "lifecycle", &text);
+	int err = store_bucket_document_get(runner->store, bucket, "lifecycle", &text);
 	if (err < 0)
 		return err == -ENOENT ? 0 : err;
 	if (s3_lifecycle_read(text.data, text.len, &lifecycle) != S3_OK)
@@ -330,11 +362,12 @@ int s3_lifecycle_round(struct store *store, const char *bucket, uint64_t now_ns,
 	struct store_object_info *marker = malloc(sizeof(*marker));
 	err = round != NULL && marker != NULL ? 0 : -ENOMEM;
 	if (err == 0) {
-		round->store = store;
+		round->runner = runner;
+		round->store = runner->store;
 		round->bucket = bucket;
 		round->lifecycle = lifecycle;
-		round->now_ns = now_ns;
-		round->day_ns = day_ns;
+		round->now_ns = eos_wall_ns();
+		round->day_ns = runner->config.day_ns;
 		round->free_bytes = free_bytes;
 		round->version = STORE_VERSION_LATEST;
 		round->marker = marker;
@@ -348,32 +381,6 @@ int s3_lifecycle_round(struct store *store, const char *bucket, uint64_t now_ns,
 	free(round);
 	s3_lifecycle_free(lifecycle);
 	return err;
-}
-
-struct s3_lifecycle_runner {
-	struct store *store;
-	struct s3_lifecycle_config config;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool must_stop; /* guarded by lock */
-};
-
-/* True when it is time to stop. */
-static bool wait_for(struct s3_lifecycle_runner *runner, uint64_t ms)
-{
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	uint64_t ns = (uint64_t)until.tv_nsec + ms % 1000 * EOS_NS_PER_MS;
-	until.tv_sec += (time_t)(ms / 1000 + ns / EOS_NS_PER_S);
-	until.tv_nsec = (long)(ns % EOS_NS_PER_S);
-	pthread_mutex_lock(&runner->lock);
-	int err = 0;
-	while (ms > 0 && !runner->must_stop && err == 0)
-		err = pthread_cond_timedwait(&runner->wake, &runner->lock, &until);
-	bool must_stop = runner->must_stop;
-	pthread_mutex_unlock(&runner->lock);
-	return must_stop;
 }
 
 static int add_name(void *ctx, const struct store_bucket_info *info)
@@ -391,9 +398,8 @@ static void run_once(struct s3_lifecycle_runner *runner)
 			return;
 		err = store_stats(runner->store, &stats);
 		if (err == 0)
-			err = s3_lifecycle_round(runner->store, names.data + at, eos_wall_ns(),
-						 runner->config.day_ns, stats.free_bytes);
-		if (err < 0)
+			err = run_bucket(runner, names.data + at, stats.free_bytes);
+		if (err < 0 && err != -ECANCELED)
 			eos_log(EOS_LOG_WARN, "s3", "event=lifecycle_failed bucket=%s error=\"%s\"",
 				names.data + at, strerror(-err));
 		/* One bucket's trouble is not another's. */

@@ -249,9 +249,9 @@ static bool has_param(const struct s3_operation *operation, const char *name)
 static bool is_word(const char *name)
 {
 	static const char *const others[] = {
-		"abac",	     "analytics", "append",	  "id",	      "intelligent-tiering",
-		"inventory", "metrics",	  "notification", "position", "renameObject",
-		"restore",   "select",	  "select-type",  "session",  "torrent",
+		"abac",	     "analytics", "append",	  "intelligent-tiering",
+		"inventory", "metrics",	  "notification", "renameObject",
+		"restore",   "select",	  "session",	  "torrent",
 	};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(others); i++)
 		if (strcmp(others[i], name) == 0)
