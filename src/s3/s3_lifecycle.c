@@ -192,6 +192,15 @@ static enum s3_code read_expiration(const xmlNode *node, struct rule *rule)
 	return S3_OK;
 }
 
+/* What is wrong is told before what is not implemented. */
+static bool is_date_good(const xmlNode *node)
+{
+	char text[40];
+	uint64_t date_s;
+	int err = s3_xml_copy(node, "Date", text, sizeof(text));
+	return err == -ENOENT || (err == 0 && parse_date(text, &date_s) == 0);
+}
+
 static enum s3_code read_actions(const xmlNode *node, struct rule *rule)
 {
 	static const char *const noncurrent_names[] = {"NoncurrentDays", "NewerNoncurrentVersions",
@@ -203,6 +212,10 @@ static enum s3_code read_actions(const xmlNode *node, struct rule *rule)
 	const xmlNode *pressure = s3_xml_child(node, "PressureExpiration");
 	const xmlNode *expiration = s3_xml_child(node, "Expiration");
 
+	const xmlNode *transition = s3_xml_child(node, "Transition");
+	for (; transition != NULL; transition = s3_xml_next(transition, "Transition"))
+		if (!is_date_good(transition))
+			return S3_INVALID_ARGUMENT;
 	if (s3_xml_child(node, "Transition") != NULL ||
 	    s3_xml_child(node, "NoncurrentVersionTransition") != NULL)
 		return S3_NOT_IMPLEMENTED;

@@ -97,6 +97,8 @@ DAYS = "<Expiration><Days>1</Days></Expiration>"
      "MalformedXML"),
     (RULE.format("<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"),
      "NotImplemented"),
+    (RULE.format("<Transition><Date>20350101</Date><StorageClass>GLACIER</StorageClass>"
+                 "</Transition>"), "InvalidArgument"),
     (RULE.format("<NoncurrentVersionExpiration/>"), "InvalidArgument"),
     (RULE.format("<AbortIncompleteMultipartUpload/>"), "InvalidArgument"),
     (RULE.format("<PressureExpiration><FreeBytes>x</FreeBytes></PressureExpiration>"),
