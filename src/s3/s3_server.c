@@ -372,6 +372,10 @@ static void on_end(void *ctx, struct http_request *http)
 	(void)ctx;
 	struct s3_request *request = http_request_data(http);
 	enum s3_code code = s3_body_finish(&request->body);
+	/* A client can take its time for a document. Meanwhile its bucket may have been deleted and
+	 * made again by another tenant, and its rights may have been taken. */
+	if (code == S3_OK && request->operation->body_use == S3_BODY_XML)
+		code = s3_access_check_request(request);
 	if (code == S3_OK)
 		code = request->operation->end(request);
 	if (code != S3_OK)

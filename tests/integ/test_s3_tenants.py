@@ -1,10 +1,16 @@
 """Tenants: their keys, their own buckets, what of others they cannot reach, quotas."""
+import http.client
+import time
+import urllib.parse
 import uuid
 import xml.etree.ElementTree
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 import pytest
 from s3_clients import (  # noqa: F401
-    NS, all_keys, bucket, code_of, make_client, s3, signed)
+    NS, REGION, all_keys, bucket, code_of, make_client, s3, signed)
 
 
 def make_tenant(node, *options):
@@ -181,3 +187,40 @@ def test_pages_of_buckets(shared_node):
     assert get("bucket-region=mars-1") == ([], None)
     for count in "0", "10001", "-1", "x":
         assert get(f"max-buckets={count}") == "InvalidArgument"
+
+
+def test_slow_documents(shared_node):
+    """Who begins a request as a bucket's owner and ends it as somebody else gets nothing."""
+    key = shared_node.cli_json("tenant", "create", f"t{uuid.uuid4().hex[:8]}")
+    keys = botocore.credentials.Credentials(key["access_key"], key["secret_key"])
+    first = make_client(shared_node, keys.access_key, keys.secret_key)
+    _, second = make_tenant(shared_node)
+    name = new_name()
+    first.create_bucket(Bucket=name)
+    documents = {
+        "versioning": b"<VersioningConfiguration><Status>Enabled</Status>"
+                      b"</VersioningConfiguration>",
+        "policy": b'{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:*",'
+                  b'"Resource": "*"}}',
+    }
+    connections = {}
+    for kind, body in documents.items():
+        request = botocore.awsrequest.AWSRequest("PUT", f"{shared_node.s3_url}/{name}?{kind}")
+        botocore.auth.S3SigV4QueryAuth(keys, "s3", REGION).add_auth(request)
+        url = urllib.parse.urlsplit(request.url)
+        connection = http.client.HTTPConnection(url.netloc, timeout=30)
+        connection.putrequest("PUT", f"{url.path}?{url.query}")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:5])
+        connections[kind] = connection
+    time.sleep(0.3)
+    first.delete_bucket(Bucket=name)
+    second.create_bucket(Bucket=name)
+    second.put_object(Bucket=name, Key="k", Body=b"secret")
+    for kind, connection in connections.items():
+        connection.send(documents[kind][5:])
+        assert connection.getresponse().status == 403
+        connection.close()
+    assert code_of(first.get_object, Bucket=name, Key="k") == "AccessDenied"
+    assert second.get_object(Bucket=name, Key="k")["Body"].read() == b"secret"
+    assert "Status" not in second.get_bucket_versioning(Bucket=name)
