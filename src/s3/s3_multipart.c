@@ -46,6 +46,12 @@ size_t s3_part_name(const struct s3_request *request, unsigned number, char out[
 				request->multipart->id, number);
 }
 
+bool s3_is_upload_ours(const struct s3_request *request, const struct store_object_info *entry)
+{
+	const char *owner = store_metadata_get(entry, S3_METADATA_OWNER);
+	return owner == NULL || strcmp(owner, s3_owner_id(request->settings.tenant)) == 0;
+}
+
 enum s3_code s3_find_upload(struct s3_request *request)
 {
 	const char *id = s3_query_get(&request->query, "uploadId");
@@ -71,6 +77,7 @@ enum s3_code s3_find_upload(struct s3_request *request)
 	if (err < 0)
 		code = s3_code_of(err, S3_NO_SUCH_UPLOAD);
 	else if (key != NULL && strcmp(key, request->key) == 0 && pieces != NULL &&
+		 s3_is_upload_ours(request, &upload->info) &&
 		 eos_str_copy(upload->pieces, sizeof(upload->pieces), pieces) == 0)
 		code = S3_OK;
 	if (code == S3_OK) {
@@ -157,6 +164,9 @@ static enum s3_code fill_entry(struct s3_request *request, const struct s3_check
 	int err = store_metadata_add(entry, S3_METADATA_KEY, request->key);
 	if (err == 0)
 		err = store_metadata_add(entry, S3_METADATA_PIECES, pieces);
+	if (err == 0)
+		err = store_metadata_add(entry, S3_METADATA_OWNER,
+					 s3_owner_id(request->settings.tenant));
 	while (err == 0 && store_metadata_next(request->object, &offset, &name, &value)) {
 		err = snprintf(to_be, sizeof(to_be), "%s%s", S3_METADATA_TO_BE, name) <
 				      (int)sizeof(to_be)

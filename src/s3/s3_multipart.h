@@ -19,6 +19,9 @@ struct s3_upload {
 /* Finds the upload that the query names: request->multipart. S3_NO_SUCH_UPLOAD, and that stays what
  * it was. */
 enum s3_code s3_find_upload(struct s3_request *request) EOS_MUST_CHECK;
+/* Uploads outlive their bucket: does this one belong to the owner of the request's bucket, or to
+ * one who had a bucket of that name before? */
+bool s3_is_upload_ours(const struct s3_request *request, const struct store_object_info *entry);
 /* "BUCKET/m/ID", and "BUCKET/p/ID/p00001" of request->multipart. Return the length. */
 size_t s3_entry_name(const struct s3_request *request, const char *id,
 		     char out[S3_PIECE_NAME_SIZE]);

@@ -241,6 +241,7 @@ static int visit_upload(void *ctx, const struct store_list_entry *entry)
 		!entry->is_prefix ? store_metadata_get(entry->info, S3_METADATA_KEY) : NULL;
 
 	if (key == NULL || entry->key_len < S3_UPLOAD_ID_DIGITS ||
+	    !s3_is_upload_ours(uploads->request, entry->info) ||
 	    (uploads->prefix != NULL && !eos_str_starts_with(key, uploads->prefix)))
 		return 0;
 	size_t end = prefix_end(uploads, key);

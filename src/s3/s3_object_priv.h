@@ -17,6 +17,7 @@
 #define S3_METADATA_PARTS    ".parts"	     /* an s3_part_map */
 #define S3_METADATA_PARTSUMS ".part-sums"    /* the parts' checksums in base64, with commas */
 #define S3_METADATA_PIECES   ".parts-bucket" /* of an upload under way: where its parts are */
+#define S3_METADATA_OWNER    ".bucket-owner" /* and whose the bucket was when it began */
 
 /* s3_version.c */
 

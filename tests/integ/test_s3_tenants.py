@@ -224,3 +224,20 @@ def test_slow_documents(shared_node):
     assert code_of(first.get_object, Bucket=name, Key="k") == "AccessDenied"
     assert second.get_object(Bucket=name, Key="k")["Body"].read() == b"secret"
     assert "Status" not in second.get_bucket_versioning(Bucket=name)
+
+
+def test_uploads_of_a_bucket_before(shared_node):
+    """A bucket's name goes to another tenant; what was uploaded to the first one does not."""
+    _, first = make_tenant(shared_node)
+    _, second = make_tenant(shared_node)
+    name = new_name()
+    first.create_bucket(Bucket=name)
+    upload = {"Bucket": name, "Key": "k",
+              "UploadId": first.create_multipart_upload(Bucket=name, Key="k")["UploadId"]}
+    part = first.upload_part(**upload, PartNumber=1, Body=b"secret")
+    first.delete_bucket(Bucket=name)
+    second.create_bucket(Bucket=name)
+    assert "Uploads" not in second.list_multipart_uploads(Bucket=name)
+    assert code_of(second.list_parts, **upload) == "NoSuchUpload"
+    assert code_of(second.complete_multipart_upload, **upload, MultipartUpload={
+        "Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}) == "NoSuchUpload"
