@@ -1,10 +1,10 @@
 /*
  * A round over a bucket is made of steps: up to STEP_VERSIONS versions are looked at in one listing
  * and judged, and what is due is done after the listing has ended, so that no listing holds on to
- * pages of the store while it is changed. Everything done is a delete like any client's, with its
- * event; held versions stay, and so does what was written meanwhile: a version is deleted only if
- * it is still the one that was judged. Its number alone does not say so: null versions replace each
- * other.
+ * pages of the store while it is changed. Everything done is a delete like any client's, with an
+ * event that tells whose it was; held versions stay, and so does what was written meanwhile: a
+ * version is deleted only if it is still the one that was judged. Its number alone does not say so:
+ * null versions replace each other.
  *
  * What cannot be deleted, since its record is damaged, say, does not keep the rest: a round goes on
  * and tells of the first failure at its end.
@@ -183,6 +183,7 @@ static int act(struct round *round, const struct deed *deed)
 	const struct store_removal removal = {
 		.version =
 			deed->verdict == S3_LIFECYCLE_REMOVE ? deed->version : STORE_VERSION_LATEST,
+		.is_expiration = true,
 		.modified_ns = deed->modified_ns,
 	};
 	int err = store_object_delete(round->store, round->bucket, deed->key, deed->key_len,
