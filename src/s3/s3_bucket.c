@@ -196,11 +196,16 @@ enum s3_code s3_head_bucket(struct s3_request *request)
 
 enum s3_code s3_delete_bucket(struct s3_request *request)
 {
-	int err = store_bucket_delete(request->server->store, request->bucket);
+	struct store_bucket_info bucket;
+	int err = store_bucket_get(request->server->store, request->bucket, &bucket);
+	if (err == 0)
+		err = store_bucket_delete(request->server->store, request->bucket);
 	if (err == -ENOTEMPTY)
 		return S3_BUCKET_NOT_EMPTY;
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
+	/* The bucket is gone, whatever happens now: nobody finds what is left of its uploads. */
+	(void)!s3_remove_uploads(request, bucket.created_ns);
 	if (request->server->config.notifications != NULL)
 		s3_notifications_forget(request->server->config.notifications, request->bucket);
 	s3_respond(request, 204, NULL, 0, NULL, 0);

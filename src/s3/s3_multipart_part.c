@@ -78,7 +78,7 @@ static enum s3_code commit_part(struct s3_request *request)
 		code = s3_commit_upload(request, STORE_EVENT_CREATED, request->object);
 	if (code == S3_OK)
 		code = s3_find_upload(request);
-	if (code != S3_NO_SUCH_UPLOAD)
+	if (code != S3_NO_SUCH_UPLOAD && code != S3_NO_SUCH_BUCKET)
 		return code;
 	size_t len = s3_part_name(request, (unsigned)number, name);
 	int err = store_object_delete(request->server->store, request->multipart->pieces, name, len,

@@ -88,12 +88,10 @@ static enum s3_code open_source(struct s3_request *request, const struct copy_so
 	enum s3_code code = s3_access_check(request, &access);
 	if (code == S3_OK)
 		code = s3_open(request, &place, &reader);
-	if (code == S3_METHOD_NOT_ALLOWED) {
-		s3_clear_headers(request);
+	if (code == S3_METHOD_NOT_ALLOWED)
 		return s3_say(request, S3_INVALID_REQUEST,
 			      "The source of a copy request may not specifically refer to a "
 			      "delete marker by version id.");
-	}
 	if (code != S3_OK)
 		return code;
 	const struct s3_condition_headers conditions = {
@@ -180,8 +178,11 @@ static bool is_pointless(const struct s3_request *request, const struct copy_sou
 	bool replaces = (metadata != NULL && strcmp(metadata, "REPLACE") == 0) ||
 			(tags != NULL && strcmp(tags, "REPLACE") == 0);
 
+	/* Whoever names a class or an encryption may have the one that is there written again. */
 	return !replaces && source->version == STORE_VERSION_LATEST &&
 	       s3_header(request, "x-amz-checksum-algorithm") == NULL &&
+	       s3_header(request, "x-amz-storage-class") == NULL &&
+	       s3_header(request, "x-amz-server-side-encryption") == NULL &&
 	       strcmp(source->bucket, request->bucket) == 0 &&
 	       strcmp(source->key, request->key) == 0;
 }
@@ -239,7 +240,8 @@ enum s3_code s3_copy_object(struct s3_request *request)
 	if (code == S3_OK && is_pointless(request, &source))
 		code = s3_say(request, S3_INVALID_REQUEST,
 			      "This copy request is illegal because it is trying to copy an "
-			      "object to itself without changing the object's metadata.");
+			      "object to itself without changing the object's metadata, storage "
+			      "class, website redirect location or encryption attributes.");
 	if (code == S3_OK)
 		code = open_source(request, &source, &reader);
 	if (code != S3_OK)
@@ -250,7 +252,7 @@ enum s3_code s3_copy_object(struct s3_request *request)
 	store_reader_close(reader);
 	if (code != S3_OK)
 		return code;
-	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
+	s3_add_new_version(request);
 	s3_add_expiration(request, request->object);
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "CopyObjectResult");

@@ -298,7 +298,6 @@ static enum s3_code send_answer(struct answer *answer)
 {
 	struct s3_request *request = answer->request;
 
-	answer->count = s3_collect_headers(request, answer->headers, answer->count);
 	if (answer->has_failed)
 		return S3_INTERNAL_ERROR;
 	if (strcmp(http_request_method(request->http), "HEAD") != 0)
@@ -333,12 +332,24 @@ static enum s3_code answer_object(struct answer *answer)
 	return send_answer(answer);
 }
 
+static enum s3_code check_overrides(struct s3_request *request)
+{
+	for (size_t i = 0; request->is_anonymous && i < request->query.count; i++)
+		if (eos_str_starts_with(request->query.params[i].name, "response-"))
+			return s3_say(request, S3_INVALID_REQUEST,
+				      "Request specific response headers cannot be used for "
+				      "anonymous GET requests.");
+	return S3_OK;
+}
+
 enum s3_code s3_get_object(struct s3_request *request)
 {
 	const struct s3_place place = s3_place_of(request);
 	struct store_reader *reader;
 
-	enum s3_code code = s3_open(request, &place, &reader);
+	enum s3_code code = check_overrides(request);
+	if (code == S3_OK)
+		code = s3_open(request, &place, &reader);
 	if (code != S3_OK)
 		return code;
 	struct answer *answer = calloc(1, sizeof(*answer));

@@ -16,8 +16,10 @@
 #define S3_METADATA_CHECKSUM ".checksum"     /* an s3_checksum_record */
 #define S3_METADATA_PARTS    ".parts"	     /* an s3_part_map */
 #define S3_METADATA_PARTSUMS ".part-sums"    /* the parts' checksums in base64, with commas */
+#define S3_METADATA_UPLOAD   ".upload"	     /* the id of the upload that made it */
 #define S3_METADATA_PIECES   ".parts-bucket" /* of an upload under way: where its parts are */
-#define S3_METADATA_OWNER    ".bucket-owner" /* and whose the bucket was when it began */
+/* The same: when its bucket was made, in nanoseconds. One of the same name may be another's. */
+#define S3_METADATA_BUCKET ".bucket-created"
 
 /* s3_version.c */
 
@@ -38,8 +40,11 @@ struct s3_place s3_place_of(const struct s3_request *request);
 /* Answers with a header NAME that tells VERSION, if BUCKET is one that has versions. */
 void s3_add_version(struct s3_request *request, const char *name, const char *bucket,
 		    uint64_t version);
+/* Answers a write with x-amz-version-id, if a version came to be: what is written while versions
+ * are suspended replaces the null one, and S3 names none. */
+void s3_add_new_version(struct s3_request *request);
 /* What to say when the store returned ERR for PLACE: that the bucket, the key or the version is
- * missing, or that it is a delete marker, with the headers that tell of it. */
+ * missing, or that it is a delete marker; of s3_place_of(), with the headers that tell of it. */
 enum s3_code s3_missing(struct s3_request *request, const struct s3_place *place, int err);
 enum s3_code s3_open(struct s3_request *request, const struct s3_place *place,
 		     struct store_reader **ret_reader) EOS_MUST_CHECK;

@@ -89,7 +89,7 @@ enum s3_code s3_put_object(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	s3_add_etag(request, request->object);
-	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
+	s3_add_new_version(request);
 	s3_add_checksum(request, &sum);
 	s3_add_expiration(request, request->object);
 	s3_respond(request, 200, NULL, 0, NULL, 0);
@@ -109,7 +109,7 @@ enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
 		return code;
 	s3_add_checksum(request, &sum);
 	snprintf(etag, size, "\"%s\"", request->object->etag);
+	s3_add_new_version(request);
 	s3_add_expiration(request, request->object);
-	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
 	return S3_OK;
 }

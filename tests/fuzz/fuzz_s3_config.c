@@ -10,6 +10,7 @@
 #include "s3/s3_bucket_xml.h"
 #include "s3/s3_cors.h"
 #include "s3/s3_lifecycle.h"
+#include "s3/s3_tags.h"
 #include "s3/s3_notification.h"
 #include "s3/s3_xml_read.h"
 
@@ -78,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text = (const char *)data;
 	struct s3_public_block block;
 	enum store_versioning versioning;
+	static struct s3_tags tags;
 	struct s3_cors *cors;
 	struct s3_acl acl;
 	char word[32];
@@ -89,6 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)!s3_xml_read_encryption(text, size);
 	(void)!s3_xml_read_ownership(text, size, word);
 	(void)!s3_xml_read_bucket_tags(text, size);
+	tags.count = 0;
+	(void)!s3_tags_read_xml(&tags, text, size);
 	(void)!s3_acl_decode(text, size, &acl);
 	if (s3_cors_read(text, size, &cors) == S3_OK) {
 		(void)s3_cors_find(cors, "http://a", "GET", "x, y");

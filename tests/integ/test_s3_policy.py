@@ -53,6 +53,15 @@ def test_anonymous_reads(shared_node, s3, bucket):
     assert plain(shared_node, "PUT", "/new-bucket").code == "AccessDenied"
 
 
+def test_anonymous_overrides(shared_node, s3, bucket):
+    """Only who signs may say what the answer's headers are."""
+    put_policy(s3, bucket, ("Allow", "*", "s3:GetObject", ["/*"]))
+    s3.put_object(Bucket=bucket, Key="k", Body=b"<script>")
+    answer = plain(shared_node, "GET", f"/{bucket}/k?response-content-type=text/html")
+    assert (answer.status, answer.code) == (400, "InvalidRequest")
+    assert plain(shared_node, "GET", f"/{bucket}/k").body == b"<script>"
+
+
 def test_anonymous_writes(shared_node, s3, bucket):
     put_policy(s3, bucket, ("Allow", {"AWS": "*"}, ["s3:PutObject"], ["/in/*"]))
     assert plain(shared_node, "PUT", f"/{bucket}/in/x", b"data").status == 200
@@ -351,6 +360,25 @@ def test_grants(s3, bucket, other):
     client.put_object(Bucket=bucket, Key="theirs", Body=b"y")
     owner = s3.get_object_acl(Bucket=bucket, Key="theirs")["Owner"]["ID"]
     assert owner == name
+
+
+def test_owners_in_listings(s3, bucket, other):
+    name, client = other
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    client.put_object(Bucket=bucket, Key="b", Body=b"x")
+    for key in "a", "b":
+        (s3 if key == "a" else client).create_multipart_upload(Bucket=bucket, Key=key)
+    expected = [{"ID": owner, "DisplayName": owner} for owner in ("edgeos", name)]
+    for entries in (s3.list_objects(Bucket=bucket)["Contents"],
+                    s3.list_objects_v2(Bucket=bucket, FetchOwner=True)["Contents"],
+                    s3.list_object_versions(Bucket=bucket)["Versions"],
+                    s3.list_multipart_uploads(Bucket=bucket)["Uploads"]):
+        assert [entry["Owner"] for entry in entries] == expected
+    own = f"b-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=own)
+    client.put_object(Bucket=own, Key="k", Body=b"x")
+    assert client.list_objects(Bucket=own)["Contents"][0]["Owner"]["ID"] == name
 
 
 def test_bucket_owner_canned(s3, bucket, other):
