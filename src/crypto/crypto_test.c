@@ -62,6 +62,8 @@ static void test_hmac(void **state)
 	assert_int_equal(crypto_hmac_sha256("Jefe", 4, data, sizeof(data) - 1, out), 0);
 	assert_hex(out, sizeof(out),
 		   "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	assert_int_equal(crypto_hmac_sha1("Jefe", 4, data, sizeof(data) - 1, out), 0);
+	assert_hex(out, CRYPTO_SHA1_SIZE, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
 	assert_int_equal(crypto_hmac_sha256(NULL, 0, "", 0, out), 0);
 	assert_hex(out, sizeof(out),
 		   "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");

@@ -5,11 +5,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
 #include "s3/s3_access.h"
 #include "s3/s3_bucket_xml.h"
 #include "s3/s3_notification.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
+
+#define S3_LIST_BUCKETS_MAX 10000u
 
 bool s3_is_owner_known(const struct s3_request *request, const char *id)
 {
@@ -22,6 +25,10 @@ bool s3_is_owner_known(const struct s3_request *request, const char *id)
 struct bucket_list {
 	struct s3_request *request;
 	struct eos_buf *buf;
+	const char *prefix, *after; /* "" at first */
+	uint64_t left;		    /* how many may still come */
+	bool is_truncated;
+	char last[STORE_BUCKET_NAME_MAX + 1];
 };
 
 /* Each tenant sees only its own. */
@@ -29,12 +36,19 @@ static int visit_bucket(void *ctx, const struct store_bucket_info *info)
 {
 	struct bucket_list *list = ctx;
 	struct store_bucket_settings settings;
+	if (!eos_str_starts_with(info->name, list->prefix) || strcmp(info->name, list->after) <= 0)
+		return 0;
 	int err = store_bucket_settings_get(list->request->server->store, info->name, &settings);
 	/* Deleted meanwhile. */
 	if (err == -ENOENT)
 		return 0;
 	if (err < 0 || strcmp(settings.tenant, list->request->tenant) != 0)
 		return err;
+	list->is_truncated = list->left == 0;
+	if (list->is_truncated)
+		return 0;
+	list->left--;
+	memcpy(list->last, info->name, strlen(info->name) + 1);
 	s3_xml_open(list->buf, "Bucket");
 	s3_xml_text(list->buf, "Name", info->name);
 	s3_xml_time(list->buf, "CreationDate", info->created_ns);
@@ -42,11 +56,35 @@ static int visit_bucket(void *ctx, const struct store_bucket_info *info)
 	return 0;
 }
 
+/* What the query asks for. */
+static enum s3_code begin_bucket_list(struct s3_request *request, struct bucket_list *list)
+{
+	const char *max = s3_query_get(&request->query, "max-buckets");
+	const char *prefix = s3_query_get(&request->query, "prefix");
+	const char *after = s3_query_get(&request->query, "continuation-token");
+	const char *region = s3_query_get(&request->query, "bucket-region");
+
+	list->prefix = prefix != NULL ? prefix : "";
+	list->after = after != NULL ? after : "";
+	list->left = S3_LIST_BUCKETS_MAX;
+	if (max != NULL && (eos_parse_u64(max, &list->left) < 0 || list->left == 0 ||
+			    list->left > S3_LIST_BUCKETS_MAX))
+		return s3_say(request, S3_INVALID_ARGUMENT, "max-buckets must be 1 to %u.",
+			      S3_LIST_BUCKETS_MAX);
+	/* All buckets are in the one region there is. */
+	if (region != NULL && strcmp(region, request->server->config.region) != 0)
+		list->left = 0;
+	return S3_OK;
+}
+
 enum s3_code s3_list_buckets(struct s3_request *request)
 {
 	struct eos_buf buf;
 	struct bucket_list list = {.request = request, .buf = &buf};
 
+	enum s3_code code = begin_bucket_list(request, &list);
+	if (code != S3_OK)
+		return code;
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "ListAllMyBucketsResult");
 	s3_xml_open(&buf, "Owner");
@@ -60,6 +98,10 @@ enum s3_code s3_list_buckets(struct s3_request *request)
 		return s3_code_of(err, S3_INTERNAL_ERROR);
 	}
 	s3_xml_close(&buf, "Buckets");
+	if (list.prefix[0] != '\0')
+		s3_xml_text(&buf, "Prefix", list.prefix);
+	if (list.is_truncated && list.last[0] != '\0')
+		s3_xml_text(&buf, "ContinuationToken", list.last);
 	s3_xml_close(&buf, "ListAllMyBucketsResult");
 	return s3_respond_xml(request, &buf);
 }
@@ -71,8 +113,9 @@ static enum s3_code check_create(struct s3_request *request, bool *ret_has_lock)
 	const char *lock = s3_header(request, "x-amz-bucket-object-lock-enabled");
 	const char *ownership = s3_header(request, "x-amz-object-ownership");
 
-	if (s3_xml_read_location(request->xml.data, request->xml.len, location) < 0)
-		return S3_MALFORMED_XML;
+	int err = s3_xml_read_location(request->xml.data, request->xml.len, location);
+	if (err < 0)
+		return err == -ENOTSUP ? S3_NOT_IMPLEMENTED : S3_MALFORMED_XML;
 	if (location[0] != '\0' && strcmp(location, request->server->config.region) != 0)
 		return S3_ILLEGAL_LOCATION;
 	if (ownership != NULL && !s3_is_ownership(ownership))
@@ -99,6 +142,8 @@ static enum s3_code set_up_bucket(struct s3_request *request, bool has_lock)
 	enum s3_code code = s3_code_of(err, S3_NO_SUCH_BUCKET);
 	if (code == S3_OK)
 		code = s3_set_bucket_acl(request, NULL, 0);
+	if (code == S3_OK && ownership != NULL && strcmp(ownership, "BucketOwnerEnforced") == 0)
+		code = s3_check_enforceable(request);
 	if (code != S3_OK || ownership == NULL)
 		return code;
 	err = store_bucket_document_set(store, request->bucket, "ownership", ownership,

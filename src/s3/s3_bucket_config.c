@@ -4,6 +4,7 @@
  * when they come; those who use them read them again.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -61,7 +62,9 @@ static enum s3_code check_ownership(struct s3_request *request, struct eos_buf *
 	char word[32];
 	if (s3_xml_read_ownership(request->xml.data, request->xml.len, word) < 0)
 		return S3_MALFORMED_XML;
-	return eos_buf_puts(kept, word) < 0 ? S3_INTERNAL_ERROR : S3_OK;
+	enum s3_code code =
+		strcmp(word, "BucketOwnerEnforced") == 0 ? s3_check_enforceable(request) : S3_OK;
+	return code == S3_OK && eos_buf_puts(kept, word) < 0 ? S3_INTERNAL_ERROR : code;
 }
 
 static enum s3_code check_cors(struct s3_request *request, struct eos_buf *kept)
@@ -175,21 +178,48 @@ enum s3_code s3_delete_document(struct s3_request *request)
 	return S3_OK;
 }
 
+/* Does the bucket's list let in everybody, and does that count? */
+static enum s3_code is_list_public(struct s3_request *request, bool *ret_is_public)
+{
+	struct s3_public_block block;
+	bool has_no_acls = false;
+	struct s3_acl *acl = malloc(sizeof(*acl));
+
+	if (acl == NULL)
+		return S3_INTERNAL_ERROR;
+	enum s3_code code = s3_bucket_acl(request, request->bucket, &request->settings, acl);
+	if (code == S3_OK)
+		code = s3_public_block(request, request->bucket, &block);
+	if (code == S3_OK)
+		code = s3_has_no_acls(request, request->bucket, &has_no_acls);
+	if (code == S3_OK)
+		*ret_is_public = s3_acl_is_public(acl) && !block.ignore_acls && !has_no_acls;
+	free(acl);
+	return code;
+}
+
+/* Of the bucket as a whole: its policy or its list make it public. */
 enum s3_code s3_get_policy_status(struct s3_request *request)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
-	struct s3_policy *policy;
+	struct s3_policy *policy = NULL;
 	struct eos_why why = {""};
 	struct eos_buf buf;
+	bool is_public = false;
 
 	enum s3_code code = s3_read_document(request, request->bucket, "policy", &text);
-	if (code != S3_OK || text.len == 0)
-		return code != S3_OK ? code : S3_NO_SUCH_BUCKET_POLICY;
-	if (s3_policy_parse(text.data, text.len, request->bucket, &policy, &why) < 0)
-		return S3_INTERNAL_ERROR;
+	if (code == S3_OK && text.len > 0 &&
+	    s3_policy_parse(text.data, text.len, request->bucket, &policy, &why) < 0)
+		code = S3_INTERNAL_ERROR;
+	if (code == S3_OK)
+		code = is_list_public(request, &is_public);
+	if (code != S3_OK) {
+		s3_policy_free(policy);
+		return code;
+	}
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "PolicyStatus");
-	s3_xml_bool(&buf, "IsPublic", s3_policy_is_public(policy));
+	s3_xml_bool(&buf, "IsPublic", is_public || (policy != NULL && s3_policy_is_public(policy)));
 	s3_xml_close(&buf, "PolicyStatus");
 	s3_policy_free(policy);
 	return s3_respond_xml(request, &buf);

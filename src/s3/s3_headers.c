@@ -28,6 +28,8 @@ static const struct known known_headers[] = {
 	{"x-amz-checksum-sha1", NULL},
 	{"x-amz-checksum-sha256", NULL},
 	{"x-amz-checksum-type", NULL},
+	/* To be refused in future is what a bucket's owner cannot be. */
+	{"x-amz-confirm-remove-self-bucket-access", NULL},
 	{"x-amz-content-sha256", NULL},
 	{"x-amz-copy-source", NULL},
 	{"x-amz-copy-source-if-match", NULL},

@@ -311,6 +311,7 @@ static enum s3_code respond(struct whole *whole)
 	if (sse != NULL)
 		s3_add_header(request, "x-amz-server-side-encryption", sse);
 	s3_add_new_version(request);
+	s3_add_expiration(request, request->object);
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "CompleteMultipartUploadResult");
 	s3_xml_open(&buf, "Location");

@@ -12,6 +12,7 @@
 
 #include "base/str.h"
 #include "s3/s3_access.h"
+#include "s3/s3_tags.h"
 #include "s3/s3_xml.h"
 
 struct copy_source {
@@ -212,6 +213,22 @@ static enum s3_code copy(struct s3_request *request, struct store_reader *reader
 		       : s3_commit_upload(request, STORE_EVENT_CREATED_COPY, request->object);
 }
 
+/* A copy shows the source's tags: who may not read these may copy it only with others. */
+static enum s3_code check_source_tags(struct s3_request *request, const struct copy_source *source,
+				      const struct store_object_info *info)
+{
+	const char *directive = s3_header(request, "x-amz-tagging-directive");
+	const struct s3_access access = {
+		.action = "GetObjectTagging",
+		.bucket = source->bucket,
+		.key = source->key,
+		.key_len = source->key_len,
+		.version = source->version,
+	};
+	bool are_replaced = directive != NULL && strcmp(directive, "REPLACE") == 0;
+	return are_replaced || s3_tags_count(info) == 0 ? S3_OK : s3_access_check(request, &access);
+}
+
 enum s3_code s3_copy_object(struct s3_request *request)
 {
 	struct copy_source source;
@@ -229,11 +246,14 @@ enum s3_code s3_copy_object(struct s3_request *request)
 		code = open_source(request, &source, &reader);
 	if (code != S3_OK)
 		return code;
-	code = copy(request, reader, &sum);
+	code = check_source_tags(request, &source, store_reader_info(reader));
+	if (code == S3_OK)
+		code = copy(request, reader, &sum);
 	store_reader_close(reader);
 	if (code != S3_OK)
 		return code;
 	s3_add_new_version(request);
+	s3_add_expiration(request, request->object);
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "CopyObjectResult");
 	s3_xml_time(&buf, "LastModified", request->object->modified_ns);

@@ -152,6 +152,8 @@ static void add_description(struct answer *answer)
 	const char *sse = store_metadata_get(answer->info, S3_METADATA_SSE);
 	if (sse != NULL)
 		s3_add_header(request, "x-amz-server-side-encryption", sse);
+	if (answer->info->is_latest)
+		s3_add_expiration(request, answer->info);
 }
 
 /* If-Range: a range of another version is not wanted. */

@@ -51,6 +51,10 @@ enum s3_code s3_open(struct s3_request *request, const struct s3_place *place,
 /* The request's own version, and the header that names it. */
 enum s3_code s3_find(struct s3_request *request, struct store_object_info *ret_info) EOS_MUST_CHECK;
 
+/* s3_lifecycle_header.c: tells when the latest version, INFO, of the request's object expires, if a
+ * rule of its bucket says so. */
+void s3_add_expiration(struct s3_request *request, const struct store_object_info *info);
+
 /* s3_metadata.c */
 
 /* What the request's headers say that is to be kept with an object: content headers, user

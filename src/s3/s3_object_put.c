@@ -91,18 +91,25 @@ enum s3_code s3_put_object(struct s3_request *request)
 	s3_add_etag(request, request->object);
 	s3_add_new_version(request);
 	s3_add_checksum(request, &sum);
+	s3_add_expiration(request, request->object);
 	s3_respond(request, 200, NULL, 0, NULL, 0);
 	return S3_OK;
 }
 
 enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
 {
+	struct s3_checksum_record sum;
+
 	enum s3_code code = s3_end_form_checksum(request);
-	if (code == S3_OK)
-		code = s3_commit_upload(request, STORE_EVENT_CREATED_POST, request->object);
 	if (code != S3_OK)
 		return code;
+	s3_checksum_of(request->object, &sum);
+	code = s3_commit_upload(request, STORE_EVENT_CREATED_POST, request->object);
+	if (code != S3_OK)
+		return code;
+	s3_add_checksum(request, &sum);
 	snprintf(etag, size, "\"%s\"", request->object->etag);
 	s3_add_new_version(request);
+	s3_add_expiration(request, request->object);
 	return S3_OK;
 }

@@ -181,6 +181,10 @@ enum s3_code s3_remove_uploads(struct s3_request *request, uint64_t created_ns) 
 enum s3_code s3_list_parts(struct s3_request *request);
 enum s3_code s3_list_multiparts(struct s3_request *request);
 
+/* s3_bucket_absent.c */
+enum s3_code s3_get_absent(struct s3_request *request);
+enum s3_code s3_delete_absent(struct s3_request *request);
+
 /* s3_bucket_config.c, s3_acl_ops.c, s3_route_bucket.c: the configuration of buckets. */
 extern const struct s3_operation s3_bucket_operations[];
 extern const size_t s3_bucket_operations_count;

@@ -22,12 +22,12 @@
 #include "crypto/crypto.h"
 #include "s3/s3_access.h"
 #include "s3/s3_cors.h"
+#include "s3/s3_lifecycle.h"
 #include "s3/s3_lifecycle_run.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
 #define IDLE_TIMEOUT_S 60
-#define DAY_NS	       (UINT64_C(86400) * EOS_NS_PER_S)
 
 EOS_COUNTER(requests_total, "s3.requests_total", "S3 requests.");
 EOS_COUNTER(errors_total, "s3.errors_total", "S3 requests answered with an error.");
@@ -200,6 +200,12 @@ static enum s3_code authenticate(struct s3_request *request)
 	const struct s3_config *config = &request->server->config;
 	struct s3_credentials credentials;
 
+	/* A browser asks about a presigned URL, too, before it uses it: that is signed for another
+	 * method, and what is answered is everybody's to know. */
+	if (strcmp(http_request_method(request->http), "OPTIONS") == 0) {
+		request->is_anonymous = true;
+		return S3_OK;
+	}
 	enum s3_code code = read_auth(request);
 	if (code != S3_OK || request->is_anonymous)
 		return code;
@@ -358,6 +364,10 @@ static void on_end(void *ctx, struct http_request *http)
 	(void)ctx;
 	struct s3_request *request = http_request_data(http);
 	enum s3_code code = s3_body_finish(&request->body);
+	/* A client can take its time for a document. Meanwhile its bucket may have been deleted and
+	 * made again by another tenant, and its rights may have been taken. */
+	if (code == S3_OK && request->operation->body_use == S3_BODY_XML)
+		code = s3_access_check_request(request);
 	if (code == S3_OK)
 		code = request->operation->end(request);
 	if (code != S3_OK)
@@ -423,7 +433,8 @@ int s3_server_new(const struct s3_config *config, struct store *store,
 	};
 	const struct s3_lifecycle_config lifecycle = {
 		.interval_ms = config->lifecycle_interval_ms,
-		.day_ns = config->lifecycle_day_ns != 0 ? config->lifecycle_day_ns : DAY_NS,
+		.day_ns = config->lifecycle_day_ns != 0 ? config->lifecycle_day_ns
+							: S3_LIFECYCLE_DAY_NS,
 	};
 	err = s3_lifecycle_start(store, &lifecycle, &server->lifecycle);
 	if (err < 0) {

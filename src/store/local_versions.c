@@ -383,6 +383,12 @@ static int remove_version(struct local_txn *t, struct place *p, const struct loc
 	return put_latest(t, p, &latest.record, latest.metadata, latest.data);
 }
 
+static bool is_meant(const struct store_removal *removal, const struct local_record *record)
+{
+	return (removal->etag[0] == '\0' || etag_is(record, removal->etag)) &&
+	       (removal->modified_ns == 0 || removal->modified_ns == record->modified_ns);
+}
+
 static int delete_version(struct local_txn *t, struct local_op *op, struct local_bucket *bucket,
 			  struct place *p)
 {
@@ -391,7 +397,7 @@ static int delete_version(struct local_txn *t, struct local_op *op, struct local
 	struct local_delta delta = {0};
 	int err = local_version_find(t->local, t->txn, op->bucket, p->node, op->key, op->key_len,
 				     removal->version, &found);
-	if (err == 0 && removal->etag[0] != '\0' && !etag_is(&found.record, removal->etag))
+	if (err == 0 && !is_meant(removal, &found.record))
 		err = -ESTALE;
 	if (err == 0 && is_held(&found, removal->bypasses_governance))
 		err = -EPERM;
@@ -442,9 +448,10 @@ int local_apply_delete(struct local_txn *t, struct local_op *op)
 		return delete_version(t, op, &bucket, &p);
 	const struct local_found *latest = visible(&p);
 	bool has_versions = bucket.versioning != STORE_VERSIONING_OFF;
-	if (latest == NULL && (!has_versions || removal->etag[0] != '\0'))
+	bool is_bound = removal->etag[0] != '\0' || removal->modified_ns != 0;
+	if (latest == NULL && (!has_versions || is_bound))
 		return local_refuse(t, op, -ENOENT);
-	if (removal->etag[0] != '\0' && !etag_is(&latest->record, removal->etag))
+	if (latest != NULL && !is_meant(removal, &latest->record))
 		return local_refuse(t, op, -ESTALE);
 	return has_versions ? make_marker(t, op, &bucket, &p) : delete_object(t, op, &bucket, &p);
 }

@@ -255,6 +255,8 @@ struct store_removal {
 	bool is_expiration; /* a lifecycle rule's: its event says so */
 	/* Not "": only if VERSION, or the latest, has it, else -ESTALE. */
 	char etag[STORE_ETAG_SIZE];
+	/* Not 0: the same for when it was written, which tells two null versions apart. */
+	uint64_t modified_ns;
 };
 /* What became of it. */
 struct store_removed {

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		s3_policy_free(policy);
 	}
 	if (s3_post_form_add(&form, "key", "k", 1) == 0)
-		(void)!s3_post_policy_check(text, size, &form, "bucket", 0, &limits, &why);
+		(void)!s3_post_policy_check(text, size, &form, "bucket", "key", 0, &limits, &why);
 	s3_post_form_fini(&form);
 	return 0;
 }

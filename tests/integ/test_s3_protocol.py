@@ -14,7 +14,7 @@ import botocore.credentials
 import botocore.exceptions
 import pytest
 from s3_clients import (  # noqa: F401
-    MIB, REGION, all_keys, bucket, make_client, plain, raw, s3, signed)
+    MIB, REGION, all_keys, bucket, code_of, make_client, plain, raw, s3, signed)
 
 
 # Signatures
@@ -201,8 +201,8 @@ def test_too_large(shared_node, bucket):
 
 
 @pytest.mark.parametrize("method,query", [
-    ("GET", "website"), ("PUT", "logging"), ("GET", "inventory"), ("PUT", "accelerate"),
-    ("GET", "replication"), ("PUT", "requestPayment"), ("POST", "restore"), ("GET", "torrent"),
+    ("PUT", "website"), ("PUT", "logging"), ("GET", "inventory"), ("PUT", "accelerate"),
+    ("PUT", "replication"), ("PUT", "requestPayment"), ("POST", "restore"), ("GET", "torrent"),
     ("POST", "select&select-type=2")])
 @pytest.mark.parametrize("level", ["bucket", "object"])
 def test_not_implemented(shared_node, s3, bucket, method, query, level):
@@ -211,6 +211,30 @@ def test_not_implemented(shared_node, s3, bucket, method, query, level):
     answer = signed(shared_node, method, target)
     assert (answer.status, answer.code) == (501, "NotImplemented")
     assert all_keys(s3, bucket) == ["k"]
+
+
+def test_never_configured(shared_node, s3, bucket):
+    """What clients ask every bucket for, and no bucket has."""
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+    assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=bucket)
+    assert code_of(s3.get_bucket_replication, Bucket=bucket) == \
+        "ReplicationConfigurationNotFoundError"
+    assert code_of(s3.get_bucket_website, Bucket=bucket) == "NoSuchWebsiteConfiguration"
+    s3.delete_bucket_website(Bucket=bucket)
+    s3.delete_bucket_replication(Bucket=bucket)
+    assert plain(shared_node, "GET", f"/{bucket}?logging").code == "AccessDenied"
+
+
+def test_words_of_others(shared_node, s3, bucket):
+    """What is none of S3's parameters changes nothing that is read, and nothing is written."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert signed(shared_node, "GET", f"/{bucket}/k?utm_source=mail").body == b"x"
+    assert b"<Key>k</Key>" in signed(shared_node, "GET", f"/{bucket}?key=k").body
+    for method, target in (("PUT", f"/{bucket}/k?novelty"), ("DELETE", f"/{bucket}/k?novelty"),
+                           ("GET", f"/{bucket}/k?x-amz-novelty"), ("GET", f"/{bucket}/k?cors")):
+        assert signed(shared_node, method, target).code == "NotImplemented"
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 
 @pytest.mark.parametrize("name,value", [
