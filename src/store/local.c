@@ -134,8 +134,13 @@ int local_dir_each(int parent_fd, const char *name,
 		return -ENOMEM;
 	}
 	int result = 0;
-	struct dirent *entry;
-	while (result == 0 && (entry = readdir(dir)) != NULL) {
+	while (result == 0) {
+		errno = 0;
+		struct dirent *entry = readdir(dir);
+		if (entry == NULL) {
+			result = -errno; /* 0 at the end */
+			break;
+		}
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			result = visit(ctx, fd, entry->d_name);
 	}

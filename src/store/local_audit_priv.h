@@ -28,6 +28,8 @@ struct local_audit {
 	/* Manifests that records have; sorted by local_audit_manifests(). */
 	uint64_t *manifests;
 	size_t manifests_count, manifests_cap;
+	/* Something could not be looked at, and may have some of the others: nothing is leaked. */
+	bool is_partial;
 	/* Chunks that repair removed, marked as going until local_audit_fini(). */
 	uint8_t (*going)[LOCAL_NAME_SIZE];
 	size_t going_count, going_cap;

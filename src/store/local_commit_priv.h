@@ -18,6 +18,7 @@
 #include "store/local_records_priv.h"
 
 struct local;
+struct eos_buf;
 struct local_audit;
 
 /* Changes in one transaction. 256 inline objects of 16 KiB are 4 MiB of dirty pages, well below
@@ -78,8 +79,9 @@ struct local_op {
 	const struct local_move *moves;
 	size_t moves_count;
 	uint32_t segment;
-	struct local_audit *audit; /* on return, of a recount; owned */
-	bool is_reclaimed;	   /* on return: nothing is left in the trash that could go */
+	struct local_audit *audit;	   /* on return, of a recount; owned */
+	struct eos_buf *reindexed_buckets; /* the same; whose index must be made anew */
+	bool is_reclaimed; /* on return: nothing is left in the trash that could go */
 
 	/* settings, documents (the name is in KEY), tenants */
 	const struct store_bucket_settings *settings;
