@@ -207,6 +207,7 @@ static void local_close(struct store *store)
 {
 	struct local *local = local_of(store);
 	EOS_ASSERT(atomic_load(&local->uploads) == 0);
+	local_scrub_stop(local);
 	local_upkeep_stop(local);
 	local_committer_stop(local);
 	if (local->env != NULL)
@@ -216,6 +217,7 @@ static void local_close(struct store *store)
 	local->dir_fd = eos_close(local->dir_fd);
 	local_committer_fini(&local->committer);
 	local_upkeep_fini(&local->upkeep);
+	local_scrub_fini(&local->scrub);
 	local_segments_fini(&local->segments);
 	local_pins_fini(&local->chunk_pins);
 	local_pins_fini(&local->manifest_pins);
@@ -237,6 +239,7 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	local_pins_init(&local->manifest_pins);
 	local_committer_init(&local->committer);
 	local_upkeep_init(&local->upkeep);
+	local_scrub_init(&local->scrub);
 	int err = open_files(local, dir_path, options->map_bytes, why);
 	if (err == 0)
 		err = local_recover(local, why);
@@ -331,6 +334,7 @@ const struct store_engine_ops store_engine_local = {
 	.bucket_document_get = local_bucket_document_get,
 	.bucket_document_set = local_bucket_document_set,
 	.bucket_document_delete = local_bucket_document_delete,
+	.quota_check = local_quota_check,
 	.bucket_usage = local_bucket_usage,
 	.tenant_usage = local_tenant_usage,
 	.tenant_quota_set = local_tenant_quota_set,
@@ -356,6 +360,8 @@ const struct store_engine_ops store_engine_local = {
 	.verify = local_verify,
 	.repair = local_repair,
 	.compact = local_compact,
+	.scrub_set = local_scrub_set,
+	.scrub_get = local_scrub_get,
 	.version_list = local_version_list,
 	.find = local_find,
 	.outbox_list = local_outbox_list,

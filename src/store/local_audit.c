@@ -548,3 +548,15 @@ int local_audit_manifest(struct local_audit *audit, uint64_t id, uint64_t size,
 	}
 	return 0;
 }
+
+int local_audit_content(struct local_audit *audit, const struct local_record *record,
+			const char *data, const char **ret_text)
+{
+	if (record->kind == LOCAL_RECORD_CHUNKED)
+		return local_audit_manifest(audit, record->manifest, record->size, ret_text);
+	if (data != NULL && local_sum(data, record->size, 0) != record->check) {
+		*ret_text = "its data is damaged";
+		return -EBADMSG;
+	}
+	return 0;
+}

@@ -46,6 +46,7 @@ enum local_op_kind {
 	LOCAL_OP_CHUNKS_MOVE,	  /* to where compaction copied them */
 	LOCAL_OP_SEGMENT_DROP,
 	LOCAL_OP_RECOUNT, /* repair */
+	LOCAL_OP_SCRUB,	  /* DATA: struct local_scrub_record */
 	LOCAL_OP_RECLAIM, /* as much of the trash as fits */
 };
 
@@ -85,6 +86,7 @@ struct local_op {
 
 	/* settings, documents (the name is in KEY), tenants */
 	const struct store_bucket_settings *settings;
+	const struct store_bucket_settings *expected; /* or NULL: what is there must be the same */
 	size_t data_len;
 	const char *tenant;
 	uint64_t quota_bytes, quota_objects;

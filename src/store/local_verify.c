@@ -15,6 +15,7 @@
 #include "store/local_changes_priv.h"
 #include "store/local_keys_priv.h"
 #include "store/local_priv.h"
+#include "store/local_tables_priv.h"
 #include "store/local_upkeep_priv.h"
 
 /* So many damaged entries one behind the other are taken for a table that does not end. */
@@ -49,17 +50,10 @@ static void tell(struct verify *v, const char *bucket, const char *key, size_t k
 static int check_content(struct verify *v, const struct local_record *record, const char *data,
 			 const char **ret_text)
 {
-	if (record->kind == LOCAL_RECORD_CHUNKED) {
-		int err = local_audit_add_manifest(&v->audit, record->manifest);
-		return err < 0 ? err
-			       : local_audit_manifest(&v->audit, record->manifest, record->size,
-						      ret_text);
-	}
-	if (data != NULL && local_sum(data, record->size, 0) != record->check) {
-		*ret_text = "its data is damaged";
-		return -EBADMSG;
-	}
-	return 0;
+	int err = record->kind == LOCAL_RECORD_CHUNKED
+			  ? local_audit_add_manifest(&v->audit, record->manifest)
+			  : 0;
+	return err < 0 ? err : local_audit_content(&v->audit, record, data, ret_text);
 }
 
 static int check_version(struct verify *v, const char *bucket, const char *key, size_t key_len,
@@ -254,6 +248,35 @@ static int check_buckets(struct verify *v)
 	return err;
 }
 
+/* Entries of the tables that are looked at nowhere else. */
+static int check_tables(struct verify *v)
+{
+	struct local *local = v->audit.local;
+	int err = 0;
+	for (const struct local_table *table = local_tables; err == 0 && table->what != NULL;
+	     table++) {
+		MDB_dbi dbi = local_table_dbi(local, table);
+		MDB_cursor *cursor;
+		MDB_val key, value;
+		if (dbi != local->documents && dbi != local->index && dbi != local->outbox)
+			continue;
+		err = local_error(mdb_cursor_open(v->audit.txn, dbi, &cursor));
+		if (err < 0)
+			return err;
+		int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+		for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+			if (table->check(&key, &value) == 0)
+				continue;
+			v->audit.verdict.damaged_objects++;
+			tell(v, "", "", 0, 0, table->what);
+		}
+		mdb_cursor_close(cursor);
+		if (rc != MDB_NOTFOUND)
+			err = local_error(rc);
+	}
+	return err;
+}
+
 static int check_state(struct verify *v)
 {
 	struct local_state state;
@@ -312,6 +335,8 @@ static int run(struct verify *v)
 		err = local_audit_counts(&v->audit);
 	if (err == 0)
 		err = check_buckets(v);
+	if (err == 0)
+		err = check_tables(v);
 	if (err == 0)
 		err = check_state(v);
 	if (err == 0)
