@@ -22,6 +22,7 @@
 #include "base/assert.h"
 #include "base/file.h"
 #include "store/local_keys_priv.h"
+#include "store/local_pages_priv.h"
 #include "store/local_priv.h"
 #include "store/local_upkeep_priv.h"
 
@@ -91,6 +92,23 @@ static int env_open_at(struct local *local, const char *path, size_t map_bytes)
 		local->env = NULL;
 	}
 	return local_error(rc);
+}
+
+/* Before LMDB believes the file. */
+static int check_pages(struct local *local, struct eos_why *why)
+{
+	uint64_t bytes;
+	int fd = openat(local->dir_fd, "metadata.mdb", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : eos_why(why, -errno, "metadata.mdb: %s", strerror(errno));
+	int err = local_pages_check(fd, 0, NULL, NULL, &bytes, why);
+	fd = eos_close(fd);
+	if (err == -EBADMSG)
+		eos_why_prefix(why, "metadata.mdb is damaged or not a store's");
+	else if (err < 0)
+		eos_why(why, err, "metadata.mdb: %s", strerror(-err));
+	return err;
 }
 
 static int open_env(struct local *local, const char *dir_path, size_t map_bytes,
@@ -198,6 +216,8 @@ static int open_files(struct local *local, const char *dir_path, size_t map_byte
 	if (err < 0)
 		return err;
 	err = check_not_beheaded(local, why);
+	if (err == 0)
+		err = check_pages(local, why);
 	if (err == 0)
 		err = open_env(local, dir_path, map_bytes, why);
 	return err < 0 ? err : sync_dirs(local, why);

@@ -11,6 +11,7 @@
 
 #include "store/local_audit_priv.h"
 #include "store/local_keys_priv.h"
+#include "store/local_pages_priv.h"
 #include "store/local_priv.h"
 #include "store/local_scrub_priv.h"
 #include "store/local_tables_priv.h"
@@ -222,9 +223,31 @@ static int table_slice(struct local *local, const struct local_table *table, uin
 	return rc == 0 ? 1 : rc == MDB_NOTFOUND ? 0 : local_error(rc);
 }
 
+static bool goes_on(void *ctx)
+{
+	struct local_scrub *scrub = ctx;
+	pthread_mutex_lock(&scrub->lock);
+	bool result = scrub->rate > 0 && !scrub->is_stopping;
+	pthread_mutex_unlock(&scrub->lock);
+	return result;
+}
+
+/* At once, for the snapshot should not be held for long; the time that it costs is taken behind. */
+static int scrub_pages(struct local *local)
+{
+	struct eos_why why = {""};
+	uint64_t bytes = 0;
+	int err = local_pages_check_now(local, goes_on, &local->scrub, &bytes, &why);
+	if (err == -EBADMSG)
+		local_scrub_damage(local, why.text, "", NULL, 0);
+	else if (err < 0)
+		return err;
+	return local_scrub_pace(local, bytes) ? 0 : -EINTR;
+}
+
 int local_scrub_tables(struct local *local)
 {
-	int err = 0;
+	int err = scrub_pages(local);
 	for (const struct local_table *table = local_tables; err == 0 && table->what != NULL;
 	     table++) {
 		uint8_t name[LOCAL_TABLE_KEY_MAX];

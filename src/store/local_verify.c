@@ -14,6 +14,7 @@
 #include "store/local_audit_priv.h"
 #include "store/local_changes_priv.h"
 #include "store/local_keys_priv.h"
+#include "store/local_pages_priv.h"
 #include "store/local_priv.h"
 #include "store/local_tables_priv.h"
 #include "store/local_upkeep_priv.h"
@@ -277,6 +278,18 @@ static int check_tables(struct verify *v)
 	return err;
 }
 
+static int check_pages(struct verify *v)
+{
+	struct eos_why why = {""};
+	uint64_t bytes;
+	int err = local_pages_check_now(v->audit.local, NULL, NULL, &bytes, &why);
+	if (err != -EBADMSG)
+		return err;
+	v->audit.verdict.damaged_objects++;
+	tell(v, "", "", 0, 0, why.text);
+	return 0;
+}
+
 static int check_state(struct verify *v)
 {
 	struct local_state state;
@@ -337,6 +350,8 @@ static int run(struct verify *v)
 		err = check_buckets(v);
 	if (err == 0)
 		err = check_tables(v);
+	if (err == 0)
+		err = check_pages(v);
 	if (err == 0)
 		err = check_state(v);
 	if (err == 0)
