@@ -56,6 +56,7 @@ static const struct known known_headers[] = {
 	{"x-amz-sdk-checksum-algorithm", NULL},
 	{"x-amz-server-side-encryption", "AES256"},
 	{"x-amz-source-expected-bucket-owner", NULL},
+	{"x-amz-skip-destination-validation", "false"},
 	{"x-amz-storage-class", "STANDARD"},
 	{"x-amz-tagging", NULL},
 	{"x-amz-tagging-directive", NULL},

@@ -52,6 +52,8 @@ struct local_chunker {
 	uint8_t *buffer;
 	size_t start, len, cap;
 	uint64_t offset; /* of buffer[start] in the object */
+	uint8_t *stored; /* what was stored before is read into it */
+	size_t stored_cap;
 
 	struct local_chunk_list list;
 	uint16_t index[INDEX_SIZE]; /* by name: where in the list + 1 */
@@ -118,6 +120,7 @@ struct local_chunker *local_chunker_free(struct local_chunker *c)
 	ZSTD_freeCCtx(c->zstd);
 	free(c->written);
 	free(c->list.all);
+	free(c->stored);
 	free(c->buffer);
 	free(c);
 	return NULL;
@@ -288,11 +291,14 @@ static int is_readable(struct local_chunker *c, const uint8_t *name, uint32_t le
 	*ret = false;
 	if (local_pins_is_damaged(&c->local->chunk_pins, name))
 		return 0;
-	void *data = malloc(len);
-	if (data == NULL)
+	if (c->stored_cap < len) {
+		free(c->stored);
+		c->stored = malloc(len);
+		c->stored_cap = c->stored != NULL ? len : 0;
+	}
+	if (c->stored == NULL)
 		return -ENOMEM;
-	int err = local_chunk_fetch(c->local, name, len, data);
-	free(data);
+	int err = local_chunk_fetch(c->local, name, len, c->stored);
 	*ret = err == 0;
 	return err == -EBADMSG || err == -EIO ? 0 : err;
 }

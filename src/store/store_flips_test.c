@@ -41,9 +41,10 @@ static void name_of(unsigned i, char out[600])
 }
 
 static void all_events(void *ctx, const struct store_event *event,
-		       void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		       void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		       void *emit_ctx)
 {
-	emit(emit_ctx, "f");
+	emit(emit_ctx, "f", NULL);
 }
 
 static int setup(void **state)

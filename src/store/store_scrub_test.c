@@ -153,9 +153,10 @@ static void flip_value(struct fixture *f, MDB_dbi dbi, size_t at)
 }
 
 static void all_events(void *ctx, const struct store_event *event,
-		       void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		       void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		       void *emit_ctx)
 {
-	emit(emit_ctx, "f");
+	emit(emit_ctx, "f", NULL);
 }
 
 /* The first value of each table. */
