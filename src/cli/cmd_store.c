@@ -297,6 +297,25 @@ static bool has_node(struct cli *cli)
 	return err != -ECONNREFUSED && err != -ENOENT;
 }
 
+static void print_scrub(const struct eos_node *scrub)
+{
+	char done[CLI_SIZE_SIZE], of[CLI_SIZE_SIZE], rate[CLI_SIZE_SIZE], ended[32] = "never";
+	time_t ended_s = (time_t)cli_field_u64(scrub, "ended_s");
+	struct tm tm;
+	if (ended_s != 0 && gmtime_r(&ended_s, &tm) != NULL)
+		strftime(ended, sizeof(ended), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	cli_format_size(cli_field_u64(scrub, "done_bytes"), done);
+	cli_format_size(cli_field_u64(scrub, "of_bytes"), of);
+	cli_format_size(cli_field_u64(scrub, "rate"), rate);
+	if (cli_field_u64(scrub, "rate") == 0)
+		printf("%-14s off", "scrub");
+	else if (strcmp(cli_field(scrub, "running"), "true") == 0)
+		printf("%-14s %s of %s, at most %s/s", "scrub", done, of, rate);
+	else
+		printf("%-14s waits, at most %s/s", "scrub", rate);
+	printf("; damaged: %s; last whole pass: %s\n", cli_field(scrub, "damages"), ended);
+}
+
 static void print_stats(const struct eos_node *root)
 {
 	static const struct {
@@ -314,6 +333,7 @@ static void print_stats(const struct eos_node *root)
 		printf("%-14s %12s %12s\n", rows[i].label,
 		       rows[i].count == NULL ? "" : cli_field(root, rows[i].count), size);
 	}
+	print_scrub(eos_node_get(root, "scrub"));
 }
 
 int cmd_store(struct cli *cli, int argc, char **argv)

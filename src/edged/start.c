@@ -359,6 +359,12 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		if (err < 0)
 			eos_why_prefix(why, "data directory %s", edged->data_dir);
 	}
+	if (err == 0) {
+		err = store_scrub_set(edged->store, edged->config.store.scrub_rate,
+				      edged->config.store.scrub_interval_ns);
+		if (err < 0)
+			eos_why(why, err, "the store's scrub: %s", strerror(-err));
+	}
 	/* The store's lock says that no other node works here. */
 	if (err == 0)
 		edged_deploy_clean(edged);

@@ -127,27 +127,18 @@ static enum s3_code check_create(struct s3_request *request, bool *ret_has_lock)
 	return S3_OK;
 }
 
-/* The bucket is there, and not ours yet. */
-static enum s3_code set_up_bucket(struct s3_request *request, bool has_lock)
+/* The bucket is there, and ours. */
+static enum s3_code set_up_bucket(struct s3_request *request)
 {
-	struct store *store = request->server->store;
 	const char *ownership = s3_header(request, "x-amz-object-ownership");
-	struct store_bucket_settings *settings = &request->settings;
 
-	*settings = (struct store_bucket_settings){.has_object_lock = has_lock};
-	memcpy(settings->tenant, request->tenant, sizeof(settings->tenant));
-	if (has_lock)
-		settings->versioning = STORE_VERSIONING_ENABLED;
-	int err = store_bucket_settings_set(store, request->bucket, settings);
-	enum s3_code code = s3_code_of(err, S3_NO_SUCH_BUCKET);
-	if (code == S3_OK)
-		code = s3_set_bucket_acl(request, NULL, 0);
+	enum s3_code code = s3_set_bucket_acl(request, NULL, 0);
 	if (code == S3_OK && ownership != NULL && strcmp(ownership, "BucketOwnerEnforced") == 0)
 		code = s3_check_enforceable(request);
 	if (code != S3_OK || ownership == NULL)
 		return code;
-	err = store_bucket_document_set(store, request->bucket, "ownership", ownership,
-					strlen(ownership));
+	int err = store_bucket_document_set(request->server->store, request->bucket, "ownership",
+					    ownership, strlen(ownership));
 	return s3_code_of(err, S3_NO_SUCH_BUCKET);
 }
 
@@ -169,14 +160,20 @@ enum s3_code s3_create_bucket(struct s3_request *request)
 	enum s3_code code = check_create(request, &has_lock);
 	if (code != S3_OK)
 		return code;
-	int err = store_bucket_create(request->server->store, request->bucket);
+	struct store_bucket_settings *settings = &request->settings;
+	*settings = (struct store_bucket_settings){
+		.has_object_lock = has_lock,
+		.versioning = has_lock ? STORE_VERSIONING_ENABLED : STORE_VERSIONING_OFF,
+	};
+	memcpy(settings->tenant, request->tenant, sizeof(settings->tenant));
+	int err = store_bucket_create_with(request->server->store, request->bucket, settings);
 	if (err == -EEXIST)
 		return bucket_exists(request);
 	if (err < 0)
 		return s3_code_of(err, S3_INTERNAL_ERROR);
-	code = set_up_bucket(request, has_lock);
+	code = set_up_bucket(request);
 	if (code != S3_OK) {
-		/* A bucket without its owner would be the operator's. */
+		/* Whoever is told that it failed may try again. */
 		(void)!store_bucket_delete(request->server->store, request->bucket);
 		return code;
 	}

@@ -225,16 +225,20 @@ enum s3_code s3_get_policy_status(struct s3_request *request)
 	return s3_respond_xml(request, &buf);
 }
 
-static enum s3_code set_settings(struct s3_request *request)
+/* CHANGE edits the settings as they are at that moment: of those that it leaves alone, others may
+ * have changed some since the request began. CTX: the request. */
+static enum s3_code change_settings(struct s3_request *request,
+				    int (*change)(void *ctx, struct store_bucket_settings *),
+				    unsigned status)
 {
-	int err = store_bucket_settings_set(request->server->store, request->bucket,
-					    &request->settings);
+	int err = store_bucket_settings_update(request->server->store, request->bucket, change,
+					       request);
 	if (err == -ENOTSUP)
 		return s3_say(request, S3_NOT_IMPLEMENTED,
 			      "This store does not encrypt what it keeps.");
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	s3_respond(request, 200, NULL, 0, NULL, 0);
+	s3_respond(request, status, NULL, 0, NULL, 0);
 	return S3_OK;
 }
 
@@ -253,6 +257,13 @@ enum s3_code s3_get_versioning(struct s3_request *request)
 	return s3_respond_xml(request, &buf);
 }
 
+static int change_versioning(void *ctx, struct store_bucket_settings *settings)
+{
+	const struct s3_request *request = ctx;
+	settings->versioning = request->settings.versioning;
+	return 0;
+}
+
 enum s3_code s3_put_versioning(struct s3_request *request)
 {
 	bool has_mfa;
@@ -267,7 +278,7 @@ enum s3_code s3_put_versioning(struct s3_request *request)
 		return s3_say(request, S3_INVALID_BUCKET_STATE,
 			      "An Object Lock configuration is present on this bucket, so the "
 			      "versioning state cannot be changed.");
-	return set_settings(request);
+	return change_settings(request, change_versioning, 200);
 }
 
 enum s3_code s3_get_encryption(struct s3_request *request)
@@ -286,22 +297,27 @@ enum s3_code s3_get_encryption(struct s3_request *request)
 	return s3_respond_xml(request, &buf);
 }
 
+static int encrypt(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->is_encrypted = true;
+	return 0;
+}
+
+static int do_not_encrypt(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->is_encrypted = false;
+	return 0;
+}
+
 enum s3_code s3_put_encryption(struct s3_request *request)
 {
 	enum s3_code code = s3_xml_read_encryption(request->xml.data, request->xml.len);
 	if (code != S3_OK)
 		return code;
-	request->settings.is_encrypted = true;
-	return set_settings(request);
+	return change_settings(request, encrypt, 200);
 }
 
 enum s3_code s3_delete_encryption(struct s3_request *request)
 {
-	request->settings.is_encrypted = false;
-	int err = store_bucket_settings_set(request->server->store, request->bucket,
-					    &request->settings);
-	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	s3_respond(request, 204, NULL, 0, NULL, 0);
-	return S3_OK;
+	return change_settings(request, do_not_encrypt, 204);
 }

@@ -6,9 +6,14 @@
 
 #include "store/local_priv.h"
 
-int local_bucket_create(struct store *store, const char *name)
+int local_bucket_create(struct store *store, const char *name,
+			const struct store_bucket_settings *settings)
 {
-	struct local_op op = {.kind = LOCAL_OP_BUCKET_CREATE, .bucket = name};
+	struct local_op op = {
+		.kind = LOCAL_OP_BUCKET_CREATE,
+		.bucket = name,
+		.settings = settings,
+	};
 	return local_commit(local_of(store), &op);
 }
 

@@ -79,9 +79,14 @@ int local_apply_rename(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_update(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
 /* local_settings.c */
+/* BUCKET, which is not written, gets SETTINGS. */
+void local_bucket_take_settings(struct local_bucket *bucket,
+				const struct store_bucket_settings *settings);
 int local_apply_settings(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_document_set(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_document_delete(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+/* An entry of the table of documents. -EBADMSG. */
+int local_document_check(const MDB_val *key, const MDB_val *value) EOS_MUST_CHECK;
 /* All of a bucket that goes. */
 int local_documents_drop(struct local_txn *t, uint64_t node) EOS_MUST_CHECK;
 

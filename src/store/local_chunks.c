@@ -142,20 +142,41 @@ int local_manifest_find(struct local *local, MDB_txn *txn, uint64_t id, uint64_t
 	return offset < *ret_start || offset >= end ? -EBADMSG : 0;
 }
 
+static uint64_t trash_sum(const MDB_val *key)
+{
+	return local_sum(key->mv_data, key->mv_size, 0);
+}
+
+int local_trash_parse(const MDB_val *key, const MDB_val *value, uint64_t *ret_id)
+{
+	uint64_t sum;
+	if (key->mv_size != sizeof(*ret_id) || value->mv_size != sizeof(sum))
+		return -EBADMSG;
+	memcpy(&sum, value->mv_data, sizeof(sum));
+	if (sum != trash_sum(key))
+		return -EBADMSG;
+	*ret_id = local_be64_get(key->mv_data);
+	return 0;
+}
+
 int local_trash_has(struct local *local, MDB_txn *txn, uint64_t id)
 {
 	uint8_t name[8];
 	local_be64_put(name, id);
 	MDB_val key = {.mv_size = sizeof(name), .mv_data = name}, value;
 	int err = local_error(mdb_get(txn, local->trash, &key, &value));
-	return err == 0 ? 1 : err == -ENOENT ? 0 : err;
+	if (err == 0)
+		return local_trash_parse(&key, &value, &id) == 0;
+	return err == -ENOENT ? 0 : err;
 }
 
 int local_trash_put(struct local_txn *t, uint64_t manifest)
 {
 	uint8_t name[8];
 	local_be64_put(name, manifest);
-	MDB_val key = {.mv_size = sizeof(name), .mv_data = name}, value = {0};
+	MDB_val key = {.mv_size = sizeof(name), .mv_data = name};
+	uint64_t sum = trash_sum(&key);
+	MDB_val value = {.mv_size = sizeof(sum), .mv_data = &sum};
 	t->is_changed = true;
 	return local_put(t->txn, t->local->trash, &key, &value, 0);
 }
@@ -306,10 +327,14 @@ int local_live_flush(struct local_txn *t)
 		struct local_segment_record record = {0};
 		local_segment_key(t->live[i].segment, name);
 		MDB_val key = {.mv_size = 4, .mv_data = name}, value;
-		int err = local_error(mdb_get(t->txn, t->local->segments_dbi, &key, &value));
-		if (err == 0)
-			err = local_segment_record_parse(&key, &value, &record);
-		/* A damaged count is wrong until repair; no chunk depends on it. */
+		int err = 0;
+		/* The table in memory is as committed, and nothing damages it. Only of a segment
+		 * whose file is lost it knows nothing. */
+		if (!local_segments_live(&t->local->segments, t->live[i].segment, &record.live)) {
+			err = local_error(mdb_get(t->txn, t->local->segments_dbi, &key, &value));
+			if (err == 0)
+				err = local_segment_record_parse(&key, &value, &record);
+		}
 		if (err < 0 && err != -ENOENT && err != -EBADMSG)
 			return err;
 		uint64_t bytes = (uint64_t)t->live[i].bytes;

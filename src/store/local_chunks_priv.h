@@ -118,6 +118,9 @@ int local_segment_record_parse(const MDB_val *key, const MDB_val *value,
 			       struct local_segment_record *ret_record) EOS_MUST_CHECK;
 int local_segment_record_put(struct local *local, MDB_txn *txn, uint32_t id,
 			     uint64_t live) EOS_MUST_CHECK;
+/* The id in the key; the value is its checksum. -EBADMSG: an entry that may mean another manifest,
+ * which somebody needs: it is left alone. */
+int local_trash_parse(const MDB_val *key, const MDB_val *value, uint64_t *ret_id) EOS_MUST_CHECK;
 /* 1: in the trash; 0: not; or an error. */
 int local_trash_has(struct local *local, MDB_txn *txn, uint64_t id) EOS_MUST_CHECK;
 

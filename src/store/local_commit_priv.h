@@ -18,6 +18,7 @@
 #include "store/local_records_priv.h"
 
 struct local;
+struct eos_buf;
 struct local_audit;
 
 /* Changes in one transaction. 256 inline objects of 16 KiB are 4 MiB of dirty pages, well below
@@ -45,6 +46,7 @@ enum local_op_kind {
 	LOCAL_OP_CHUNKS_MOVE,	  /* to where compaction copied them */
 	LOCAL_OP_SEGMENT_DROP,
 	LOCAL_OP_RECOUNT, /* repair */
+	LOCAL_OP_SCRUB,	  /* DATA: struct local_scrub_record */
 	LOCAL_OP_RECLAIM, /* as much of the trash as fits */
 };
 
@@ -78,11 +80,13 @@ struct local_op {
 	const struct local_move *moves;
 	size_t moves_count;
 	uint32_t segment;
-	struct local_audit *audit; /* on return, of a recount; owned */
-	bool is_reclaimed;	   /* on return: nothing is left in the trash that could go */
+	struct local_audit *audit;	   /* on return, of a recount; owned */
+	struct eos_buf *reindexed_buckets; /* the same; whose index must be made anew */
+	bool is_reclaimed; /* on return: nothing is left in the trash that could go */
 
 	/* settings, documents (the name is in KEY), tenants */
 	const struct store_bucket_settings *settings;
+	const struct store_bucket_settings *expected; /* or NULL: what is there must be the same */
 	size_t data_len;
 	const char *tenant;
 	uint64_t quota_bytes, quota_objects;

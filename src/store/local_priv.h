@@ -5,7 +5,7 @@
  *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants objects versions index
  *                         chunks manifests segments trash outbox)
  *     DIR/reserve         space that deletes can have when the disk is full: local_space.c
- *     DIR/segments/       chunks: local_segments_priv.h
+ *     DIR/segments/       chunks: local_segments_priv.h; read again and again: local_scrub_priv.h
  *     DIR/staging/        files of uploads that are not written from front to back; emptied at open
  *
  * Readers use LMDB's read transactions; only the committer thread (local_commit.c) writes. The
@@ -29,6 +29,7 @@
 #include "store/local_commit_priv.h"
 #include "store/local_pins_priv.h"
 #include "store/local_records_priv.h"
+#include "store/local_scrub_priv.h"
 #include "store/local_segments_priv.h"
 #include "store/local_upkeep_priv.h"
 #include "store/store_engine.h"
@@ -55,6 +56,7 @@ struct local {
 	/* Any thread. */
 	_Atomic unsigned uploads;
 	_Atomic uint64_t staging_next;
+	_Atomic uint64_t activity;	      /* transactions; the scrub slows down when it moves */
 	_Atomic bool has_reserve, has_warned; /* local_space.c */
 	_Atomic bool is_read_only;	      /* for good; set by local_turn_read_only() */
 
@@ -62,6 +64,7 @@ struct local {
 	struct local_segments segments;
 	struct local_pins chunk_pins, manifest_pins;
 	struct local_upkeep upkeep;
+	struct local_scrub scrub;
 	struct local_committer committer;
 };
 
@@ -151,7 +154,8 @@ void local_turn_read_only(struct local *local, const char *what, int err);
 int local_check_writable(struct local *local) EOS_MUST_CHECK;
 
 /* Engine functions, by the file they are in. */
-int local_bucket_create(struct store *store, const char *name);
+int local_bucket_create(struct store *store, const char *name,
+			const struct store_bucket_settings *settings);
 int local_bucket_delete(struct store *store, const char *name);
 int local_bucket_get(struct store *store, const char *name, struct store_bucket_info *ret_info);
 int local_bucket_list(struct store *store,
@@ -159,12 +163,15 @@ int local_bucket_list(struct store *store,
 int local_bucket_settings_get(struct store *store, const char *bucket,
 			      struct store_bucket_settings *ret_settings);
 int local_bucket_settings_set(struct store *store, const char *bucket,
+			      const struct store_bucket_settings *expected,
 			      const struct store_bucket_settings *settings);
 int local_bucket_document_get(struct store *store, const char *bucket, const char *name,
 			      struct eos_buf *out);
 int local_bucket_document_set(struct store *store, const char *bucket, const char *name,
 			      const void *data, size_t len);
 int local_bucket_document_delete(struct store *store, const char *bucket, const char *name);
+int local_quota_check(struct store *store, const char *bucket, const char *key, size_t key_len,
+		      uint64_t size);
 int local_bucket_usage(struct store *store, const char *bucket, struct store_usage *ret_usage);
 int local_tenant_usage(struct store *store, const char *tenant, struct store_usage *ret_usage);
 int local_tenant_quota_set(struct store *store, const char *tenant, uint64_t bytes,

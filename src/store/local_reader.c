@@ -94,7 +94,8 @@ static int look_up(struct local *local, struct local_reader *r, uint64_t *ret_ma
 	return err;
 }
 
-/* Pins the manifest. -EAGAIN: its object is gone, and so may be its chunks. */
+/* Pins the manifest. -EAGAIN: a transaction that is not committed yet takes it apart; -ESTALE: its
+ * object is gone, and so may be its chunks, or it is damaged. */
 static int pin(struct local *local, uint64_t manifest)
 {
 	uint8_t name[LOCAL_PIN_SIZE];
@@ -109,19 +110,20 @@ static int pin(struct local *local, uint64_t manifest)
 		struct local_page page;
 		uint64_t start;
 		err = local_trash_has(local, txn, manifest);
-		if (err == 0 &&
-		    local_manifest_find(local, txn, manifest, 0, &page, &start) == -EBADMSG)
-			err = -ESTALE; /* reclaimed, or damaged */
+		if (err == 1 || (err == 0 && local_manifest_find(local, txn, manifest, 0, &page,
+								 &start) == -EBADMSG))
+			err = -ESTALE;
 		mdb_txn_abort(txn);
 	}
 	if (err != 0)
 		local_unpin(&local->manifest_pins, name);
-	return err == 1 ? -EAGAIN : err;
+	return err;
 }
 
 /*
  * Between the look at the record and the pin the object may be replaced and its manifest go. Then
- * the next look finds another record; the same one means that the manifest is lost.
+ * the next look finds another record; the same one means that the manifest is lost, or that the
+ * trash has it as well (a record and the trash never have it in one transaction).
  */
 static int open_version(struct local *local, struct local_reader *r)
 {

@@ -53,7 +53,8 @@ int store_stats(struct store *store, struct store_stats *ret_stats)
 
 int store_bucket_create(struct store *store, const char *name)
 {
-	return bucket_name_is_valid(name) ? store->ops->bucket_create(store, name) : -EINVAL;
+	static const struct store_bucket_settings none = {.tenant = ""};
+	return store_bucket_create_with(store, name, &none);
 }
 
 int store_bucket_delete(struct store *store, const char *name)
@@ -110,16 +111,49 @@ int store_bucket_settings_get(struct store *store, const char *bucket,
 	return store->ops->bucket_settings_get(store, bucket, ret_settings);
 }
 
+static bool settings_are_valid(const struct store_bucket_settings *settings)
+{
+	return tenant_is_valid(settings->tenant) &&
+	       settings->versioning <= STORE_VERSIONING_SUSPENDED &&
+	       (!settings->has_object_lock || settings->versioning == STORE_VERSIONING_ENABLED);
+}
+
+int store_bucket_create_with(struct store *store, const char *name,
+			     const struct store_bucket_settings *settings)
+{
+	if (!bucket_name_is_valid(name) || !settings_are_valid(settings))
+		return -EINVAL;
+	return store->ops->bucket_create(store, name, settings);
+}
+
 int store_bucket_settings_set(struct store *store, const char *bucket,
 			      const struct store_bucket_settings *settings)
 {
 	if (!bucket_name_is_valid(bucket))
 		return -ENOENT;
-	if (!tenant_is_valid(settings->tenant) ||
-	    settings->versioning > STORE_VERSIONING_SUSPENDED ||
-	    (settings->has_object_lock && settings->versioning != STORE_VERSIONING_ENABLED))
-		return -EINVAL;
-	return store->ops->bucket_settings_set(store, bucket, settings);
+	return settings_are_valid(settings)
+		       ? store->ops->bucket_settings_set(store, bucket, NULL, settings)
+		       : -EINVAL;
+}
+
+int store_bucket_settings_update(struct store *store, const char *bucket,
+				 int (*change)(void *ctx, struct store_bucket_settings *settings),
+				 void *ctx)
+{
+	struct store_bucket_settings before, after;
+	int err;
+	do {
+		err = store_bucket_settings_get(store, bucket, &before);
+		after = before;
+		if (err == 0)
+			err = change(ctx, &after);
+		if (err < 0)
+			return err;
+		err = settings_are_valid(&after)
+			      ? store->ops->bucket_settings_set(store, bucket, &before, &after)
+			      : -EINVAL;
+	} while (err == -EAGAIN);
+	return err;
 }
 
 int store_bucket_document_get(struct store *store, const char *bucket, const char *name,
@@ -174,6 +208,16 @@ int store_tenant_quota_get(struct store *store, const char *tenant, uint64_t *re
 	return tenant_is_valid(tenant)
 		       ? store->ops->tenant_quota_get(store, tenant, ret_bytes, ret_objects)
 		       : -EINVAL;
+}
+
+int store_quota_check(struct store *store, const char *bucket, const char *key, size_t key_len,
+		      uint64_t size)
+{
+	if (!bucket_name_is_valid(bucket))
+		return -ENOENT;
+	if (!key_is_valid(key, key_len) || size > STORE_OBJECT_BYTES_MAX)
+		return 0; /* refused for other reasons */
+	return store->ops->quota_check(store, bucket, key, key_len, size);
 }
 
 int store_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
@@ -385,4 +429,16 @@ int store_compact(struct store *store, store_progress_fn progress, void *ctx,
 		  uint64_t *ret_freed_bytes)
 {
 	return store->ops->compact(store, progress, ctx, ret_freed_bytes);
+}
+
+int store_scrub_set(struct store *store, uint64_t rate, uint64_t interval_ns)
+{
+	if (rate != 0 && rate < STORE_SCRUB_RATE_MIN)
+		return -EINVAL;
+	return store->ops->scrub_set(store, rate, interval_ns);
+}
+
+int store_scrub_get(struct store *store, struct store_scrub *ret_scrub)
+{
+	return store->ops->scrub_get(store, ret_scrub);
 }

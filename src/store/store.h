@@ -93,6 +93,10 @@ struct store_bucket_settings {
 	/* 0: none. What is there already may be more than the quota; nothing is added then. */
 	uint64_t quota_bytes, quota_objects;
 };
+/* store_bucket_create() with settings from the first moment: it is never seen as somebody else's.
+ * -EEXIST; -EINVAL and -ENOTSUP as of store_bucket_settings_set(). */
+int store_bucket_create_with(struct store *store, const char *name,
+			     const struct store_bucket_settings *settings) EOS_MUST_CHECK;
 /* A new bucket has all zeros. -ENOENT. */
 int store_bucket_settings_get(struct store *store, const char *bucket,
 			      struct store_bucket_settings *ret_settings) EOS_MUST_CHECK;
@@ -100,6 +104,15 @@ int store_bucket_settings_get(struct store *store, const char *bucket,
  * -EPERM: object lock taken back; -ENOTSUP: encryption, where the engine has none. */
 int store_bucket_settings_set(struct store *store, const char *bucket,
 			      const struct store_bucket_settings *settings) EOS_MUST_CHECK;
+/*
+ * Changes some settings and leaves the others as they are at that moment: CHANGE(CTX, SETTINGS)
+ * edits what is there and returns 0, or an error that is returned then and changes nothing. It is
+ * called in the caller's thread, and again when somebody else was faster. Errors as of
+ * store_bucket_settings_set().
+ */
+int store_bucket_settings_update(struct store *store, const char *bucket,
+				 int (*change)(void *ctx, struct store_bucket_settings *settings),
+				 void *ctx) EOS_MUST_CHECK;
 
 /*
  * Documents: small texts that are kept with a bucket under a name ("policy", "cors", ...), gone
@@ -131,6 +144,11 @@ int store_tenant_quota_set(struct store *store, const char *tenant, uint64_t byt
 			   uint64_t objects) EOS_MUST_CHECK;
 int store_tenant_quota_get(struct store *store, const char *tenant, uint64_t *ret_bytes,
 			   uint64_t *ret_objects) EOS_MUST_CHECK;
+
+/* -EDQUOT: an object of SIZE bytes at KEY would be refused if it were committed now. For who knows
+ * the size before the bytes come; the commit asks again. -ENOENT: no such bucket. */
+int store_quota_check(struct store *store, const char *bucket, const char *key, size_t key_len,
+		      uint64_t size) EOS_MUST_CHECK;
 
 /* What is known of an object. Metadata: pairs of name and value, "content-type\0text/csv\0…", kept
  * as given. */
@@ -420,3 +438,27 @@ int store_repair(struct store *store, store_problem_fn problem, store_progress_f
 /* Gives the space of what is not needed back, down to segments that are nearly full. */
 int store_compact(struct store *store, store_progress_fn progress, void *ctx,
 		  uint64_t *ret_freed_bytes) EOS_MUST_CHECK;
+
+/*
+ * The scrub: everything is read and checked in the background, again and again, so that damage is
+ * found while there is still a copy elsewhere. Damage is logged, with an object that it concerns,
+ * counted, and remembered: an upload of the same bytes heals it. It is off until it is set.
+ */
+#define STORE_SCRUB_RATE_MIN (UINT64_C(64) << 10)
+struct store_scrub {
+	uint64_t rate;	      /* bytes a second at most, 0: off */
+	uint64_t interval_ns; /* from the beginning of a pass to that of the next */
+	bool is_running;
+	/* Of the present pass: read so far, and how much the segments have; the segment it is in.
+	 */
+	uint64_t done_bytes, of_bytes;
+	uint32_t segment;
+	uint64_t damages;	     /* of the present pass, or of the last one */
+	uint64_t passes;	     /* that came to the end */
+	uint64_t begun_ns, ended_ns; /* wall clock; of the last one begun, and ended; 0: none */
+};
+/* Also while it runs. A pass that was interrupted goes on where it was, also after the store was
+ * closed. -EINVAL: a rate that is neither 0 nor at least STORE_SCRUB_RATE_MIN; -EAGAIN: no thread.
+ */
+int store_scrub_set(struct store *store, uint64_t rate, uint64_t interval_ns) EOS_MUST_CHECK;
+int store_scrub_get(struct store *store, struct store_scrub *ret_scrub) EOS_MUST_CHECK;

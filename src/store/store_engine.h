@@ -30,7 +30,9 @@ struct store_engine_ops {
 			    void *ctx);
 	int (*stats)(struct store *store, struct store_stats *ret_stats);
 
-	int (*bucket_create)(struct store *store, const char *name);
+	/* The settings are valid. */
+	int (*bucket_create)(struct store *store, const char *name,
+			     const struct store_bucket_settings *settings);
 	int (*bucket_delete)(struct store *store, const char *name);
 	int (*bucket_get)(struct store *store, const char *name,
 			  struct store_bucket_info *ret_info);
@@ -41,14 +43,17 @@ struct store_engine_ops {
 
 	int (*bucket_settings_get)(struct store *store, const char *bucket,
 				   struct store_bucket_settings *ret_settings);
-	/* The tenant's name is valid. */
+	/* The settings are valid. EXPECTED: -EAGAIN when they are not these any more; or NULL. */
 	int (*bucket_settings_set)(struct store *store, const char *bucket,
+				   const struct store_bucket_settings *expected,
 				   const struct store_bucket_settings *settings);
 	int (*bucket_document_get)(struct store *store, const char *bucket, const char *name,
 				   struct eos_buf *out);
 	int (*bucket_document_set)(struct store *store, const char *bucket, const char *name,
 				   const void *data, size_t len);
 	int (*bucket_document_delete)(struct store *store, const char *bucket, const char *name);
+	int (*quota_check)(struct store *store, const char *bucket, const char *key, size_t key_len,
+			   uint64_t size);
 	int (*bucket_usage)(struct store *store, const char *bucket, struct store_usage *ret_usage);
 	int (*tenant_usage)(struct store *store, const char *tenant, struct store_usage *ret_usage);
 	int (*tenant_quota_set)(struct store *store, const char *tenant, uint64_t bytes,
@@ -118,6 +123,9 @@ struct store_engine_ops {
 		      void *ctx, struct store_verdict *ret_verdict);
 	int (*repair)(struct store *store, store_problem_fn problem, store_progress_fn progress,
 		      void *ctx, struct store_verdict *ret_verdict);
+	/* The rate is valid. */
+	int (*scrub_set)(struct store *store, uint64_t rate, uint64_t interval_ns);
+	int (*scrub_get)(struct store *store, struct store_scrub *ret_scrub);
 	int (*compact)(struct store *store, store_progress_fn progress, void *ctx,
 		       uint64_t *ret_freed_bytes);
 };

@@ -6,8 +6,8 @@
  * A round: a child opens the store and eight threads put, overwrite, delete and rename objects of
  * 1 byte to 300 KiB, some with contents that others have too, and copy by reference, two put and
  * remove versions (store_crash_versions.c), while one more acknowledges events and now and then
- * compacts. Each tells the parent through a pipe what
- * it is about to do, and what came of it. The child dies by SIGKILL, at a random time or at one of
+ * compacts, and the scrub runs. Each tells the parent through a pipe what it is about to do, and
+ * what came of it. The child dies by SIGKILL, at a random time or at one of
  * the store's fault points. Now and then a second child dies while it cleans up. Then the parent
  * opens the store and checks:
  * - an acknowledged change is there, whole, with the right content; one that was cut off is there

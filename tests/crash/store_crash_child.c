@@ -12,6 +12,8 @@
 
 #include "base/fault.h"
 
+#define SCRUB_RATE (UINT64_C(256) << 20)
+
 static struct store *child_store;
 static int child_log_fd;
 static uint64_t child_seed;
@@ -238,6 +240,9 @@ void crash_child(const char *dir, const char *faults, uint64_t seed, int log_fd)
 		_exit(4);
 	}
 	store_set_matcher(child_store, match, NULL, NULL);
+	/* Pass after pass, while all else goes on. */
+	if (store_scrub_set(child_store, SCRUB_RATE, 0) < 0)
+		_exit(5);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		if (pthread_create(&thread, NULL, child_thread, (void *)i) != 0)
 			_exit(5);
