@@ -190,6 +190,7 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 		[LOCAL_OP_MANIFEST_APPEND] = local_apply_manifest_append,
 		[LOCAL_OP_CHUNKS_MOVE] = local_apply_chunks_move,
 		[LOCAL_OP_SEGMENT_DROP] = local_apply_segment_drop,
+		[LOCAL_OP_KEYS_PUT] = local_apply_keys_put,
 		[LOCAL_OP_RECOUNT] = local_apply_recount,
 		[LOCAL_OP_RECLAIM] = local_apply_reclaim,
 	};

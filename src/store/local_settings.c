@@ -62,7 +62,12 @@ int local_bucket_settings_set(struct store *store, const char *bucket,
 		.bucket = bucket,
 		.settings = settings,
 	};
-	return local_commit(local_of(store), &op);
+	struct local *local = local_of(store);
+	const struct local_key *key;
+	/* Nobody may believe that what is written will be encrypted when it cannot be. */
+	int err =
+		settings->is_encrypted ? local_crypt_tenant_key(local, settings->tenant, &key) : 0;
+	return err < 0 ? err : local_commit(local, &op);
 }
 
 int local_apply_settings(struct local_txn *t, struct local_op *op)
@@ -77,15 +82,13 @@ int local_apply_settings(struct local_txn *t, struct local_op *op)
 		return local_refuse(t, op, -EINVAL);
 	if ((bucket.flags & LOCAL_BUCKET_HAS_LOCK) != 0 && !settings->has_object_lock)
 		return local_refuse(t, op, -EPERM);
-	/* Nobody may believe that what is written is encrypted when it is not. */
-	if (settings->is_encrypted)
-		return local_refuse(t, op, -ENOTSUP);
 
 	err = local_usage_move(t, op->bucket, &bucket, settings->tenant);
 	if (err < 0)
 		return err;
 	bucket.versioning = (uint8_t)settings->versioning;
 	bucket.flags = (uint8_t)((settings->has_object_lock ? LOCAL_BUCKET_HAS_LOCK : 0) |
+				 (settings->is_encrypted ? LOCAL_BUCKET_IS_ENCRYPTED : 0) |
 				 (settings->is_compressed ? LOCAL_BUCKET_IS_COMPRESSED : 0));
 	bucket.quota_bytes = settings->quota_bytes;
 	bucket.quota_objects = settings->quota_objects;
