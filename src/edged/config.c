@@ -131,6 +131,20 @@ static int decode_tls(const struct eos_node *map, struct edged_config *config, s
 	return err;
 }
 
+static int decode_store(const struct eos_node *map, struct edged_config *config,
+			struct eos_why *why)
+{
+	static const char *const keys[] = {"key", NULL};
+	int err = eos_node_check_keys(map, keys, why);
+	if (err == 0)
+		err = decode_text(map, "key", config->store_key, sizeof(config->store_key), why);
+	/* The node changes its working directory. */
+	if (err == 0 && config->store_key[0] != '\0' && config->store_key[0] != '/')
+		err = eos_node_fail(eos_node_get(map, "key"), why,
+				    "key: must be an absolute path, not \"%s\"", config->store_key);
+	return err;
+}
+
 static int decode_functions(const struct eos_node *map, struct edged_config *config,
 			    struct eos_why *why)
 {
@@ -197,7 +211,7 @@ static int decode_cells(const struct eos_node *map, struct edged_config *config,
 static int decode(const struct eos_node *root, struct edged_config *config, struct eos_why *why)
 {
 	static const char *const keys[] = {"log",  "s3",      "functions", "tls",
-					   "cell", "tenants", NULL};
+					   "cell", "tenants", "store",	   NULL};
 	int err = eos_node_check_keys(root, keys, why);
 	const char *log = NULL;
 	if (err == 0)
@@ -214,6 +228,9 @@ static int decode(const struct eos_node *root, struct edged_config *config, stru
 	const struct eos_node *tls = eos_node_get(root, "tls");
 	if (err == 0 && tls != NULL)
 		err = decode_tls(tls, config, why);
+	const struct eos_node *store = eos_node_get(root, "store");
+	if (err == 0 && store != NULL)
+		err = decode_store(store, config, why);
 	const struct eos_node *cell = eos_node_get(root, "cell");
 	if (err == 0 && cell != NULL)
 		err = decode_cells(cell, config, why);

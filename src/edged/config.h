@@ -35,6 +35,7 @@ struct edged_config {
 	struct {
 		char certificate[512], key[512]; /* paths; "": no TLS */
 	} tls;
+	char store_key[512];	 /* the path of the store's node key; "": in the data directory */
 	unsigned cells;		 /* how many; 0: by the machine */
 	struct link_config cell; /* how each is set up */
 	struct func_tenants tenants;

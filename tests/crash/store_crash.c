@@ -525,9 +525,9 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < rounds; i++)
 		run_round(i, &random);
 	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	char key[sizeof(dir) + 8];
-	snprintf(key, sizeof(key), "%s.key", dir);
-	(void)unlink(key);
+	char node_key[sizeof(dir) + 8];
+	snprintf(node_key, sizeof(node_key), "%s.key", dir);
+	(void)unlink(node_key);
 	for (unsigned i = 0; i < THREADS; i++) {
 		for (unsigned key = 0; key < KEYS; key++) {
 			free(models[i].seen[key].all);
