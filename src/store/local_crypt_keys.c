@@ -422,6 +422,34 @@ int local_crypt_tenant_key(struct local *local, const char *tenant,
 	return err < 0 ? err : local_crypt_key(local, id, ret_key);
 }
 
+int local_upload_key_choose(struct local *local, const struct local_bucket *bucket,
+			    const struct store_upload_encryption *encryption, const char *wrapped,
+			    struct local_upload_key *ret)
+{
+	ret->is_customers = wrapped != NULL;
+	ret->is_locked = wrapped != NULL && encryption->customer_key == NULL;
+	ret->key = NULL;
+	if (wrapped == NULL && encryption->customer_key != NULL)
+		return -EINVAL;
+	if (ret->is_locked)
+		return 0;
+	if (wrapped != NULL) {
+		ret->key = &ret->own;
+		return local_crypt_customer_key(local, wrapped, encryption->customer_key,
+						&ret->own);
+	}
+	if (!encryption->is_encrypted && (bucket->flags & LOCAL_BUCKET_IS_ENCRYPTED) == 0)
+		return 0;
+	return local_crypt_tenant_key(local, bucket->tenant, &ret->key);
+}
+
+uint16_t local_upload_key_id(const struct local_upload_key *upload)
+{
+	if (upload->is_customers)
+		return LOCAL_KEY_CUSTOMER;
+	return upload->key != NULL ? upload->key->id : LOCAL_KEY_NONE;
+}
+
 int local_apply_keys_put(struct local_txn *t, struct local_op *op)
 {
 	for (size_t i = 0; i < op->key_records_count; i++) {

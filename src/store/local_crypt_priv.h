@@ -129,6 +129,19 @@ int local_crypt_key(struct local *local, uint16_t id,
  * ids; errors of local_commit(), and of writing the node key's file. */
 int local_crypt_tenant_key(struct local *local, const char *tenant,
 			   const struct local_key **ret_key) EOS_MUST_CHECK;
+/* What an upload is sealed with. */
+struct local_upload_key {
+	const struct local_key *key; /* the store's, or OWN; NULL: none */
+	struct local_key own;	     /* opened by the customer's */
+	/* IS_LOCKED: nobody brought the customer's key, so nothing can be written. */
+	bool is_customers, is_locked;
+};
+/* As the bucket, its ENCRYPTION, and WRAPPED (STORE_META_CUSTOMER_KEY, or NULL) say. Errors: those
+ * of store_upload_begin_encrypted(). */
+int local_upload_key_choose(struct local *local, const struct local_bucket *bucket,
+			    const struct store_upload_encryption *encryption, const char *wrapped,
+			    struct local_upload_key *ret) EOS_MUST_CHECK;
+uint16_t local_upload_key_id(const struct local_upload_key *upload);
 /* Opens what STORE_META_CUSTOMER_KEY holds. -EKEYREJECTED: it was another key; -EBADMSG: no such
  * text. */
 int local_crypt_customer_key(struct local *local, const char *wrapped,

@@ -42,11 +42,7 @@ struct local_upload {
 	struct local *local;
 	uint64_t bucket_node;
 	bool is_compressed;
-	/* What it is encrypted with: of a tenant, the store's; OWN_KEY; or NULL, it is not, or
-	 * (then it is locked) nobody brought the customer's key, and nothing can be written. */
-	const struct local_key *data_key;
-	struct local_key own_key;
-	bool is_customers, is_locked;
+	struct local_upload_key sealing;
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
 	char *key, *metadata; /* owned */
 	size_t key_len;
@@ -86,38 +82,9 @@ static void upload_free(struct local_upload *u)
 	free(u->sealed);
 	free(u->metadata);
 	free(u->key);
-	explicit_bzero(&u->own_key, sizeof(u->own_key));
+	explicit_bzero(&u->sealing, sizeof(u->sealing));
 	atomic_fetch_sub(&u->local->uploads, 1);
 	free(u);
-}
-
-/* Chooses the key. ENCRYPTION and METADATA are those of the begin. */
-static int choose_key(struct local_upload *u, const struct local_bucket *root,
-		      const struct store_upload_encryption *encryption, const char *metadata,
-		      uint32_t metadata_len)
-{
-	const char *wrapped = local_customer_text(metadata, metadata_len);
-	u->is_customers = wrapped != NULL;
-	if (wrapped == NULL && encryption->customer_key != NULL)
-		return -EINVAL;
-	if (wrapped != NULL) {
-		u->is_locked = encryption->customer_key == NULL;
-		u->data_key = u->is_locked ? NULL : &u->own_key;
-		return u->is_locked
-			       ? 0
-			       : local_crypt_customer_key(u->local, wrapped,
-							  encryption->customer_key, &u->own_key);
-	}
-	if (!encryption->is_encrypted && (root->flags & LOCAL_BUCKET_IS_ENCRYPTED) == 0)
-		return 0;
-	return local_crypt_tenant_key(u->local, root->tenant, &u->data_key);
-}
-
-static uint16_t key_id_of(const struct local_upload *u)
-{
-	if (u->is_customers)
-		return LOCAL_KEY_CUSTOMER;
-	return u->data_key != NULL ? u->data_key->id : LOCAL_KEY_NONE;
 }
 
 static int find_bucket(struct local *local, const char *bucket, struct local_bucket *ret_bucket)
@@ -171,7 +138,8 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 	u->metadata = own_metadata;
 	u->metadata_len = metadata_len;
 	memcpy(u->metadata, metadata, metadata_len);
-	err = choose_key(u, &root, encryption, metadata, metadata_len);
+	err = local_upload_key_choose(local, &root, encryption,
+				      local_customer_text(metadata, metadata_len), &u->sealing);
 	if (err < 0)
 		upload_free(u);
 	else
@@ -202,7 +170,7 @@ static int stream(struct local_upload *u, const void *data, size_t len)
 
 static int stream_begin(struct local_upload *u)
 {
-	int err = local_chunker_new(u->local, u->is_compressed, u->data_key, &u->chunker);
+	int err = local_chunker_new(u->local, u->is_compressed, u->sealing.key, &u->chunker);
 	if (err == 0 && u->md5 == NULL)
 		err = crypto_hash_new(CRYPTO_MD5, &u->md5);
 	return err;
@@ -242,7 +210,7 @@ static int copy_to_file(void *ctx, const void *data, size_t len)
 static int to_file(struct local_upload *u)
 {
 	struct copy copy = {.u = u};
-	int err = local_staging_new(u->local, u->data_key != NULL, &u->file);
+	int err = local_staging_new(u->local, u->sealing.key != NULL, &u->file);
 	if (err < 0)
 		return err;
 	if (u->chunker != NULL)
@@ -287,7 +255,7 @@ static int write_memory(struct local_upload *u, const void *data, size_t len, ui
 static int write_anywhere(struct local_upload *u, const void *data, size_t len, uint64_t offset)
 {
 	bool is_small = u->chunker == NULL && u->file == NULL;
-	int err = u->is_locked ? -ENOKEY : 0;
+	int err = u->sealing.is_locked ? -ENOKEY : 0;
 	if (err < 0)
 		return err;
 	if (is_small && offset + len <= LOCAL_INLINE_MAX)
@@ -366,7 +334,7 @@ int local_upload_truncate(struct store_upload *upload, uint64_t size)
 	if (err < 0)
 		return err;
 	bool is_small = u->chunker == NULL && u->file == NULL;
-	if (u->is_locked && size > 0) {
+	if (u->sealing.is_locked && size > 0) {
 		err = -ENOKEY;
 	} else if (is_small && size <= LOCAL_INLINE_MAX) {
 		err = memory_reserve(u, size);
@@ -476,11 +444,11 @@ static int make_inline(struct local_upload *u, struct local_op *op)
 	md5 = crypto_hash_free(md5);
 	record->kind = LOCAL_RECORD_INLINE;
 	op->data = data;
-	if (err == 0 && u->data_key != NULL && u->size > 0) {
+	if (err == 0 && u->sealing.key != NULL && u->size > 0) {
 		const struct local_owner owner = {u->bucket_node, u->key, u->key_len};
 		u->sealed = malloc(u->size + LOCAL_SEAL_BYTES);
 		err = u->sealed == NULL ? -ENOMEM
-					: local_crypt_seal_inline(u->local, u->data_key, &owner,
+					: local_crypt_seal_inline(u->local, u->sealing.key, &owner,
 								  data, u->size, u->sealed);
 		op->data = u->sealed;
 	}
@@ -495,7 +463,7 @@ static int append_bytes(struct local_upload *u, struct store_reader *reader, uin
 			uint64_t len, bool is_part)
 {
 	char *piece = malloc(COPY_BYTES);
-	int err = piece == NULL ? -ENOMEM : u->is_locked ? -ENOKEY : 0;
+	int err = piece == NULL ? -ENOMEM : u->sealing.is_locked ? -ENOKEY : 0;
 	while (err == 0 && len > 0) {
 		size_t n = EOS_MIN(len, (uint64_t)COPY_BYTES);
 		int64_t got = local_reader_read(reader, piece, n, offset);
@@ -564,7 +532,7 @@ int local_upload_append(struct store_upload *upload, struct store_reader *reader
 		return u->failed;
 	bool can_refer =
 		u->file == NULL &&
-		local_reader_is_shareable(reader, key_id_of(u),
+		local_reader_is_shareable(reader, local_upload_key_id(&u->sealing),
 					  local_customer_text(u->metadata, u->metadata_len));
 	int err = can_refer ? append_reference(u, reader, offset, len)
 			    : append_bytes(u, reader, offset, len, false);
@@ -601,10 +569,12 @@ int local_upload_commit(struct store_upload *upload, const struct store_put_opti
 		.bucket_node = u->bucket_node,
 		.options = options,
 		.metadata = u->metadata,
-		.record = {.metadata_len = u->metadata_len, .size = u->size, .key = key_id_of(u)},
+		.record = {.metadata_len = u->metadata_len,
+			   .size = u->size,
+			   .key = local_upload_key_id(&u->sealing)},
 	};
 	bool is_inline =
-		u->file == NULL && u->chunker == NULL && (!u->is_customers || u->size == 0);
+		u->file == NULL && u->chunker == NULL && (!u->sealing.is_customers || u->size == 0);
 	int err = u->failed < 0 ? u->failed : local_check_writable(u->local);
 	if (err == 0)
 		err = is_inline ? make_inline(u, &op) : make_chunked(u, &op);

@@ -1,104 +1,16 @@
 /*
- * Encryption at rest: what is on the disk, what opens it and what does not, and what becomes of the
- * keys.
+ * Encryption at rest: what is on the disk, what opens it and what does not. What becomes of the
+ * keys: store_crypt_keys_test.c.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fault.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "store/local_changes_priv.h"
-#include "store/store_fixture_priv.h"
-
-#define MARKER	    "PLAINTEXT-MARKER-0123456789"
-#define SMALL_BYTES 3000u
-#define LARGE_BYTES 400000u
-
-static void make_bucket(struct fixture *f, const char *name, const char *tenant, bool is_encrypted,
-			bool is_compressed)
-{
-	struct store_bucket_settings settings = {
-		.is_encrypted = is_encrypted,
-		.is_compressed = is_compressed,
-	};
-	strcpy(settings.tenant, tenant);
-	int err = store_bucket_create(f->store, name);
-	assert_true(err == 0 || err == -EEXIST);
-	assert_int_equal(store_bucket_settings_set(f->store, name, &settings), 0);
-}
-
-static void key_path(const struct fixture *f, char out[96])
-{
-	snprintf(out, 96, "%s.key", f->dir);
-}
-
-/* The marker again and again, with a number in between, so that there are many chunks. */
-static void marked_fill(char *out, size_t len)
-{
-	for (size_t i = 0, n = 0; i < len; n++) {
-		char text[64];
-		int text_len = snprintf(text, sizeof(text), "%s %zu ", MARKER, n);
-		for (int k = 0; k < text_len && i < len; k++)
-			out[i++] = text[k];
-	}
-}
-
-/* In one go, or the second half first: through staging/. */
-static int put_marked(struct store *store, const char *bucket, const char *key, size_t size,
-		      bool is_backwards, const struct store_upload_encryption *encryption,
-		      const struct store_object_info *info)
-{
-	static const struct store_upload_encryption none = {0};
-	static char data[LARGE_BYTES];
-	struct store_upload *upload;
-	size_t half = is_backwards ? size / 2 + 1 : 0;
-	marked_fill(data, size);
-	int err = store_upload_begin_encrypted(store, bucket, key, strlen(key), info,
-					       encryption != NULL ? encryption : &none, &upload);
-	if (err < 0)
-		return err;
-	err = store_upload_write(upload, data + half, size - half, half);
-	if (err == 0)
-		err = store_upload_write(upload, data, half, 0);
-	if (err == 0)
-		return store_upload_commit(upload, NULL, NULL);
-	store_upload_abort(upload);
-	return err;
-}
-
-static int read_marked(struct store_reader *reader, size_t size)
-{
-	static char expected[LARGE_BYTES], got[LARGE_BYTES];
-	marked_fill(expected, size);
-	assert_int_equal(store_reader_info(reader)->size, size);
-	for (size_t offset = 0; offset < size;) {
-		int64_t n = store_reader_read(reader, got + offset, 10007, offset);
-		if (n < 0)
-			return (int)n;
-		offset += (size_t)n;
-	}
-	return memcmp(got, expected, size) == 0 ? 0 : -EILSEQ;
-}
-
-static int check_marked(struct store *store, const char *bucket, const char *key, size_t size,
-			const uint8_t *customer_key)
-{
-	struct store_reader *reader;
-	int err = store_reader_open_encrypted(store, bucket, key, strlen(key), STORE_VERSION_LATEST,
-					      customer_key, &reader);
-	if (err < 0)
-		return err;
-	err = read_marked(reader, size);
-	store_reader_close(reader);
-	return err;
-}
+#include "store/store_crypt_fixture_priv.h"
 
 static bool has_marker;
 
@@ -108,7 +20,8 @@ static int look_for_marker(const char *path, const struct stat *st, int type, st
 	if (type != FTW_F)
 		return 0;
 	assert_int_equal(eos_read_file(AT_FDCWD, path, 64u << 20, &text), 0);
-	has_marker = has_marker || memmem(text.data, text.len, MARKER, strlen(MARKER)) != NULL;
+	has_marker = has_marker ||
+		     memmem(text.data, text.len, CRYPT_MARKER, strlen(CRYPT_MARKER)) != NULL;
 	return 0;
 }
 
@@ -119,43 +32,36 @@ static bool marker_is_on_disk(const struct fixture *f)
 	return has_marker;
 }
 
-static enum store_encryption encryption_of(struct store *store, const char *bucket, const char *key)
-{
-	static struct store_object_info info;
-	assert_int_equal(
-		store_object_get(store, bucket, key, strlen(key), STORE_VERSION_LATEST, &info), 0);
-	return info.encryption;
-}
-
 static void test_round_trip(void **state)
 {
 	struct fixture *f = *state;
-	static const size_t sizes[] = {0, 1, SMALL_BYTES, 16384, 16385, LARGE_BYTES};
+	static const size_t sizes[] = {0, 1, CRYPT_SMALL, 16384, 16385, CRYPT_LARGE};
 	for (int is_compressed = 0; is_compressed < 2; is_compressed++) {
-		make_bucket(f, "safe", "plant", true, is_compressed);
+		crypt_make_bucket(f, "safe", "plant", true, is_compressed);
 		for (size_t i = 0; i < EOS_ARRAY_SIZE(sizes); i++) {
 			bool is_backwards = i == 2 || i == 5;
-			assert_int_equal(put_marked(f->store, "safe", "a", sizes[i], is_backwards,
-						    NULL, NULL),
+			assert_int_equal(crypt_put(f->store, "safe", "a", sizes[i], is_backwards,
+						   NULL, NULL),
 					 0);
-			assert_int_equal(encryption_of(f->store, "safe", "a"), STORE_ENCRYPTED);
-			assert_int_equal(check_marked(f->store, "safe", "a", sizes[i], NULL), 0);
+			assert_int_equal(crypt_encryption_of(f->store, "safe", "a"),
+					 STORE_ENCRYPTED);
+			assert_int_equal(crypt_check(f->store, "safe", "a", sizes[i], NULL), 0);
 			fixture_reopen(f);
-			assert_int_equal(check_marked(f->store, "safe", "a", sizes[i], NULL), 0);
+			assert_int_equal(crypt_check(f->store, "safe", "a", sizes[i], NULL), 0);
 		}
 	}
-	assert_int_equal(put_marked(f->store, "safe", "b", SMALL_BYTES, false, NULL, NULL), 0);
+	assert_int_equal(crypt_put(f->store, "safe", "b", CRYPT_SMALL, false, NULL, NULL), 0);
 	assert_int_equal(store_object_rename(f->store, "safe", "b", 1, "c", 1), 0);
-	assert_int_equal(check_marked(f->store, "safe", "c", SMALL_BYTES, NULL), 0);
+	assert_int_equal(crypt_check(f->store, "safe", "c", CRYPT_SMALL, NULL), 0);
 	fixture_reopen(f);
-	assert_int_equal(check_marked(f->store, "safe", "c", SMALL_BYTES, NULL), 0);
+	assert_int_equal(crypt_check(f->store, "safe", "c", CRYPT_SMALL, NULL), 0);
 	fixture_close(f);
 	assert_false(marker_is_on_disk(f));
 	/* The look can find it. */
 	fixture_open(f);
-	make_bucket(f, "plain", "plant", false, false);
-	assert_int_equal(put_marked(f->store, "plain", "a", SMALL_BYTES, false, NULL, NULL), 0);
-	assert_int_equal(encryption_of(f->store, "plain", "a"), STORE_PLAIN);
+	crypt_make_bucket(f, "plain", "plant", false, false);
+	assert_int_equal(crypt_put(f->store, "plain", "a", CRYPT_SMALL, false, NULL, NULL), 0);
+	assert_int_equal(crypt_encryption_of(f->store, "plain", "a"), STORE_PLAIN);
 	fixture_close(f);
 	assert_true(marker_is_on_disk(f));
 	fixture_open(f);
@@ -169,7 +75,7 @@ static void test_staging(void **state)
 	static char model[60000], got[60000], piece[9000];
 	size_t size = 0;
 	srandom(7);
-	make_bucket(f, "safe", "", true, false);
+	crypt_make_bucket(f, "safe", "", true, false);
 	assert_int_equal(store_upload_begin(f->store, "safe", "a", 1, NULL, &upload), 0);
 	for (unsigned i = 0; i < 400; i++) {
 		size_t offset = (size_t)random() % 50000;
@@ -202,21 +108,21 @@ static void test_staging(void **state)
 static void test_sharing(void **state)
 {
 	struct fixture *f = *state;
-	make_bucket(f, "one", "t1", true, false);
-	make_bucket(f, "two", "t1", true, false);
-	make_bucket(f, "other", "t2", true, false);
-	make_bucket(f, "plain", "t1", false, false);
-	assert_int_equal(object_put(f->store, "one", "a", 9, LARGE_BYTES), 0);
+	crypt_make_bucket(f, "one", "t1", true, false);
+	crypt_make_bucket(f, "two", "t1", true, false);
+	crypt_make_bucket(f, "other", "t2", true, false);
+	crypt_make_bucket(f, "plain", "t1", false, false);
+	assert_int_equal(object_put(f->store, "one", "a", 9, CRYPT_LARGE), 0);
 	uint64_t once = store_chunks_count(f->store);
-	assert_int_equal(object_put(f->store, "one", "b", 9, LARGE_BYTES), 0);
-	assert_int_equal(object_put(f->store, "two", "c", 9, LARGE_BYTES), 0);
+	assert_int_equal(object_put(f->store, "one", "b", 9, CRYPT_LARGE), 0);
+	assert_int_equal(object_put(f->store, "two", "c", 9, CRYPT_LARGE), 0);
 	assert_int_equal(store_chunks_count(f->store), once);
-	assert_int_equal(object_put(f->store, "other", "a", 9, LARGE_BYTES), 0);
+	assert_int_equal(object_put(f->store, "other", "a", 9, CRYPT_LARGE), 0);
 	assert_int_equal(store_chunks_count(f->store), 2 * once);
-	assert_int_equal(object_put(f->store, "plain", "a", 9, LARGE_BYTES), 0);
+	assert_int_equal(object_put(f->store, "plain", "a", 9, CRYPT_LARGE), 0);
 	assert_int_equal(store_chunks_count(f->store), 3 * once);
-	assert_int_equal(object_check(f->store, "two", "c", 9, LARGE_BYTES), 0);
-	assert_int_equal(object_check(f->store, "other", "a", 9, LARGE_BYTES), 0);
+	assert_int_equal(object_check(f->store, "two", "c", 9, CRYPT_LARGE), 0);
+	assert_int_equal(object_check(f->store, "other", "a", 9, CRYPT_LARGE), 0);
 }
 
 static int append_from(struct store *store, const char *from, const char *bucket)
@@ -238,26 +144,26 @@ static void test_copies(void **state)
 {
 	static const char *const buckets[] = {"plain", "one", "two", "other"};
 	struct fixture *f = *state;
-	make_bucket(f, "plain", "t1", false, false);
-	make_bucket(f, "one", "t1", true, true);
-	make_bucket(f, "two", "t1", true, false);
-	make_bucket(f, "other", "t2", true, false);
+	crypt_make_bucket(f, "plain", "t1", false, false);
+	crypt_make_bucket(f, "one", "t1", true, true);
+	crypt_make_bucket(f, "two", "t1", true, false);
+	crypt_make_bucket(f, "other", "t2", true, false);
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(buckets); i++) {
 		for (size_t k = 0; k < EOS_ARRAY_SIZE(buckets); k++) {
 			bool is_safe = k > 0;
-			assert_int_equal(put_marked(f->store, buckets[i], "a", LARGE_BYTES, false,
-						    NULL, NULL),
+			assert_int_equal(crypt_put(f->store, buckets[i], "a", CRYPT_LARGE, false,
+						   NULL, NULL),
 					 0);
 			assert_int_equal(append_from(f->store, buckets[i], buckets[k]), 0);
 			assert_int_equal(
-				check_marked(f->store, buckets[k], "copy", LARGE_BYTES, NULL), 0);
-			assert_int_equal(encryption_of(f->store, buckets[k], "copy"),
+				crypt_check(f->store, buckets[k], "copy", CRYPT_LARGE, NULL), 0);
+			assert_int_equal(crypt_encryption_of(f->store, buckets[k], "copy"),
 					 is_safe ? STORE_ENCRYPTED : STORE_PLAIN);
 			assert_int_equal(
 				store_object_delete(f->store, buckets[i], "a", 1, NULL, NULL), 0);
 			if (strcmp(buckets[i], "copy") != 0)
-				assert_int_equal(check_marked(f->store, buckets[k], "copy",
-							      LARGE_BYTES, NULL),
+				assert_int_equal(crypt_check(f->store, buckets[k], "copy",
+							     CRYPT_LARGE, NULL),
 						 0);
 		}
 	}
@@ -265,200 +171,33 @@ static void test_copies(void **state)
 	uint64_t freed;
 	assert_int_equal(store_compact(f->store, NULL, NULL, &freed), 0);
 	for (size_t k = 1; k < EOS_ARRAY_SIZE(buckets); k++)
-		assert_int_equal(check_marked(f->store, buckets[k], "copy", LARGE_BYTES, NULL), 0);
+		assert_int_equal(crypt_check(f->store, buckets[k], "copy", CRYPT_LARGE, NULL), 0);
 }
 
 /* What was written before the setting changed stays as it is, and readable. */
 static void test_settings_change(void **state)
 {
 	struct fixture *f = *state;
-	make_bucket(f, "raw", "t1", false, false);
-	assert_int_equal(put_marked(f->store, "raw", "a", LARGE_BYTES, false, NULL, NULL), 0);
-	make_bucket(f, "raw", "t1", true, false);
-	assert_int_equal(put_marked(f->store, "raw", "b", LARGE_BYTES, false, NULL, NULL), 0);
-	make_bucket(f, "raw", "t2", true, false);
-	assert_int_equal(put_marked(f->store, "raw", "c", LARGE_BYTES, false, NULL, NULL), 0);
-	make_bucket(f, "raw", "t2", false, false);
-	assert_int_equal(put_marked(f->store, "raw", "d", SMALL_BYTES, false, NULL, NULL), 0);
+	crypt_make_bucket(f, "raw", "t1", false, false);
+	assert_int_equal(crypt_put(f->store, "raw", "a", CRYPT_LARGE, false, NULL, NULL), 0);
+	crypt_make_bucket(f, "raw", "t1", true, false);
+	assert_int_equal(crypt_put(f->store, "raw", "b", CRYPT_LARGE, false, NULL, NULL), 0);
+	crypt_make_bucket(f, "raw", "t2", true, false);
+	assert_int_equal(crypt_put(f->store, "raw", "c", CRYPT_LARGE, false, NULL, NULL), 0);
+	crypt_make_bucket(f, "raw", "t2", false, false);
+	assert_int_equal(crypt_put(f->store, "raw", "d", CRYPT_SMALL, false, NULL, NULL), 0);
 	const struct store_upload_encryption always = {.is_encrypted = true};
-	assert_int_equal(put_marked(f->store, "raw", "e", SMALL_BYTES, false, &always, NULL), 0);
+	assert_int_equal(crypt_put(f->store, "raw", "e", CRYPT_SMALL, false, &always, NULL), 0);
 	fixture_reopen(f);
 	static const char *const keys[] = {"a", "b", "c"};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(keys); i++)
-		assert_int_equal(check_marked(f->store, "raw", keys[i], LARGE_BYTES, NULL), 0);
-	assert_int_equal(check_marked(f->store, "raw", "d", SMALL_BYTES, NULL), 0);
-	assert_int_equal(check_marked(f->store, "raw", "e", SMALL_BYTES, NULL), 0);
-	assert_int_equal(encryption_of(f->store, "raw", "a"), STORE_PLAIN);
-	assert_int_equal(encryption_of(f->store, "raw", "c"), STORE_ENCRYPTED);
-	assert_int_equal(encryption_of(f->store, "raw", "d"), STORE_PLAIN);
-	assert_int_equal(encryption_of(f->store, "raw", "e"), STORE_ENCRYPTED);
-}
-
-/* With the node key lost or another one: what is encrypted cannot be read or written, everything
- * else can; nothing is called damaged; and with the key all is well again. */
-static void expect_locked(struct fixture *f)
-{
-	struct store_verdict verdict;
-	fixture_open(f);
-	assert_int_equal(check_marked(f->store, "safe", "large", LARGE_BYTES, NULL), -ENOKEY);
-	assert_int_equal(check_marked(f->store, "safe", "small", SMALL_BYTES, NULL), -ENOKEY);
-	assert_int_equal(object_put(f->store, "safe", "x", 1, 10), -ENOKEY);
-	assert_int_equal(store_object_rename(f->store, "safe", "small", 5, "x", 1), -ENOKEY);
-	assert_int_equal(encryption_of(f->store, "safe", "large"), STORE_ENCRYPTED);
-	assert_int_equal(check_marked(f->store, "plain", "large", LARGE_BYTES, NULL), 0);
-	assert_int_equal(object_put(f->store, "plain", "x", 1, 10), 0);
-	struct store_bucket_settings settings = {.is_encrypted = true, .tenant = "new"};
-	assert_int_equal(store_bucket_settings_set(f->store, "plain", &settings), -ENOKEY);
-	assert_int_equal(store_repair(f->store, NULL, NULL, NULL, &verdict), 0);
-	assert_int_equal(verdict.damaged_objects + verdict.damaged_chunks, 0);
-	uint64_t freed;
-	assert_int_equal(store_object_delete(f->store, "safe", "gone", 4, NULL, NULL), 0);
-	assert_int_equal(put_marked(f->store, "plain", "gone", 17000, false, NULL, NULL), 0);
-	assert_int_equal(store_compact(f->store, NULL, NULL, &freed), 0);
-	assert_int_equal(store_rekey(f->store), -ENOKEY);
-	fixture_close(f);
-}
-
-static void write_key(const char *path, const void *data, size_t len, mode_t mode)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, data, len), (ssize_t)len);
-	assert_int_equal(fchmod(fd, mode), 0);
-	close(fd);
-}
-
-static void put_for_locked(struct fixture *f)
-{
-	if (f->store == NULL)
-		fixture_open(f);
-	assert_int_equal(object_put(f->store, "safe", "gone", 3, 200000), 0);
-	fixture_close(f);
-}
-
-static void test_node_key(void **state)
-{
-	struct fixture *f = *state;
-	char path[96], aside[110];
-	uint8_t key[32] = {1, 2, 3};
-	struct stat status;
-	key_path(f, path);
-	snprintf(aside, sizeof(aside), "%s.aside", path);
-	assert_int_equal(access(path, F_OK), -1);
-	make_bucket(f, "plain", "", false, false);
-	assert_int_equal(access(path, F_OK), -1);
-	make_bucket(f, "safe", "t1", true, true);
-	assert_int_equal(stat(path, &status), 0);
-	assert_int_equal(status.st_mode & 0777, 0600);
-	assert_int_equal(status.st_size, 32);
-	assert_int_equal(put_marked(f->store, "safe", "large", LARGE_BYTES, false, NULL, NULL), 0);
-	assert_int_equal(put_marked(f->store, "safe", "small", SMALL_BYTES, false, NULL, NULL), 0);
-	assert_int_equal(put_marked(f->store, "plain", "large", LARGE_BYTES, false, NULL, NULL), 0);
-	put_for_locked(f);
-	int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
-	if (getenv("KEEP_LOG") == NULL)
-		dup2(null, STDERR_FILENO);
-
-	assert_int_equal(rename(path, aside), 0); /* lost */
-	expect_locked(f);
-	assert_int_equal(access(path, F_OK), -1); /* and no other one was made */
-	assert_int_equal(rename(aside, path), 0);
-	put_for_locked(f);
-	assert_int_equal(rename(path, aside), 0);
-	write_key(path, key, 32, 0600); /* another one */
-	expect_locked(f);
-	assert_int_equal(rename(aside, path), 0);
-	put_for_locked(f);
-	assert_int_equal(rename(path, aside), 0);
-	write_key(path, key, 31, 0600); /* cut short */
-	expect_locked(f);
-	assert_int_equal(rename(aside, path), 0);
-	put_for_locked(f);
-	assert_int_equal(rename(path, aside), 0);
-	assert_int_equal(mkdir(path, 0700), 0); /* not a file */
-	expect_locked(f);
-	assert_int_equal(rmdir(path), 0);
-	assert_int_equal(rename(aside, path), 0);
-	put_for_locked(f);
-	assert_int_equal(eos_fault_arm("store.key_read:*=EIO", NULL), 0);
-	expect_locked(f);
-	assert_int_equal(eos_fault_arm(NULL, NULL), 0);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	close(null);
-
-	assert_int_equal(chmod(path, 0644), 0);
-	fixture_open(f);
-	assert_int_equal(check_marked(f->store, "safe", "large", LARGE_BYTES, NULL), 0);
-	assert_int_equal(check_marked(f->store, "safe", "small", SMALL_BYTES, NULL), 0);
-	assert_int_equal(stat(path, &status), 0);
-	assert_int_equal(status.st_mode & 0777, 0600);
-}
-
-/* The key's file may stand elsewhere. */
-static void test_key_path(void **state)
-{
-	struct fixture *f = *state;
-	char path[96], usual[96];
-	snprintf(path, sizeof(path), "%s.elsewhere", f->dir);
-	key_path(f, usual);
-	fixture_close(f);
-	const struct store_options options = {.key_path = path};
-	assert_int_equal(store_open_with(f->dir, &options, &f->store, NULL), 0);
-	make_bucket(f, "safe", "", true, false);
-	assert_int_equal(put_marked(f->store, "safe", "a", LARGE_BYTES, false, NULL, NULL), 0);
-	assert_int_equal(access(path, F_OK), 0);
-	assert_int_equal(access(usual, F_OK), -1);
-	fixture_close(f);
-	assert_int_equal(rename(path, usual), 0);
-	fixture_open(f);
-	assert_int_equal(check_marked(f->store, "safe", "a", LARGE_BYTES, NULL), 0);
-}
-
-static void read_key(const struct fixture *f, uint8_t out[32])
-{
-	char path[96];
-	key_path(f, path);
-	int fd = open(path, O_RDONLY);
-	assert_int_equal(read(fd, out, 32), 32);
-	close(fd);
-}
-
-static void test_rekey(void **state)
-{
-	static const char *const specs[] = {
-		"store.key_write:1=ENOSPC", "store.key_fsync:1=EIO",  "store.key_fsync:2=EIO",
-		"store.key_rename:1=EIO",   "store.txn_put:*=ENOSPC", "store.key_rename:2=EIO",
-		"store.key_fsync:4=EIO",    "store.txn_commit:1=EIO",
-	};
-	struct fixture *f = *state;
-	uint8_t before[32], after[32];
-	assert_int_equal(store_rekey(f->store), 0); /* nothing to wrap */
-	make_bucket(f, "safe", "t1", true, false);
-	make_bucket(f, "other", "t2", true, false);
-	assert_int_equal(put_marked(f->store, "safe", "a", LARGE_BYTES, false, NULL, NULL), 0);
-	assert_int_equal(put_marked(f->store, "other", "a", SMALL_BYTES, false, NULL, NULL), 0);
-	for (size_t i = 0; i < 2 * EOS_ARRAY_SIZE(specs); i++) {
-		/* Each cut off by an error, and followed by one that succeeds. */
-		read_key(f, before);
-		if (i % 2 == 0) {
-			assert_int_equal(eos_fault_arm(specs[i / 2], NULL), 0);
-			int err = store_rekey(f->store);
-			assert_int_equal(eos_fault_arm(NULL, NULL), 0);
-			if (err == 0)
-				fail_msg("%s: not hit", specs[i / 2]);
-			/* In memory first, and after that as it is on the disk. */
-			assert_int_equal(check_marked(f->store, "safe", "a", LARGE_BYTES, NULL), 0);
-		} else {
-			assert_int_equal(store_rekey(f->store), 0);
-			read_key(f, after);
-			assert_memory_not_equal(before, after, sizeof(before));
-		}
-		fixture_reopen(f);
-		assert_int_equal(check_marked(f->store, "safe", "a", LARGE_BYTES, NULL), 0);
-		assert_int_equal(check_marked(f->store, "other", "a", SMALL_BYTES, NULL), 0);
-		assert_int_equal(put_marked(f->store, "safe", "b", 17000, false, NULL, NULL), 0);
-	}
+		assert_int_equal(crypt_check(f->store, "raw", keys[i], CRYPT_LARGE, NULL), 0);
+	assert_int_equal(crypt_check(f->store, "raw", "d", CRYPT_SMALL, NULL), 0);
+	assert_int_equal(crypt_check(f->store, "raw", "e", CRYPT_SMALL, NULL), 0);
+	assert_int_equal(crypt_encryption_of(f->store, "raw", "a"), STORE_PLAIN);
+	assert_int_equal(crypt_encryption_of(f->store, "raw", "c"), STORE_ENCRYPTED);
+	assert_int_equal(crypt_encryption_of(f->store, "raw", "d"), STORE_PLAIN);
+	assert_int_equal(crypt_encryption_of(f->store, "raw", "e"), STORE_ENCRYPTED);
 }
 
 /* The customer's key, in metadata of a new object. */
@@ -480,32 +219,32 @@ static int drop_key(void *ctx, struct store_object_info *info)
 static void test_customer_key(void **state)
 {
 	static struct store_object_info info;
-	static const size_t sizes[] = {0, SMALL_BYTES, LARGE_BYTES};
+	static const size_t sizes[] = {0, CRYPT_SMALL, CRYPT_LARGE};
 	struct fixture *f = *state;
 	struct store_verdict verdict;
 	struct store_reader *reader;
 	const uint8_t key[32] = {7}, wrong[32] = {8};
 	const struct store_upload_encryption mine = {.customer_key = key};
 	const struct store_upload_encryption others = {.customer_key = wrong};
-	make_bucket(f, "raw", "", false, true);
+	crypt_make_bucket(f, "raw", "", false, true);
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(sizes); i++) {
 		wrap_for(f->store, key, &info);
-		assert_int_equal(put_marked(f->store, "raw", "a", sizes[i], i == 2, &others, &info),
+		assert_int_equal(crypt_put(f->store, "raw", "a", sizes[i], i == 2, &others, &info),
 				 -EKEYREJECTED);
-		assert_int_equal(put_marked(f->store, "raw", "a", sizes[i], i == 2, &mine, NULL),
+		assert_int_equal(crypt_put(f->store, "raw", "a", sizes[i], i == 2, &mine, NULL),
 				 -EINVAL);
-		assert_int_equal(put_marked(f->store, "raw", "a", sizes[i], i == 2, &mine, &info),
+		assert_int_equal(crypt_put(f->store, "raw", "a", sizes[i], i == 2, &mine, &info),
 				 0);
 		for (int round = 0; round < 2; round++) {
-			assert_int_equal(check_marked(f->store, "raw", "a", sizes[i], key), 0);
-			assert_int_equal(check_marked(f->store, "raw", "a", sizes[i], wrong),
+			assert_int_equal(crypt_check(f->store, "raw", "a", sizes[i], key), 0);
+			assert_int_equal(crypt_check(f->store, "raw", "a", sizes[i], wrong),
 					 -EKEYREJECTED);
-			assert_int_equal(check_marked(f->store, "raw", "a", sizes[i], NULL),
+			assert_int_equal(crypt_check(f->store, "raw", "a", sizes[i], NULL),
 					 sizes[i] > 0 ? -EACCES : 0);
 			assert_int_equal(store_reader_open(f->store, "raw", "a", 1,
 							   STORE_VERSION_LATEST, &reader),
 					 -EACCES);
-			assert_int_equal(encryption_of(f->store, "raw", "a"),
+			assert_int_equal(crypt_encryption_of(f->store, "raw", "a"),
 					 STORE_ENCRYPTED_BY_CUSTOMER);
 			fixture_reopen(f);
 		}
@@ -514,7 +253,7 @@ static void test_customer_key(void **state)
 		store_object_update(f->store, "raw", "a", 1, STORE_VERSION_LATEST, drop_key, NULL),
 		-EINVAL);
 	assert_int_equal(store_object_rename(f->store, "raw", "a", 1, "b", 1), 0);
-	assert_int_equal(check_marked(f->store, "raw", "b", LARGE_BYTES, key), 0);
+	assert_int_equal(crypt_check(f->store, "raw", "b", CRYPT_LARGE, key), 0);
 	assert_int_equal(store_verify(f->store, NULL, NULL, NULL, &verdict), 0);
 	assert_int_equal(verdict.damaged_chunks + verdict.damaged_objects, 0);
 	fixture_close(f);
@@ -531,12 +270,12 @@ static void test_customer_pieces(void **state)
 	struct store_reader *reader;
 	const uint8_t key[32] = {7};
 	const struct store_upload_encryption mine = {.customer_key = key}, none = {0};
-	make_bucket(f, "raw", "", false, false);
+	crypt_make_bucket(f, "raw", "", false, false);
 	wrap_for(f->store, key, &info);
 	wrap_for(f->store, key, &other);
-	assert_int_equal(put_marked(f->store, "raw", "p1", SMALL_BYTES, false, &mine, &info), 0);
-	assert_int_equal(put_marked(f->store, "raw", "p2", SMALL_BYTES, false, &mine, &other), 0);
-	assert_int_equal(put_marked(f->store, "raw", "p3", SMALL_BYTES, false, NULL, NULL), 0);
+	assert_int_equal(crypt_put(f->store, "raw", "p1", CRYPT_SMALL, false, &mine, &info), 0);
+	assert_int_equal(crypt_put(f->store, "raw", "p2", CRYPT_SMALL, false, &mine, &other), 0);
+	assert_int_equal(crypt_put(f->store, "raw", "p3", CRYPT_SMALL, false, NULL, NULL), 0);
 	static const struct {
 		const char *key;
 		int expected;
@@ -548,7 +287,7 @@ static void test_customer_pieces(void **state)
 		assert_int_equal(store_reader_open_encrypted(f->store, "raw", cases[i].key, 2,
 							     STORE_VERSION_LATEST, NULL, &reader),
 				 0);
-		int err = store_upload_append(upload, reader, 0, SMALL_BYTES);
+		int err = store_upload_append(upload, reader, 0, CRYPT_SMALL);
 		assert_true(cases[i].expected == 0 ? err == 0 : err == -EACCES || err == -ENOKEY);
 		store_reader_close(reader);
 		if (err == 0)
@@ -556,7 +295,7 @@ static void test_customer_pieces(void **state)
 		else
 			store_upload_abort(upload);
 	}
-	assert_int_equal(check_marked(f->store, "raw", "whole", SMALL_BYTES, key), 0);
+	assert_int_equal(crypt_check(f->store, "raw", "whole", CRYPT_SMALL, key), 0);
 	/* Bytes cannot be written without the key, nor the data key be exchanged. */
 	assert_int_equal(
 		store_upload_begin_encrypted(f->store, "raw", "x", 1, &info, &none, &upload), 0);
@@ -611,7 +350,7 @@ static void test_forged_chunks(void **state)
 	static struct stored a, b;
 	struct fixture *f = *state;
 	struct local *local = local_of(f->store);
-	make_bucket(f, "safe", "", true, false);
+	crypt_make_bucket(f, "safe", "", true, false);
 	assert_int_equal(object_put(f->store, "safe", "a", 1, 20000), 0);
 	assert_int_equal(object_put(f->store, "safe", "b", 2, 20000), 0);
 	load_stored(local, &a, 0);
@@ -638,7 +377,7 @@ static void test_forged_chunks(void **state)
 	a.chunk.key = 77;
 	assert_int_equal(decode_forged(local, &a, a.name, a.payload), -EBADMSG);
 	/* With another tenant's key. */
-	make_bucket(f, "other", "t2", true, false);
+	crypt_make_bucket(f, "other", "t2", true, false);
 	a.chunk.key = 2;
 	assert_int_equal(decode_forged(local, &a, a.name, a.payload), -EBADMSG);
 }
@@ -651,7 +390,7 @@ static void test_forged_inline(void **state)
 	uint8_t sealed[100 + LOCAL_SEAL_BYTES], plain[100] = {1, 2, 3}, got[100];
 	const struct local_owner a = {1, "a", 1}, others[] = {{1, "b", 1}, {2, "a", 1}};
 	struct local_record record = {.size = sizeof(plain), .key = 1};
-	make_bucket(f, "safe", "", true, false);
+	crypt_make_bucket(f, "safe", "", true, false);
 	assert_int_equal(local_crypt_tenant_key(local, "", &key), 0);
 	assert_int_equal(local_crypt_seal_inline(local, key, &a, plain, sizeof(plain), sealed), 0);
 	assert_int_equal(local_crypt_open_inline(local, &record, &a, sealed, got), 0);
@@ -669,77 +408,13 @@ static void test_forged_inline(void **state)
 	assert_int_equal(local_crypt_open_inline(local, &record, &a, sealed, got), -EBADMSG);
 }
 
-/* A damaged data key: what it sealed is an error, everything else goes on. */
-static void test_damaged_data_key(void **state)
-{
-	struct fixture *f = *state;
-	make_bucket(f, "one", "t1", true, false);
-	make_bucket(f, "two", "t2", true, false);
-	assert_int_equal(put_marked(f->store, "one", "a", LARGE_BYTES, false, NULL, NULL), 0);
-	assert_int_equal(put_marked(f->store, "two", "a", LARGE_BYTES, false, NULL, NULL), 0);
-	struct local *local = local_of(f->store);
-	struct local_key_record record = local->crypt.slots[0].record;
-	record.wrapped[3] ^= 1; /* its checksum is wrong now */
-	struct local_op op = {
-		.kind = LOCAL_OP_KEYS_PUT,
-		.key_records = &record,
-		.key_records_count = 1,
-		.key_first = 1,
-	};
-	assert_int_equal(local_commit(local, &op), 0);
-	f->is_damaged = true;
-	fixture_reopen(f);
-	assert_int_equal(check_marked(f->store, "one", "a", LARGE_BYTES, NULL), -EBADMSG);
-	assert_int_equal(check_marked(f->store, "two", "a", LARGE_BYTES, NULL), 0);
-	assert_int_equal(object_put(f->store, "one", "b", 4, 50000), 0);
-	assert_int_equal(object_check(f->store, "one", "b", 4, 50000), 0);
-	assert_int_equal(store_rekey(f->store), 0);
-	fixture_reopen(f);
-	assert_int_equal(object_check(f->store, "one", "b", 4, 50000), 0);
-	assert_int_equal(check_marked(f->store, "two", "a", LARGE_BYTES, NULL), 0);
-}
-
-/* Each step of making the first key fails once; the next attempt succeeds, with one key. */
-static void test_making_fails(void **state)
-{
-	static const char *const specs[] = {
-		"store.key_write:1=ENOSPC", "store.key_fsync:1=EIO",  "store.key_rename:1=EIO",
-		"store.key_fsync:2=EIO",    "store.txn_put:*=ENOSPC",
-	};
-	struct fixture *f = *state;
-	struct store_bucket_settings settings = {.is_encrypted = true};
-	char path[96];
-	key_path(f, path);
-	for (size_t i = 0; i < EOS_ARRAY_SIZE(specs); i++) {
-		assert_int_equal(store_bucket_create(f->store, "safe"), 0);
-		assert_int_equal(eos_fault_arm(specs[i], NULL), 0);
-		int err = store_bucket_settings_set(f->store, "safe", &settings);
-		assert_int_equal(eos_fault_arm(NULL, NULL), 0);
-		if (err >= 0)
-			fail_msg("%s: not hit", specs[i]);
-		struct store_bucket_settings got;
-		assert_int_equal(store_bucket_settings_get(f->store, "safe", &got), 0);
-		assert_false(got.is_encrypted);
-		assert_int_equal(store_bucket_settings_set(f->store, "safe", &settings), 0);
-		assert_int_equal(put_marked(f->store, "safe", "a", SMALL_BYTES, false, NULL, NULL),
-				 0);
-		fixture_reopen(f);
-		assert_int_equal(check_marked(f->store, "safe", "a", SMALL_BYTES, NULL), 0);
-		fixture_close(f);
-		fixture_remove_dir(f->dir);
-		fixture_open(f);
-	}
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_round_trip),	     TEST(test_staging),	 TEST(test_sharing),
-		TEST(test_copies),	     TEST(test_settings_change), TEST(test_node_key),
-		TEST(test_key_path),	     TEST(test_rekey),		 TEST(test_customer_key),
-		TEST(test_customer_pieces),  TEST(test_forged_chunks),	 TEST(test_forged_inline),
-		TEST(test_damaged_data_key), TEST(test_making_fails),
+		TEST(test_round_trip),	    TEST(test_staging),		TEST(test_sharing),
+		TEST(test_copies),	    TEST(test_settings_change), TEST(test_customer_key),
+		TEST(test_customer_pieces), TEST(test_forged_chunks),	TEST(test_forged_inline),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
