@@ -4,6 +4,8 @@ import hashlib
 import os
 
 import pytest
+import requests
+from edgeos_functions import deploy_c
 from s3_clients import MIB, bucket, code_of, make_client, s3, signed  # noqa: F401
 
 MARKER = b"MARKER-THAT-NOBODY-MAY-FIND-"
@@ -219,6 +221,59 @@ def test_customer_keys_need_privacy(make_node):
     s3.create_bucket(Bucket="raw")
     refused = (400, "InvalidRequest")
     assert status_of(s3.put_object, Bucket="raw", Key="a", Body=b"x", **customer(KEY)) == refused
+
+
+def test_key_elsewhere_and_forms(make_node, tmp_path):
+    """The node key on another medium, and an upload by a form that asks for encryption."""
+    medium = tmp_path / "medium"
+    medium.mkdir()
+    node = make_node(f"store: {{key: {medium}/edgeos.key}}\n")
+    s3 = make_client(node, signature_version="s3v4")
+    s3.create_bucket(Bucket="raw")
+    form = s3.generate_presigned_post("raw", "a", Fields={SSE: "AES256"},
+                                      Conditions=[{SSE: "AES256"}])
+    answer = requests.post(form["url"], data=form["fields"],
+                           files={"file": ("f", marked(50000))}, timeout=30)
+    assert answer.status_code == 204, answer.text
+    assert answer.headers[SSE] == "AES256"
+    node.cli("store", "rekey")
+    assert s3.get_object(Bucket="raw", Key="a")["Body"].read() == marked(50000)
+    assert (medium / "edgeos.key").exists() and not (node.data_dir / "store.key").exists()
+    assert found_on_disk(node) == []
+    node.stop()
+    # Without the option verify cannot look as deep; a rekey must have the file.
+    assert "damaged        0 objects" in node.cli("store", "verify").stdout
+    assert node.cli("store", "rekey", check=False).returncode == 1
+    node.cli("store", "rekey", "--key", str(medium / "edgeos.key"))
+    node.start()
+    assert make_client(node).get_object(Bucket="raw", Key="a")["Body"].read() == marked(50000)
+
+
+def test_functions(node):
+    """Functions read what the node encrypts, and are told that they cannot what customers do."""
+    s3 = make_client(node)
+    s3.create_bucket(Bucket="raw")
+    encrypt(s3, "raw")
+    deploy_c(node, "look", r"""
+        #include <errno.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        int main(void)
+        {
+                char text[64] = "";
+                FILE *in = fopen(getenv("QUERY_STRING")[0] == 'a' ? "/raw/a" : "/raw/b", "r");
+                int err = errno;
+                printf("Content-Type: text/plain\n\n");
+                if (in == NULL)
+                        return printf("%s", err == EACCES ? "EACCES" : "other") < 0;
+                fread(text, 1, 5, in);
+                printf("%s", text);
+                return 0;
+        }""", manifest="grants:\n  - {bucket: raw, access: read}\n")
+    s3.put_object(Bucket="raw", Key="a", Body=b"hello")
+    s3.put_object(Bucket="raw", Key="b", Body=b"hello", **customer(KEY))
+    assert requests.get(f"{node.http_url}/f/look?a", timeout=60).text == "hello"
+    assert requests.get(f"{node.http_url}/f/look?b", timeout=60).text == "EACCES"
 
 
 def test_node_key_lost(make_node):
