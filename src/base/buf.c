@@ -66,15 +66,17 @@ int eos_buf_printf(struct eos_buf *buf, const char *fmt, ...)
 	va_start(args, fmt);
 	va_list again;
 	va_copy(again, args);
-	int n = vsnprintf(NULL, 0, fmt, args);
+	/* Mostly there is room, and once is enough. */
+	size_t room = buf->data != NULL && !buf->failed ? buf->cap - buf->len : 0;
+	int n = vsnprintf(room > 0 ? buf->data + buf->len : NULL, room, fmt, args);
 	va_end(args);
 	int err = n < 0 ? -EINVAL : eos_buf_reserve(buf, (size_t)n);
-	if (err == 0) {
+	if (err == 0 && (size_t)n >= room)
 		(void)vsnprintf(buf->data + buf->len, (size_t)n + 1, fmt, again);
+	if (err == 0)
 		buf->len += (size_t)n;
-	} else {
+	else
 		buf->failed = true;
-	}
 	va_end(again);
 	return err;
 }

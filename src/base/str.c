@@ -214,17 +214,23 @@ static bool is_unreserved(char c)
 int eos_percent_encode(struct eos_buf *buf, const char *text, size_t len, bool keep_slash)
 {
 	static const char digits[] = "0123456789ABCDEF";
+	/* One look for room, then byte by byte: each may become three. */
+	int err = len > SIZE_MAX / 3 ? -ENOMEM : eos_buf_reserve(buf, 3 * len);
+	if (err < 0)
+		return err;
+	char *out = buf->data + buf->len;
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
-		char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
-		int err;
-		if (is_unreserved(text[i]) || (keep_slash && text[i] == '/'))
-			err = eos_buf_append(buf, &text[i], 1);
-		else
-			err = eos_buf_append(buf, escaped, sizeof(escaped));
-		if (err < 0)
-			return err;
+		if (is_unreserved(text[i]) || (keep_slash && text[i] == '/')) {
+			*out++ = text[i];
+			continue;
+		}
+		*out++ = '%';
+		*out++ = digits[c >> 4];
+		*out++ = digits[c & 15];
 	}
+	*out = '\0';
+	buf->len = (size_t)(out - buf->data);
 	return 0;
 }
 

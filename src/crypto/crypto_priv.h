@@ -3,6 +3,10 @@
  */
 #pragma once
 
+#include <openssl/evp.h>
+
+#include "crypto/crypto.h"
+
 /* Called by a constructor in each such file, so that none can be linked without it. */
 void crypto_init(void);
 
@@ -11,3 +15,14 @@ void crypto_init(void);
 	{                                                                                          \
 		crypto_init();                                                                     \
 	}
+
+/* contexts.c */
+/* NULL: no memory. */
+const EVP_MD *crypto_md(enum crypto_hash_kind kind);
+/* Of the calling thread, for what begins and ends within one call. */
+struct crypto_contexts {
+	EVP_MD_CTX *sha256;
+	EVP_MAC_CTX *hmac_sha256;
+};
+/* NULL: no memory. */
+struct crypto_contexts *crypto_contexts(void);

@@ -19,24 +19,13 @@ struct crypto_hash {
 	const EVP_MD *md;
 };
 
-static const EVP_MD *find_md(enum crypto_hash_kind kind)
-{
-	switch (kind) {
-	case CRYPTO_SHA256:
-		return EVP_sha256();
-	case CRYPTO_MD5:
-		return EVP_md5();
-	case CRYPTO_SHA1:
-		return EVP_sha1();
-	}
-	return NULL;
-}
-
 int crypto_hash_new(enum crypto_hash_kind kind, struct crypto_hash **ret_hash)
 {
-	const EVP_MD *md = find_md(kind);
-	if (md == NULL)
+	if ((size_t)kind > CRYPTO_SHA1)
 		return -EINVAL;
+	const EVP_MD *md = crypto_md(kind);
+	if (md == NULL)
+		return -ENOMEM;
 	struct crypto_hash *hash = calloc(1, sizeof(*hash));
 	if (hash == NULL)
 		return -ENOMEM;
@@ -73,7 +62,13 @@ int crypto_hash_final(struct crypto_hash *hash, uint8_t *out)
 
 int crypto_sha256(const void *data, size_t len, uint8_t out[CRYPTO_SHA256_SIZE])
 {
-	return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+	const EVP_MD *md = crypto_md(CRYPTO_SHA256);
+	struct crypto_contexts *contexts = crypto_contexts();
+	if (md == NULL || contexts == NULL || EVP_DigestInit_ex2(contexts->sha256, md, NULL) != 1 ||
+	    EVP_DigestUpdate(contexts->sha256, data, len) != 1 ||
+	    EVP_DigestFinal_ex(contexts->sha256, out, NULL) != 1)
+		return -ENOMEM;
+	return 0;
 }
 
 int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
@@ -81,9 +76,12 @@ int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t
 {
 	/* An empty key is legal, but OpenSSL takes NULL to mean the key of an earlier call. */
 	const void *key_or_empty = key_len == 0 ? "" : key;
+	struct crypto_contexts *contexts = crypto_contexts();
 	size_t out_len;
-	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key_or_empty, key_len, data, len, out,
-		      CRYPTO_SHA256_SIZE, &out_len) == NULL)
+	if (contexts == NULL ||
+	    EVP_MAC_init(contexts->hmac_sha256, key_or_empty, key_len, NULL) != 1 ||
+	    EVP_MAC_update(contexts->hmac_sha256, data, len) != 1 ||
+	    EVP_MAC_final(contexts->hmac_sha256, out, &out_len, CRYPTO_SHA256_SIZE) != 1)
 		return -ENOMEM;
 	return 0;
 }

@@ -3,6 +3,7 @@
  */
 #include "edged/edged.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,9 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
+
+#define ARENAS_MAX	 4
+#define MAPPED_BYTES_MIN (2 << 20)
 
 static int fail(const struct eos_why *why)
 {
@@ -38,11 +42,24 @@ static void set_up_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/*
+ * glibc gives each of many threads an arena of its own, which keeps what was freed in it, and maps
+ * and unmaps every larger buffer: a node for small machines has a few arenas and reuses buffers.
+ */
+static void set_up_memory(void)
+{
+	/* Fixed thresholds: by default they follow what was freed last. */
+	(void)mallopt(M_ARENA_MAX, ARENAS_MAX);
+	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+	(void)mallopt(M_TRIM_THRESHOLD, MAPPED_BYTES_MIN);
+}
+
 int main(int argc, char **argv)
 {
 	static struct edged edged;
 	struct eos_why why = {""};
 	const char *config_path = NULL;
+	set_up_memory();
 	if (eos_fill_streams() < 0)
 		return 1;
 	for (int i = 1; i < argc; i += 2) {

@@ -4,11 +4,11 @@
  * A function's answer takes a few microseconds, of which libmicrohttpd took most: it clears its
  * whole pool of memory for each request, and a request that waits for its function is suspended and
  * resumed, which takes the socket out of one epoll set and puts it back. So a connection begins
- * here. Its requests are looked at while they are still in the socket (MSG_PEEK). A plain one is
- * taken out and served here, with one send for the whole answer; at the first that is not, nothing
- * is taken out, and the connection goes over to libmicrohttpd for the rest of its life, with all
- * that it sent. So there is one place that deals with bodies, chunks, slow and malformed requests,
- * and refusals, and there are no two that have to agree about them.
+ * here. Its requests are looked at while they are still in the socket (MSG_PEEK). A plain GET or
+ * HEAD without a body is taken out and served here, with one send for the whole answer; at the
+ * first that is not, nothing is taken out, and the connection goes over to libmicrohttpd for the
+ * rest of its life, with all that it sent. So there is one place that deals with bodies, chunks,
+ * slow and malformed requests, and refusals, and there are no two that have to agree about them.
  *
  * Invariants
  * 1. A connection is closed, or given away, from look() alone: whoever finds it broken or done
@@ -66,11 +66,6 @@ void http_direct_make_due(struct http_direct *direct)
 	if (!directs->is_running && eos_list_is_empty(&directs->due))
 		eos_timer_arm(directs->timer, 0);
 	eos_list_add_tail(&directs->due, &direct->due_node);
-}
-
-const struct http_plain *http_direct_plain(const struct http_direct *direct)
-{
-	return &direct->plain;
 }
 
 /* --- the listening socket --- */
@@ -206,8 +201,9 @@ static void begin(struct http_direct *direct)
 	request->connection = &direct->connection;
 	request->server = server;
 	request->direct = direct;
+	request->plain = &direct->plain;
 	request->state = HTTP_ENDED;
-	request->method = direct->plain.is_head ? "HEAD" : "GET";
+	request->method = direct->plain.method;
 	request->path = direct->plain.path;
 	request->query = direct->plain.query;
 	http_direct_move(direct, HTTP_DIRECT_WORKING);
@@ -217,6 +213,13 @@ static void begin(struct http_direct *direct)
 	server->handler->begin(server->ctx, request);
 	if (!request->is_answered)
 		server->handler->end(server->ctx, request);
+}
+
+/* A function's request without a body: the others are libmicrohttpd's. */
+static bool is_taken(const struct http_plain *plain)
+{
+	return (plain->is_head || strcmp(plain->method, "GET") == 0) &&
+	       !plain->has_content_length && !plain->expects_continue;
 }
 
 /* Takes what was looked at out of the socket. (MSG_TRUNC would spare the copy, but is TCP's alone.)
@@ -248,7 +251,7 @@ static void read_request(struct http_direct *direct)
 	size_t used = may_be_plain ? http_plain_parse(direct->in, (size_t)n, &direct->plain) : 0;
 	if (n <= 0) {
 		close_direct(direct);
-	} else if (used == 0) {
+	} else if (used == 0 || !is_taken(&direct->plain)) {
 		give_away(direct);
 	} else if (!take_out(direct, used)) {
 		close_direct(direct);

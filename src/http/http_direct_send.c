@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/assert.h"
 
@@ -34,71 +33,15 @@ static void give_up(struct http_direct *direct)
 	http_direct_make_due(direct);
 }
 
-static void put_date(struct http_directs *directs)
-{
-	time_t now_s = time(NULL); /* the cheapest clock */
-	if (now_s != directs->date_s) {
-		directs->date_s = now_s;
-		eos_format_http_date((uint64_t)now_s * EOS_NS_PER_S, directs->date);
-	}
-	eos_buf_append(&directs->out, "Date: ", 6);
-	eos_buf_append(&directs->out, directs->date, sizeof(directs->date) - 1);
-	eos_buf_append(&directs->out, "\r\n", 2);
-}
-
-static bool status_has_body(unsigned status)
-{
-	return status >= 200 && status != 204 && status != 304;
-}
-
-static void put_number(struct eos_buf *out, uint64_t number)
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	eos_buf_append(out, digits + at, sizeof(digits) - at);
-}
-
-static void put_header(struct eos_buf *out, const struct http_header *header)
-{
-	if (!http_header_is_sent(header))
-		return;
-	eos_buf_puts(out, header->name);
-	eos_buf_append(out, ": ", 2);
-	eos_buf_puts(out, header->value);
-	eos_buf_append(out, "\r\n", 2);
-}
-
 /* The head of the answer, into the server's buffer. */
 static void put_head(const struct http_request *request, unsigned status,
 		     const struct http_header *headers, size_t headers_count, uint64_t size)
 {
 	struct http_directs *directs = &request->server->directs;
-	struct eos_buf *out = &directs->out;
-	struct http_header added;
-	size_t offset = 0;
-	if (out->cap > SCRATCH_KEPT)
-		eos_buf_fini(out);
-	eos_buf_clear(out);
-	if (status == 200)
-		eos_buf_puts(out, "HTTP/1.1 200 OK\r\n");
-	else
-		eos_buf_printf(out, "HTTP/1.1 %u %s\r\n", status,
-			       MHD_get_reason_phrase_for(status));
-	put_date(directs);
-	for (size_t i = 0; i < headers_count; i++)
-		put_header(out, &headers[i]);
-	while (http_next_added_header(request, &offset, &added))
-		put_header(out, &added);
-	if (status_has_body(status)) {
-		eos_buf_puts(out, "Content-Length: ");
-		put_number(out, size);
-		eos_buf_append(out, "\r\n", 2);
-	}
-	eos_buf_append(out, "\r\n", 2);
+	if (directs->out.cap > SCRATCH_KEPT)
+		eos_buf_fini(&directs->out);
+	eos_buf_clear(&directs->out);
+	http_head_put(&directs->out, &directs->date, request, status, headers, headers_count, size);
 }
 
 /* How much of it went out; -EAGAIN included, which is 0. -EPIPE: the client is gone. */
@@ -208,7 +151,7 @@ void http_direct_respond(struct http_request *request, unsigned status,
 {
 	struct http_direct *direct = answer(request);
 	struct http_directs *directs = &request->server->directs;
-	bool has_body = body_len > 0 && !direct->plain.is_head && status_has_body(status);
+	bool has_body = body_len > 0 && !direct->plain.is_head && http_status_has_body(status);
 	bool is_joined = has_body && body_len <= JOINED_BYTES_MAX;
 	put_head(request, status, headers, headers_count, body_len);
 	if (is_joined)
@@ -235,7 +178,7 @@ void http_direct_respond_stream(struct http_request *request, unsigned status,
 {
 	struct http_direct *direct = answer(request);
 	struct http_directs *directs = &request->server->directs;
-	bool has_body = size > 0 && !direct->plain.is_head && status_has_body(status);
+	bool has_body = size > 0 && !direct->plain.is_head && http_status_has_body(status);
 	wait_for_client(direct, size);
 	direct->out.read = read;
 	direct->out.free_ctx = free_ctx;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
 #include "http/http_target.h"
 
 /* What a byte may be part of. A table, because each byte of each request is looked up. */
@@ -51,16 +52,31 @@ static bool begins(const char *name, const char *known)
 	return strncasecmp(name, known, strlen(known)) == 0;
 }
 
+/* Said once, in digits that fit, as http_check.c wants it. */
+static bool take_length(struct http_plain *plain, const char *value)
+{
+	if (plain->has_content_length)
+		return false;
+	plain->has_content_length = true;
+	return eos_parse_u64(value, &plain->content_length) == 0;
+}
+
 /* Is a line with this name and value a plain one? Counts those of Host. */
-static bool is_plain_line(const char *name, const char *value, unsigned *hosts)
+static bool is_plain_line(struct http_plain *plain, const char *name, const char *value,
+			  unsigned *hosts)
 {
 	switch (name[0] | 0x20) {
 	case 'c':
 		if (strcasecmp(name, "connection") == 0)
 			return strcasecmp(value, "keep-alive") == 0;
+		if (strcasecmp(name, "content-length") == 0)
+			return take_length(plain, value);
 		return !begins(name, "content-length");
 	case 'e':
-		return strcasecmp(name, "expect") != 0;
+		if (strcasecmp(name, "expect") != 0)
+			return true;
+		plain->expects_continue = true;
+		return strcasecmp(value, "100-continue") == 0;
 	case 'h':
 		if (strcasecmp(name, "host") == 0)
 			(*hosts)++;
@@ -77,16 +93,30 @@ static bool is_plain_line(const char *name, const char *value, unsigned *hosts)
 	}
 }
 
+/* Which method TEXT begins with, or NULL. */
+static const char *find_method(const char *text, size_t len)
+{
+	static const char *const methods[] = {"GET", "PUT", "HEAD", "POST", "DELETE"};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(methods); i++) {
+		size_t method_len = strlen(methods[i]);
+		if (method_len < len && text[method_len] == ' ' &&
+		    memcmp(text, methods[i], method_len) == 0)
+			return methods[i];
+	}
+	return NULL;
+}
+
 /* "GET /path?query HTTP/1.1\r\n": what is behind it, or NULL. */
 static char *parse_first_line(char *text, const char *end, struct http_plain *plain)
 {
 	static const char version[] = " HTTP/1.1\r\n";
 	const size_t version_len = sizeof(version) - 1;
 
-	plain->is_head = memcmp(text, "HEAD ", 5) == 0;
-	if (!plain->is_head && memcmp(text, "GET ", 4) != 0)
+	plain->method = find_method(text, (size_t)(end - text));
+	if (plain->method == NULL)
 		return NULL;
-	char *target = text + (plain->is_head ? 5 : 4);
+	plain->is_head = strcmp(plain->method, "HEAD") == 0;
+	char *target = text + strlen(plain->method) + 1;
 	char *space = memchr(target, ' ', (size_t)(end - target));
 	if (space == NULL || (size_t)(end - space) < version_len ||
 	    memcmp(space, version, version_len) != 0)
@@ -115,7 +145,7 @@ static char *parse_line(char *line, struct http_plain *plain, unsigned *hosts)
 	if (behind > value && (behind[-1] == ' ' || behind[-1] == '\t'))
 		return NULL;
 	*colon = *behind = '\0';
-	if (!is_plain_line(line, value, hosts))
+	if (!is_plain_line(plain, line, value, hosts))
 		return NULL;
 	plain->headers[plain->headers_count++] = (struct http_header){line, value};
 	return behind + 2;
@@ -127,9 +157,11 @@ size_t http_plain_parse(char *text, size_t len, struct http_plain *ret_plain)
 	/* The end of the request bounds everything below: a line cannot pass the "\r\n\r\n", as
 	 * '\r' is of no class. */
 	char *end = memmem(text, len, "\r\n\r\n", 4);
-	if (end == NULL || end - text < 5)
+	if (end == NULL)
 		return 0;
 	ret_plain->headers_count = 0;
+	ret_plain->has_content_length = ret_plain->expects_continue = false;
+	ret_plain->content_length = 0;
 	char *line = parse_first_line(text, end + 2, ret_plain);
 	while (line != NULL && line < end + 2)
 		line = parse_line(line, ret_plain, &hosts);

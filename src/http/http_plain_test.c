@@ -48,6 +48,33 @@ static void takes_apart(void **state)
 	free(copy);
 }
 
+static void tells_of_a_body(void **state)
+{
+	static const char text[] =
+		"PUT /b/k HTTP/1.1\r\nHost: x\r\ncontent-length: 18446744073709551615"
+		"\r\nExpect: 100-Continue\r\n\r\nbody";
+	struct http_plain plain;
+	char *copy;
+	assert_int_equal(parse(text, sizeof(text) - 1, &plain, &copy), sizeof(text) - 5);
+	assert_string_equal(plain.method, "PUT");
+	assert_true(plain.has_content_length && plain.expects_continue);
+	assert_true(plain.content_length == UINT64_MAX);
+	free(copy);
+	static const char *const methods[] = {"GET", "HEAD", "PUT", "POST", "DELETE"};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(methods); i++) {
+		char other[64];
+		size_t len = (size_t)snprintf(other, sizeof(other),
+					      "%s / HTTP/1.1\r\nHost: x\r\n\r\n", methods[i]);
+		assert_int_equal(parse(other, len, &plain, &copy), len);
+		assert_string_equal(plain.method, methods[i]);
+		assert_int_equal(plain.is_head, i == 1);
+		/* Nothing is left of the request before. */
+		assert_false(plain.has_content_length || plain.expects_continue);
+		assert_int_equal(plain.content_length, 0);
+		free(copy);
+	}
+}
+
 /* Every beginning of a plain request is not one. */
 static void wants_it_whole(void **state)
 {
@@ -66,7 +93,8 @@ static void leaves_the_rest(void **state)
 		"GET\r\n\r\n",
 		"GET /\r\n\r\n",
 		"GET / HTTP/1.1\r\n\r\n", /* no Host */
-		"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"PATCH / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GETS / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"get / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /  HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -79,11 +107,19 @@ static void leaves_the_rest(void **state)
 		"GET / HTTP/1.1\nHost: x\r\n\r\n",
 		"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		LINES("Host: y\r\n"),
-		LINES("Content-Length: 0\r\n"),
+		LINES("Content-Length: 1\r\nContent-Length: 1\r\n"),
+		LINES("Content-Length: 1, 1\r\n"),
+		LINES("Content-Length: -1\r\n"),
+		LINES("Content-Length: +1\r\n"),
+		LINES("Content-Length: 0x1\r\n"),
+		LINES("Content-Length:\r\n"),
+		LINES("Content-Length: 18446744073709551616\r\n"),
+		LINES("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"),
 		LINES("content-lengthx: 0\r\n"),
 		LINES("Transfer-Encoding: chunked\r\n"),
 		LINES("transfer-encodingchunked: x\r\n"),
-		LINES("Expect: 100-continue\r\n"),
+		LINES("Expect: 200-ok\r\n"),
+		LINES("Expect:\r\n"),
 		LINES("Connection: close\r\n"),
 		LINES("Connection: keep-alive, close\r\n"),
 		LINES("Connection: upgrade\r\n"),
@@ -148,9 +184,8 @@ static void limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_apart),
-		cmocka_unit_test(wants_it_whole),
-		cmocka_unit_test(leaves_the_rest),
+		cmocka_unit_test(takes_apart),	  cmocka_unit_test(tells_of_a_body),
+		cmocka_unit_test(wants_it_whole), cmocka_unit_test(leaves_the_rest),
 		cmocka_unit_test(limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

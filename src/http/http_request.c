@@ -24,9 +24,9 @@ const char *http_request_query(const struct http_request *request)
 
 const char *http_request_header(const struct http_request *request, const char *name)
 {
-	if (request->direct == NULL)
+	const struct http_plain *plain = request->plain;
+	if (plain == NULL)
 		return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
-	const struct http_plain *plain = http_direct_plain(request->direct);
 	for (size_t i = 0; i < plain->headers_count; i++)
 		if (strcasecmp(plain->headers[i].name, name) == 0)
 			return plain->headers[i].value;
@@ -52,8 +52,8 @@ void http_request_each_header(struct http_request *request,
 			      void *ctx)
 {
 	struct each each = {.visit = visit, .ctx = ctx};
-	if (request->direct != NULL) {
-		const struct http_plain *plain = http_direct_plain(request->direct);
+	const struct http_plain *plain = request->plain;
+	if (plain != NULL) {
 		for (size_t i = 0; i < plain->headers_count; i++)
 			visit(ctx, plain->headers[i].name, plain->headers[i].value);
 		return;

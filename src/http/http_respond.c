@@ -104,6 +104,10 @@ void http_respond(struct http_request *request, unsigned status, const struct ht
 		http_direct_respond(request, status, headers, headers_count, body, body_len);
 		return;
 	}
+	if (request->thread != NULL) {
+		http_thread_respond(request, status, headers, headers_count, body, body_len);
+		return;
+	}
 	/* The library's parameter lacks a const; with MUST_COPY it does not write. */
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		body_len, (void *)(uintptr_t)body,
@@ -120,6 +124,11 @@ void http_respond_stream(struct http_request *request, unsigned status,
 	EOS_ASSERT(!request->is_answered);
 	if (request->direct != NULL) {
 		http_direct_respond_stream(request, status, headers, headers_count, size, read,
+					   free_ctx, ctx);
+		return;
+	}
+	if (request->thread != NULL) {
+		http_thread_respond_stream(request, status, headers, headers_count, size, read,
 					   free_ctx, ctx);
 		return;
 	}

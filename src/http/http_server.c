@@ -2,7 +2,7 @@
  * The server over libmicrohttpd.
  *
  * Invariants
- * 0. In loop mode the connections here are those that http_direct.c gave away.
+ * 0. The connections here are those that http_direct.c and http_threaded.c gave away.
  * 1. A request lives inside its connection; nothing is allocated for a request but its response
  *    and a very long target.
  * 2. A handler's begin is called once for a request that passed http_request_check(), and then
@@ -11,7 +11,7 @@
  *    usable and the client can read the answer. Two exceptions queue it at the headers, and
  *    libmicrohttpd then closes the connection after it: the client waits for "100 Continue", or
  *    the body is too long to be read for nothing. In the latter case the connection lingers (see
- *    linger()).
+ *    http_linger()).
  * 4. The target is copied in on_target(), because libmicrohttpd rewrites its own copy when it
  *    parses the query ('+' becomes a space); its percent-decoding is switched off.
  *
@@ -42,17 +42,6 @@
 #define LINGER_MS	    1000
 /* Nothing older than TLS 1.2 (RFC 8996), and there only what has forward secrecy. */
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE"
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_BYTES (1024u << 10)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_BYTES (1024u << 10)
-#endif
-#endif
-#ifndef STACK_BYTES
-#define STACK_BYTES (256u << 10)
-#endif
-
 EOS_COUNTER(requests_total, "http.requests_total", "Requests that reached a handler.");
 EOS_COUNTER(refused_total, "http.requests_refused_total",
 	    "Requests refused before any handler: malformed or too large.");
@@ -104,6 +93,15 @@ void http_request_count(void)
 	eos_counter_add(&requests_total, 1);
 }
 
+/* Whoever accepts must know how many there are. */
+static void count_connection(struct http_server *server, int change)
+{
+	if (server->loop != NULL)
+		http_directs_count(server, change);
+	else
+		http_threads_count(server, change);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -111,8 +109,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 	struct http_connection *connection = *socket_context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		if (server->loop != NULL)
-			http_directs_count(server, 1);
+		count_connection(server, 1);
 		/* Without memory the context stays NULL and each request is refused. */
 		connection = calloc(1, sizeof(*connection));
 		if (connection == NULL)
@@ -123,8 +120,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 		*socket_context = connection;
 		return;
 	}
-	if (server->loop != NULL)
-		http_directs_count(server, -1);
+	count_connection(server, -1);
 	if (connection == NULL)
 		return;
 	http_connection_close(connection);
@@ -250,18 +246,14 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
 	return request->is_queued ? MHD_YES : on_end(request);
 }
 
-/*
- * The answer was sent while the client still writes. Closing now would send a reset, which makes
- * the client's system throw away the answer: say that nothing more will come and read for a
- * moment. Threaded mode only, since it blocks.
- */
-static void linger(struct http_request *request)
+void http_linger(int fd)
 {
 	char waste[4096];
-	struct pollfd pfd = {.fd = request->connection->fd, .events = POLLIN};
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	uint64_t until_ns = eos_now_ns() + LINGER_MS * EOS_NS_PER_MS;
 	uint64_t bytes = 0;
 
+	/* So that the client sees the end, and ends as well. */
 	(void)shutdown(pfd.fd, SHUT_WR);
 	while (bytes < HTTP_DRAIN_BYTES_MAX && eos_now_ns() < until_ns) {
 		if (poll(&pfd, 1, LINGER_MS / 4) <= 0)
@@ -287,7 +279,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
 		server->handler->finish(server->ctx, request);
 	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->state == HTTP_RECEIVING &&
 	    request->is_queued && server->loop == NULL && !server->is_secure)
-		linger(request);
+		http_linger(request->connection->fd);
 	struct http_connection *connection = request->connection;
 	http_request_reset(request);
 	http_connection_enter(connection, HTTP_PHASE_HEADERS, 0);
@@ -354,7 +346,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 	unsigned flags =
 		is_loop ? MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET
 			: MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-				  MHD_USE_POLL | MHD_USE_ITC;
+				  MHD_USE_POLL | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET;
 	/* The library only reads these. */
 	void *certificate = (void *)(uintptr_t)config->tls_certificate;
 	void *key = (void *)(uintptr_t)config->tls_key;
@@ -365,7 +357,6 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 		{MHD_OPTION_END, 0, NULL},
 	};
 	struct MHD_OptionItem options[] = {
-		{MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
 		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections_max, NULL},
 		{MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)config->idle_timeout_s, NULL},
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -376,14 +367,13 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, server},
 		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escaped, NULL},
 		{MHD_OPTION_ARRAY, 0, (void *)(uintptr_t)(server->is_secure ? tls : tls + 3)},
-		{is_loop ? MHD_OPTION_END : MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL},
+		{is_loop ? MHD_OPTION_END : MHD_OPTION_THREAD_STACK_SIZE, HTTP_STACK_BYTES, NULL},
 		{MHD_OPTION_END, 0, NULL},
 	};
 	if (server->is_secure)
 		flags |= MHD_USE_TLS;
-	/* In loop mode http_direct.c listens. */
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY,
-				is_loop ? options + 1 : options, MHD_OPTION_END);
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY, options,
+				MHD_OPTION_END);
 }
 
 static struct http_server *server_alloc(const struct http_server_config *config)
@@ -398,13 +388,15 @@ static struct http_server *server_alloc(const struct http_server_config *config)
 	server->is_secure = config->tls_certificate != NULL;
 	server->idle_ns = (uint64_t)config->idle_timeout_s * EOS_NS_PER_S;
 	server->grace_ns = 2 * server->idle_ns;
-	server->listen_fd = server->directs.epoll_fd = -1;
+	server->listen_fd = server->directs.epoll_fd = server->threads.wake_fd = -1;
 	pthread_condattr_t attr;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&server->watchdog_wake, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&server->threads.ended, NULL);
+	eos_list_init(&server->threads.all);
 	eos_list_init(&server->connections);
 	eos_list_init(&server->suspended);
 	eos_list_init(&server->directs.all);
@@ -436,11 +428,10 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 						  strerror(errno));
 		goto fail;
 	}
-	bool has_timeout = config->idle_timeout_s > 0;
 	if (config->loop != NULL)
 		err = http_loop_attach(server, config->loop, config->connections_max);
 	else
-		err = has_timeout ? http_watchdog_start(server) : 0;
+		err = http_threads_start(server, config->connections_max);
 	if (err < 0) {
 		err = eos_why(why, err, "cannot start the HTTP server: %s", strerror(-err));
 		goto fail;
@@ -465,14 +456,15 @@ struct http_server *http_server_free(struct http_server *server)
 	http_watchdog_stop(server);
 	server->is_stopping = true;
 	http_directs_stop(server);
+	http_threads_stop(server);
 	if (server->daemon != NULL) {
 		http_loop_release(server);
 		http_loop_detach(server);
 		MHD_stop_daemon(server->daemon);
 	}
-	/* libmicrohttpd has closed the one that it was given. */
-	if (server->daemon == NULL || server->loop != NULL)
-		eos_close(server->listen_fd);
+	eos_close(server->listen_fd);
+	eos_close(server->threads.wake_fd);
+	pthread_cond_destroy(&server->threads.ended);
 	pthread_cond_destroy(&server->watchdog_wake);
 	pthread_mutex_destroy(&server->lock);
 	free(server);

@@ -22,6 +22,17 @@
 /* The slowest rate at which bodies may come and answers may be taken, after a grace time. */
 #define HTTP_RATE_BYTES_PER_S_MIN 256u
 #define HTTP_TARGET_INLINE_MAX	  512u
+/* Of a connection's thread. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HTTP_STACK_BYTES (1024u << 10)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HTTP_STACK_BYTES (1024u << 10)
+#endif
+#endif
+#ifndef HTTP_STACK_BYTES
+#define HTTP_STACK_BYTES (256u << 10)
+#endif
 
 /* What a connection waits for; see http_watchdog.c. */
 enum http_phase { HTTP_PHASE_HEADERS, HTTP_PHASE_BODY, HTTP_PHASE_WORKING, HTTP_PHASE_ANSWER };
@@ -37,13 +48,17 @@ enum http_state { HTTP_IDLE, HTTP_TARGET, HTTP_RECEIVING, HTTP_ENDED };
 
 struct http_connection;
 struct http_direct;
+struct http_thread;
 
 struct http_request {
 	struct http_connection *connection;
 	struct http_server *server;
-	/* Whose connection it is: libmicrohttpd's, or ours. */
+	/* Whose connection it is: libmicrohttpd's, or, with PLAIN, ours: on the loop or a thread's.
+	 */
 	struct MHD_Connection *mhd;
+	const struct http_plain *plain;
 	struct http_direct *direct;
+	struct http_thread *thread;
 	enum http_state state;
 	bool is_begun;	   /* the handler saw begin: finish is due */
 	bool is_answered;  /* RESPONSE was made, perhaps already queued */
@@ -52,6 +67,7 @@ struct http_request {
 	bool is_target_bad;
 	bool has_content_length;
 	bool has_body; /* a body follows the headers */
+	bool closes;   /* ours: the connection ends with the answer */
 	uint64_t content_length;
 	uint64_t body_bytes;	/* received for the handler */
 	uint64_t drained_bytes; /* received after the answer */
@@ -82,7 +98,14 @@ struct http_connection {
 	_Atomic uint64_t phase_bytes;
 };
 
-/* The connections that are read and written without libmicrohttpd; see http_direct.c. */
+/* Made anew once a second. */
+struct http_date {
+	time_t s; /* what TEXT says */
+	char text[EOS_HTTP_DATE_SIZE];
+};
+
+/* The connections of loop mode that are read and written without libmicrohttpd; see http_direct.c.
+ */
 struct http_directs {
 	int epoll_fd;
 	struct eos_watch *watch;
@@ -93,9 +116,21 @@ struct http_directs {
 	bool is_listening;	   /* the listening socket is in the epoll set */
 	unsigned count, count_max; /* all connections of the server, libmicrohttpd's too */
 	uint64_t now_ns;	   /* when this turn began */
-	time_t date_s;		   /* the second that DATE says */
-	char date[EOS_HTTP_DATE_SIZE];
+	struct http_date date;
 	struct eos_buf out; /* the answer in the making */
+};
+
+/* The connections of threaded mode; see http_threaded.c. */
+struct http_threads {
+	pthread_t acceptor;
+	bool has_acceptor;
+	int wake_fd; /* tells the acceptor to look */
+	/* Guarded by the server's lock. */
+	struct eos_list all; /* ours */
+	unsigned count;	     /* ours whose threads have not ended */
+	unsigned mhd_count;  /* libmicrohttpd's */
+	unsigned count_max;
+	pthread_cond_t ended;
 };
 
 struct http_server {
@@ -126,6 +161,8 @@ struct http_server {
 	bool is_running; /* inside MHD_run() */
 	bool is_secure;	 /* set at the start */
 	struct http_directs directs;
+
+	struct http_threads threads;
 };
 
 /* http_check.c */
@@ -137,11 +174,14 @@ unsigned http_request_check(struct http_request *request, const char *version);
 /* http_request.c: the text of an address, "" for those that have none. */
 void http_client_format(const struct sockaddr *address, char text[INET6_ADDRSTRLEN]);
 
-/* http_server.c: what both kinds of connections have in common. */
+/* http_server.c: what all kinds of connections have in common. */
 void http_connection_open(struct http_connection *connection, struct http_server *server, int fd);
 void http_connection_close(struct http_connection *connection);
 void http_request_reset(struct http_request *request);
 void http_request_count(void);
+/* The answer was sent while the client may still write: reads for a moment what nobody wants, since
+ * a reset would make the client's system throw away the answer. Blocks. */
+void http_linger(int fd);
 
 /* http_respond.c */
 /* May a header of a handler's be sent? Not when it is the adapter's, or not well formed. */
@@ -154,6 +194,13 @@ bool http_next_added_header(const struct http_request *request, size_t *offset,
 enum MHD_Result http_request_queue(struct http_request *request);
 void http_respond_text(struct http_request *request, unsigned status);
 
+/* http_head.c */
+bool http_status_has_body(unsigned status);
+/* Appends the head of an answer with a body of SIZE bytes. */
+void http_head_put(struct eos_buf *out, struct http_date *date, const struct http_request *request,
+		   unsigned status, const struct http_header *headers, size_t headers_count,
+		   uint64_t size);
+
 /* http_direct.c */
 int http_directs_start(struct http_server *server, struct eos_loop *loop,
 		       unsigned connections_max) EOS_MUST_CHECK;
@@ -163,14 +210,26 @@ void http_directs_stop(struct http_server *server);
 void http_directs_scan(struct http_server *server);
 /* One of libmicrohttpd's connections came or went. */
 void http_directs_count(struct http_server *server, int change);
-/* The request that is under way. */
-const struct http_plain *http_direct_plain(const struct http_direct *direct);
-
 /* http_direct_send.c: http_respond() and http_respond_stream(). */
 void http_direct_respond(struct http_request *request, unsigned status,
 			 const struct http_header *headers, size_t headers_count, const void *body,
 			 size_t body_len);
 void http_direct_respond_stream(struct http_request *request, unsigned status,
+				const struct http_header *headers, size_t headers_count,
+				uint64_t size, http_read_fn read, void (*free_ctx)(void *ctx),
+				void *ctx);
+
+/* http_threaded.c */
+int http_threads_start(struct http_server *server, unsigned connections_max) EOS_MUST_CHECK;
+/* Every thread has ended on return, with every finish. */
+void http_threads_stop(struct http_server *server);
+/* One of libmicrohttpd's connections came or went. */
+void http_threads_count(struct http_server *server, int change);
+/* http_respond() and http_respond_stream(). */
+void http_thread_respond(struct http_request *request, unsigned status,
+			 const struct http_header *headers, size_t headers_count, const void *body,
+			 size_t body_len);
+void http_thread_respond_stream(struct http_request *request, unsigned status,
 				const struct http_header *headers, size_t headers_count,
 				uint64_t size, http_read_fn read, void (*free_ctx)(void *ctx),
 				void *ctx);

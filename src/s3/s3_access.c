@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "s3/s3_policy.h"
 #include "s3/s3_priv.h"
+#include "s3/s3_tags.h"
 
 /* A decision under way. The object is read only when something asks for it. */
 struct decision {
@@ -21,7 +22,7 @@ struct decision {
 	const char *tenant;		/* id, NULL: anonymous */
 	struct store_object_info *info; /* owned */
 	bool is_info_read, has_info;
-	char scratch[1024];
+	char scratch[sizeof(((struct s3_tag *)0)->value)];
 	char resource[STORE_BUCKET_NAME_MAX + 1 + STORE_KEY_MAX + 1];
 };
 
@@ -44,27 +45,25 @@ static const struct store_object_info *object_of(struct decision *decision)
 	return decision->has_info ? decision->info : NULL;
 }
 
-/* The value of tag KEY in "a=b&c=d", as x-amz-tagging has it. */
+/* The value of tag KEY that the request asks for: in the header, or in the field of a form, read as
+ * they will be when the object is made. What cannot be read is refused then. */
 static const char *tag_of_request(struct decision *decision, const char *key)
 {
 	const char *text = s3_header(decision->request, "x-amz-tagging");
-	while (text != NULL && *text != '\0') {
-		size_t len = strcspn(text, "&"), name_len = strcspn(text, "=&");
-		size_t value_len = name_len < len ? len - name_len - 1 : 0;
-		char *out = decision->scratch;
-		if (name_len < sizeof(decision->scratch) && value_len < sizeof(decision->scratch)) {
-			long n = eos_percent_decode(text, name_len, out);
-			if (n == (long)strlen(key) && memcmp(out, key, (size_t)n) == 0) {
-				n = eos_percent_decode(text + len - value_len, value_len, out);
-				if (n < 0)
-					return NULL;
-				out[n] = '\0';
-				return out;
-			}
-		}
-		text += len + (text[len] == '&');
-	}
-	return NULL;
+	const char *xml = s3_post_field(decision->request, "tagging");
+	const char *value = NULL;
+	if (text == NULL && xml == NULL)
+		return NULL;
+	struct s3_tags *tags = calloc(1, sizeof(*tags));
+	if (tags == NULL)
+		return NULL;
+	enum s3_code code =
+		xml != NULL ? s3_tags_read_xml(tags, xml, strlen(xml)) : s3_tags_parse(tags, text);
+	for (size_t i = 0; code == S3_OK && i < tags->count && value == NULL; i++)
+		if (strcmp(tags->tags[i].key, key) == 0)
+			value = strcpy(decision->scratch, tags->tags[i].value);
+	free(tags);
+	return value;
 }
 
 static const char *existing_tag(struct decision *decision, const char *key)
@@ -257,17 +256,18 @@ static enum s3_code decide(struct decision *decision, const struct s3_policy *po
 	return check_acl(decision, &block);
 }
 
-/* What else a request asks for by headers: a Deny of that refuses it as well. Passing over
- * governance must be allowed. */
+/* What else a request asks for by headers or a form's fields: a Deny of that refuses it as well.
+ * Passing over governance must be allowed. */
 static enum s3_code check_extras(struct decision *decision, const struct s3_policy *policy)
 {
 	static const struct {
 		const char *header, *action;
+		const char *field; /* of a form, where it is not made a header */
 	} extras[] = {
-		{"x-amz-acl", "PutObjectAcl"},
-		{"x-amz-tagging", "PutObjectTagging"},
-		{"x-amz-object-lock-mode", "PutObjectRetention"},
-		{"x-amz-object-lock-legal-hold", "PutObjectLegalHold"},
+		{"x-amz-acl", "PutObjectAcl", NULL},
+		{"x-amz-tagging", "PutObjectTagging", "tagging"},
+		{"x-amz-object-lock-mode", "PutObjectRetention", NULL},
+		{"x-amz-object-lock-legal-hold", "PutObjectLegalHold", NULL},
 	};
 	const struct s3_request *request = decision->request;
 	struct s3_access bypass = *decision->access;
@@ -289,8 +289,10 @@ static enum s3_code check_extras(struct decision *decision, const struct s3_poli
 			.value = value_of,
 			.ctx = decision,
 		};
-		if (s3_header(request, extras[i].header) != NULL &&
-		    s3_policy_ask(policy, &question) == S3_VERDICT_DENY)
+		bool is_asked = s3_header(request, extras[i].header) != NULL ||
+				(extras[i].field != NULL &&
+				 s3_post_field(request, extras[i].field) != NULL);
+		if (is_asked && s3_policy_ask(policy, &question) == S3_VERDICT_DENY)
 			return S3_ACCESS_DENIED;
 	}
 	return S3_OK;

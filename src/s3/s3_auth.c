@@ -22,6 +22,12 @@
 static const char empty_sha256[] =
 	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+static void put_line(struct eos_buf *out, const char *text)
+{
+	eos_buf_puts(out, text);
+	eos_buf_append(out, "\n", 1);
+}
+
 static int append_path(struct eos_buf *out, const char *path)
 {
 	size_t len = strlen(path);
@@ -73,7 +79,7 @@ static int append_header(struct eos_buf *out, const struct s3_sign_input *input,
 int s3_auth_canonical(const struct s3_auth *auth, const struct s3_sign_input *input,
 		      struct eos_buf *out)
 {
-	eos_buf_printf(out, "%s\n", input->method);
+	put_line(out, input->method);
 	int err = append_path(out, input->path);
 	if (err < 0)
 		return err;
@@ -91,7 +97,9 @@ int s3_auth_canonical(const struct s3_auth *auth, const struct s3_sign_input *in
 			break;
 		at += len + 1;
 	}
-	eos_buf_printf(out, "\n%s\n%s", auth->signed_headers, input->payload);
+	eos_buf_append(out, "\n", 1);
+	put_line(out, auth->signed_headers);
+	eos_buf_puts(out, input->payload);
 	return eos_buf_failed(out) ? -ENOMEM : 0;
 }
 
@@ -124,7 +132,7 @@ static bool covers_enough(const struct s3_auth *auth, const struct s3_sign_input
 	return true;
 }
 
-static int derive_key(const struct s3_auth *auth, const char *secret_key, uint8_t ret_key[32])
+static int derive_new_key(const struct s3_auth *auth, const char *secret_key, uint8_t ret_key[32])
 {
 	char first[4 + S3_SECRET_KEY_MAX + 1];
 	uint8_t a[32], b[32];
@@ -143,6 +151,31 @@ static int derive_key(const struct s3_auth *auth, const char *secret_key, uint8_
 	return err;
 }
 
+/* The key that a thread derived last: clients use one for a whole day, over connections that have
+ * threads of their own. */
+static _Thread_local struct {
+	char secret_key[S3_SECRET_KEY_MAX + 1];
+	char day[sizeof(((struct s3_auth *)NULL)->day)];
+	char region[sizeof(((struct s3_auth *)NULL)->region)];
+	uint8_t key[32];
+} derived;
+
+static int derive_key(const struct s3_auth *auth, const char *secret_key, uint8_t ret_key[32])
+{
+	if (derived.day[0] == '\0' || strcmp(derived.secret_key, secret_key) != 0 ||
+	    strcmp(derived.day, auth->day) != 0 || strcmp(derived.region, auth->region) != 0) {
+		derived.day[0] = '\0';
+		int err = derive_new_key(auth, secret_key, derived.key);
+		if (err < 0)
+			return err;
+		snprintf(derived.secret_key, sizeof(derived.secret_key), "%s", secret_key);
+		memcpy(derived.region, auth->region, sizeof(derived.region));
+		memcpy(derived.day, auth->day, sizeof(derived.day));
+	}
+	memcpy(ret_key, derived.key, sizeof(derived.key));
+	return 0;
+}
+
 /* Signs KIND, date, scope and TEXT's lines. */
 static int sign(const struct s3_signer *signer, const char *kind, const char *text,
 		char ret_signature[S3_SIGNATURE_SIZE])
@@ -151,7 +184,10 @@ static int sign(const struct s3_signer *signer, const char *kind, const char *te
 	uint8_t mac[32];
 
 	eos_buf_init(&buf);
-	eos_buf_printf(&buf, "%s\n%s\n%s\n%s", kind, signer->amz_date, signer->scope, text);
+	put_line(&buf, kind);
+	put_line(&buf, signer->amz_date);
+	put_line(&buf, signer->scope);
+	eos_buf_puts(&buf, text);
 	int err = eos_buf_failed(&buf)
 			  ? -ENOMEM
 			  : crypto_hmac_sha256(signer->key, 32, buf.data, buf.len, mac);

@@ -7,6 +7,7 @@
 
 #include "s3/s3_access.h"
 #include "s3/s3_bucket_xml.h"
+#include "s3/s3_notification.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
@@ -155,6 +156,8 @@ enum s3_code s3_delete_bucket(struct s3_request *request)
 		return S3_BUCKET_NOT_EMPTY;
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
+	if (request->server->config.notifications != NULL)
+		s3_notifications_forget(request->server->config.notifications, request->bucket);
 	s3_respond(request, 204, NULL, 0, NULL, 0);
 	return S3_OK;
 }

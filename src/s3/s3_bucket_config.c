@@ -92,6 +92,8 @@ static const struct document documents[] = {
 	{"ownershipControls", "ownership", S3_OWNERSHIP_NOT_FOUND, NULL, check_ownership},
 	{"cors", "cors", S3_NO_SUCH_CORS, NULL, check_cors},
 	{"lifecycle", "lifecycle", S3_NO_SUCH_LIFECYCLE, NULL, check_lifecycle},
+	/* Put by s3_put_notification(). */
+	{"notification", "notification", S3_OK, "NotificationConfiguration", NULL},
 };
 
 /* The operation's row; the table of operations names only selectors that are here. */

@@ -63,6 +63,7 @@ static const struct known known_headers[] = {
 	{"x-amz-server-side-encryption-customer-key", NULL},
 	{"x-amz-server-side-encryption-customer-key-md5", NULL},
 	{"x-amz-source-expected-bucket-owner", NULL},
+	{"x-amz-skip-destination-validation", "false"},
 	{"x-amz-storage-class", "STANDARD"},
 	{"x-amz-tagging", NULL},
 	{"x-amz-tagging-directive", NULL},

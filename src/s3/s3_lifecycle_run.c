@@ -1,9 +1,9 @@
 /*
  * A round over a bucket is made of steps: up to STEP_VERSIONS versions are looked at in one listing
  * and judged, and what is due is done after the listing has ended, so that no listing holds on to
- * pages of the store while it is changed. Everything done is a delete like any client's, with its
- * event; held versions stay, and so does what was written meanwhile: a latest version is deleted
- * only if it is still the one that was judged.
+ * pages of the store while it is changed. Everything done is a delete like any client's, with an
+ * event that tells whose it was; held versions stay, and so does what was written meanwhile: a
+ * latest version is deleted only if it is still the one that was judged.
  *
  * Under pressure (rules with PressureExpiration) the oldest fitting versions of the bucket, up to
  * PRESSURE_VERSIONS, go in one round. The space comes back when the store has reclaimed it; the
@@ -151,7 +151,7 @@ static int visit(void *ctx, const struct store_list_entry *entry)
 
 static int act(struct round *round, const struct deed *deed)
 {
-	struct store_removal removal = {.version = STORE_VERSION_LATEST};
+	struct store_removal removal = {.version = STORE_VERSION_LATEST, .is_expiration = true};
 	if (deed->verdict == S3_LIFECYCLE_REMOVE)
 		removal.version = deed->version;
 	else

@@ -264,7 +264,7 @@ static enum s3_code complete(struct whole *whole)
 	if (code == S3_OK)
 		code = append_parts(whole);
 	if (code == S3_OK)
-		code = s3_commit_upload(request, request->object);
+		code = s3_commit_upload(request, STORE_EVENT_CREATED_MULTIPART, request->object);
 	/* The object is there, whatever happens now: leftovers can still be aborted. */
 	if (code == S3_OK)
 		(void)!s3_remove_upload(request);

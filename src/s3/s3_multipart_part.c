@@ -82,7 +82,7 @@ static enum s3_code commit_part(struct s3_request *request)
 
 	enum s3_code code = s3_read_part_number(request, &number);
 	if (code == S3_OK)
-		code = s3_commit_upload(request, request->object);
+		code = s3_commit_upload(request, STORE_EVENT_CREATED, request->object);
 	if (code == S3_OK)
 		code = s3_find_upload(request);
 	if (code != S3_NO_SUCH_UPLOAD)

@@ -210,7 +210,7 @@ static enum s3_code copy(struct s3_request *request, struct store_reader *reader
 		return code;
 	int err = store_upload_append(request->upload, reader, 0, size);
 	return err < 0 ? s3_code_of(err, S3_INTERNAL_ERROR)
-		       : s3_commit_upload(request, request->object);
+		       : s3_commit_upload(request, STORE_EVENT_CREATED_COPY, request->object);
 }
 
 enum s3_code s3_copy_object(struct s3_request *request)

@@ -73,8 +73,9 @@ enum s3_code s3_read_put_condition(struct s3_request *request) EOS_MUST_CHECK;
 enum s3_code s3_take_object(struct s3_request *request) EOS_MUST_CHECK;
 /* Begins request->upload at the request's key with request->object as its metadata. */
 enum s3_code s3_begin_upload(struct s3_request *request) EOS_MUST_CHECK;
-/* Commits request->upload under request->put; INFO (may be request->object) is what was made. */
-enum s3_code s3_commit_upload(struct s3_request *request,
+/* Commits request->upload under request->put, as EVENT; INFO (may be request->object) is what was
+ * made. */
+enum s3_code s3_commit_upload(struct s3_request *request, enum store_event_kind event,
 			      struct store_object_info *info) EOS_MUST_CHECK;
 /* The header ETag of INFO. */
 void s3_add_etag(struct s3_request *request, const struct store_object_info *info);

@@ -38,12 +38,14 @@ enum s3_code s3_begin_upload(struct s3_request *request)
 	return s3_code_of(err, S3_NO_SUCH_BUCKET);
 }
 
-enum s3_code s3_commit_upload(struct s3_request *request, struct store_object_info *info)
+enum s3_code s3_commit_upload(struct s3_request *request, enum store_event_kind event,
+			      struct store_object_info *info)
 {
 	struct store_upload *upload = request->upload;
 	bool is_match = request->put.condition == STORE_IF_MATCH;
 
 	request->upload = NULL;
+	request->put.event = event;
 	int err = store_upload_commit(upload, &request->put, info);
 	return s3_code_of(err, is_match ? S3_NO_SUCH_KEY : S3_NO_SUCH_BUCKET);
 }
@@ -88,7 +90,7 @@ enum s3_code s3_put_object(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	s3_checksum_of(request->object, &sum);
-	code = s3_commit_upload(request, request->object);
+	code = s3_commit_upload(request, STORE_EVENT_CREATED, request->object);
 	if (code != S3_OK)
 		return code;
 	s3_add_etag(request, request->object);
@@ -102,7 +104,7 @@ enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
 {
 	enum s3_code code = s3_end_form_checksum(request);
 	if (code == S3_OK)
-		code = s3_commit_upload(request, request->object);
+		code = s3_commit_upload(request, STORE_EVENT_CREATED_POST, request->object);
 	if (code != S3_OK)
 		return code;
 	snprintf(etag, size, "\"%s\"", request->object->etag);

@@ -201,6 +201,7 @@ extern const size_t s3_bucket_operations_count;
 enum s3_code s3_get_document(struct s3_request *request);
 enum s3_code s3_put_document(struct s3_request *request);
 enum s3_code s3_delete_document(struct s3_request *request);
+enum s3_code s3_put_notification(struct s3_request *request);
 enum s3_code s3_get_policy_status(struct s3_request *request);
 enum s3_code s3_get_versioning(struct s3_request *request);
 enum s3_code s3_put_versioning(struct s3_request *request);

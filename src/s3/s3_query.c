@@ -111,9 +111,12 @@ int s3_query_canonical(const struct s3_query *query, const char *skip, struct eo
 	if (!eos_buf_failed(&buf)) {
 		if (count > 1)
 			qsort(encoded, count, sizeof(encoded[0]), compare);
-		for (size_t i = 0; i < count; i++)
-			eos_buf_printf(out, "%s%s=%s", i > 0 ? "&" : "", buf.data + encoded[i].name,
-				       buf.data + encoded[i].value);
+		for (size_t i = 0; i < count; i++) {
+			eos_buf_puts(out, i > 0 ? "&" : "");
+			eos_buf_puts(out, buf.data + encoded[i].name);
+			eos_buf_append(out, "=", 1);
+			eos_buf_puts(out, buf.data + encoded[i].value);
+		}
 	}
 	int err = eos_buf_failed(&buf) || eos_buf_failed(out) ? -ENOMEM : 0;
 	eos_buf_fini(&buf);

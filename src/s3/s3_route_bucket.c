@@ -32,6 +32,8 @@ const struct s3_operation s3_bucket_operations[] = {
 	DOCUMENT("ownershipControls", "BucketOwnershipControls", "PutBucketOwnershipControls"),
 	DOCUMENT("cors", "BucketCORS", "PutBucketCORS"),
 	DOCUMENT("lifecycle", "LifecycleConfiguration", "PutLifecycleConfiguration"),
+	ROW("GET", "notification", S3_BODY_UNUSED, s3_get_document, "GetBucketNotification"),
+	ROW("PUT", "notification", S3_BODY_XML, s3_put_notification, "PutBucketNotification"),
 	ROW("GET", "policyStatus", S3_BODY_UNUSED, s3_get_policy_status, "GetBucketPolicyStatus"),
 	ROW("GET", "versioning", S3_BODY_UNUSED, s3_get_versioning, "GetBucketVersioning"),
 	ROW("PUT", "versioning", S3_BODY_XML, s3_put_versioning, "PutBucketVersioning"),

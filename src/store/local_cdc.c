@@ -30,9 +30,10 @@ __attribute__((constructor)) static void gear_fill(void)
 	}
 }
 
-static uint64_t top_bits(unsigned count)
+/* What is below it has COUNT upper bits that are zero. */
+static uint64_t limit_of(unsigned count)
 {
-	return ~UINT64_C(0) << (64 - count);
+	return UINT64_C(1) << (64 - count);
 }
 
 void local_cdc_begin(struct local_cdc *cdc, uint64_t offset)
@@ -42,22 +43,41 @@ void local_cdc_begin(struct local_cdc *cdc, uint64_t offset)
 	cdc->normal = (size_t)1 << bits;
 	cdc->min = cdc->normal / 4;
 	cdc->max = cdc->normal * 4;
-	cdc->mask_before = top_bits(bits + NORMALISATION);
-	cdc->mask_behind = top_bits(bits - NORMALISATION);
+	cdc->limit_before = limit_of(bits + NORMALISATION);
+	cdc->limit_behind = limit_of(bits - NORMALISATION);
 	cdc->looked = cdc->min - WINDOW;
 	cdc->hash = 0;
 }
 
-/* The first place from AT to END where the hash has no bit of MASK, as the length up to there; 0.*/
+/*
+ * The first place from AT to END where the hash is below LIMIT, so that its upper bits are zero, as
+ * the length up to there; 0: none. Eight bytes a turn: the loop's own work would be as much as that
+ * on a byte.
+ */
 static size_t roll(struct local_cdc *cdc, const uint8_t *chunk, size_t at, size_t end,
-		   uint64_t mask)
+		   uint64_t limit)
 {
+	const uint8_t *p = chunk + at, *stop = chunk + end;
 	uint64_t hash = cdc->hash;
-	for (; at < end; at++) {
-		hash = (hash << 1) + gear[chunk[at]];
-		if ((hash & mask) == 0)
-			return at + 1;
+#define LOOK_AT(i)                                                                                 \
+	do {                                                                                       \
+		hash = (hash << 1) + gear[p[i]];                                                   \
+		if (EOS_UNLIKELY(hash < limit))                                                    \
+			return (size_t)(p - chunk) + (i) + 1;                                      \
+	} while (0)
+	for (; stop - p >= 8; p += 8) {
+		LOOK_AT(0);
+		LOOK_AT(1);
+		LOOK_AT(2);
+		LOOK_AT(3);
+		LOOK_AT(4);
+		LOOK_AT(5);
+		LOOK_AT(6);
+		LOOK_AT(7);
 	}
+	for (; p < stop; p++)
+		LOOK_AT(0);
+#undef LOOK_AT
 	cdc->hash = hash;
 	return 0;
 }
@@ -67,7 +87,7 @@ size_t local_cdc_end(struct local_cdc *cdc, const uint8_t *chunk, size_t len)
 	size_t end = EOS_MIN(len, cdc->max), found = 0;
 	if (end <= cdc->looked)
 		return 0;
-	/* Too early for an end: a mask that nothing passes, as the window is not full. */
+	/* Too early for an end, as the window is not full. */
 	if (cdc->looked < cdc->min) {
 		size_t stop = EOS_MIN(end, cdc->min);
 		for (size_t at = cdc->looked; at < stop; at++)
@@ -76,11 +96,11 @@ size_t local_cdc_end(struct local_cdc *cdc, const uint8_t *chunk, size_t len)
 	}
 	if (cdc->looked < cdc->normal) {
 		size_t stop = EOS_MIN(end, cdc->normal);
-		found = roll(cdc, chunk, cdc->looked, stop, cdc->mask_before);
+		found = roll(cdc, chunk, cdc->looked, stop, cdc->limit_before);
 		cdc->looked = stop;
 	}
 	if (found == 0) {
-		found = roll(cdc, chunk, cdc->looked, end, cdc->mask_behind);
+		found = roll(cdc, chunk, cdc->looked, end, cdc->limit_behind);
 		cdc->looked = end;
 	}
 	if (found == 0 && end == cdc->max)

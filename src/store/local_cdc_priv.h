@@ -21,7 +21,7 @@
 
 struct local_cdc {
 	size_t min, normal, max;
-	uint64_t mask_before, mask_behind; /* the normal size */
+	uint64_t limit_before, limit_behind; /* the normal size: a chunk ends at a hash below */
 	/* Of the chunk in the making. */
 	size_t looked; /* bytes that hold no end */
 	uint64_t hash;

@@ -43,16 +43,17 @@ int local_accept(struct local_txn *t, struct local_op *op)
 }
 
 /* Called by the matcher, once a target. */
-static void emit(void *ctx, const char *target)
+static void emit(void *ctx, const char *target, const char *rule)
 {
 	struct local_txn *t = ctx;
 	struct store_event *event = &t->event;
 	if (t->emit_error < 0)
 		return;
-	if (eos_str_copy(event->target, sizeof(event->target), target) < 0) {
-		/* A bug of whoever made the target; it must not hold up the data. */
-		eos_log(EOS_LOG_ERROR, "store", "event dropped: target too long target=%.64s...",
-			target);
+	if (eos_str_copy(event->target, sizeof(event->target), target) < 0 ||
+	    eos_str_copy(event->rule, sizeof(event->rule), rule == NULL ? "" : rule) < 0) {
+		/* A bug of whoever made them; it must not hold up the data. */
+		eos_log(EOS_LOG_ERROR, "store",
+			"event dropped: target or rule too long target=%.64s...", target);
 		return;
 	}
 	uint8_t encoded[LOCAL_EVENT_SIZE_MAX], name[8];
@@ -68,7 +69,8 @@ static void emit(void *ctx, const char *target)
 }
 
 int local_emit_events(struct local_txn *t, enum store_event_kind kind, const char *bucket,
-		      const char *key, size_t key_len, const struct local_record *record)
+		      const struct local_bucket *settings, const char *key, size_t key_len,
+		      const struct local_record *record)
 {
 	if (t->local->match == NULL || store_bucket_is_own(bucket))
 		return 0;
@@ -86,7 +88,9 @@ int local_emit_events(struct local_txn *t, enum store_event_kind kind, const cha
 		event->etag[0] = '\0';
 	int err = eos_str_copy(event->bucket, sizeof(event->bucket), bucket);
 	EOS_ASSERT(err == 0 && key_len <= STORE_KEY_MAX);
-	event->target[0] = '\0';
+	memcpy(event->owner, settings->tenant, sizeof(event->owner));
+	event->bucket_created_ns = settings->created_ns;
+	event->target[0] = event->rule[0] = '\0';
 	event->key_len = (uint32_t)key_len;
 	memcpy(event->key, key, key_len);
 	event->key[key_len] = '\0';

@@ -16,9 +16,9 @@ int local_refuse(struct local_txn *t, struct local_op *op, int result) EOS_MUST_
 int local_accept(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 /* What RECORD had on disk beside the tables is no longer referred to. */
 int local_drop_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
-/* Asks the matcher, and writes an event for each target. */
+/* Asks the matcher, and writes an event for each target. SETTINGS are BUCKET's. */
 int local_emit_events(struct local_txn *t, enum store_event_kind kind, const char *bucket,
-		      const char *key, size_t key_len,
+		      const struct local_bucket *settings, const char *key, size_t key_len,
 		      const struct local_record *record) EOS_MUST_CHECK;
 
 /* Seals and writes the record of a bucket. */

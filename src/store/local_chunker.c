@@ -56,6 +56,8 @@ struct local_chunker {
 	uint8_t *buffer;
 	size_t start, len, cap;
 	uint64_t offset; /* of buffer[start] in the object */
+	uint8_t *stored; /* what was stored before is read into it */
+	size_t stored_cap;
 
 	struct local_chunk_list list;
 	uint16_t index[INDEX_SIZE]; /* by name: where in the list + 1 */
@@ -124,6 +126,7 @@ struct local_chunker *local_chunker_free(struct local_chunker *c)
 	ZSTD_freeCCtx(c->zstd);
 	free(c->written);
 	free(c->list.all);
+	free(c->stored);
 	free(c->buffer);
 	free(c->sealed);
 	free(c);
@@ -292,9 +295,7 @@ static int compress(struct local_chunker *c, struct staged *staged, struct local
  * FLUSH_BYTES before each chunk. */
 static int seal(struct local_chunker *c, struct staged *staged, struct local_new_chunk *chunk)
 {
-	if (c->sealed == NULL)
-		c->sealed = malloc(FLUSH_BYTES + LOCAL_CHUNK_STORED_MAX);
-	if (c->sealed == NULL)
+	if (c->sealed == NULL && (c->sealed = malloc(FLUSH_BYTES + LOCAL_CHUNK_STORED_MAX)) == NULL)
 		return -ENOMEM;
 	uint8_t *out = c->sealed + c->sealed_len;
 	int err = local_crypt_seal_chunk(c->local, c->key, chunk, staged->payload,
@@ -315,11 +316,14 @@ static int is_readable(struct local_chunker *c, const uint8_t *name, uint32_t le
 	*ret = false;
 	if (local_pins_is_damaged(&c->local->chunk_pins, name))
 		return 0;
-	void *data = malloc(len);
-	if (data == NULL)
+	if (c->stored_cap < len) {
+		free(c->stored);
+		c->stored = malloc(len);
+		c->stored_cap = c->stored != NULL ? len : 0;
+	}
+	if (c->stored == NULL)
 		return -ENOMEM;
-	int err = local_chunk_fetch(c->local, c->key, name, len, data);
-	free(data);
+	int err = local_chunk_fetch(c->local, c->key, name, len, c->stored);
 	*ret = err == 0;
 	return err == -EBADMSG || err == -EIO ? 0 : err;
 }
@@ -359,12 +363,10 @@ static void share(struct local_chunker *c, struct local_new_chunk *chunk, size_t
 static int stage(struct local_chunker *c, const uint8_t *data, struct local_new_chunk *chunk)
 {
 	struct staged *staged = &c->staged[c->staged_count];
-	int err = 0;
 	*staged = (struct staged){.index = c->list.count - 1, .payload = data};
 	chunk->is_staged = true;
 	chunk->same_as = c->list.count - 1;
-	if (c->is_compressed)
-		err = compress(c, staged, chunk);
+	int err = c->is_compressed ? compress(c, staged, chunk) : 0;
 	if (err == 0 && c->key != NULL)
 		err = seal(c, staged, chunk);
 	if (err < 0) {

@@ -98,7 +98,7 @@ struct local_state {
 };
 static_assert(sizeof(struct local_state) == 88, "state on disk");
 
-/* Behind it: bucket, target and key, without NULs. */
+/* Behind it: bucket, target, key, rule and owner, without NULs. */
 struct local_event {
 	uint64_t sum; /* of the rest and the texts; seeded by the id */
 	uint8_t version;
@@ -107,7 +107,8 @@ struct local_event {
 	uint16_t target_len;
 	uint16_t key_len;
 	uint32_t attempts;
-	uint32_t zero;
+	uint16_t rule_len;
+	uint16_t owner_len;
 	uint64_t not_before_ns;
 	uint64_t time_ns;
 	uint64_t size;
@@ -161,7 +162,8 @@ uint32_t local_state_format(const MDB_val *value);
 int local_state_parse(const MDB_val *value, struct local_state *ret_state) EOS_MUST_CHECK;
 
 #define LOCAL_EVENT_SIZE_MAX                                                                       \
-	(sizeof(struct local_event) + STORE_BUCKET_NAME_MAX + STORE_TARGET_MAX + STORE_KEY_MAX)
+	(sizeof(struct local_event) + STORE_BUCKET_NAME_MAX + STORE_TARGET_MAX + STORE_KEY_MAX +   \
+	 STORE_RULE_MAX + STORE_TENANT_MAX)
 /* Returns the length written to OUT, which has LOCAL_EVENT_SIZE_MAX bytes. */
 size_t local_event_encode(const struct store_event *event, uint8_t *out);
 int local_event_parse(const MDB_val *value, uint64_t id,

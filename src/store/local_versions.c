@@ -282,11 +282,16 @@ int local_apply_put(struct local_txn *t, struct local_op *op)
 	if (err == 0)
 		err = set_latest(t, &p, &op->record, op->metadata, op->data);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_CREATED, op->bucket, op->key, op->key_len,
-					&op->record);
+		err = local_emit_events(t, op->options->event, op->bucket, &bucket, op->key,
+					op->key_len, &op->record);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, &bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
+}
+
+static enum store_event_kind removal_event(const struct local_op *op)
+{
+	return op->removal->is_expiration ? STORE_EVENT_EXPIRED : STORE_EVENT_REMOVED;
 }
 
 /* Without versions: the object goes, and its key with it. */
@@ -310,8 +315,8 @@ static int delete_object(struct local_txn *t, struct local_op *op, struct local_
 	if (err == 0)
 		err = local_drop_record(t, record);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
-					record);
+		err = local_emit_events(t, removal_event(op), op->bucket, bucket, op->key,
+					op->key_len, record);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
@@ -332,8 +337,10 @@ static int make_marker(struct local_txn *t, struct local_op *op, struct local_bu
 	op->removed = (struct store_removed){.version = marker.version, .is_delete_marker = true};
 	err = set_latest(t, p, &marker, "", NULL);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_MARKER_CREATED, op->bucket, op->key,
-					op->key_len, &marker);
+		err = local_emit_events(t,
+					op->removal->is_expiration ? STORE_EVENT_MARKER_EXPIRED
+								   : STORE_EVENT_MARKER_CREATED,
+					op->bucket, bucket, op->key, op->key_len, &marker);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
@@ -414,8 +421,8 @@ static int delete_version(struct local_txn *t, struct local_op *op, struct local
 	if (err == 0)
 		err = local_drop_record(t, &found.record);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
-					&found.record);
+		err = local_emit_events(t, removal_event(op), op->bucket, bucket, op->key,
+					op->key_len, &found.record);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
@@ -479,9 +486,10 @@ static int plan_rename(struct local_txn *t, const struct local_bucket *bucket, s
 }
 
 /* The second half, but for the counts. */
-static int move_latest(struct local_txn *t, uint8_t versioning, struct place *from,
+static int move_latest(struct local_txn *t, const struct local_bucket *bucket, struct place *from,
 		       struct place *to)
 {
+	uint8_t versioning = bucket->versioning;
 	struct local_found moved;
 	int err = load_latest(t, from, &moved);
 	if (err < 0)
@@ -496,8 +504,8 @@ static int move_latest(struct local_txn *t, uint8_t versioning, struct place *fr
 	moved.record.version = made.version;
 	err = set_latest(t, to, &moved.record, moved.metadata, moved.data);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_CREATED, to->name, to->key, to->key_len,
-					&moved.record);
+		err = local_emit_events(t, STORE_EVENT_CREATED, to->name, bucket, to->key,
+					to->key_len, &moved.record);
 	if (err < 0)
 		return err;
 	if (versioning == STORE_VERSIONING_OFF) {
@@ -506,14 +514,14 @@ static int move_latest(struct local_txn *t, uint8_t versioning, struct place *fr
 			err = local_keys_delete(t->txn, t->local->objects, from->node, from->key,
 						from->key_len);
 		return err < 0 ? err
-			       : local_emit_events(t, STORE_EVENT_REMOVED, from->name, from->key,
-						   from->key_len, &moved.record);
+			       : local_emit_events(t, STORE_EVENT_REMOVED, from->name, bucket,
+						   from->key, from->key_len, &moved.record);
 	}
 	made = new_record(t, versioning);
 	err = set_latest(t, from, &made, "", NULL);
 	return err < 0 ? err
-		       : local_emit_events(t, STORE_EVENT_MARKER_CREATED, from->name, from->key,
-					   from->key_len, &made);
+		       : local_emit_events(t, STORE_EVENT_MARKER_CREATED, from->name, bucket,
+					   from->key, from->key_len, &made);
 }
 
 int local_apply_rename(struct local_txn *t, struct local_op *op)
@@ -535,7 +543,7 @@ int local_apply_rename(struct local_txn *t, struct local_op *op)
 	if (err < 0)
 		return local_refuse(t, op, err);
 
-	err = move_latest(t, bucket.versioning, &from, &to);
+	err = move_latest(t, &bucket, &from, &to);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, &bucket, delta);
 	return err < 0 ? err : local_accept(t, op);

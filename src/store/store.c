@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/str.h"
 #include "store/store_engine.h"
 #include "store/store_metadata_priv.h"
@@ -264,6 +265,7 @@ int store_upload_commit(struct store_upload *upload, const struct store_put_opti
 			struct store_object_info *ret_info)
 {
 	static const struct store_put_options always = {.condition = STORE_ALWAYS};
+	EOS_ASSERT(options == NULL || store_event_is_creation(options->event));
 	return upload->ops->upload_commit(upload, options == NULL ? &always : options, ret_info);
 }
 

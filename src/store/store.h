@@ -246,7 +246,26 @@ enum store_condition {
 	STORE_IF_ABSENT, /* -EEXIST when the key exists */
 	STORE_IF_MATCH,	 /* -ESTALE when the latest version has another etag; -ENOENT */
 };
+/* What happened to an object. On disk: numbers stay, new ones go to the end. */
+enum store_event_kind {
+	STORE_EVENT_CREATED, /* written as a whole */
+	STORE_EVENT_REMOVED,
+	STORE_EVENT_MARKER_CREATED, /* a delete marker became the latest */
+	STORE_EVENT_CREATED_POST,   /* by a form */
+	STORE_EVENT_CREATED_COPY,
+	STORE_EVENT_CREATED_MULTIPART,
+	STORE_EVENT_EXPIRED,	    /* REMOVED by a lifecycle rule */
+	STORE_EVENT_MARKER_EXPIRED, /* MARKER_CREATED by one */
+	STORE_EVENT_KINDS
+};
+static inline bool store_event_is_creation(enum store_event_kind kind)
+{
+	return kind == STORE_EVENT_CREATED ||
+	       (kind >= STORE_EVENT_CREATED_POST && kind <= STORE_EVENT_CREATED_MULTIPART);
+}
+
 struct store_put_options {
+	enum store_event_kind event; /* a creation; 0: STORE_EVENT_CREATED */
 	enum store_condition condition;
 	char etag[STORE_ETAG_SIZE]; /* of STORE_IF_MATCH: as in struct store_object_info */
 };
@@ -283,6 +302,7 @@ int store_object_get(struct store *store, const char *bucket, const char *key, s
 struct store_removal {
 	uint64_t version; /* STORE_VERSION_LATEST: as S3's DELETE without a version */
 	bool bypasses_governance;
+	bool is_expiration; /* a lifecycle rule's: its event says so */
 	/* Not "": only if VERSION, or the latest, has it, else -ESTALE. */
 	char etag[STORE_ETAG_SIZE];
 };
@@ -374,11 +394,7 @@ int store_find(struct store *store, const struct store_find_query *query,
 	       void *ctx, bool *ret_more) EOS_MUST_CHECK;
 
 /* The outbox. */
-enum store_event_kind {
-	STORE_EVENT_CREATED,
-	STORE_EVENT_REMOVED,
-	STORE_EVENT_MARKER_CREATED, /* a delete marker became the latest */
-};
+#define STORE_RULE_MAX 255u
 
 struct store_event {
 	uint64_t id;		/* order of the changes; unique for ever */
@@ -391,18 +407,23 @@ struct store_event {
 	uint64_t version;	    /* STORE_VERSION_NULL where the bucket is not versioned */
 	char etag[STORE_ETAG_SIZE]; /* "" of a delete marker */
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
+	uint64_t bucket_created_ns;	   /* for the matcher only, else 0 */
+	char owner[STORE_TENANT_MAX + 1];  /* whose the bucket was at that moment */
 	char target[STORE_TARGET_MAX + 1]; /* whom the matcher named */
+	char rule[STORE_RULE_MAX + 1];	   /* and by which rule, "": it named none */
 	uint32_t key_len;
 	char key[STORE_KEY_MAX + 1]; /* also NUL-terminated */
 };
 
 /*
  * Called inside the transaction for each change of an object outside the node's own buckets: calls
- * EMIT once for each target that must hear of it. It must not call the store, block or fail. Any
+ * EMIT once for each target that must hear of it, with the name of the rule that says so (NULL:
+ * none). It must not call the store, block or fail. Any
  * thread, one at a time. Set it before the first upload.
  */
 typedef void (*store_matcher_fn)(void *ctx, const struct store_event *event,
-				 void (*emit)(void *emit_ctx, const char *target), void *emit_ctx);
+				 void (*emit)(void *emit_ctx, const char *target, const char *rule),
+				 void *emit_ctx);
 /* NOTIFY(CTX) is called after a commit that wrote events, from any thread; it must not block.
  * MATCH and NOTIFY may be NULL. On return the former ones have been called for the last time. */
 void store_set_matcher(struct store *store, store_matcher_fn match, void (*notify)(void *ctx),

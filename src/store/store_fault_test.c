@@ -58,9 +58,10 @@ static const char *key_name(int key)
 static uint64_t first_event;
 
 static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		  void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		  void *emit_ctx)
 {
-	emit(emit_ctx, "t");
+	emit(emit_ctx, "t", NULL);
 }
 
 static int take_id(void *ctx, const struct store_event *event)

@@ -270,9 +270,10 @@ static void test_retention_without_versions(void **state)
 }
 
 static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		  void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		  void *emit_ctx)
 {
-	emit(emit_ctx, "t");
+	emit(emit_ctx, "t", NULL);
 }
 
 static int append_event(void *ctx, const struct store_event *event)

@@ -183,9 +183,10 @@ static void *version_thread(void *arg)
 }
 
 static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		  void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		  void *emit_ctx)
 {
-	emit(emit_ctx, "crash");
+	emit(emit_ctx, "crash", NULL);
 }
 
 static int take_first(void *ctx, const struct store_event *event)

@@ -10,6 +10,7 @@
 #include "s3/s3_bucket_xml.h"
 #include "s3/s3_cors.h"
 #include "s3/s3_lifecycle.h"
+#include "s3/s3_notification.h"
 #include "s3/s3_xml_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,6 +32,28 @@ static void try_lifecycle(const char *text, size_t size)
 		abort();
 	s3_lifecycle_free(again);
 	s3_lifecycle_free(lifecycle);
+	eos_buf_fini(&first);
+	eos_buf_fini(&second);
+}
+
+static void try_notification(const char *text, size_t size)
+{
+	struct s3_notification *notification, *again;
+	struct eos_buf first, second;
+	struct eos_why why = {""};
+
+	if (s3_notification_read(text, size, &notification, &why) != S3_OK)
+		return;
+	eos_buf_init(&first);
+	eos_buf_init(&second);
+	s3_notification_write(notification, &first);
+	if (s3_notification_read(first.data, first.len, &again, &why) != S3_OK)
+		abort();
+	s3_notification_write(again, &second);
+	if (first.len != second.len || memcmp(first.data, second.data, first.len) != 0)
+		abort();
+	s3_notification_free(again);
+	s3_notification_free(notification);
 	eos_buf_fini(&first);
 	eos_buf_fini(&second);
 }
@@ -72,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		s3_cors_free(cors);
 	}
 	try_lifecycle(text, size);
+	try_notification(text, size);
 	try_acl(text, size);
 	return 0;
 }

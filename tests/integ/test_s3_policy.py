@@ -426,3 +426,22 @@ def test_bucket_with_lock(s3):
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     assert code_of(s3.put_bucket_versioning, Bucket=bucket,
                    VersioningConfiguration={"Status": "Suspended"}) == "InvalidBucketState"
+
+
+def test_tags_are_asked_about(s3, bucket):
+    """Tags that come with an object, whatever makes it."""
+    s3.put_object(Bucket=bucket, Key="source", Body=b"x")
+    put_policy(s3, bucket, ("Deny", "*", "s3:PutObjectTagging", ["/k*"]))
+    calls = [(s3.put_object, {"Body": b"x"}), (s3.create_multipart_upload, {}),
+             (s3.copy_object, {"CopySource": f"{bucket}/source", "TaggingDirective": "REPLACE"})]
+    for call, arguments in calls:
+        assert code_of(call, Bucket=bucket, Key="k", Tagging="a=b", **arguments) == "AccessDenied"
+        call(Bucket=bucket, Key="k", **arguments)
+        call(Bucket=bucket, Key="other", Tagging="a=b", **arguments)
+    # Read as they will be kept.
+    put_policy(s3, bucket, ("Deny", "*", "s3:PutObject", ["/*"],
+                            {"StringEquals": {"s3:RequestObjectTag/a b": "c d"}}))
+    for tagging in "a+b=c+d", "a%20b=c%20d", "x=y&a+b=c%20d":
+        assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x", Tagging=tagging) == \
+            "AccessDenied"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="a+b=d")

@@ -200,3 +200,25 @@ def test_other_types(shared_node, s3, bucket):
         assert post(shared_node, bucket, body, content_type).code == "PreconditionFailed"
     assert plain(shared_node, "POST", f"/{bucket}", b"").code == "PreconditionFailed"
     assert post(shared_node, bucket, encode([("key", "k")], b"x", tail=b"rest")).status == 204
+
+
+def test_tags_are_asked_about(shared_node, s3, bucket):
+    """A policy's word about tags holds for the field tagging, too."""
+    def send(value):
+        tagging = f"<Tagging><TagSet><Tag><Key>a</Key><Value>{value}</Value></Tag></TagSet></Tagging>"
+        policy = policy_for(shared_node, bucket, {"key": "k"}, ["starts-with", "$tagging", ""])
+        fields = [("key", "k"), *([("tagging", tagging)] if value else []),
+                  *sign(shared_node, policy)]
+        answer = post(shared_node, bucket, encode(fields, b"x"))
+        return answer.code if answer.status != 204 else 204
+
+    def deny(action, **condition):
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({
+            "Version": "2012-10-17", "Statement": [{
+                "Effect": "Deny", "Principal": "*", "Action": action,
+                "Resource": f"arn:aws:s3:::{bucket}/*", **condition}]}))
+
+    deny("s3:PutObjectTagging")
+    assert (send("b"), send("")) == ("AccessDenied", 204)
+    deny("s3:PutObject", Condition={"StringEquals": {"s3:RequestObjectTag/a": "b +"}})
+    assert (send("b &#43;"), send("b"), send("")) == ("AccessDenied", 204, 204)

@@ -1,0 +1,69 @@
+/* The heads of answers that libmicrohttpd does not write. */
+#include <string.h>
+#include <time.h>
+
+#include "http/http_server_priv.h"
+
+static void put_date(struct eos_buf *out, struct http_date *date)
+{
+	time_t now_s = time(NULL); /* the cheapest clock */
+	if (now_s != date->s) {
+		date->s = now_s;
+		eos_format_http_date((uint64_t)now_s * EOS_NS_PER_S, date->text);
+	}
+	eos_buf_append(out, "Date: ", 6);
+	eos_buf_append(out, date->text, sizeof(date->text) - 1);
+	eos_buf_append(out, "\r\n", 2);
+}
+
+static void put_number(struct eos_buf *out, uint64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	eos_buf_append(out, digits + at, sizeof(digits) - at);
+}
+
+static void put_header(struct eos_buf *out, const struct http_header *header)
+{
+	if (!http_header_is_sent(header))
+		return;
+	eos_buf_puts(out, header->name);
+	eos_buf_append(out, ": ", 2);
+	eos_buf_puts(out, header->value);
+	eos_buf_append(out, "\r\n", 2);
+}
+
+bool http_status_has_body(unsigned status)
+{
+	return status >= 200 && status != 204 && status != 304;
+}
+
+void http_head_put(struct eos_buf *out, struct http_date *date, const struct http_request *request,
+		   unsigned status, const struct http_header *headers, size_t headers_count,
+		   uint64_t size)
+{
+	struct http_header added;
+	size_t offset = 0;
+	if (status == 200)
+		eos_buf_puts(out, "HTTP/1.1 200 OK\r\n");
+	else
+		eos_buf_printf(out, "HTTP/1.1 %u %s\r\n", status,
+			       MHD_get_reason_phrase_for(status));
+	put_date(out, date);
+	for (size_t i = 0; i < headers_count; i++)
+		put_header(out, &headers[i]);
+	while (http_next_added_header(request, &offset, &added))
+		put_header(out, &added);
+	if (request->closes)
+		eos_buf_puts(out, "Connection: close\r\n");
+	if (http_status_has_body(status)) {
+		eos_buf_puts(out, "Content-Length: ");
+		put_number(out, size);
+		eos_buf_append(out, "\r\n", 2);
+	}
+	eos_buf_append(out, "\r\n", 2);
+}

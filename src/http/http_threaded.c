@@ -1,0 +1,357 @@
+/*
+ * Threaded mode: who accepts, and the connections that are served without libmicrohttpd.
+ *
+ * libmicrohttpd clears its pool of memory, 128 KiB, for each request, copies bodies through it, and
+ * sends head and body of an answer apart. For a small object that costs more than the object. So a
+ * connection gets a thread here first, which reads, calls the handlers and sends, all of it
+ * blocking. A request is looked at while it is still in the socket (MSG_PEEK): at the first that is
+ * not plain (http_plain.h), or is to be refused, the connection goes over to libmicrohttpd for the
+ * rest of its life, with all that it sent. So, as in http_direct.c, there is one place that deals
+ * with chunks, trickled heads and malformed requests.
+ *
+ * Invariants
+ * 1. A handler's begin is called once for a request that was taken, and then finish once, last.
+ * 2. An answer is sent when the request's body was read to its end, so that the connection stays
+ *    usable and the client can read the answer. Where that is too long, or the client waits for
+ *    "100 Continue" and gets a refusal, the connection ends with the answer (request->closes).
+ * 3. A connection is closed by its own thread alone. Who wants it to end (the watchdog, the stop)
+ *    shuts it down, under the server's lock, while it is in a list.
+ */
+#include "http/http_threaded_priv.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#define ACCEPT_PAUSE_MS 100 /* without descriptors or memory */
+
+/* What becomes of a connection. */
+enum next { NEXT_REQUEST, NEXT_END, NEXT_GIVE };
+
+/* --- requests --- */
+
+/* As recv(), with what a signal interrupts done again. */
+static ssize_t receive(struct http_thread *thread, void *data, size_t len, int flags)
+{
+	ssize_t n;
+	do
+		n = recv(thread->connection.fd, data, len, flags);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* Takes the head, which was looked at, out of the socket. */
+static bool take_out(struct http_thread *thread, size_t len)
+{
+	char waste[HTTP_PLAIN_BYTES_MAX];
+	return receive(thread, waste, len, 0) == (ssize_t)len;
+}
+
+static void take_body(struct http_thread *thread, const void *data, size_t len)
+{
+	struct http_request *request = &thread->connection.request;
+	const struct http_handler *handler = request->server->handler;
+
+	thread->body_left -= len;
+	atomic_fetch_add_explicit(&thread->connection.phase_bytes, len, memory_order_relaxed);
+	if (!request->is_answered)
+		handler->body(request->server->ctx, request, data, len);
+}
+
+/* Reads the body to its end, or until an answer ends the connection. */
+static void read_body(struct http_thread *thread)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct http_request *request = &thread->connection.request;
+	size_t block = (size_t)EOS_MIN(thread->body_left, (uint64_t)HTTP_BLOCK_BYTES);
+	char *data = malloc(block);
+
+	if (data == NULL) {
+		thread->is_broken = true;
+		return;
+	}
+	thread->is_reading = true;
+	if (thread->plain.expects_continue)
+		http_thread_send(thread, go_on, sizeof(go_on) - 1, false);
+	while (!thread->is_broken && !request->closes && thread->body_left > 0) {
+		size_t wanted = (size_t)EOS_MIN(thread->body_left, (uint64_t)block);
+		ssize_t n = receive(thread, data, wanted, 0);
+		if (n > 0)
+			take_body(thread, data, (size_t)n);
+		else
+			thread->is_broken = true;
+	}
+	free(data);
+}
+
+static void begin(struct http_thread *thread)
+{
+	struct http_connection *connection = &thread->connection;
+	struct http_request *request = &connection->request;
+	const struct http_plain *plain = &thread->plain;
+
+	request->connection = connection;
+	request->thread = thread;
+	request->plain = plain;
+	request->method = plain->method;
+	request->path = plain->path;
+	request->query = plain->query;
+	request->has_content_length = plain->has_content_length;
+	request->content_length = thread->body_left = plain->content_length;
+	request->has_body = plain->content_length > 0;
+	request->state = HTTP_RECEIVING;
+	thread->is_reading = false;
+	http_request_count();
+	if (request->has_body)
+		http_connection_enter(connection, HTTP_PHASE_BODY, 0);
+	request->is_begun = true;
+}
+
+/* From its head, which is in PLAIN, to its end. */
+static void serve(struct http_thread *thread)
+{
+	struct http_connection *connection = &thread->connection;
+	struct http_request *request = &connection->request;
+	struct http_server *server = connection->server;
+
+	request->server = server;
+	begin(thread);
+	server->handler->begin(server->ctx, request);
+	if (request->has_body && !request->closes)
+		read_body(thread);
+	request->state = HTTP_ENDED;
+	http_connection_enter(connection, HTTP_PHASE_WORKING, 0);
+	if (!thread->is_broken && !request->is_answered)
+		server->handler->end(server->ctx, request);
+	if (!thread->is_broken && !request->is_answered)
+		http_respond_text(request, 500);
+	if (!thread->is_broken)
+		http_thread_send_answer(thread);
+	request->is_begun = false;
+	server->handler->finish(server->ctx, request);
+	if (request->closes && !thread->is_broken && thread->body_left > 0)
+		http_linger(connection->fd);
+}
+
+static enum next serve_next(struct http_thread *thread)
+{
+	struct http_connection *connection = &thread->connection;
+	ssize_t n = receive(thread, thread->in, sizeof(thread->in), MSG_PEEK);
+	if (n <= 0)
+		return NEXT_END;
+	size_t used = http_plain_parse(thread->in, (size_t)n, &thread->plain);
+	if (used == 0 || thread->plain.content_length > connection->server->body_bytes_max)
+		return NEXT_GIVE;
+	if (!take_out(thread, used))
+		return NEXT_END;
+	serve(thread);
+	bool is_over = thread->is_broken || connection->request.closes;
+	http_thread_forget_answer(thread);
+	http_request_reset(&connection->request);
+	http_connection_enter(connection, HTTP_PHASE_HEADERS, 0);
+	return is_over ? NEXT_END : NEXT_REQUEST;
+}
+
+/* --- connections --- */
+
+/* The connection is libmicrohttpd's from now on, which closes it also if it has no memory for it.
+ */
+static void give_away(struct http_server *server, int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+	if (getpeername(fd, (struct sockaddr *)&address, &len) < 0)
+		eos_close(fd);
+	else
+		(void)MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, len);
+}
+
+/* Something may have changed that the acceptor waits for. */
+static void wake_acceptor(struct http_server *server)
+{
+	uint64_t one = 1;
+	/* It can only fail because so many wake-ups are there already. */
+	(void)!write(server->threads.wake_fd, &one, sizeof(one));
+}
+
+/* The thread's last act: SERVER may be gone when the lock is. */
+static void leave(struct http_server *server, struct http_thread *thread)
+{
+	pthread_mutex_lock(&server->lock);
+	eos_list_remove(&thread->all_node);
+	free(thread);
+	server->threads.count--;
+	wake_acceptor(server);
+	if (server->threads.count == 0)
+		pthread_cond_broadcast(&server->threads.ended);
+	pthread_mutex_unlock(&server->lock);
+}
+
+static void *thread_main(void *ctx)
+{
+	struct http_thread *thread = ctx;
+	struct http_server *server = thread->connection.server;
+	int fd = thread->connection.fd;
+	enum next next;
+
+	do
+		next = serve_next(thread);
+	while (next == NEXT_REQUEST);
+	pthread_mutex_lock(&server->lock);
+	eos_list_remove(&thread->all_node);
+	pthread_mutex_unlock(&server->lock);
+	http_connection_close(&thread->connection);
+	eos_buf_fini(&thread->out);
+	if (next == NEXT_GIVE)
+		give_away(server, fd);
+	else
+		eos_close(fd);
+	leave(server, thread);
+	return NULL;
+}
+
+/* A silent client is left after the idle time; what trickles is the watchdog's. */
+static void set_options(const struct http_server *server, int fd)
+{
+	const struct timeval idle = {.tv_sec = (time_t)(server->idle_ns / EOS_NS_PER_S)};
+	const int on = 1;
+	/* Local sockets know no delay, and a zero is "for ever". */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof(idle));
+}
+
+static int start_thread(struct http_thread *thread)
+{
+	pthread_attr_t attr;
+	pthread_t id;
+	int err = pthread_attr_init(&attr);
+	if (err != 0)
+		return -err;
+	(void)pthread_attr_setstacksize(&attr, HTTP_STACK_BYTES);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = pthread_create(&id, &attr, thread_main, thread);
+	pthread_attr_destroy(&attr);
+	return -err;
+}
+
+static void open_connection(struct http_server *server, int fd, const struct sockaddr *address)
+{
+	struct http_thread *thread = calloc(1, sizeof(*thread));
+	if (thread == NULL) {
+		eos_close(fd);
+		return;
+	}
+	set_options(server, fd);
+	eos_buf_init(&thread->out);
+	http_client_format(address, thread->connection.client);
+	http_connection_open(&thread->connection, server, fd);
+	pthread_mutex_lock(&server->lock);
+	eos_list_add_tail(&server->threads.all, &thread->all_node);
+	server->threads.count++;
+	pthread_mutex_unlock(&server->lock);
+	if (start_thread(thread) == 0)
+		return;
+	http_connection_close(&thread->connection);
+	eos_close(fd);
+	leave(server, thread);
+}
+
+/* --- accepting --- */
+
+static bool has_room(struct http_server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	bool has = server->threads.count + server->threads.mhd_count < server->threads.count_max;
+	pthread_mutex_unlock(&server->lock);
+	return has;
+}
+
+/* False: there is nothing to accept with. */
+static bool accept_one(struct http_server *server)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+	int fd = accept4(server->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+	if (fd < 0)
+		return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+	/* Where TLS is spoken nothing is plain. */
+	if (server->is_secure)
+		give_away(server, fd);
+	else
+		open_connection(server, fd, (struct sockaddr *)&address);
+	return true;
+}
+
+static void *acceptor_main(void *ctx)
+{
+	struct http_server *server = ctx;
+	struct pollfd fds[] = {{.fd = server->threads.wake_fd, .events = POLLIN},
+			       {.fd = server->listen_fd, .events = POLLIN}};
+	int pause_ms = -1;
+
+	while (!server->is_stopping) {
+		uint64_t wakes;
+		/* Who connects when there is no room waits in the socket's queue. */
+		bool may_accept = pause_ms < 0 && has_room(server);
+		if (poll(fds, may_accept ? 2 : 1, pause_ms) < 0)
+			continue;
+		pause_ms = -1;
+		if ((fds[0].revents & POLLIN) != 0)
+			(void)!read(fds[0].fd, &wakes, sizeof(wakes));
+		if (may_accept && fds[1].revents != 0 && !accept_one(server))
+			pause_ms = ACCEPT_PAUSE_MS;
+		fds[0].revents = fds[1].revents = 0;
+	}
+	return NULL;
+}
+
+void http_threads_count(struct http_server *server, int change)
+{
+	pthread_mutex_lock(&server->lock);
+	server->threads.mhd_count += (unsigned)change;
+	pthread_mutex_unlock(&server->lock);
+	if (change < 0)
+		wake_acceptor(server);
+}
+
+int http_threads_start(struct http_server *server, unsigned connections_max)
+{
+	struct http_threads *threads = &server->threads;
+	threads->count_max = connections_max;
+	threads->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (threads->wake_fd < 0)
+		return -errno;
+	int err = server->idle_ns > 0 ? http_watchdog_start(server) : 0;
+	if (err < 0)
+		return err;
+	err = pthread_create(&threads->acceptor, NULL, acceptor_main, server);
+	threads->has_acceptor = err == 0;
+	return -err;
+}
+
+void http_threads_stop(struct http_server *server)
+{
+	struct http_threads *threads = &server->threads;
+	if (threads->has_acceptor) {
+		wake_acceptor(server);
+		pthread_join(threads->acceptor, NULL);
+		threads->has_acceptor = false;
+	}
+	pthread_mutex_lock(&server->lock);
+	EOS_LIST_FOR_EACH (node, &threads->all) {
+		struct http_thread *thread = EOS_CONTAINER_OF(node, struct http_thread, all_node);
+		(void)shutdown(thread->connection.fd, SHUT_RDWR);
+	}
+	while (threads->count > 0)
+		pthread_cond_wait(&threads->ended, &server->lock);
+	pthread_mutex_unlock(&server->lock);
+}
