@@ -122,24 +122,6 @@ static int decode_s3(const struct eos_node *map, struct edged_config *config, st
 	return err;
 }
 
-static int decode_store(const struct eos_node *map, struct edged_config *config,
-			struct eos_why *why)
-{
-	static const char *const keys[] = {"scrub_rate", "scrub_interval", NULL};
-	int err = eos_node_check_keys(map, keys, why);
-	if (err == 0)
-		err = eos_node_get_size(map, "scrub_rate", 0, SCRUB_RATE_MAX,
-					&config->store.scrub_rate, why);
-	if (err == 0)
-		err = eos_node_get_duration(map, "scrub_interval", EOS_NS_PER_S, SCRUB_NS_MAX,
-					    &config->store.scrub_interval_ns, why);
-	if (err == 0 && config->store.scrub_rate > 0 &&
-	    config->store.scrub_rate < STORE_SCRUB_RATE_MIN)
-		err = eos_node_fail(eos_node_get(map, "scrub_rate"), why,
-				    "scrub_rate: 0 or at least 64KiB");
-	return err;
-}
-
 static int decode_tls(const struct eos_node *map, struct edged_config *config, struct eos_why *why)
 {
 	static const char *const keys[] = {"certificate", "key", NULL};
@@ -151,6 +133,31 @@ static int decode_tls(const struct eos_node *map, struct edged_config *config, s
 		err = decode_text(map, "key", config->tls.key, sizeof(config->tls.key), why);
 	if (err == 0 && (config->tls.certificate[0] == '\0') != (config->tls.key[0] == '\0'))
 		err = eos_node_fail(map, why, "tls: certificate and key go together");
+	return err;
+}
+
+static int decode_store(const struct eos_node *map, struct edged_config *config,
+			struct eos_why *why)
+{
+	static const char *const keys[] = {"scrub_rate", "scrub_interval", "key", NULL};
+	char *key = config->store.key;
+	int err = eos_node_check_keys(map, keys, why);
+	if (err == 0)
+		err = eos_node_get_size(map, "scrub_rate", 0, SCRUB_RATE_MAX,
+					&config->store.scrub_rate, why);
+	if (err == 0)
+		err = eos_node_get_duration(map, "scrub_interval", EOS_NS_PER_S, SCRUB_NS_MAX,
+					    &config->store.scrub_interval_ns, why);
+	if (err == 0 && config->store.scrub_rate > 0 &&
+	    config->store.scrub_rate < STORE_SCRUB_RATE_MIN)
+		err = eos_node_fail(eos_node_get(map, "scrub_rate"), why,
+				    "scrub_rate: 0 or at least 64KiB");
+	if (err == 0)
+		err = decode_text(map, "key", key, sizeof(config->store.key), why);
+	/* The node changes its working directory. */
+	if (err == 0 && key[0] != '\0' && key[0] != '/')
+		err = eos_node_fail(eos_node_get(map, "key"), why,
+				    "key: must be an absolute path, not \"%s\"", key);
 	return err;
 }
 
@@ -231,15 +238,15 @@ static int decode(const struct eos_node *root, struct edged_config *config, stru
 	const struct eos_node *s3 = eos_node_get(root, "s3");
 	if (err == 0 && s3 != NULL)
 		err = decode_s3(s3, config, why);
-	const struct eos_node *store = eos_node_get(root, "store");
-	if (err == 0 && store != NULL)
-		err = decode_store(store, config, why);
 	const struct eos_node *functions = eos_node_get(root, "functions");
 	if (err == 0 && functions != NULL)
 		err = decode_functions(functions, config, why);
 	const struct eos_node *tls = eos_node_get(root, "tls");
 	if (err == 0 && tls != NULL)
 		err = decode_tls(tls, config, why);
+	const struct eos_node *store = eos_node_get(root, "store");
+	if (err == 0 && store != NULL)
+		err = decode_store(store, config, why);
 	const struct eos_node *cell = eos_node_get(root, "cell");
 	if (err == 0 && cell != NULL)
 		err = decode_cells(cell, config, why);

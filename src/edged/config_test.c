@@ -161,6 +161,8 @@ static void what_is_wrong_is_named_with_its_line(void **state)
 	} cases[] = {
 		{"log: info\nlgo: x\n", "node.yaml:2: "},
 		{"log: loud\n", "loud"},
+		{"store: {key: usb/edgeos.key}\n", "usb/edgeos.key"},
+		{"store: {keys: /a}\n", "keys"},
 		{"s3:\n  listen: 9000\n", "node.yaml:2: "},
 		{"s3:\n  listen: localhost:9000\n", "localhost:9000"},
 		{"s3:\n  listen: 127.0.0.1:70000\n", "70000"},

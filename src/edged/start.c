@@ -100,13 +100,21 @@ static int enter_sandbox(struct edged *edged, struct eos_why *why)
 	char *slash = strrchr(cell_dir, '/');
 	if (slash != NULL)
 		*slash = '\0';
+	/* The node key is made, and made anew, in its folder. */
+	char key_dir[sizeof(edged->config.store.key)] = ".";
+	if (edged->config.store.key[0] != '\0') {
+		memcpy(key_dir, edged->config.store.key, sizeof(key_dir));
+		slash = strrchr(key_dir, '/');
+		slash[slash == key_dir] = '\0';
+	}
 	const struct sandbox_path paths[] = {
-		{".", SANDBOX_WRITE},	       {program_dir, SANDBOX_READ_EXEC},
-		{cell_dir, SANDBOX_READ_EXEC}, {"/usr", SANDBOX_READ_EXEC},
-		{"/lib", SANDBOX_READ_EXEC},   {"/lib64", SANDBOX_READ_EXEC},
-		{"/bin", SANDBOX_READ_EXEC},   {"/etc", SANDBOX_READ},
-		{"/proc", SANDBOX_READ},       {"/sys", SANDBOX_READ},
-		{"/dev/null", SANDBOX_WRITE},  {"/dev/urandom", SANDBOX_READ},
+		{key_dir, SANDBOX_WRITE},	  {".", SANDBOX_WRITE},
+		{program_dir, SANDBOX_READ_EXEC}, {cell_dir, SANDBOX_READ_EXEC},
+		{"/usr", SANDBOX_READ_EXEC},	  {"/lib", SANDBOX_READ_EXEC},
+		{"/lib64", SANDBOX_READ_EXEC},	  {"/bin", SANDBOX_READ_EXEC},
+		{"/etc", SANDBOX_READ},		  {"/proc", SANDBOX_READ},
+		{"/sys", SANDBOX_READ},		  {"/dev/null", SANDBOX_WRITE},
+		{"/dev/urandom", SANDBOX_READ},
 	};
 	const struct sandbox_config config = {
 		.profile = SANDBOX_PROFILE_NODE,
@@ -355,7 +363,9 @@ int edged_start(struct edged *edged, struct eos_why *why)
 	if (err == 0)
 		err = enter_sandbox(edged, why);
 	if (err == 0) {
-		err = store_open("store", &edged->store, why);
+		const char *key = edged->config.store.key;
+		const struct store_options options = {.key_path = key[0] != '\0' ? key : NULL};
+		err = store_open_with("store", &options, &edged->store, why);
 		if (err < 0)
 			eos_why_prefix(why, "data directory %s", edged->data_dir);
 	}

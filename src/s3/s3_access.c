@@ -437,11 +437,5 @@ enum s3_code s3_access_check_request(struct s3_request *request)
 	enum s3_code code = check(request, &access, &request->settings);
 	if (code == S3_OK)
 		code = check_expected(request, "x-amz-expected-bucket-owner", &request->settings);
-	/* Encryption is the whole bucket's; nobody may believe that one object got it. */
-	if (code == S3_OK && !request->settings.is_encrypted &&
-	    s3_header(request, "x-amz-server-side-encryption") != NULL)
-		code = s3_say(request, S3_NOT_IMPLEMENTED,
-			      "Objects are encrypted only where the bucket's encryption is on: "
-			      "PutBucketEncryption.");
 	return code;
 }

@@ -217,13 +217,7 @@ static enum s3_code take_acl(struct s3_request *request, struct store_object_inf
 enum s3_code s3_take_defaults(struct s3_request *request, struct store_object_info *info)
 {
 	enum s3_code code = take_acl(request, info);
-	if (code != S3_OK || !request->settings.is_encrypted)
-		return code;
-	if (store_metadata_add(info, S3_METADATA_SSE, "AES256") < 0)
-		return S3_METADATA_TOO_LARGE;
-	return http_request_add_header(request->http, "x-amz-server-side-encryption", "AES256") < 0
-		       ? S3_INTERNAL_ERROR
-		       : S3_OK;
+	return code == S3_OK ? s3_take_encryption(request, info) : code;
 }
 
 static enum s3_code respond_acl(struct s3_request *request, const struct s3_acl *acl)

@@ -73,6 +73,11 @@
 
 /* Those of versions of objects. */
 #define S3_OBJECT_CODES(X)                                                                         \
+	X(INVALID_ENCRYPTION, "InvalidEncryptionAlgorithmError", 400,                              \
+	  "The Encryption request you specified is not valid. Supported value: AES256.")           \
+	X(NO_NODE_KEY, "ServiceUnavailable", 503,                                                  \
+	  "The node's key is missing, without which what is encrypted can neither be read nor "    \
+	  "written.")                                                                              \
 	X(NO_SUCH_LOCK, "NoSuchObjectLockConfiguration", 404,                                      \
 	  "The specified object does not have a ObjectLock configuration")                         \
 	X(NO_SUCH_VERSION, "NoSuchVersion", 404, "The specified version does not exist.")          \

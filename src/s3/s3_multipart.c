@@ -16,8 +16,9 @@
  *
  * Entries are all in S3_MULTIPART_BUCKET. Parts for an encrypted bucket are in one that is
  * encrypted for the same tenant: bytes that are to be encrypted are never on the disk in plain, and
- * can be taken over as they are. The entry says where its parts are (S3_METADATA_PIECES), since the
- * bucket's settings may change meanwhile.
+ * can be taken over as they are. Those for an object with a customer's key have that object's data
+ * key, which the entry has, wrapped; so completion needs no key. The entry says where its parts are
+ * (S3_METADATA_PIECES), since the bucket's settings may change meanwhile.
  *
  * The names of the object's metadata have S3_METADATA_TO_BE in front of them in the entry, which
  * otherwise would be retained or found by its tags itself.
@@ -119,7 +120,9 @@ static enum s3_code choose_pieces(struct s3_request *request, char out[STORE_BUC
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	strcpy(out, S3_MULTIPART_BUCKET);
-	if (!settings.is_encrypted)
+	/* Parts that have a customer's key are sealed wherever they are. */
+	if (request->encryption.customer.is_given ||
+	    (!settings.is_encrypted && !request->encryption.is_wanted))
 		return S3_OK;
 	if (crypto_sha256(settings.tenant, strlen(settings.tenant), hash) < 0)
 		return S3_INTERNAL_ERROR;

@@ -265,8 +265,10 @@ static enum s3_code append_parts(struct whole *whole)
 		const struct s3_part *part = &whole->list->parts[i];
 		struct store_reader *reader;
 		size_t len = s3_part_name(request, part->number, name);
-		int err = store_reader_open(request->server->store, request->multipart->pieces,
-					    name, len, STORE_VERSION_LATEST, &reader);
+		/* Without a customer's key, if they have one: they are taken over as they are. */
+		int err = store_reader_open_encrypted(request->server->store,
+						      request->multipart->pieces, name, len,
+						      STORE_VERSION_LATEST, NULL, &reader);
 		if (err < 0)
 			return s3_code_of(err, S3_INVALID_PART);
 		/* A part may have been sent again since it was checked. */

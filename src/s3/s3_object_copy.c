@@ -87,7 +87,7 @@ static enum s3_code open_source(struct s3_request *request, const struct copy_so
 
 	enum s3_code code = s3_access_check(request, &access);
 	if (code == S3_OK)
-		code = s3_open(request, &place, &reader);
+		code = s3_open(request, &place, &request->encryption.source, &reader);
 	if (code == S3_METHOD_NOT_ALLOWED)
 		return s3_say(request, S3_INVALID_REQUEST,
 			      "The source of a copy request may not specifically refer to a "
@@ -182,7 +182,8 @@ static bool is_pointless(const struct s3_request *request, const struct copy_sou
 	return !replaces && source->version == STORE_VERSION_LATEST &&
 	       s3_header(request, "x-amz-checksum-algorithm") == NULL &&
 	       s3_header(request, "x-amz-storage-class") == NULL &&
-	       s3_header(request, "x-amz-server-side-encryption") == NULL &&
+	       !request->encryption.is_wanted && !request->encryption.customer.is_given &&
+	       !request->encryption.source.is_given &&
 	       strcmp(source->bucket, request->bucket) == 0 &&
 	       strcmp(source->key, request->key) == 0;
 }

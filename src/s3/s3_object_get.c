@@ -149,9 +149,7 @@ static void add_description(struct answer *answer)
 		s3_add_header(request, "x-amz-tagging-count", count);
 	}
 	s3_add_lock(request, answer->info);
-	const char *sse = store_metadata_get(answer->info, S3_METADATA_SSE);
-	if (sse != NULL)
-		s3_add_header(request, "x-amz-server-side-encryption", sse);
+	s3_add_encryption(request, answer->info);
 	if (answer->info->is_latest)
 		s3_add_expiration(request, answer->info);
 }
@@ -278,7 +276,7 @@ static enum s3_code send_bytes(struct answer *answer)
 					      answer->first + stream->first_len);
 		if (n <= 0) {
 			free(stream);
-			return S3_INTERNAL_ERROR;
+			return n < 0 ? s3_code_of((int)n, S3_INTERNAL_ERROR) : S3_INTERNAL_ERROR;
 		}
 		stream->first_len += (size_t)n;
 	}
@@ -349,7 +347,7 @@ enum s3_code s3_get_object(struct s3_request *request)
 
 	enum s3_code code = check_overrides(request);
 	if (code == S3_OK)
-		code = s3_open(request, &place, &reader);
+		code = s3_open(request, &place, &request->encryption.customer, &reader);
 	if (code != S3_OK)
 		return code;
 	struct answer *answer = calloc(1, sizeof(*answer));

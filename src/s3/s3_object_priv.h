@@ -46,7 +46,9 @@ void s3_add_new_version(struct s3_request *request);
 /* What to say when the store returned ERR for PLACE: that the bucket, the key or the version is
  * missing, or that it is a delete marker; of s3_place_of(), with the headers that tell of it. */
 enum s3_code s3_missing(struct s3_request *request, const struct s3_place *place, int err);
+/* KEY: the customer's, if it was given, as it must be exactly where it is needed. */
 enum s3_code s3_open(struct s3_request *request, const struct s3_place *place,
+		     const struct s3_customer_key *key,
 		     struct store_reader **ret_reader) EOS_MUST_CHECK;
 /* The request's own version, and the header that names it. */
 enum s3_code s3_find(struct s3_request *request, struct store_object_info *ret_info) EOS_MUST_CHECK;

@@ -28,8 +28,13 @@ enum s3_code s3_new_object(struct s3_request *request)
 
 enum s3_code s3_begin_upload(struct s3_request *request)
 {
-	int err = store_upload_begin(request->server->store, request->bucket, request->key,
-				     request->key_len, request->object, &request->upload);
+	int err = s3_begin_encrypted(request, request->bucket, request->key, request->key_len,
+				     request->object, &request->upload);
+	/* Completion of an upload that began with another key, or without one. */
+	if (err == -EKEYREJECTED || (err == -EINVAL && request->encryption.customer.is_given))
+		return s3_say(request, S3_INVALID_REQUEST,
+			      "The provided encryption parameters did not match the ones used "
+			      "originally.");
 	return s3_code_of(err, S3_NO_SUCH_BUCKET);
 }
 

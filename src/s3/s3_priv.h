@@ -19,6 +19,7 @@
 #include "s3/s3.h"
 #include "s3/s3_auth.h"
 #include "s3/s3_body.h"
+#include "s3/s3_encryption.h"
 #include "s3/s3_error.h"
 #include "s3/s3_post.h"
 #include "s3/s3_query.h"
@@ -102,8 +103,9 @@ struct s3_request {
 	struct store_put_options put;	  /* what must be so when it is committed */
 	struct store_object_info *object; /* its metadata */
 	struct s3_upload *multipart;	  /* that the query names, once it was looked for */
-	struct s3_checksum form_sum;	  /* of a form's file, if the form has one */
-	uint64_t version;		  /* that versionId names, or STORE_VERSION_LATEST */
+	struct s3_encryption encryption;
+	struct s3_checksum form_sum; /* of a form's file, if the form has one */
+	uint64_t version;	     /* that versionId names, or STORE_VERSION_LATEST */
 };
 
 /* s3_route.c */

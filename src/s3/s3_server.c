@@ -390,6 +390,7 @@ static void on_finish(void *ctx, struct http_request *http)
 	eos_buf_fini(&request->xml);
 	s3_query_fini(&request->query);
 	explicit_bzero(&request->signer, sizeof(request->signer));
+	explicit_bzero(&request->encryption, sizeof(request->encryption));
 	free(request);
 }
 

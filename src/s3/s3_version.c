@@ -123,11 +123,20 @@ enum s3_code s3_missing(struct s3_request *request, const struct s3_place *place
 }
 
 enum s3_code s3_open(struct s3_request *request, const struct s3_place *place,
-		     struct store_reader **ret_reader)
+		     const struct s3_customer_key *key, struct store_reader **ret_reader)
 {
-	int err = store_reader_open(request->server->store, place->bucket, place->key,
-				    place->key_len, place->version, ret_reader);
-	return err < 0 ? s3_missing(request, place, err) : S3_OK;
+	struct store_reader *reader;
+	int err = store_reader_open_encrypted(request->server->store, place->bucket, place->key,
+					      place->key_len, place->version,
+					      key->is_given ? key->key : NULL, &reader);
+	if (err < 0)
+		return s3_missing(request, place, err);
+	enum s3_code code = s3_check_customer_key(request, key, store_reader_info(reader));
+	if (code == S3_OK)
+		*ret_reader = reader;
+	else
+		store_reader_close(reader);
+	return code;
 }
 
 enum s3_code s3_find(struct s3_request *request, struct store_object_info *ret_info)

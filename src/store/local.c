@@ -241,6 +241,7 @@ static void local_close(struct store *store)
 	local_segments_fini(&local->segments);
 	local_pins_fini(&local->chunk_pins);
 	local_pins_fini(&local->manifest_pins);
+	local_crypt_fini(&local->crypt);
 	free(local);
 }
 
@@ -257,10 +258,13 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 		local->segments.bytes_max = options->segment_bytes;
 	local_pins_init(&local->chunk_pins);
 	local_pins_init(&local->manifest_pins);
+	local_crypt_init(&local->crypt);
 	local_committer_init(&local->committer);
 	local_upkeep_init(&local->upkeep);
 	local_scrub_init(&local->scrub);
-	int err = open_files(local, dir_path, options->map_bytes, why);
+	int err = local_crypt_set_path(&local->crypt, options->key_path, dir_path);
+	if (err == 0)
+		err = open_files(local, dir_path, options->map_bytes, why);
 	if (err == 0)
 		err = local_recover(local, why);
 	if (err == 0)
@@ -278,9 +282,10 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	return 0;
 }
 
-static int open_with_defaults(const char *dir_path, struct store **ret_store, struct eos_why *why)
+static int open_with_defaults(const char *dir_path, const struct store_options *given,
+			      struct store **ret_store, struct eos_why *why)
 {
-	struct local_options options = {0};
+	const struct local_options options = {.key_path = given->key_path};
 	return local_open(dir_path, &options, ret_store, why);
 }
 
@@ -382,6 +387,8 @@ const struct store_engine_ops store_engine_local = {
 	.compact = local_compact,
 	.scrub_set = local_scrub_set,
 	.scrub_get = local_scrub_get,
+	.customer_key_make = local_customer_key_make,
+	.rekey = local_rekey,
 	.version_list = local_version_list,
 	.find = local_find,
 	.outbox_list = local_outbox_list,

@@ -14,7 +14,8 @@ int local_bucket_create(struct store *store, const char *name,
 		.bucket = name,
 		.settings = settings,
 	};
-	return local_commit(local_of(store), &op);
+	int err = local_bucket_need_key(local_of(store), settings);
+	return err < 0 ? err : local_commit(local_of(store), &op);
 }
 
 int local_bucket_delete(struct store *store, const char *name)

@@ -114,8 +114,6 @@ static int apply_bucket_create(struct local_txn *t, struct local_op *op)
 	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
 	if (err != -ENOENT)
 		return local_refuse(t, op, err == 0 ? -EEXIST : err);
-	if (op->settings->is_encrypted)
-		return local_refuse(t, op, -ENOTSUP);
 	bucket = (struct local_bucket){
 		.node = t->state.node_next++,
 		.created_ns = eos_wall_ns(),
@@ -198,6 +196,7 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 		[LOCAL_OP_MANIFEST_APPEND] = local_apply_manifest_append,
 		[LOCAL_OP_CHUNKS_MOVE] = local_apply_chunks_move,
 		[LOCAL_OP_SEGMENT_DROP] = local_apply_segment_drop,
+		[LOCAL_OP_KEYS_PUT] = local_apply_keys_put,
 		[LOCAL_OP_RECOUNT] = local_apply_recount,
 		[LOCAL_OP_SCRUB] = local_apply_scrub,
 		[LOCAL_OP_RECLAIM] = local_apply_reclaim,

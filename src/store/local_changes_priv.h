@@ -79,6 +79,10 @@ int local_apply_rename(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_update(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
 /* local_settings.c */
+/* Makes the tenant's key if SETTINGS say that what is written will be encrypted: nobody may believe
+ * so when it cannot be. Not for the committer. Errors of local_crypt_tenant_key(). */
+int local_bucket_need_key(struct local *local,
+			  const struct store_bucket_settings *settings) EOS_MUST_CHECK;
 /* BUCKET, which is not written, gets SETTINGS. */
 void local_bucket_take_settings(struct local_bucket *bucket,
 				const struct store_bucket_settings *settings);

@@ -54,7 +54,7 @@ void local_record_seal(struct local_record *record, const char *metadata, uint64
 size_t local_record_size(const struct local_record *record)
 {
 	return sizeof(*record) + record->metadata_len +
-	       (record->kind == LOCAL_RECORD_INLINE ? record->size : 0);
+	       (record->kind == LOCAL_RECORD_INLINE ? local_inline_bytes(record) : 0);
 }
 
 int local_record_parse(const MDB_val *value, uint64_t seed, struct local_record *ret_record,
@@ -110,6 +110,9 @@ void local_record_info(const struct local_record *record, const char *metadata,
 	eos_hex_encode(record->md5, sizeof(record->md5), ret_info->etag);
 	if (ret_info->is_delete_marker)
 		ret_info->etag[0] = '\0';
+	ret_info->encryption = record->key == 0			   ? STORE_PLAIN
+			       : record->key == LOCAL_KEY_CUSTOMER ? STORE_ENCRYPTED_BY_CUSTOMER
+								   : STORE_ENCRYPTED;
 	ret_info->metadata_len = record->metadata_len;
 	memcpy(ret_info->metadata, metadata, record->metadata_len);
 }

@@ -189,12 +189,19 @@ static int open_tables(struct recovery *r)
 		const char *name;
 		MDB_dbi *dbi;
 	} tables[] = {
-		{"meta", &local->meta},		  {"buckets", &local->buckets},
-		{"documents", &local->documents}, {"tenants", &local->tenants},
-		{"objects", &local->objects},	  {"versions", &local->versions},
-		{"index", &local->index},	  {"chunks", &local->chunks},
-		{"manifests", &local->manifests}, {"segments", &local->segments_dbi},
-		{"trash", &local->trash},	  {"outbox", &local->outbox},
+		{"meta", &local->meta},
+		{"buckets", &local->buckets},
+		{"documents", &local->documents},
+		{"tenants", &local->tenants},
+		{"keys", &local->keys},
+		{"objects", &local->objects},
+		{"versions", &local->versions},
+		{"index", &local->index},
+		{"chunks", &local->chunks},
+		{"manifests", &local->manifests},
+		{"segments", &local->segments_dbi},
+		{"trash", &local->trash},
+		{"outbox", &local->outbox},
 	};
 	/* The tables and the state are made by one transaction: all are there, or none. */
 	int err = local_error(mdb_dbi_open(r->txn, tables[0].name, 0, tables[0].dbi));
@@ -253,6 +260,8 @@ int local_recover(struct local *local, struct eos_why *why)
 			       "metadata.mdb is damaged; restore it, or move the store's directory "
 			       "away to begin anew");
 	}
+	if (err == 0)
+		err = local_crypt_load(local, r.txn);
 	if (err == 0)
 		err = recover(&r);
 	free(r.files);

@@ -74,6 +74,12 @@ int local_bucket_settings_get(struct store *store, const char *bucket,
 	return 0;
 }
 
+int local_bucket_need_key(struct local *local, const struct store_bucket_settings *settings)
+{
+	const struct local_key *key;
+	return settings->is_encrypted ? local_crypt_tenant_key(local, settings->tenant, &key) : 0;
+}
+
 int local_bucket_settings_set(struct store *store, const char *bucket,
 			      const struct store_bucket_settings *expected,
 			      const struct store_bucket_settings *settings)
@@ -84,7 +90,8 @@ int local_bucket_settings_set(struct store *store, const char *bucket,
 		.expected = expected,
 		.settings = settings,
 	};
-	return local_commit(local_of(store), &op);
+	int err = local_bucket_need_key(local_of(store), settings);
+	return err < 0 ? err : local_commit(local_of(store), &op);
 }
 
 void local_bucket_take_settings(struct local_bucket *bucket,
@@ -92,6 +99,7 @@ void local_bucket_take_settings(struct local_bucket *bucket,
 {
 	bucket->versioning = (uint8_t)settings->versioning;
 	bucket->flags = (uint8_t)((settings->has_object_lock ? LOCAL_BUCKET_HAS_LOCK : 0) |
+				  (settings->is_encrypted ? LOCAL_BUCKET_IS_ENCRYPTED : 0) |
 				  (settings->is_compressed ? LOCAL_BUCKET_IS_COMPRESSED : 0));
 	bucket->quota_bytes = settings->quota_bytes;
 	bucket->quota_objects = settings->quota_objects;
@@ -124,9 +132,6 @@ int local_apply_settings(struct local_txn *t, struct local_op *op)
 		return local_refuse(t, op, -EINVAL);
 	if ((bucket.flags & LOCAL_BUCKET_HAS_LOCK) != 0 && !settings->has_object_lock)
 		return local_refuse(t, op, -EPERM);
-	/* Nobody may believe that what is written is encrypted when it is not. */
-	if (settings->is_encrypted)
-		return local_refuse(t, op, -ENOTSUP);
 
 	err = local_usage_move(t, op->bucket, &bucket, settings->tenant);
 	if (err < 0)

@@ -28,6 +28,7 @@ struct verify {
 	void *ctx;
 	struct store_usage usage; /* outside the node's own buckets */
 	uint64_t buckets;
+	uint64_t node; /* of the bucket looked at */
 	/* Repair: the versions to remove, one behind the other (struct victim, bucket, key). */
 	struct eos_buf *victims;
 	/* Repair, in the transaction: the keys of a bucket whose latest record is damaged (length,
@@ -47,14 +48,32 @@ static void tell(struct verify *v, const char *bucket, const char *key, size_t k
 		v->problem(v->ctx, bucket, key, key_len, version, text);
 }
 
+/* Encrypted inline data: without the key only its checksum is looked at. */
+static int check_sealed(struct verify *v, const char *key, size_t key_len,
+			const struct local_record *record, const char *data)
+{
+	const struct local_owner owner = {v->node, key, key_len};
+	uint8_t plain[LOCAL_INLINE_MAX];
+	if (local_inline_bytes(record) == record->size)
+		return 0;
+	int err = local_crypt_open_inline(v->audit.local, record, &owner, data, plain);
+	explicit_bzero(plain, sizeof(plain));
+	return err == -ENOKEY ? 0 : err;
+}
+
 /* Whether what a record stands for can be read whole: 0, or -EBADMSG with why. */
-static int check_content(struct verify *v, const struct local_record *record, const char *data,
-			 const char **ret_text)
+static int check_content(struct verify *v, const char *key, size_t key_len,
+			 const struct local_record *record, const char *data, const char **ret_text)
 {
 	int err = record->kind == LOCAL_RECORD_CHUNKED
 			  ? local_audit_add_manifest(&v->audit, record->manifest)
 			  : 0;
-	return err < 0 ? err : local_audit_content(&v->audit, record, data, ret_text);
+	if (err == 0)
+		err = local_audit_content(&v->audit, record, data, ret_text);
+	if (err < 0 || record->kind == LOCAL_RECORD_CHUNKED || data == NULL)
+		return err;
+	*ret_text = "its data is damaged";
+	return check_sealed(v, key, key_len, record, data);
 }
 
 static int check_version(struct verify *v, const char *bucket, const char *key, size_t key_len,
@@ -66,7 +85,7 @@ static int check_version(struct verify *v, const char *bucket, const char *key, 
 		return 0;
 	usage->objects++;
 	usage->bytes += found->record.size;
-	int err = check_content(v, &found->record, found->data, &text);
+	int err = check_content(v, key, key_len, &found->record, found->data, &text);
 	if (err != -EBADMSG)
 		return err;
 	v->audit.verdict.damaged_objects++;
@@ -173,6 +192,7 @@ static int check_bucket(struct verify *v, const char *name, const struct local_b
 	struct local_key_cursor *cursor = malloc(sizeof(*cursor));
 	if (cursor == NULL)
 		return -ENOMEM;
+	v->node = bucket->node;
 	local_key_cursor_init(cursor, v->audit.txn, v->audit.local->objects, bucket->node);
 	int err = local_key_cursor_seek(cursor, "", 0);
 	unsigned damaged = 0;

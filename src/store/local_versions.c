@@ -456,6 +456,21 @@ int local_apply_delete(struct local_txn *t, struct local_op *op)
 	return has_versions ? make_marker(t, op, &bucket, &p) : delete_object(t, op, &bucket, &p);
 }
 
+/* Inline data is sealed for its key: into t->sealed for the new one. */
+static int seal_for(struct local_txn *t, const struct place *from, const struct place *to)
+{
+	const struct local_owner owner = {from->node, from->key, from->key_len};
+	const struct local_owner new_owner = {to->node, to->key, to->key_len};
+	struct local_record record = from->latest.record;
+	if (from->latest.data == NULL || local_inline_bytes(&record) == record.size)
+		return 0;
+	int err = local_crypt_move_inline(t->local, &record, &owner, &new_owner, from->latest.data,
+					  t->sealed);
+	t->sealed_check = record.check;
+	return err == -EBADMSG ? local_damaged("object data", from->name, from->key, from->key_len)
+			       : err;
+}
+
 /* The first half: FROM loses its latest, TO gets it. */
 static int plan_rename(struct local_txn *t, const struct local_bucket *bucket, struct place *from,
 		       struct place *to, struct local_delta *delta)
@@ -464,7 +479,9 @@ static int plan_rename(struct local_txn *t, const struct local_bucket *bucket, s
 		return -ENOENT;
 	if (is_held(&from->latest, false))
 		return -EPERM;
-	int err = plan(t, to, bucket->versioning, false, delta);
+	int err = seal_for(t, from, to);
+	if (err == 0)
+		err = plan(t, to, bucket->versioning, false, delta);
 	if (err < 0)
 		return err;
 	if (bucket->versioning != STORE_VERSIONING_OFF)
@@ -485,6 +502,10 @@ static int move_latest(struct local_txn *t, const struct local_bucket *bucket, s
 	if (err < 0)
 		return err;
 	take_copy(&moved, t->moved);
+	if (moved.data != NULL && local_inline_bytes(&moved.record) > moved.record.size) {
+		moved.data = (const char *)t->sealed;
+		moved.record.check = t->sealed_check;
+	}
 	struct local_record made = new_record(t, versioning);
 	moved.record.sequence = made.sequence;
 	moved.record.version = made.version;
@@ -535,6 +556,16 @@ int local_apply_rename(struct local_txn *t, struct local_op *op)
 	return err < 0 ? err : local_accept(t, op);
 }
 
+/* Without it nobody could read the object again. */
+static bool is_same_customer_key(const struct local_found *found,
+				 const struct store_object_info *info)
+{
+	const char *before = local_customer_text(found->metadata, found->record.metadata_len);
+	const char *after = store_metadata_get(info, STORE_META_CUSTOMER_KEY);
+	return (before == NULL) == (after == NULL) &&
+	       (before == NULL || strcmp(before, after) == 0);
+}
+
 int local_apply_update(struct local_txn *t, struct local_op *op)
 {
 	struct local_bucket bucket;
@@ -553,7 +584,8 @@ int local_apply_update(struct local_txn *t, struct local_op *op)
 		local_found_info(&found, info);
 		err = op->change(op->change_ctx, info);
 	}
-	if (err == 0 && !store_metadata_is_valid(info->metadata, info->metadata_len))
+	if (err == 0 && (!store_metadata_is_valid(info->metadata, info->metadata_len) ||
+			 !is_same_customer_key(&found, info)))
 		err = -EINVAL;
 	if (err < 0)
 		return local_refuse(t, op, err);

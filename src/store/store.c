@@ -28,9 +28,16 @@ static bool key_is_valid(const char *key, size_t len)
 	       eos_utf8_is_valid(key, len);
 }
 
+int store_open_with(const char *dir_path, const struct store_options *options,
+		    struct store **ret_store, struct eos_why *why)
+{
+	static const struct store_options none = {0};
+	return store_engine_local.open(dir_path, options != NULL ? options : &none, ret_store, why);
+}
+
 int store_open(const char *dir_path, struct store **ret_store, struct eos_why *why)
 {
-	return store_engine_local.open(dir_path, ret_store, why);
+	return store_open_with(dir_path, NULL, ret_store, why);
 }
 
 struct store *store_close(struct store *store)
@@ -223,6 +230,16 @@ int store_quota_check(struct store *store, const char *bucket, const char *key, 
 int store_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
 		       const struct store_object_info *info, struct store_upload **ret_upload)
 {
+	static const struct store_upload_encryption as_the_bucket = {0};
+	return store_upload_begin_encrypted(store, bucket, key, key_len, info, &as_the_bucket,
+					    ret_upload);
+}
+
+int store_upload_begin_encrypted(struct store *store, const char *bucket, const char *key,
+				 size_t key_len, const struct store_object_info *info,
+				 const struct store_upload_encryption *encryption,
+				 struct store_upload **ret_upload)
+{
 	if (!key_is_valid(key, key_len))
 		return -EINVAL;
 	if (!bucket_name_is_valid(bucket))
@@ -232,7 +249,14 @@ int store_upload_begin(struct store *store, const char *bucket, const char *key,
 	if (!store_metadata_is_valid(metadata, metadata_len))
 		return -EINVAL;
 	return store->ops->upload_begin(store, bucket, key, key_len, metadata, metadata_len,
-					ret_upload);
+					encryption, ret_upload);
+}
+
+int store_customer_key_make(struct store *store,
+			    const uint8_t customer_key[STORE_CUSTOMER_KEY_SIZE],
+			    char out[STORE_CUSTOMER_KEY_TEXT_SIZE])
+{
+	return store->ops->customer_key_make(store, customer_key, out);
 }
 
 int store_upload_write(struct store_upload *upload, const void *data, size_t len, uint64_t offset)
@@ -299,9 +323,25 @@ struct store_upload *store_upload_abort(struct store_upload *upload)
 int store_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
 		      uint64_t version, struct store_reader **ret_reader)
 {
+	struct store_reader *reader;
+	int err = store_reader_open_encrypted(store, bucket, key, key_len, version, NULL, &reader);
+	if (err == 0 && store_reader_info(reader)->encryption == STORE_ENCRYPTED_BY_CUSTOMER) {
+		store_reader_close(reader);
+		err = -EACCES;
+	}
+	if (err == 0)
+		*ret_reader = reader;
+	return err;
+}
+
+int store_reader_open_encrypted(struct store *store, const char *bucket, const char *key,
+				size_t key_len, uint64_t version, const uint8_t *customer_key,
+				struct store_reader **ret_reader)
+{
 	if (!bucket_name_is_valid(bucket) || !key_is_valid(key, key_len))
 		return -ENOENT;
-	return store->ops->reader_open(store, bucket, key, key_len, version, ret_reader);
+	return store->ops->reader_open(store, bucket, key, key_len, version, customer_key,
+				       ret_reader);
 }
 
 const struct store_object_info *store_reader_info(const struct store_reader *reader)
@@ -423,6 +463,11 @@ int store_repair(struct store *store, store_problem_fn problem, store_progress_f
 		 void *ctx, struct store_verdict *ret_verdict)
 {
 	return store->ops->repair(store, problem, progress, ctx, ret_verdict);
+}
+
+int store_rekey(struct store *store)
+{
+	return store->ops->rekey(store);
 }
 
 int store_compact(struct store *store, store_progress_fn progress, void *ctx,

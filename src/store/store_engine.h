@@ -24,7 +24,8 @@ struct store_reader {
 
 struct store_engine_ops {
 	const char *name;
-	int (*open)(const char *dir_path, struct store **ret_store, struct eos_why *why);
+	int (*open)(const char *dir_path, const struct store_options *options,
+		    struct store **ret_store, struct eos_why *why);
 	void (*close)(struct store *store);
 	void (*set_matcher)(struct store *store, store_matcher_fn match, void (*notify)(void *ctx),
 			    void *ctx);
@@ -63,6 +64,7 @@ struct store_engine_ops {
 
 	int (*upload_begin)(struct store *store, const char *bucket, const char *key,
 			    size_t key_len, const char *metadata, uint32_t metadata_len,
+			    const struct store_upload_encryption *encryption,
 			    struct store_upload **ret_upload);
 	/* LEN > 0 and OFFSET + LEN <= STORE_OBJECT_BYTES_MAX. */
 	int (*upload_write)(struct store_upload *upload, const void *data, size_t len,
@@ -82,9 +84,11 @@ struct store_engine_ops {
 	void (*upload_abort)(struct store_upload *upload);
 
 	int (*reader_open)(struct store *store, const char *bucket, const char *key, size_t key_len,
-			   uint64_t version, struct store_reader **ret_reader);
+			   uint64_t version, const uint8_t *customer_key,
+			   struct store_reader **ret_reader);
 	const struct store_object_info *(*reader_info)(const struct store_reader *reader);
-	/* OFFSET < size and 0 < LEN <= size - OFFSET: reads all of it. */
+	/* OFFSET < size and 0 < LEN <= size - OFFSET: reads all of it. -EACCES: see
+	 * store_reader_open_encrypted(). */
 	int64_t (*reader_read)(struct store_reader *reader, void *data, size_t len,
 			       uint64_t offset);
 	void (*reader_close)(struct store_reader *reader);
@@ -126,6 +130,10 @@ struct store_engine_ops {
 	/* The rate is valid. */
 	int (*scrub_set)(struct store *store, uint64_t rate, uint64_t interval_ns);
 	int (*scrub_get)(struct store *store, struct store_scrub *ret_scrub);
+	int (*customer_key_make)(struct store *store,
+				 const uint8_t customer_key[STORE_CUSTOMER_KEY_SIZE],
+				 char out[STORE_CUSTOMER_KEY_TEXT_SIZE]);
+	int (*rekey)(struct store *store);
 	int (*compact)(struct store *store, store_progress_fn progress, void *ctx,
 		       uint64_t *ret_freed_bytes);
 };

@@ -46,6 +46,7 @@ static void test_settings(void **state)
 		.tenant = "plant-7",
 		.versioning = STORE_VERSIONING_ENABLED,
 		.has_object_lock = true,
+		.is_encrypted = true,
 		.is_compressed = true,
 		.quota_bytes = 1000000,
 		.quota_objects = 50,
@@ -53,9 +54,6 @@ static void test_settings(void **state)
 	struct store_bucket_settings bad = all;
 	bad.versioning = STORE_VERSIONING_OFF;
 	assert_int_equal(store_bucket_settings_set(f->store, "raw", &bad), -EINVAL);
-	bad = all;
-	bad.is_encrypted = true;
-	assert_int_equal(store_bucket_settings_set(f->store, "raw", &bad), -ENOTSUP);
 	bad = all;
 	strcpy(bad.tenant, "a b");
 	assert_int_equal(store_bucket_settings_set(f->store, "raw", &bad), -EINVAL);
@@ -67,7 +65,7 @@ static void test_settings(void **state)
 	assert_int_equal(store_bucket_settings_get(f->store, "raw", &got), 0);
 	assert_string_equal(got.tenant, all.tenant);
 	assert_int_equal(got.versioning, all.versioning);
-	assert_true(got.has_object_lock && !got.is_encrypted && got.is_compressed);
+	assert_true(got.has_object_lock && got.is_encrypted && got.is_compressed);
 	assert_int_equal(got.quota_bytes, all.quota_bytes);
 	assert_int_equal(got.quota_objects, all.quota_objects);
 

@@ -299,7 +299,7 @@ static void test_other_format(void **state)
 	memcpy(other, &sum, sizeof(sum));
 	put_value(f, "meta", other, sizeof(other));
 	assert_int_equal(store_open(f->dir, &f->store, &why), -EBADMSG);
-	assert_non_null(strstr(why.text, "of format version 1, this program's is 2"));
+	assert_non_null(strstr(why.text, "of format version 1, this program's is 3"));
 	other[20] ^= 1;
 	put_value(f, "meta", other, sizeof(other));
 	assert_int_equal(store_open(f->dir, &f->store, &why), -EBADMSG);

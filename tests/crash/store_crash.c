@@ -514,7 +514,9 @@ int main(int argc, char **argv)
 		crash_die("no temporary directory: %s", strerror(errno));
 	if (store_open(dir, &store, &why) < 0)
 		crash_die("%s", why.text);
-	struct store_bucket_settings settings = {.versioning = STORE_VERSIONING_ENABLED};
+	struct store_bucket_settings settings = {.versioning = STORE_VERSIONING_ENABLED,
+						 .is_encrypted = true,
+						 .is_compressed = true};
 	if (store_bucket_create(store, "raw") < 0 ||
 	    store_bucket_create(store, CRASH_VERSIONED) < 0 ||
 	    store_bucket_settings_set(store, CRASH_VERSIONED, &settings) < 0)
@@ -523,6 +525,9 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < rounds; i++)
 		run_round(i, &random);
 	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	char node_key[sizeof(dir) + 8];
+	snprintf(node_key, sizeof(node_key), "%s.key", dir);
+	(void)unlink(node_key);
 	for (unsigned i = 0; i < THREADS; i++) {
 		for (unsigned key = 0; key < KEYS; key++) {
 			free(models[i].seen[key].all);

@@ -239,6 +239,10 @@ void crash_child(const char *dir, const char *faults, uint64_t seed, int log_fd)
 		fprintf(stderr, "store_crash: child: %s\n", why.text);
 		_exit(4);
 	}
+	/* What is there stays as it was written. */
+	struct store_bucket_settings settings = {.is_encrypted = seed % 2 == 0};
+	if (store_bucket_settings_set(child_store, "raw", &settings) < 0)
+		_exit(7);
 	store_set_matcher(child_store, match, NULL, NULL);
 	/* Pass after pass, while all else goes on. */
 	if (store_scrub_set(child_store, SCRUB_RATE, 0) < 0)

@@ -526,11 +526,9 @@ def test_encryption_configuration(s3, bucket):
         "ServerSideEncryptionConfigurationNotFoundError"
     def rule(**default):
         return {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
-    # Nobody is told that something is encrypted which is not.
+    # Nobody is told that something is encrypted which is not. What is: test_s3_encryption.py.
     assert code_of(s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration=rule(
-        SSEAlgorithm="AES256")) == "NotImplemented"
-    assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x",
-                   ServerSideEncryption="AES256") == "NotImplemented"
+        SSEAlgorithm="AES256", KMSMasterKeyID="x")) == "InvalidArgument"
     assert code_of(s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration=rule(
         SSEAlgorithm="aws:kms", KMSMasterKeyID="x")) == "NotImplemented"
     assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x",
