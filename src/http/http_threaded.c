@@ -66,10 +66,19 @@ static void take_body(struct http_thread *thread, const void *data, size_t len)
 		handler->body(request->server->ctx, request, data, len);
 }
 
+/* Who waits for it gets it, be the body as empty as it may: clients take a final answer in its
+ * place for a refusal, behind which the connection ends. */
+static void let_go_on(struct http_thread *thread)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	thread->is_reading = true;
+	if (thread->plain.expects_continue)
+		http_thread_send(thread, go_on, sizeof(go_on) - 1, false);
+}
+
 /* Reads the body to its end, or until an answer ends the connection. */
 static void read_body(struct http_thread *thread)
 {
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct http_request *request = &thread->connection.request;
 	size_t block = (size_t)EOS_MIN(thread->body_left, (uint64_t)HTTP_BLOCK_BYTES);
 	char *data = malloc(block);
@@ -78,9 +87,6 @@ static void read_body(struct http_thread *thread)
 		thread->is_broken = true;
 		return;
 	}
-	thread->is_reading = true;
-	if (thread->plain.expects_continue)
-		http_thread_send(thread, go_on, sizeof(go_on) - 1, false);
 	while (!thread->is_broken && !request->closes && thread->body_left > 0) {
 		size_t wanted = (size_t)EOS_MIN(thread->body_left, (uint64_t)block);
 		ssize_t n = receive(thread, data, wanted, 0);
@@ -125,6 +131,8 @@ static void serve(struct http_thread *thread)
 	request->server = server;
 	begin(thread);
 	server->handler->begin(server->ctx, request);
+	if (!request->closes)
+		let_go_on(thread);
 	if (request->has_body && !request->closes)
 		read_body(thread);
 	request->state = HTTP_ENDED;
