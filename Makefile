@@ -6,8 +6,6 @@ DESTDIR ?=
 NINJA ?= ninja
 MESON ?= meson
 SETUP = $(MESON) setup --wrap-mode=nodownload
-SANITIZE_asan = address,undefined
-SANITIZE_tsan = thread
 
 .DEFAULT_GOAL := all
 
@@ -70,7 +68,7 @@ tsan: ## build with TSan into build-tsan, run the unit tests
 asan tsan:
 	@tools/deps build run test
 	@[ -f build-$@/build.ninja ] || \
-		CC=clang $(SETUP) build-$@ -Db_sanitize=$(SANITIZE_$@) -Db_lundef=false
+		$(SETUP) --native-file tools/$@.ini build-$@
 	$(NINJA) -C build-$@
 	$(MESON) test -C build-$@ --no-rebuild --print-errorlogs
 

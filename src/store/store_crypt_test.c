@@ -128,7 +128,7 @@ static void test_sharing(void **state)
 static int append_from(struct store *store, const char *from, const char *bucket)
 {
 	struct store_reader *reader;
-	struct store_upload *upload;
+	struct store_upload *upload = NULL;
 	int err = store_reader_open(store, from, "a", 1, STORE_VERSION_LATEST, &reader);
 	if (err == 0)
 		err = store_upload_begin(store, bucket, "copy", 4, NULL, &upload);
