@@ -71,6 +71,12 @@ static void idle_ones_are_closed(void **state)
 	struct fixture *f = *state;
 	struct eos_buf answer = {0};
 	int fds[3];
+	/* With a zero nobody is. */
+	set_times(f, 0, 0);
+	fds[0] = ask(f, &answer, asks[1], "<GET - 0>");
+	http_watchdog_scan(f->server);
+	expect_silence(fds[0]);
+	close(fds[0]);
 	set_times(f, IDLE_NS, 40 * EOS_NS_PER_S);
 	for (int i = 0; i < 3; i++) {
 		fds[i] = dial(f->server);
