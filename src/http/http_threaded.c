@@ -78,10 +78,15 @@ static void take_body(struct http_thread *thread, const void *data, size_t len)
 		handler->body(request->server->ctx, request, data, len);
 }
 
+static void let_go_on(struct http_thread *thread)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	http_thread_send(thread, go_on, sizeof(go_on) - 1, false);
+}
+
 /* Reads the body to its end, or until an answer ends the connection. */
 static void read_body(struct http_thread *thread)
 {
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct http_request *request = &thread->connection.request;
 	size_t block = (size_t)EOS_MIN(thread->body_left, (uint64_t)HTTP_BLOCK_BYTES);
 	char *data = eos_fault("http.body_alloc") == 0 ? malloc(block) : NULL;
@@ -92,7 +97,7 @@ static void read_body(struct http_thread *thread)
 	}
 	thread->is_reading = true;
 	if (thread->plain.expects_continue)
-		http_thread_send(thread, go_on, sizeof(go_on) - 1, false);
+		let_go_on(thread);
 	while (!thread->is_broken && !request->closes && thread->body_left > 0) {
 		size_t wanted = (size_t)EOS_MIN(thread->body_left, (uint64_t)block);
 		ssize_t n = receive(thread, data, wanted, 0);
@@ -139,6 +144,10 @@ static void serve(struct http_thread *thread)
 	server->handler->begin(server->ctx, request);
 	if (request->has_body && !request->closes)
 		read_body(thread);
+	/* It may be left out, but botocore takes the next answer on the connection for this one's
+	 * if a request that expects it was refused without. */
+	if (!request->has_body && thread->plain.expects_continue)
+		let_go_on(thread);
 	request->state = HTTP_ENDED;
 	if (request->has_body)
 		http_connection_enter(connection, HTTP_PHASE_WORKING, 0);

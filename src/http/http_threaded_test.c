@@ -140,12 +140,12 @@ static void expectations(void **state)
 	read_until(fd, &answer, "<GET next 0>");
 	assert_non_null(strstr(answer.data, "<PUT - 3>"));
 	assert_null(strstr(answer.data, "other"));
-	/* Without a body there is nothing to wait for. */
+	/* Some wait for it without a body, too; botocore does. */
 	eos_buf_clear(&answer);
 	say(fd, "PUT /refuse HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n"
 		"GET / HTTP/1.1\r\nHost: x\r\nX-Tag: next\r\n\r\n");
 	read_until(fd, &answer, "<GET next 0>");
-	assert_null(strstr(answer.data, " 100 "));
+	assert_int_equal(count_of(&answer, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 "), 1);
 	/* Refused, and the body, which is there, is not taken for a request. */
 	eos_buf_clear(&answer);
 	int begun = f->begun;
