@@ -6,6 +6,9 @@
  * itself cannot starve the file descriptors. Used nodes are kept (POSTS_KEPT of them), so that a
  * busy loop does not allocate.
  *
+ * Timers. libuv goes on for as long as a timer is due, also for those that the timers themselves
+ * arm with no delay. Those wait here until the descriptors were looked at.
+ *
  * Handles. libuv closes handles asynchronously: freeing a watch or timer closes it, and the memory
  * goes in the close callback, at the latest in eos_loop_free(). The callback is never called after
  * the free, and a watch's file descriptor may be closed at once.
@@ -20,6 +23,7 @@
 #include <uv.h>
 
 #include "base/assert.h"
+#include "base/list.h"
 
 #define POSTS_KEPT 256
 
@@ -32,6 +36,10 @@ struct post {
 struct eos_loop {
 	uv_loop_t uv;
 	uv_async_t async;
+	uv_check_t check;	   /* after the descriptors: arms what is in next_turn */
+	uv_idle_t idle;		   /* does not let them be waited for meanwhile */
+	struct eos_list next_turn; /* struct eos_timer; the handles above run while it has any */
+	bool is_in_timer;
 	unsigned handles; /* watches and timers that were not freed; the loop's thread */
 	_Atomic bool is_stopping;
 
@@ -50,6 +58,7 @@ struct eos_watch {
 
 struct eos_timer {
 	uv_timer_t uv;
+	struct eos_list node; /* in next_turn, or alone */
 	struct eos_loop *loop;
 	void (*fn)(void *ctx);
 	void *ctx;
@@ -112,6 +121,10 @@ int eos_loop_new(struct eos_loop **ret_loop)
 	if (err < 0)
 		goto close_uv;
 	loop->async.data = loop;
+	eos_list_init(&loop->next_turn);
+	(void)uv_check_init(&loop->uv, &loop->check); /* these two cannot fail */
+	(void)uv_idle_init(&loop->uv, &loop->idle);
+	loop->check.data = loop;
 	*ret_loop = loop;
 	return 0;
 close_uv:
@@ -131,6 +144,8 @@ struct eos_loop *eos_loop_free(struct eos_loop *loop)
 		;
 	EOS_ASSERT(loop->handles == 0);
 	uv_close((uv_handle_t *)&loop->async, NULL);
+	uv_close((uv_handle_t *)&loop->check, NULL);
+	uv_close((uv_handle_t *)&loop->idle, NULL);
 	(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* the close callbacks */
 	int err = uv_loop_close(&loop->uv);
 	EOS_ASSERT(err == 0);
@@ -230,7 +245,37 @@ struct eos_watch *eos_watch_free(struct eos_watch *watch)
 static void on_timer(uv_timer_t *uv)
 {
 	struct eos_timer *timer = uv->data;
+	struct eos_loop *loop = timer->loop;
+	loop->is_in_timer = true;
 	timer->fn(timer->ctx);
+	loop->is_in_timer = false;
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+}
+
+static void on_check(uv_check_t *check)
+{
+	struct eos_loop *loop = check->data;
+	struct eos_list *node;
+	while ((node = eos_list_take(&loop->next_turn)) != NULL) {
+		struct eos_timer *timer = EOS_CONTAINER_OF(node, struct eos_timer, node);
+		int err = uv_timer_start(&timer->uv, on_timer, 0, 0);
+		EOS_ASSERT(err == 0);
+	}
+	(void)uv_check_stop(check);
+	(void)uv_idle_stop(&loop->idle);
+}
+
+/* TIMER fires when the descriptors had their turn. */
+static void put_off(struct eos_timer *timer)
+{
+	struct eos_loop *loop = timer->loop;
+	(void)uv_timer_stop(&timer->uv);
+	eos_list_add_tail(&loop->next_turn, &timer->node);
+	(void)uv_check_start(&loop->check, on_check);
+	(void)uv_idle_start(&loop->idle, on_idle);
 }
 
 int eos_timer_new(struct eos_loop *loop, void (*fn)(void *ctx), void *ctx,
@@ -240,6 +285,7 @@ int eos_timer_new(struct eos_loop *loop, void (*fn)(void *ctx), void *ctx,
 	if (timer == NULL)
 		return -ENOMEM;
 	*timer = (struct eos_timer){.loop = loop, .fn = fn, .ctx = ctx};
+	eos_list_init(&timer->node);
 	int err = uv_timer_init(&loop->uv, &timer->uv);
 	if (err < 0) {
 		free(timer);
@@ -261,12 +307,18 @@ struct eos_timer *eos_timer_free(struct eos_timer *timer)
 	if (timer == NULL)
 		return NULL;
 	timer->loop->handles--;
+	eos_list_remove(&timer->node);
 	uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
 	return NULL;
 }
 
 void eos_timer_arm(struct eos_timer *timer, uint64_t delay_ms)
 {
+	eos_list_remove(&timer->node);
+	if (delay_ms == 0 && timer->loop->is_in_timer) {
+		put_off(timer);
+		return;
+	}
 	/* The loop's idea of now is as old as this turn. */
 	uv_update_time(&timer->loop->uv);
 	int err = uv_timer_start(&timer->uv, on_timer, delay_ms, 0);
@@ -275,5 +327,6 @@ void eos_timer_arm(struct eos_timer *timer, uint64_t delay_ms)
 
 void eos_timer_disarm(struct eos_timer *timer)
 {
+	eos_list_remove(&timer->node);
 	(void)uv_timer_stop(&timer->uv);
 }

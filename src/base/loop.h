@@ -38,6 +38,7 @@ struct eos_watch *eos_watch_free(struct eos_watch *watch);
 int eos_timer_new(struct eos_loop *loop, void (*fn)(void *ctx), void *ctx,
 		  struct eos_timer **ret_timer) EOS_MUST_CHECK;
 struct eos_timer *eos_timer_free(struct eos_timer *timer);
-/* Fires once, DELAY_MS from now; replaces an earlier arming. */
+/* Fires once, DELAY_MS from now; replaces an earlier arming. With 0 from a timer's callback it
+ * fires in the next turn, after the descriptors. */
 void eos_timer_arm(struct eos_timer *timer, uint64_t delay_ms);
 void eos_timer_disarm(struct eos_timer *timer);

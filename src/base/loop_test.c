@@ -239,6 +239,63 @@ static void test_timers(void **state)
 	assert_null(eos_timer_free(NULL));
 }
 
+static struct eos_timer *first_restless, *second_restless;
+static unsigned restless;
+
+/* Two timers that arm each other: neither may keep the loop from its descriptors. */
+static void arm_other(void *ctx)
+{
+	if (++restless == 100000)
+		eos_loop_stop(loop); /* the watch was never called */
+	else
+		eos_timer_arm(ctx == NULL ? second_restless : first_restless, 0);
+}
+
+static void test_timers_let_watches_have_a_turn(void **state)
+{
+	struct eos_watch *watch;
+	int ends[2];
+	restless = 0;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	assert_int_equal(eos_timer_new(loop, arm_other, NULL, &first_restless), 0);
+	assert_int_equal(eos_timer_new(loop, arm_other, &restless, &second_restless), 0);
+	assert_int_equal(eos_watch_new(loop, ends[0], stop, NULL, &watch), 0);
+	eos_timer_arm(first_restless, 0);
+	eos_loop_run(loop);
+	assert_in_range(restless, 1, 100);
+	eos_watch_free(watch);
+	eos_timer_free(first_restless);
+	eos_timer_free(second_restless);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* For the next turn, and then not at all. */
+static void arm_and_disarm(void *ctx)
+{
+	eos_timer_arm(first_restless, 0);
+	eos_timer_arm(second_restless, 0);
+	eos_timer_disarm(first_restless);
+	second_restless = eos_timer_free(second_restless);
+	eos_timer_arm(ticking, 2);
+}
+
+static void test_timers_for_the_next_turn_are_disarmed(void **state)
+{
+	struct eos_timer *timer;
+	ticks = 2;
+	assert_int_equal(eos_timer_new(loop, fail_if_called, NULL, &first_restless), 0);
+	assert_int_equal(eos_timer_new(loop, fail_if_called, NULL, &second_restless), 0);
+	assert_int_equal(eos_timer_new(loop, tick, NULL, &ticking), 0);
+	assert_int_equal(eos_timer_new(loop, arm_and_disarm, NULL, &timer), 0);
+	eos_timer_arm(timer, 0);
+	eos_loop_run(loop);
+	assert_int_equal(ticks, 3);
+	eos_timer_free(first_restless);
+	eos_timer_free(timer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +310,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_watch_refuses_what_cannot_be_polled, make_loop,
 						free_loop),
 		cmocka_unit_test_setup_teardown(test_timers, make_loop, free_loop),
+		cmocka_unit_test_setup_teardown(test_timers_let_watches_have_a_turn, make_loop,
+						free_loop),
+		cmocka_unit_test_setup_teardown(test_timers_for_the_next_turn_are_disarmed,
+						make_loop, free_loop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /*
- * The store as a whole: `edgeos store stats`, and its upkeep, `verify`, `repair` and `compact`.
+ * The store as a whole: `edgeos store stats`, and its upkeep, `verify`, `repair`, `compact`,
+ * `rekey`.
  *
  * Upkeep is a job that takes long. A running node does it in the background (ctl/ctl_upkeep.h); we
  * start it, ask how far it is, and say how it ended. Where no node runs we open the store and do
@@ -26,6 +27,7 @@
 struct job {
 	struct cli *cli;
 	const char *kind;
+	const char *key_path; /* of the node key, where no node runs; NULL: the usual one */
 	const struct job_ops *ops;
 	struct store *store; /* ours, where no node runs; else NULL */
 	struct ctl_upkeep *upkeep;
@@ -153,6 +155,10 @@ static void print_outcome(const struct eos_node *root)
 	const struct eos_node *verdict = eos_node_get(root, "verdict");
 	char size[CLI_SIZE_SIZE];
 	print_problems(root);
+	if (strcmp(cli_field(root, "kind"), "rekey") == 0) {
+		puts("wrapped all keys with a new node key");
+		return;
+	}
 	if (strcmp(cli_field(root, "kind"), "compact") == 0) {
 		printf("freed %s\n", cli_format_size(cli_field_u64(verdict, "freed_bytes"), size));
 		return;
@@ -251,8 +257,9 @@ static int run_job(struct job *job)
 
 /* The store of the data directory is somebody else's to make, and its files' owner must stay who
  * can open them. 0 or an exit code after a message. */
-static int open_store(struct cli *cli, struct store **ret_store)
+static int open_store(struct cli *cli, const char *key_path, struct store **ret_store)
 {
+	const struct store_options options = {.key_path = key_path};
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
 	struct stat status;
 	struct eos_why why = {""};
@@ -264,7 +271,7 @@ static int open_store(struct cli *cli, struct store **ret_store)
 	if (status.st_uid != geteuid())
 		return cli_fail("%s belongs to the user with the id %u: run this as that one",
 				path.data, (unsigned)status.st_uid);
-	int err = store_open(path.data, ret_store, &why);
+	int err = store_open_with(path.data, &options, ret_store, &why);
 	if (err < 0)
 		return cli_fail("%s: %s", cli->data_dir,
 				why.text[0] != '\0' ? why.text : strerror(-err));
@@ -275,7 +282,7 @@ static int run_local_job(struct job *job)
 {
 	/* What goes wrong is in the verdict. */
 	eos_log_set_level(EOS_LOG_ERROR);
-	int code = open_store(job->cli, &job->store);
+	int code = open_store(job->cli, job->key_path, &job->store);
 	if (code != 0)
 		return code;
 	job->ops = &local_ops;
@@ -297,6 +304,25 @@ static bool has_node(struct cli *cli)
 	return err != -ECONNREFUSED && err != -ENOENT;
 }
 
+static void print_scrub(const struct eos_node *scrub)
+{
+	char done[CLI_SIZE_SIZE], of[CLI_SIZE_SIZE], rate[CLI_SIZE_SIZE], ended[32] = "never";
+	time_t ended_s = (time_t)cli_field_u64(scrub, "ended_s");
+	struct tm tm;
+	if (ended_s != 0 && gmtime_r(&ended_s, &tm) != NULL)
+		strftime(ended, sizeof(ended), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	cli_format_size(cli_field_u64(scrub, "done_bytes"), done);
+	cli_format_size(cli_field_u64(scrub, "of_bytes"), of);
+	cli_format_size(cli_field_u64(scrub, "rate"), rate);
+	if (cli_field_u64(scrub, "rate") == 0)
+		printf("%-14s off", "scrub");
+	else if (strcmp(cli_field(scrub, "running"), "true") == 0)
+		printf("%-14s %s of %s, at most %s/s", "scrub", done, of, rate);
+	else
+		printf("%-14s waits, at most %s/s", "scrub", rate);
+	printf("; damaged: %s; last whole pass: %s\n", cli_field(scrub, "damages"), ended);
+}
+
 static void print_stats(const struct eos_node *root)
 {
 	static const struct {
@@ -314,20 +340,22 @@ static void print_stats(const struct eos_node *root)
 		printf("%-14s %12s %12s\n", rows[i].label,
 		       rows[i].count == NULL ? "" : cli_field(root, rows[i].count), size);
 	}
+	print_scrub(eos_node_get(root, "scrub"));
 }
 
 int cmd_store(struct cli *cli, int argc, char **argv)
 {
-	int operands = cli_parse(cli, cli_find_verb("store"), argc, argv,
-				 (const struct cli_option[]){{.name = NULL}});
+	const char *key_path = NULL;
+	const struct cli_option options[] = {{.name = "key", .value = &key_path}, {.name = NULL}};
+	int operands = cli_parse(cli, cli_find_verb("store"), argc, argv, options);
 	if (operands < 0)
 		return -operands;
 	enum ctl_upkeep_kind kind;
 	bool is_stats = operands == 1 && strcmp(argv[0], "stats") == 0;
 	if (!is_stats && (operands != 1 || !ctl_upkeep_parse_kind(argv[0], &kind)))
-		return cli_usage("store", "store: stats, verify, repair or compact");
+		return cli_usage("store", "store: stats, verify, repair, compact or rekey");
 	if (is_stats)
 		return cli_show(cli, "/api/v1/store", print_stats);
-	struct job job = {.cli = cli, .kind = argv[0], .ops = &remote_ops};
+	struct job job = {.cli = cli, .kind = argv[0], .key_path = key_path, .ops = &remote_ops};
 	return has_node(cli) ? run_job(&job) : run_local_job(&job);
 }

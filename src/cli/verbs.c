@@ -127,7 +127,7 @@ const struct cli_verb cli_verbs[] = {
 	{
 		.name = "store",
 		.run = cmd_store,
-		.usage = "stats | verify | repair | compact",
+		.usage = "stats | verify | repair | compact | rekey [--key FILE]",
 		.summary = "look at the store, check it, repair it, make it smaller",
 		.help = "verify reads everything and names what is damaged. repair removes what "
 			"cannot be read\n"
@@ -138,7 +138,10 @@ const struct cli_verb cli_verbs[] = {
 			"opened for it.\n"
 			"Ctrl-C stops the job. Exit code 1: something is damaged, was removed by "
 			"repair, or the\n"
-			"job did not end.\n"
+			"job did not end. rekey makes a new node key, which opens what is "
+			"encrypted; keep a copy\n"
+			"of it elsewhere. --key names its file where no node runs and the "
+			"configuration moved it.\n"
 			"\n"
 			"  edgeos store stats\n"
 			"  edgeos store verify --data /srv/edgeos\n"

@@ -13,6 +13,7 @@
 
 #define CRYPTO_SHA256_SIZE	32
 #define CRYPTO_MD5_SIZE		16
+#define CRYPTO_SHA1_SIZE	20
 #define CRYPTO_SIGN_SEED_SIZE	32
 #define CRYPTO_SIGN_PUBLIC_SIZE 32
 #define CRYPTO_SIGNATURE_SIZE	64
@@ -30,6 +31,9 @@ int crypto_hash_final(struct crypto_hash *hash, uint8_t *out) EOS_MUST_CHECK;
 int crypto_sha256(const void *data, size_t len, uint8_t out[CRYPTO_SHA256_SIZE]) EOS_MUST_CHECK;
 int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 		       uint8_t out[CRYPTO_SHA256_SIZE]) EOS_MUST_CHECK;
+/* For S3's old POST forms only. */
+int crypto_hmac_sha1(const void *key, size_t key_len, const void *data, size_t len,
+		     uint8_t out[CRYPTO_SHA1_SIZE]) EOS_MUST_CHECK;
 
 /* In time that does not depend on the contents. */
 bool crypto_equal(const void *a, const void *b, size_t len);

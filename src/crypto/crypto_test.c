@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "crypto/aead.h"
 
 static void assert_hex(const uint8_t *data, size_t len, const char *hex)
 {
@@ -62,6 +63,8 @@ static void test_hmac(void **state)
 	assert_int_equal(crypto_hmac_sha256("Jefe", 4, data, sizeof(data) - 1, out), 0);
 	assert_hex(out, sizeof(out),
 		   "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	assert_int_equal(crypto_hmac_sha1("Jefe", 4, data, sizeof(data) - 1, out), 0);
+	assert_hex(out, CRYPTO_SHA1_SIZE, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
 	assert_int_equal(crypto_hmac_sha256(NULL, 0, "", 0, out), 0);
 	assert_hex(out, sizeof(out),
 		   "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
@@ -135,6 +138,107 @@ static void test_base64(void **state)
 	}
 }
 
+static struct crypto_cipher *new_cipher(void)
+{
+	struct crypto_cipher *cipher;
+	assert_int_equal(crypto_cipher_new(&cipher), 0);
+	return cipher;
+}
+
+/* Test case 16 of "The Galois/Counter Mode of Operation" (McGrew and Viega). */
+static void test_aead_vector(void **state)
+{
+	uint8_t key[32], nonce[12], data[60], ad[20], out[60], tag[16];
+	struct crypto_cipher *cipher = new_cipher();
+	assert_int_equal(
+		eos_hex_decode("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308",
+			       key, sizeof(key)),
+		0);
+	assert_int_equal(eos_hex_decode("cafebabefacedbaddecaf888", nonce, sizeof(nonce)), 0);
+	assert_int_equal(
+		eos_hex_decode("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+			       "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+			       data, sizeof(data)),
+		0);
+	assert_int_equal(eos_hex_decode("feedfacedeadbeeffeedfacedeadbeefabaddad2", ad, sizeof(ad)),
+			 0);
+	const struct crypto_aead aead = {key, nonce, ad, sizeof(ad)};
+	assert_int_equal(crypto_aead_seal(cipher, &aead, data, sizeof(data), out, tag), 0);
+	assert_hex(out, sizeof(out),
+		   "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+		   "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662");
+	assert_hex(tag, sizeof(tag), "76fc6ece0f4e1768cddf8853bb2d551b");
+	/* In place, and with the same contexts. */
+	assert_int_equal(crypto_aead_open(cipher, &aead, out, sizeof(out), tag, out), 0);
+	assert_memory_equal(out, data, sizeof(data));
+	assert_null(crypto_cipher_free(cipher));
+}
+
+static void test_aead_refuses(void **state)
+{
+	uint8_t key[32] = {1}, nonce[12] = {2}, ad[3] = {3}, data[33] = {4};
+	uint8_t sealed[33], tag[16], out[33];
+	struct crypto_cipher *cipher = new_cipher();
+	const struct crypto_aead aead = {key, nonce, ad, sizeof(ad)};
+	const struct {
+		uint8_t *bytes;
+		size_t len;
+	} parts[] = {{key, sizeof(key)},
+		     {nonce, sizeof(nonce)},
+		     {ad, sizeof(ad)},
+		     {sealed, sizeof(sealed)},
+		     {tag, sizeof(tag)}};
+	assert_int_equal(crypto_aead_seal(cipher, &aead, data, sizeof(data), sealed, tag), 0);
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(parts); i++) {
+		for (size_t bit = 0; bit < 8 * parts[i].len; bit++) {
+			parts[i].bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			assert_int_equal(
+				crypto_aead_open(cipher, &aead, sealed, sizeof(sealed), tag, out),
+				-EBADMSG);
+			parts[i].bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		}
+	}
+	assert_int_equal(crypto_aead_open(cipher, &aead, sealed, sizeof(sealed) - 1, tag, out),
+			 -EBADMSG);
+	assert_int_equal(crypto_aead_open(cipher, &aead, sealed, sizeof(sealed), tag, out), 0);
+	assert_memory_equal(out, data, sizeof(data));
+	crypto_cipher_free(cipher);
+}
+
+/* IEEE 1619, vector 10. */
+static void test_xts(void **state)
+{
+	uint8_t key[64], data[512], out[512];
+	struct crypto_cipher *cipher = new_cipher();
+	assert_int_equal(
+		eos_hex_decode("2718281828459045235360287471352662497757247093699959574966967627"
+			       "3141592653589793238462643383279502884197169399375105820974944592",
+			       key, sizeof(key)),
+		0);
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)i;
+	assert_int_equal(crypto_xts(cipher, true, key, 0xff, data, sizeof(data), out), 0);
+	assert_hex(out, 32, "1c3b3a102f770386e4836c99e370cf9bea00803f5e482357a4ae12d414a3e63b");
+	assert_int_equal(crypto_xts(cipher, false, key, 0xff, out, sizeof(out), out), 0);
+	assert_memory_equal(out, data, sizeof(data));
+	crypto_cipher_free(cipher);
+}
+
+/* The same as the other way to the same code, with several keys one after the other. */
+static void test_mac(void **state)
+{
+	static const char text[] = "Lwhat do ya want for nothing?";
+	struct crypto_cipher *cipher = new_cipher();
+	for (uint8_t i = 0; i < 3; i++) {
+		uint8_t key[32] = {i}, expected[32], got[32];
+		assert_int_equal(crypto_hmac_sha256(key, sizeof(key), text, sizeof(text), expected),
+				 0);
+		assert_int_equal(crypto_mac(cipher, key, 'L', text + 1, sizeof(text) - 1, got), 0);
+		assert_memory_equal(got, expected, sizeof(got));
+	}
+	crypto_cipher_free(cipher);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +246,10 @@ int main(void)
 		cmocka_unit_test(test_sha256_empty),
 		cmocka_unit_test(test_hmac),
 		cmocka_unit_test(test_sign),
+		cmocka_unit_test(test_aead_vector),
+		cmocka_unit_test(test_aead_refuses),
+		cmocka_unit_test(test_xts),
+		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_equal_and_random),
 		cmocka_unit_test(test_base64),
 	};

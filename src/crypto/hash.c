@@ -86,6 +86,17 @@ int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t
 	return 0;
 }
 
+/* Seldom needed: nothing is kept for it. */
+int crypto_hmac_sha1(const void *key, size_t key_len, const void *data, size_t len,
+		     uint8_t out[CRYPTO_SHA1_SIZE])
+{
+	size_t out_len;
+	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA1", NULL, key_len == 0 ? "" : key, key_len, data, len,
+		      out, CRYPTO_SHA1_SIZE, &out_len) == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
 bool crypto_equal(const void *a, const void *b, size_t len)
 {
 	return CRYPTO_memcmp(a, b, len) == 0;

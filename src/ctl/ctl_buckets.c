@@ -188,25 +188,32 @@ static int decode_settings(const struct eos_node *root, struct tenant_registry *
 	return err;
 }
 
+struct settings_change {
+	const struct eos_node *root;
+	struct tenant_registry *tenants;
+	struct eos_why why;
+};
+
+static int change_settings(void *ctx, struct store_bucket_settings *settings)
+{
+	struct settings_change *change = ctx;
+	return decode_settings(change->root, change->tenants, settings, &change->why);
+}
+
 static void set_settings(struct ctl_request *request, const struct eos_node *root)
 {
-	struct store *store = request->server->config.store;
-	struct store_bucket_settings settings;
-	struct eos_why why = {""};
+	struct settings_change change = {
+		.root = root,
+		.tenants = request->server->config.tenants,
+		.why = {""},
+	};
 	int err = ctl_bucket_is_reachable(request->name)
-			  ? store_bucket_settings_get(store, request->name, &settings)
+			  ? store_bucket_settings_update(request->server->config.store,
+							 request->name, change_settings, &change)
 			  : -ENOENT;
-	if (err < 0) {
-		ctl_answer_bucket_error(request, err);
-		return;
-	}
-	err = decode_settings(root, request->server->config.tenants, &settings, &why);
-	if (err < 0) {
-		ctl_answer_error(request, err, "%s", why.text);
-		return;
-	}
-	err = store_bucket_settings_set(store, request->name, &settings);
-	if (err == -EINVAL)
+	if (err < 0 && change.why.text[0] != '\0')
+		ctl_answer_error(request, err, "%s", change.why.text);
+	else if (err == -EINVAL)
 		ctl_answer_error(request, err,
 				 "bucket \"%s\": with object lock its versions cannot be suspended",
 				 request->name);

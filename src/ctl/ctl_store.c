@@ -19,10 +19,29 @@
 #define FIND_LIMIT_MAX	10000u
 #define FIND_ANSWER_MAX (3u << 20)
 
+static void put_scrub(const struct store_scrub *s, struct eos_json *json)
+{
+	eos_json_open(json, "scrub", '{');
+	eos_json_u64(json, "rate", s->rate);
+	eos_json_u64(json, "interval_s", s->interval_ns / EOS_NS_PER_S);
+	eos_json_bool(json, "running", s->is_running);
+	eos_json_u64(json, "done_bytes", s->done_bytes);
+	eos_json_u64(json, "of_bytes", s->of_bytes);
+	eos_json_u64(json, "segment", s->segment);
+	eos_json_u64(json, "damages", s->damages);
+	eos_json_u64(json, "passes", s->passes);
+	eos_json_u64(json, "begun_s", s->begun_ns / EOS_NS_PER_S);
+	eos_json_u64(json, "ended_s", s->ended_ns / EOS_NS_PER_S);
+	eos_json_close(json, '}');
+}
+
 static void run_stats(struct ctl_request *request)
 {
 	struct store_stats s;
+	struct store_scrub scrub;
 	int err = store_stats(request->server->config.store, &s);
+	if (err == 0)
+		err = store_scrub_get(request->server->config.store, &scrub);
 	if (err < 0) {
 		ctl_answer_error(request, err, "reading the store: %s", strerror(-err));
 		return;
@@ -47,6 +66,7 @@ static void run_stats(struct ctl_request *request)
 	eos_json_open(&json, NULL, '{');
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(fields); i++)
 		eos_json_u64(&json, fields[i].name, fields[i].value);
+	put_scrub(&scrub, &json);
 	eos_json_close(&json, '}');
 	ctl_answer_json(request, 200, &body);
 }

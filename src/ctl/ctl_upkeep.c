@@ -40,6 +40,7 @@ static const char *const kind_names[] = {
 	[CTL_UPKEEP_VERIFY] = "verify",
 	[CTL_UPKEEP_REPAIR] = "repair",
 	[CTL_UPKEEP_COMPACT] = "compact",
+	[CTL_UPKEEP_REKEY] = "rekey",
 };
 
 bool ctl_upkeep_parse_kind(const char *name, enum ctl_upkeep_kind *ret_kind)
@@ -107,6 +108,10 @@ static void log_end(enum ctl_upkeep_kind kind, int err, const struct store_verdi
 			freed_bytes);
 		return;
 	}
+	if (kind == CTL_UPKEEP_REKEY) {
+		eos_log(EOS_LOG_INFO, "ctl", "event=upkeep_ended kind=rekey");
+		return;
+	}
 	bool is_bad = verdict->damaged_objects > 0 || verdict->damaged_chunks > 0 ||
 		      verdict->wrong_counts > 0;
 	eos_log(is_bad ? EOS_LOG_WARN : EOS_LOG_INFO, "ctl",
@@ -130,6 +135,9 @@ static void *job_main(void *ctx)
 		break;
 	case CTL_UPKEEP_REPAIR:
 		err = store_repair(upkeep->store, on_problem, on_progress, upkeep, &verdict);
+		break;
+	case CTL_UPKEEP_REKEY:
+		err = store_rekey(upkeep->store);
 		break;
 	case CTL_UPKEEP_COMPACT:
 		err = store_compact(upkeep->store, on_progress, upkeep, &freed_bytes);
@@ -252,7 +260,7 @@ static void put_outcome_locked(const struct ctl_upkeep *upkeep, struct eos_json 
 	eos_json_open(json, "verdict", '{');
 	if (upkeep->kind == CTL_UPKEEP_COMPACT) {
 		eos_json_u64(json, "freed_bytes", upkeep->freed_bytes);
-	} else {
+	} else if (upkeep->kind != CTL_UPKEEP_REKEY) {
 		eos_json_u64(json, "objects", v->objects);
 		eos_json_u64(json, "chunks", v->chunks);
 		eos_json_u64(json, "bytes", v->bytes);

@@ -1,7 +1,7 @@
 /*
- * Upkeep of the store as a job: verify, repair or compact, one at a time, on a thread of its own,
- * because it takes as long as there is data and whoever asked for it will not hold a connection
- * open for that. The control server has one; `edgeos store` has one where no node runs.
+ * Upkeep of the store as a job: verify, repair, compact or rekey, one at a time, on a thread of its
+ * own, because it takes as long as there is data and whoever asked for it will not hold a
+ * connection open for that. The control server has one; `edgeos store` has one where no node runs.
  *
  * A job runs to its end, fails, or is stopped; what became of the last one stays to be asked for
  * until the next begins or ctl_upkeep_free(). Of the problems that it finds the first
@@ -18,7 +18,7 @@
 
 #define CTL_UPKEEP_PROBLEMS_MAX 256u
 
-enum ctl_upkeep_kind { CTL_UPKEEP_VERIFY, CTL_UPKEEP_REPAIR, CTL_UPKEEP_COMPACT };
+enum ctl_upkeep_kind { CTL_UPKEEP_VERIFY, CTL_UPKEEP_REPAIR, CTL_UPKEEP_COMPACT, CTL_UPKEEP_REKEY };
 /* "verify" and so on; false: none of them. */
 bool ctl_upkeep_parse_kind(const char *name, enum ctl_upkeep_kind *ret_kind);
 

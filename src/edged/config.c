@@ -11,9 +11,12 @@
 #include "base/node.h"
 #include "base/str.h"
 #include "router/router.h"
+#include "store/store.h"
 
 #define CONFIG_BYTES_MAX (1u << 20)
 #define LIFECYCLE_NS_MAX (UINT64_C(30) * 86400 * EOS_NS_PER_S)
+#define SCRUB_NS_MAX	 (UINT64_C(366) * 86400 * EOS_NS_PER_S)
+#define SCRUB_RATE_MAX	 (UINT64_C(16) << 30)
 
 void edged_config_init(struct edged_config *config)
 {
@@ -27,6 +30,8 @@ void edged_config_init(struct edged_config *config)
 		       .lifecycle_day_ns = 86400 * EOS_NS_PER_S},
 		.functions = {.listen = {.address = "127.0.0.1", .port = 9800},
 			      .connections_max = 1024},
+		.store = {.scrub_rate = UINT64_C(4) << 20,
+			  .scrub_interval_ns = UINT64_C(7) * 86400 * EOS_NS_PER_S},
 		.cell = link_config_default,
 	};
 	func_tenants_init(&config->tenants);
@@ -131,6 +136,31 @@ static int decode_tls(const struct eos_node *map, struct edged_config *config, s
 	return err;
 }
 
+static int decode_store(const struct eos_node *map, struct edged_config *config,
+			struct eos_why *why)
+{
+	static const char *const keys[] = {"scrub_rate", "scrub_interval", "key", NULL};
+	char *key = config->store.key;
+	int err = eos_node_check_keys(map, keys, why);
+	if (err == 0)
+		err = eos_node_get_size(map, "scrub_rate", 0, SCRUB_RATE_MAX,
+					&config->store.scrub_rate, why);
+	if (err == 0)
+		err = eos_node_get_duration(map, "scrub_interval", EOS_NS_PER_S, SCRUB_NS_MAX,
+					    &config->store.scrub_interval_ns, why);
+	if (err == 0 && config->store.scrub_rate > 0 &&
+	    config->store.scrub_rate < STORE_SCRUB_RATE_MIN)
+		err = eos_node_fail(eos_node_get(map, "scrub_rate"), why,
+				    "scrub_rate: 0 or at least 64KiB");
+	if (err == 0)
+		err = decode_text(map, "key", key, sizeof(config->store.key), why);
+	/* The node changes its working directory. */
+	if (err == 0 && key[0] != '\0' && key[0] != '/')
+		err = eos_node_fail(eos_node_get(map, "key"), why,
+				    "key: must be an absolute path, not \"%s\"", key);
+	return err;
+}
+
 static int decode_functions(const struct eos_node *map, struct edged_config *config,
 			    struct eos_why *why)
 {
@@ -196,8 +226,8 @@ static int decode_cells(const struct eos_node *map, struct edged_config *config,
 
 static int decode(const struct eos_node *root, struct edged_config *config, struct eos_why *why)
 {
-	static const char *const keys[] = {"log",  "s3",      "functions", "tls",
-					   "cell", "tenants", NULL};
+	static const char *const keys[] = {"log", "s3",	  "store",   "functions",
+					   "tls", "cell", "tenants", NULL};
 	int err = eos_node_check_keys(root, keys, why);
 	const char *log = NULL;
 	if (err == 0)
@@ -214,6 +244,9 @@ static int decode(const struct eos_node *root, struct edged_config *config, stru
 	const struct eos_node *tls = eos_node_get(root, "tls");
 	if (err == 0 && tls != NULL)
 		err = decode_tls(tls, config, why);
+	const struct eos_node *store = eos_node_get(root, "store");
+	if (err == 0 && store != NULL)
+		err = decode_store(store, config, why);
 	const struct eos_node *cell = eos_node_get(root, "cell");
 	if (err == 0 && cell != NULL)
 		err = decode_cells(cell, config, why);

@@ -35,6 +35,11 @@ struct edged_config {
 	struct {
 		char certificate[512], key[512]; /* paths; "": no TLS */
 	} tls;
+	struct {
+		uint64_t scrub_rate; /* bytes a second, 0: off */
+		uint64_t scrub_interval_ns;
+		char key[512]; /* the path of the node key; "": in the data directory */
+	} store;
 	unsigned cells;		 /* how many; 0: by the machine */
 	struct link_config cell; /* how each is set up */
 	struct func_tenants tenants;

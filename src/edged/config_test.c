@@ -66,6 +66,7 @@ static void assert_unchanged(const struct edged_config *config, const struct edg
 	assert_string_equal(config->functions.listen.address, before->functions.listen.address);
 	assert_int_equal(config->functions.listen.port, before->functions.listen.port);
 	assert_int_equal(config->functions.connections_max, before->functions.connections_max);
+	assert_int_equal(config->store.scrub_interval_ns, before->store.scrub_interval_ns);
 	assert_int_equal(config->cells, before->cells);
 	char cell[LINK_CONFIG_TEXT_SIZE], cell_before[LINK_CONFIG_TEXT_SIZE];
 	link_config_format(&config->cell, cell);
@@ -127,6 +128,7 @@ static void every_key_is_read(void **state)
 		     "functions:\n  listen: 0.0.0.0:81\n  connections: 9\n"
 		     "cell: {cells: 3, fwps_max: 100, pool_low: 2, pool_high: 5, quantum: 2ms, "
 		     "policy: edf, init_timeout: 3s}\n"
+		     "store: {scrub_rate: 1MiB, scrub_interval: 1h}\n"
 		     "tenants: {default: {fwps: 7}, acme: {cpu: {budget: 1ms}}}\n",
 		     &config, &why),
 		0);
@@ -139,6 +141,8 @@ static void every_key_is_read(void **state)
 	assert_string_equal(config.functions.listen.address, "0.0.0.0");
 	assert_int_equal(config.functions.listen.port, 81);
 	assert_int_equal(config.functions.connections_max, 9);
+	assert_int_equal(config.store.scrub_rate, 1 << 20);
+	assert_int_equal(config.store.scrub_interval_ns, UINT64_C(3600000000000));
 	assert_int_equal(config.cells, 3);
 	assert_int_equal(config.cell.fwps_max, 100);
 	assert_int_equal(config.cell.pool_low, 2);
@@ -157,6 +161,8 @@ static void what_is_wrong_is_named_with_its_line(void **state)
 	} cases[] = {
 		{"log: info\nlgo: x\n", "node.yaml:2: "},
 		{"log: loud\n", "loud"},
+		{"store: {key: usb/edgeos.key}\n", "usb/edgeos.key"},
+		{"store: {keys: /a}\n", "keys"},
 		{"s3:\n  listen: 9000\n", "node.yaml:2: "},
 		{"s3:\n  listen: localhost:9000\n", "localhost:9000"},
 		{"s3:\n  listen: 127.0.0.1:70000\n", "70000"},
@@ -174,6 +180,9 @@ static void what_is_wrong_is_named_with_its_line(void **state)
 		{"cell:\n  init_timeout: 1h\n", "node.yaml:2: cell.init_timeout: must be from"},
 		{"cell:\n  policy: fifo\n", "node.yaml:2: policy: must be priority or edf"},
 		{"tenants:\n  acme: {fwps: 0}\n", "node.yaml:2: tenants.acme.fwps: must be"},
+		{"store: {scrub: 1}\n", "node.yaml:1: unknown key \"store.scrub\""},
+		{"store:\n  scrub_rate: 1KiB\n", "node.yaml:2: scrub_rate: 0 or at least"},
+		{"store:\n  scrub_interval: 1ms\n", "node.yaml:2: store.scrub_interval: must be"},
 		{"a: [", "node.yaml:1"},
 	};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {

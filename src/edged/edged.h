@@ -18,6 +18,7 @@
 #include "image/image.h"
 #include "router/router.h"
 #include "s3/s3.h"
+#include "s3/s3_notification.h"
 #include "store/store.h"
 #include "tenant/tenant.h"
 #include "trigger/trigger.h"
@@ -37,6 +38,7 @@ struct edged {
 	struct store *store;
 	struct func_registry *registry;
 	struct tenant_registry *tenants;
+	struct s3_notifications *notifications;
 	struct eos_buf tls_certificate, tls_key; /* PEM; empty: no TLS */
 	struct func_log *log;
 	/* The loop's thread. */

@@ -100,13 +100,21 @@ static int enter_sandbox(struct edged *edged, struct eos_why *why)
 	char *slash = strrchr(cell_dir, '/');
 	if (slash != NULL)
 		*slash = '\0';
+	/* The node key is made, and made anew, in its folder. */
+	char key_dir[sizeof(edged->config.store.key)] = ".";
+	if (edged->config.store.key[0] != '\0') {
+		memcpy(key_dir, edged->config.store.key, sizeof(key_dir));
+		slash = strrchr(key_dir, '/');
+		slash[slash == key_dir] = '\0';
+	}
 	const struct sandbox_path paths[] = {
-		{".", SANDBOX_WRITE},	       {program_dir, SANDBOX_READ_EXEC},
-		{cell_dir, SANDBOX_READ_EXEC}, {"/usr", SANDBOX_READ_EXEC},
-		{"/lib", SANDBOX_READ_EXEC},   {"/lib64", SANDBOX_READ_EXEC},
-		{"/bin", SANDBOX_READ_EXEC},   {"/etc", SANDBOX_READ},
-		{"/proc", SANDBOX_READ},       {"/sys", SANDBOX_READ},
-		{"/dev/null", SANDBOX_WRITE},  {"/dev/urandom", SANDBOX_READ},
+		{key_dir, SANDBOX_WRITE},	  {".", SANDBOX_WRITE},
+		{program_dir, SANDBOX_READ_EXEC}, {cell_dir, SANDBOX_READ_EXEC},
+		{"/usr", SANDBOX_READ_EXEC},	  {"/lib", SANDBOX_READ_EXEC},
+		{"/lib64", SANDBOX_READ_EXEC},	  {"/bin", SANDBOX_READ_EXEC},
+		{"/etc", SANDBOX_READ},		  {"/proc", SANDBOX_READ},
+		{"/sys", SANDBOX_READ},		  {"/dev/null", SANDBOX_WRITE},
+		{"/dev/urandom", SANDBOX_READ},
 	};
 	const struct sandbox_config config = {
 		.profile = SANDBOX_PROFILE_NODE,
@@ -143,6 +151,18 @@ static bool has_tenant(void *ctx, const char *tenant)
 {
 	const struct edged *edged = ctx;
 	return tenant_exists(edged->tenants, tenant);
+}
+
+static int check_function(void *ctx, const char *function, const char *tenant, const char *bucket,
+			  bool is_for_new)
+{
+	const struct edged *edged = ctx;
+	struct func *func = func_registry_get(edged->registry, function);
+	if (func == NULL)
+		return -ENOENT;
+	int err = func_manifest_check_rule(func->manifest, tenant, bucket, is_for_new);
+	func_unref(func);
+	return err;
 }
 
 static bool is_ready(void *ctx)
@@ -245,11 +265,12 @@ static int start_kernel(struct edged *edged, struct eos_why *why)
 
 static int start_triggers(struct edged *edged, struct eos_why *why)
 {
+	const struct trigger_rules rules = {s3_notifications_match, edged->notifications};
 	int err = trigger_http_new(edged->registry, edged->queue, edged->log, &ctl_public_handler,
 				   &edged->ctl_ops, &edged->trigger_http);
 	if (err == 0)
 		err = trigger_object_new(edged->loop, edged->store, edged->registry, edged->queue,
-					 edged->log, &edged->trigger_object);
+					 edged->log, &rules, &edged->trigger_object);
 	return err < 0 ? eos_why(why, err, "starting the triggers: %s", strerror(-err)) : 0;
 }
 
@@ -276,6 +297,8 @@ static int start_servers(struct edged *edged, struct eos_why *why)
 		.connections_max = edged->config.s3.connections_max,
 		.find_credentials = find_credentials,
 		.has_tenant = has_tenant,
+		.check_function = check_function,
+		.notifications = edged->notifications,
 		.lifecycle_interval_ms = edged->config.s3.lifecycle_interval_ns / EOS_NS_PER_MS,
 		.lifecycle_day_ns = edged->config.s3.lifecycle_day_ns,
 		.tls_certificate = edged->tls_certificate.data,
@@ -340,9 +363,17 @@ int edged_start(struct edged *edged, struct eos_why *why)
 	if (err == 0)
 		err = enter_sandbox(edged, why);
 	if (err == 0) {
-		err = store_open("store", &edged->store, why);
+		const char *key = edged->config.store.key;
+		const struct store_options options = {.key_path = key[0] != '\0' ? key : NULL};
+		err = store_open_with("store", &options, &edged->store, why);
 		if (err < 0)
 			eos_why_prefix(why, "data directory %s", edged->data_dir);
+	}
+	if (err == 0) {
+		err = store_scrub_set(edged->store, edged->config.store.scrub_rate,
+				      edged->config.store.scrub_interval_ns);
+		if (err < 0)
+			eos_why(why, err, "the store's scrub: %s", strerror(-err));
 	}
 	/* The store's lock says that no other node works here. */
 	if (err == 0)
@@ -351,6 +382,11 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		err = func_registry_open(edged->store, &edged->registry, why);
 	if (err == 0)
 		err = tenant_registry_open(edged->store, &edged->tenants, why);
+	if (err == 0) {
+		err = s3_notifications_open(edged->store, &edged->notifications);
+		if (err < 0)
+			eos_why(why, err, "notification configurations: %s", strerror(-err));
+	}
 	if (err == 0)
 		err = start_loop(edged, why);
 	if (err == 0)
@@ -386,6 +422,7 @@ void edged_stop(struct edged *edged)
 	edged->signal_watch = eos_watch_free(edged->signal_watch);
 	edged->ready_timer = eos_timer_free(edged->ready_timer);
 	edged->loop = eos_loop_free(edged->loop);
+	edged->notifications = s3_notifications_free(edged->notifications);
 	edged->tenants = tenant_registry_free(edged->tenants);
 	edged->registry = func_registry_free(edged->registry);
 	edged->log = func_log_free(edged->log);

@@ -322,6 +322,27 @@ static int decode_config(const struct eos_node *config, struct func_manifest *ma
 	return 0;
 }
 
+/* How the function puts objects into BUCKET, or NULL: it does not. */
+static const char *way_into(const struct func_manifest *manifest, const char *bucket)
+{
+	if (strcmp(manifest->dead_letter, bucket) == 0)
+		return "has its dead letters in the bucket";
+	for (unsigned i = 0; i < manifest->grants_count; i++) {
+		if ((manifest->grants[i].access & FUNC_ACCESS_WRITE) != 0 &&
+		    strcmp(manifest->grants[i].bucket, bucket) == 0)
+			return "may write to the bucket";
+	}
+	return NULL;
+}
+
+int func_manifest_check_rule(const struct func_manifest *manifest, const char *owner,
+			     const char *bucket, bool is_for_new)
+{
+	if (owner[0] != '\0' && strcmp(owner, manifest->tenant) != 0)
+		return -EACCES;
+	return is_for_new && way_into(manifest, bucket) != NULL ? -ELOOP : 0;
+}
+
 /* What the function itself puts into BUCKET would trigger it again: without end, at our cost. */
 static int check_recursion(const struct eos_node *root, const struct func_manifest *manifest,
 			   struct eos_why *why)
@@ -332,14 +353,7 @@ static int check_recursion(const struct eos_node *root, const struct func_manife
 		if (trigger->kind != FUNC_TRIGGER_OBJECT || !trigger->on_created ||
 		    trigger->allows_recursion)
 			continue;
-		const char *how = NULL;
-		for (unsigned g = 0; g < manifest->grants_count; g++) {
-			if ((manifest->grants[g].access & FUNC_ACCESS_WRITE) != 0 &&
-			    strcmp(manifest->grants[g].bucket, trigger->bucket) == 0)
-				how = "may write to the bucket";
-		}
-		if (strcmp(manifest->dead_letter, trigger->bucket) == 0)
-			how = "has its dead letters in the bucket";
+		const char *how = way_into(manifest, trigger->bucket);
 		if (how != NULL)
 			return eos_node_fail(eos_node_at(list, i), why,
 					     "the function %s %s, whose new objects trigger it: it "

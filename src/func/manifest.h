@@ -84,6 +84,15 @@ int func_manifest_decode(const struct eos_node *root, struct func_manifest **ret
 			 struct eos_why *why) EOS_MUST_CHECK;
 struct func_manifest *func_manifest_free(struct func_manifest *manifest);
 
+/*
+ * Whether a rule that OWNER ("": the node's operator) has for BUCKET may start the function: 0;
+ * -EACCES: it is another tenant's; -ELOOP: the rule is for new objects (IS_FOR_NEW), and the
+ * function may write into the bucket or has its dead letters there, so it could call itself without
+ * end.
+ */
+int func_manifest_check_rule(const struct func_manifest *manifest, const char *owner,
+			     const char *bucket, bool is_for_new) EOS_MUST_CHECK;
+
 /* The bit of an HTTP method's name, or 0: not one of enum func_method. */
 unsigned func_method_parse(const char *name);
 /* "GET, HEAD" for METHODS (0: all) into OUT, as the Allow header wants it. */

@@ -5,21 +5,34 @@
  * A request whose handler did not answer is suspended. Its answer queues the response, resumes
  * the connection and arms the timer with zero, so that all answers of one turn of the loop go out
  * in one MHD_run() at its end. MHD_run() is never entered from a handler.
+ *
+ * libmicrohttpd 0.9.75 wants to run again and again, until the idle limit, for a client whose chunk
+ * has an extension as long as the pool. When nothing comes of it, it is let run less often.
  */
 #include "http/http_server_priv.h"
 
 #include "base/assert.h"
 
 #define WATCHDOG_PERIOD_MS 1000u
+#define IDLE_RUNS_MAX	   64u
+#define IDLE_RUN_MS	   10u
 
 static void run(struct http_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG delay_ms;
+	uint64_t progress = server->progress;
 
 	server->is_running = true;
 	(void)MHD_run(server->daemon);
 	server->is_running = false;
-	if (MHD_get_timeout(server->daemon, &delay_ms) == MHD_YES)
+	bool has_delay = MHD_get_timeout(server->daemon, &delay_ms) == MHD_YES;
+	bool is_idle = has_delay && delay_ms == 0 && progress == server->progress;
+	server->idle_runs = is_idle ? server->idle_runs + 1 : 0;
+	if (server->idle_runs > IDLE_RUNS_MAX) {
+		server->idle_runs = IDLE_RUNS_MAX;
+		delay_ms = IDLE_RUN_MS;
+	}
+	if (has_delay)
 		eos_timer_arm(server->timer, delay_ms);
 	else
 		eos_timer_disarm(server->timer);
@@ -66,6 +79,12 @@ free_watchdog:
 free_timer:
 	server->timer = eos_timer_free(server->timer);
 	return err;
+}
+
+void http_loop_note_progress(struct http_server *server)
+{
+	if (server->loop != NULL)
+		server->progress++;
 }
 
 void http_loop_release(struct http_server *server)

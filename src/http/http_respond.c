@@ -17,6 +17,7 @@ struct stream {
 	http_read_fn read;
 	void (*free_ctx)(void *ctx);
 	void *ctx;
+	struct http_server *server; /* borrowed */
 };
 
 #define STREAM_BLOCK_BYTES (128u << 10)
@@ -24,6 +25,7 @@ struct stream {
 static ssize_t stream_read(void *cls, uint64_t pos, char *data, size_t max)
 {
 	struct stream *stream = cls;
+	http_loop_note_progress(stream->server);
 	int64_t n = stream->read(stream->ctx, data, max, pos);
 	if (n <= 0)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -135,7 +137,12 @@ void http_respond_stream(struct http_request *request, unsigned status,
 	struct stream *stream = malloc(sizeof(*stream));
 	struct MHD_Response *response = NULL;
 	if (stream != NULL) {
-		*stream = (struct stream){.read = read, .free_ctx = free_ctx, .ctx = ctx};
+		*stream = (struct stream){
+			.read = read,
+			.free_ctx = free_ctx,
+			.ctx = ctx,
+			.server = request->server,
+		};
 		size_t block = size < STREAM_BLOCK_BYTES ? (size_t)size + 1 : STREAM_BLOCK_BYTES;
 		response = MHD_create_response_from_callback(size, block, stream_read, stream,
 							     stream_free);

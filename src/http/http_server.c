@@ -109,6 +109,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 	struct http_server *server = cls;
 	struct http_connection *connection = *socket_context;
 
+	http_loop_note_progress(server);
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		count_connection(server, 1);
 		/* Without memory the context stays NULL and each request is refused. */
@@ -134,6 +135,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd
 {
 	struct http_connection *connection = connection_of(mhd);
 
+	http_loop_note_progress(cls);
 	if (connection == NULL)
 		return NULL;
 	struct http_request *request = &connection->request;
@@ -232,9 +234,9 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
 {
 	struct http_request *request = *con_cls;
 
-	(void)cls;
 	(void)mhd;
 	(void)url;
+	http_loop_note_progress(cls);
 	if (request == NULL)
 		return MHD_NO;
 	if (request->state == HTTP_TARGET)
@@ -273,6 +275,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
 	struct http_request *request = *con_cls;
 
 	(void)mhd;
+	http_loop_note_progress(server);
 	if (request == NULL)
 		return;
 	*con_cls = NULL;

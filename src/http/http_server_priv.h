@@ -161,8 +161,10 @@ struct http_server {
 	struct eos_timer *timer;
 	struct eos_timer *watchdog_timer;
 	struct eos_list suspended;
-	bool is_running; /* inside MHD_run() */
-	bool is_secure;	 /* set at the start */
+	bool is_running;    /* inside MHD_run() */
+	uint64_t progress;  /* counts what libmicrohttpd told us of or took from us */
+	unsigned idle_runs; /* of MHD_run() in a row that brought none and want another at once */
+	bool is_secure;	    /* set at the start */
 	struct http_directs directs;
 
 	struct http_threads threads;
@@ -251,6 +253,8 @@ void http_watchdog_stop(struct http_server *server);
 /* http_loop.c */
 int http_loop_attach(struct http_server *server, struct eos_loop *loop,
 		     unsigned connections_max) EOS_MUST_CHECK;
+/* libmicrohttpd called: its run was not for nothing. Threaded mode: nothing happens. */
+void http_loop_note_progress(struct http_server *server);
 /* Resumes what is suspended, so that the daemon may be stopped. */
 void http_loop_release(struct http_server *server);
 void http_loop_detach(struct http_server *server);

@@ -78,10 +78,14 @@ static void take_body(struct http_thread *thread, const void *data, size_t len)
 		handler->body(request->server->ctx, request, data, len);
 }
 
+/* Who waits for it gets it, be the body as empty as it may: clients take a final answer in its
+ * place for a refusal, behind which the connection ends. */
 static void let_go_on(struct http_thread *thread)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	http_thread_send(thread, go_on, sizeof(go_on) - 1, false);
+	thread->is_reading = true;
+	if (thread->plain.expects_continue)
+		http_thread_send(thread, go_on, sizeof(go_on) - 1, false);
 }
 
 /* Reads the body to its end, or until an answer ends the connection. */
@@ -95,9 +99,6 @@ static void read_body(struct http_thread *thread)
 		thread->is_broken = true;
 		return;
 	}
-	thread->is_reading = true;
-	if (thread->plain.expects_continue)
-		let_go_on(thread);
 	while (!thread->is_broken && !request->closes && thread->body_left > 0) {
 		size_t wanted = (size_t)EOS_MIN(thread->body_left, (uint64_t)block);
 		ssize_t n = receive(thread, data, wanted, 0);
@@ -142,12 +143,10 @@ static void serve(struct http_thread *thread)
 	request->server = server;
 	begin(thread);
 	server->handler->begin(server->ctx, request);
+	if (!request->closes)
+		let_go_on(thread);
 	if (request->has_body && !request->closes)
 		read_body(thread);
-	/* It may be left out, but botocore takes the next answer on the connection for this one's
-	 * if a request that expects it was refused without. */
-	if (!request->has_body && thread->plain.expects_continue)
-		let_go_on(thread);
 	request->state = HTTP_ENDED;
 	if (request->has_body)
 		http_connection_enter(connection, HTTP_PHASE_WORKING, 0);

@@ -73,7 +73,7 @@ void http_thread_forget_answer(struct http_thread *thread)
 static bool ends_connection(const struct http_thread *thread)
 {
 	bool is_waiting = thread->plain.expects_continue && !thread->is_reading;
-	return thread->body_left > 0 && (is_waiting || thread->body_left > HTTP_DRAIN_BYTES_MAX);
+	return is_waiting || thread->body_left > HTTP_DRAIN_BYTES_MAX;
 }
 
 static void put_head(struct http_thread *thread, unsigned status, const struct http_header *headers,

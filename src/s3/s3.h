@@ -13,6 +13,8 @@
 #include "base/why.h"
 #include "store/store.h"
 
+struct s3_notifications; /* s3_notification.h */
+
 #define S3_ACCESS_KEY_MAX 128
 #define S3_SECRET_KEY_MAX 128
 
@@ -35,6 +37,15 @@ struct s3_config {
 	int (*find_credentials)(void *ctx, const char *access_key, struct s3_credentials *ret);
 	/* Is there such a tenant? NULL: none but the operator. Any thread. */
 	bool (*has_tenant)(void *ctx, const char *tenant);
+	/*
+	 * Whether a rule that TENANT ("": the operator) has for BUCKET may start FUNCTION: 0;
+	 * -ENOENT: no such function; -EACCES: it is another tenant's; -ELOOP: the rule is for new
+	 * objects (IS_FOR_NEW), and the function may write into the bucket. NULL: there are no
+	 * functions. Any thread.
+	 */
+	int (*check_function)(void *ctx, const char *function, const char *tenant,
+			      const char *bucket, bool is_for_new);
+	struct s3_notifications *notifications; /* borrowed; NULL: rules are refused */
 	void *ctx;
 };
 

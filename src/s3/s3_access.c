@@ -11,7 +11,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "s3/s3_policy.h"
-#include "s3/s3_priv.h"
+#include "s3/s3_object_priv.h"
+#include "s3/s3_tags.h"
 
 /* A decision under way. The object is read only when something asks for it. */
 struct decision {
@@ -21,7 +22,12 @@ struct decision {
 	const char *tenant;		/* id, NULL: anonymous */
 	struct store_object_info *info; /* owned */
 	bool is_info_read, has_info;
-	char scratch[1024];
+	/* What a condition asked for could not be found out: then nothing is decided by it. */
+	bool has_failed;
+	/* The tags that the request gives; as they would be kept. */
+	struct s3_tags *tags; /* owned; NULL: not read yet */
+	/* For values of the request that are not texts of its own. */
+	char scratch[3 * (STORE_BUCKET_NAME_MAX + STORE_KEY_MAX + 2)];
 	char resource[STORE_BUCKET_NAME_MAX + 1 + STORE_KEY_MAX + 1];
 };
 
@@ -36,35 +42,58 @@ static const struct store_object_info *object_of(struct decision *decision)
 	if (!decision->is_info_read && access->key_len > 0) {
 		decision->is_info_read = true;
 		decision->info = calloc(1, sizeof(*decision->info));
-		decision->has_info = decision->info != NULL &&
-				     store_object_get(decision->request->server->store,
-						      access->bucket, access->key, access->key_len,
-						      access->version, decision->info) == 0;
+		int err = decision->info != NULL
+				  ? store_object_get(decision->request->server->store,
+						     access->bucket, access->key, access->key_len,
+						     access->version, decision->info)
+				  : -ENOMEM;
+		decision->has_info = err == 0;
+		decision->has_failed = err < 0 && err != -ENOENT;
 	}
 	return decision->has_info ? decision->info : NULL;
 }
 
-/* The value of tag KEY in "a=b&c=d", as x-amz-tagging has it. */
+/* The value of tag KEY that the request gives. Tags that cannot be read will be refused. */
 static const char *tag_of_request(struct decision *decision, const char *key)
 {
 	const char *text = s3_header(decision->request, "x-amz-tagging");
-	while (text != NULL && *text != '\0') {
-		size_t len = strcspn(text, "&"), name_len = strcspn(text, "=&");
-		size_t value_len = name_len < len ? len - name_len - 1 : 0;
-		char *out = decision->scratch;
-		if (name_len < sizeof(decision->scratch) && value_len < sizeof(decision->scratch)) {
-			long n = eos_percent_decode(text, name_len, out);
-			if (n == (long)strlen(key) && memcmp(out, key, (size_t)n) == 0) {
-				n = eos_percent_decode(text + len - value_len, value_len, out);
-				if (n < 0)
-					return NULL;
-				out[n] = '\0';
-				return out;
-			}
-		}
-		text += len + (text[len] == '&');
+	const char *xml = s3_post_field(decision->request, "tagging");
+	if (decision->tags == NULL && (text != NULL || xml != NULL)) {
+		decision->tags = calloc(1, sizeof(*decision->tags));
+		decision->has_failed = decision->has_failed || decision->tags == NULL;
+		if (decision->tags == NULL)
+			return NULL;
+		if (xml != NULL)
+			(void)!s3_tags_read_xml(decision->tags, xml, strlen(xml));
+		else
+			(void)!s3_tags_parse(decision->tags, text);
 	}
+	for (size_t i = 0; decision->tags != NULL && i < decision->tags->count; i++)
+		if (strcmp(decision->tags->tags[i].key, key) == 0)
+			return decision->tags->tags[i].value;
 	return NULL;
+}
+
+/* "bucket/key", however the client wrote it, with the version if it named one. */
+static const char *copy_source(struct decision *decision)
+{
+	const char *text = s3_header(decision->request, "x-amz-copy-source");
+	size_t len = text != NULL ? strlen(text) : 0;
+	if (text == NULL || len >= sizeof(decision->scratch))
+		return text;
+	long n = eos_percent_decode(text, len, decision->scratch);
+	if (n < 0)
+		return text;
+	decision->scratch[n] = '\0';
+	return decision->scratch + (decision->scratch[0] == '/');
+}
+
+static const char *version_of(struct decision *decision)
+{
+	if (decision->access->version == STORE_VERSION_LATEST)
+		return NULL;
+	s3_format_version(decision->access->version, decision->scratch);
+	return decision->scratch;
 }
 
 static const char *existing_tag(struct decision *decision, const char *key)
@@ -81,7 +110,7 @@ static const char *auth_value(struct decision *decision, const char *key)
 	if (decision->tenant == NULL)
 		return NULL;
 	if (strcmp(key, "s3:signatureversion") == 0)
-		return "AWS4-HMAC-SHA256";
+		return s3_post_field(request, "signature") != NULL ? "AWS" : "AWS4-HMAC-SHA256";
 	if (request->is_form)
 		return "POST";
 	return request->auth.is_presigned ? "REST-QUERY-STRING" : "REST-HEADER";
@@ -108,10 +137,12 @@ static const char *value_of(void *ctx, const char *key)
 		return existing_tag(decision, key + 21);
 	if (strncasecmp(key, "s3:RequestObjectTag/", 20) == 0)
 		return tag_of_request(decision, key + 20);
-	if (eos_str_starts_with(key, "s3:x-amz-"))
+	if (strcmp(key, "s3:x-amz-copy-source") == 0)
+		return copy_source(decision);
+	if (eos_str_starts_with(key, "s3:x-amz-") || eos_str_starts_with(key, "s3:if-"))
 		return s3_header(request, key + 3);
 	if (strcmp(key, "s3:VersionId") == 0)
-		return s3_query_get(&request->query, "versionId");
+		return version_of(decision);
 	if (strcmp(key, "s3:authType") == 0 || strcmp(key, "s3:signatureversion") == 0)
 		return auth_value(decision, key);
 	if (eos_str_starts_with(key, "s3:"))
@@ -257,43 +288,69 @@ static enum s3_code decide(struct decision *decision, const struct s3_policy *po
 	return check_acl(decision, &block);
 }
 
-/* What else a request asks for by headers: a Deny of that refuses it as well. Passing over
- * governance must be allowed. */
+static enum s3_code decide_for(struct decision *decision, const struct s3_policy *policy,
+			       const char *action)
+{
+	const struct s3_access *access = decision->access;
+	struct s3_access other = *access;
+	other.action = action;
+	decision->access = &other;
+	enum s3_code code = decide(decision, policy);
+	decision->access = access;
+	return code;
+}
+
+static bool is_denied(struct decision *decision, const struct s3_policy *policy, const char *action)
+{
+	const struct s3_policy_question question = {
+		.tenant = decision->tenant,
+		.action = action,
+		.resource = decision->resource,
+		.value = value_of,
+		.ctx = decision,
+	};
+	return policy != NULL && s3_policy_ask(policy, &question) == S3_VERDICT_DENY;
+}
+
+/* What else a request asks for by headers. Locks, which nobody can take back, and passing over them
+ * must be allowed; a Deny of lists and tags refuses what would come with them. */
 static enum s3_code check_extras(struct decision *decision, const struct s3_policy *policy)
 {
 	static const struct {
 		const char *header, *action;
+		bool must_allow;
 	} extras[] = {
-		{"x-amz-acl", "PutObjectAcl"},
-		{"x-amz-tagging", "PutObjectTagging"},
-		{"x-amz-object-lock-mode", "PutObjectRetention"},
-		{"x-amz-object-lock-legal-hold", "PutObjectLegalHold"},
+		{"x-amz-object-lock-mode", "PutObjectRetention", true},
+		{"x-amz-object-lock-legal-hold", "PutObjectLegalHold", true},
+		{"x-amz-acl", "PutObjectAcl", false},
+		{"x-amz-grant-read", "PutObjectAcl", false},
+		{"x-amz-grant-write", "PutObjectAcl", false},
+		{"x-amz-grant-read-acp", "PutObjectAcl", false},
+		{"x-amz-grant-write-acp", "PutObjectAcl", false},
+		{"x-amz-grant-full-control", "PutObjectAcl", false},
+		{"x-amz-tagging", "PutObjectTagging", false},
 	};
 	const struct s3_request *request = decision->request;
-	struct s3_access bypass = *decision->access;
-	bypass.action = "BypassGovernanceRetention";
-	const char *value = s3_header(request, "x-amz-bypass-governance-retention");
-	if (value != NULL && strcasecmp(value, "true") == 0) {
-		const struct s3_access *access = decision->access;
-		decision->access = &bypass;
-		enum s3_code code = decide(decision, policy);
-		decision->access = access;
-		if (code != S3_OK)
-			return code;
+	const char *bypass = s3_header(request, "x-amz-bypass-governance-retention");
+	enum s3_code code = S3_OK;
+
+	if (bypass != NULL && strcasecmp(bypass, "true") == 0)
+		code = decide_for(decision, policy, "BypassGovernanceRetention");
+	/* Those of a copy are about what is made, not about its source. */
+	bool is_put = decision->access->action != NULL &&
+		      strcmp(decision->access->action, "PutObject") == 0;
+	for (size_t i = 0; is_put && i < EOS_ARRAY_SIZE(extras); i++) {
+		if (code != S3_OK || s3_header(request, extras[i].header) == NULL)
+			continue;
+		if (extras[i].must_allow)
+			code = decide_for(decision, policy, extras[i].action);
+		else if (is_denied(decision, policy, extras[i].action))
+			code = S3_ACCESS_DENIED;
 	}
-	for (size_t i = 0; policy != NULL && i < EOS_ARRAY_SIZE(extras); i++) {
-		const struct s3_policy_question question = {
-			.tenant = decision->tenant,
-			.action = extras[i].action,
-			.resource = decision->resource,
-			.value = value_of,
-			.ctx = decision,
-		};
-		if (s3_header(request, extras[i].header) != NULL &&
-		    s3_policy_ask(policy, &question) == S3_VERDICT_DENY)
-			return S3_ACCESS_DENIED;
-	}
-	return S3_OK;
+	if (code == S3_OK && s3_post_field(request, "tagging") != NULL &&
+	    is_denied(decision, policy, "PutObjectTagging"))
+		code = S3_ACCESS_DENIED;
+	return code;
 }
 
 /* Clients may say whose the bucket must be, and what must become of their bytes. */
@@ -332,9 +389,12 @@ static enum s3_code check(struct s3_request *request, const struct s3_access *ac
 		code = decide(decision, policy);
 	if (code == S3_OK)
 		code = check_extras(decision, policy);
+	if (decision->has_failed)
+		code = S3_INTERNAL_ERROR;
 	if (code == S3_OK)
 		*ret_settings = decision->settings;
 	s3_policy_free(policy);
+	free(decision->tags);
 	free(decision->info);
 	free(decision);
 	return code;
@@ -370,16 +430,12 @@ enum s3_code s3_access_check_request(struct s3_request *request)
 	if (access.action != NULL && strcmp(access.action, S3_ACTION_EACH) == 0) {
 		int err = store_bucket_settings_get(request->server->store, request->bucket,
 						    &request->settings);
-		return s3_code_of(err, S3_NO_SUCH_BUCKET);
+		return err < 0 ? s3_code_of(err, S3_NO_SUCH_BUCKET)
+			       : check_expected(request, "x-amz-expected-bucket-owner",
+						&request->settings);
 	}
 	enum s3_code code = check(request, &access, &request->settings);
 	if (code == S3_OK)
 		code = check_expected(request, "x-amz-expected-bucket-owner", &request->settings);
-	/* Encryption is the whole bucket's; nobody may believe that one object got it. */
-	if (code == S3_OK && !request->settings.is_encrypted &&
-	    s3_header(request, "x-amz-server-side-encryption") != NULL)
-		code = s3_say(request, S3_NOT_IMPLEMENTED,
-			      "Objects are encrypted only where the bucket's encryption is on: "
-			      "PutBucketEncryption.");
 	return code;
 }

@@ -64,9 +64,16 @@ enum s3_code s3_public_block(struct s3_request *request, const char *bucket,
 enum s3_code s3_acl_of_request(struct s3_request *request, const char *owner,
 			       const char *bucket_owner, const char *xml, size_t xml_len,
 			       struct s3_acl *ret_acl, bool *ret_is_given) EOS_MUST_CHECK;
+/* Whose what others write into a bucket becomes. */
+enum s3_ownership { S3_OWNED_BY_WRITER, S3_OWNER_PREFERRED, S3_OWNER_ENFORCED };
+enum s3_code s3_ownership(struct s3_request *request, const char *bucket,
+			  enum s3_ownership *ret_ownership) EOS_MUST_CHECK;
 /* Do lists not count here (BucketOwnerEnforced)? */
 enum s3_code s3_has_no_acls(struct s3_request *request, const char *bucket,
 			    bool *ret_has_none) EOS_MUST_CHECK;
+/* S3_INVALID_ACL_OWNERSHIP: the request's bucket lets others in by its list, which would not count
+ * with BucketOwnerEnforced. */
+enum s3_code s3_check_enforceable(struct s3_request *request) EOS_MUST_CHECK;
 /* Adds to INFO, of a new object, whose it is, who else may read it, and that it is encrypted; the
  * answer will say the latter. */
 enum s3_code s3_take_defaults(struct s3_request *request,

@@ -130,7 +130,8 @@ static enum s3_code read_grantee(const char *text, size_t len, unsigned permissi
 	if (name_len == 3 && strncasecmp(text, "uri", 3) == 0)
 		return group_of(value) != NULL ? s3_acl_grant(acl, permission, group_of(value))
 					       : S3_INVALID_ARGUMENT;
-	return name_len == 12 && strncasecmp(text, "emailAddress", 12) == 0 ? S3_NOT_IMPLEMENTED
+	/* Tenants have no address. */
+	return name_len == 12 && strncasecmp(text, "emailAddress", 12) == 0 ? S3_UNRESOLVABLE_EMAIL
 									    : S3_INVALID_ARGUMENT;
 }
 
@@ -165,7 +166,7 @@ static enum s3_code read_grant(const xmlNode *node, struct s3_acl *acl)
 	if (s3_xml_copy(grantee, "URI", value, sizeof(value)) == 0)
 		return group_of(value) != NULL ? s3_acl_grant(acl, bits, group_of(value))
 					       : S3_INVALID_ARGUMENT;
-	return s3_xml_child(grantee, "EmailAddress") != NULL ? S3_NOT_IMPLEMENTED
+	return s3_xml_child(grantee, "EmailAddress") != NULL ? S3_UNRESOLVABLE_EMAIL
 							     : S3_MALFORMED_ACL;
 }
 
@@ -212,6 +213,13 @@ static void write_grant(const struct s3_grant *grant, struct eos_buf *buf)
 	s3_xml_close(buf, "Grant");
 }
 
+static bool is_group(const struct s3_grant *grant)
+{
+	return strcmp(grant->grantee, S3_EVERYBODY) == 0 ||
+	       strcmp(grant->grantee, S3_AUTHENTICATED) == 0;
+}
+
+/* Who is let in by name stands behind the groups: clients of other stores look for them there. */
 void s3_acl_write_xml(const struct s3_acl *acl, struct eos_buf *buf)
 {
 	s3_xml_begin(buf, "AccessControlPolicy");
@@ -221,7 +229,11 @@ void s3_acl_write_xml(const struct s3_acl *acl, struct eos_buf *buf)
 	s3_xml_close(buf, "Owner");
 	s3_xml_open(buf, "AccessControlList");
 	for (size_t i = 0; i < acl->count; i++)
-		write_grant(&acl->grants[i], buf);
+		if (is_group(&acl->grants[i]))
+			write_grant(&acl->grants[i], buf);
+	for (size_t i = 0; i < acl->count; i++)
+		if (!is_group(&acl->grants[i]))
+			write_grant(&acl->grants[i], buf);
 	s3_xml_close(buf, "AccessControlList");
 	s3_xml_close(buf, "AccessControlPolicy");
 }
@@ -289,8 +301,7 @@ bool s3_acl_allows(const struct s3_acl *acl, const char *tenant, unsigned permis
 bool s3_acl_is_public(const struct s3_acl *acl)
 {
 	for (size_t i = 0; i < acl->count; i++)
-		if (strcmp(acl->grants[i].grantee, S3_EVERYBODY) == 0 ||
-		    strcmp(acl->grants[i].grantee, S3_AUTHENTICATED) == 0)
+		if (is_group(&acl->grants[i]))
 			return true;
 	return false;
 }

@@ -47,10 +47,11 @@ enum s3_code s3_acl_grant(struct s3_acl *acl, unsigned permission,
 enum s3_code s3_acl_canned(const char *name, const char *owner, const char *bucket_owner,
 			   struct s3_acl *ret_acl) EOS_MUST_CHECK;
 /* Adds what an x-amz-grant-… header says: `id="acme", uri="http://…"`. S3_INVALID_ARGUMENT,
- * S3_NOT_IMPLEMENTED: by e-mail. */
+ * S3_UNRESOLVABLE_EMAIL. */
 enum s3_code s3_acl_read_header(const char *text, unsigned permission,
 				struct s3_acl *acl) EOS_MUST_CHECK;
-/* An AccessControlPolicy document. S3_MALFORMED_ACL, S3_INVALID_ARGUMENT, S3_NOT_IMPLEMENTED. */
+/* An AccessControlPolicy document. S3_MALFORMED_ACL, S3_INVALID_ARGUMENT,
+ * S3_UNRESOLVABLE_EMAIL. */
 enum s3_code s3_acl_read_xml(const char *text, size_t len, struct s3_acl *ret_acl) EOS_MUST_CHECK;
 /* The same document, appended to BUF. */
 void s3_acl_write_xml(const struct s3_acl *acl, struct eos_buf *buf);

@@ -13,7 +13,9 @@
 #include "s3/s3_bucket_xml.h"
 #include "s3/s3_priv.h"
 
-#define NO_ACLS "BucketOwnerEnforced"
+#define NO_ACLS	     "BucketOwnerEnforced"
+#define PREFERRED    "BucketOwnerPreferred"
+#define FULL_CONTROL "bucket-owner-full-control"
 
 enum s3_code s3_read_document(struct s3_request *request, const char *bucket, const char *name,
 			      struct eos_buf *out)
@@ -59,12 +61,41 @@ enum s3_code s3_public_block(struct s3_request *request, const char *bucket,
 									    : S3_OK;
 }
 
-enum s3_code s3_has_no_acls(struct s3_request *request, const char *bucket, bool *ret_has_none)
+static bool is_text(const struct eos_buf *buf, const char *text)
+{
+	return buf->len == strlen(text) && memcmp(buf->data, text, buf->len) == 0;
+}
+
+enum s3_code s3_ownership(struct s3_request *request, const char *bucket,
+			  enum s3_ownership *ret_ownership)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
 	enum s3_code code = s3_read_document(request, bucket, "ownership", &text);
-	*ret_has_none =
-		text.len == sizeof(NO_ACLS) - 1 && memcmp(text.data, NO_ACLS, text.len) == 0;
+	*ret_ownership = text.len == 0		     ? S3_OWNED_BY_WRITER
+			 : is_text(&text, NO_ACLS)   ? S3_OWNER_ENFORCED
+			 : is_text(&text, PREFERRED) ? S3_OWNER_PREFERRED
+						     : S3_OWNED_BY_WRITER;
+	return code;
+}
+
+enum s3_code s3_has_no_acls(struct s3_request *request, const char *bucket, bool *ret_has_none)
+{
+	enum s3_ownership ownership;
+	enum s3_code code = s3_ownership(request, bucket, &ownership);
+	*ret_has_none = ownership == S3_OWNER_ENFORCED;
+	return code;
+}
+
+enum s3_code s3_check_enforceable(struct s3_request *request)
+{
+	struct s3_acl *acl = malloc(sizeof(*acl));
+	if (acl == NULL)
+		return S3_INTERNAL_ERROR;
+	enum s3_code code = s3_bucket_acl(request, request->bucket, &request->settings, acl);
+	for (size_t i = 0; code == S3_OK && i < acl->count; i++)
+		if (strcmp(acl->grants[i].grantee, acl->owner) != 0)
+			code = S3_INVALID_ACL_OWNERSHIP;
+	free(acl);
 	return code;
 }
 
@@ -158,18 +189,21 @@ static enum s3_code take_acl(struct s3_request *request, struct store_object_inf
 	/* What nobody known writes belongs to the bucket's owner. */
 	const char *owner = request->is_anonymous ? bucket_owner : s3_owner_id(request->tenant);
 	const char *canned = s3_header(request, "x-amz-acl");
-	bool is_given, has_no_acls;
+	bool is_given, gives_all = canned != NULL && strcmp(canned, FULL_CONTROL) == 0;
+	enum s3_ownership ownership;
 	struct s3_acl *acl = malloc(sizeof(*acl));
 
 	if (acl == NULL)
 		return S3_INTERNAL_ERROR;
-	enum s3_code code = s3_has_no_acls(request, request->bucket, &has_no_acls);
+	enum s3_code code = s3_ownership(request, request->bucket, &ownership);
+	/* Who gives the bucket's owner all of it gives it away where that is preferred. */
+	if (ownership == S3_OWNER_PREFERRED && gives_all)
+		owner = bucket_owner;
 	if (code == S3_OK)
 		code = s3_acl_of_request(request, owner, bucket_owner, NULL, 0, acl, &is_given);
 	/* Without lists the bucket's owner has all; to say so is not asking for anything. */
-	if (code == S3_OK && has_no_acls) {
-		if (is_given &&
-		    (canned == NULL || strcmp(canned, "bucket-owner-full-control") != 0))
+	if (code == S3_OK && ownership == S3_OWNER_ENFORCED) {
+		if (is_given && !gives_all)
 			code = S3_ACL_NOT_SUPPORTED;
 	} else if (code == S3_OK) {
 		code = is_given ? check_new_acl(request, acl) : S3_OK;
@@ -183,13 +217,7 @@ static enum s3_code take_acl(struct s3_request *request, struct store_object_inf
 enum s3_code s3_take_defaults(struct s3_request *request, struct store_object_info *info)
 {
 	enum s3_code code = take_acl(request, info);
-	if (code != S3_OK || !request->settings.is_encrypted)
-		return code;
-	if (store_metadata_add(info, S3_METADATA_SSE, "AES256") < 0)
-		return S3_METADATA_TOO_LARGE;
-	return http_request_add_header(request->http, "x-amz-server-side-encryption", "AES256") < 0
-		       ? S3_INTERNAL_ERROR
-		       : S3_OK;
+	return code == S3_OK ? s3_take_encryption(request, info) : code;
 }
 
 static enum s3_code respond_acl(struct s3_request *request, const struct s3_acl *acl)

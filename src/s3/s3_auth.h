@@ -29,12 +29,13 @@ struct s3_auth {
 	char access_key[S3_ACCESS_KEY_MAX + 1];
 	char day[9]; /* "20130524" */
 	char region[S3_REGION_MAX + 1];
-	char amz_date[S3_AMZ_DATE_SIZE]; /* "" until it is known */
-	char signature[S3_SIGNATURE_SIZE];
+	char amz_date[S3_AMZ_DATE_SIZE];		/* "" until it is known */
+	char signature[S3_SIGNATURE_SIZE];		/* as given; "": nothing of its length */
 	char signed_headers[S3_SIGNED_HEADERS_MAX + 1]; /* "host;x-amz-date" */
 };
 
-/* The Authorization header. S3_AUTH_HEADER_MALFORMED, or S3_INVALID_REQUEST for another scheme. */
+/* The Authorization header. S3_AUTH_HEADER_MALFORMED; S3_INVALID_REQUEST: it is of Signature
+ * Version 2; S3_INVALID_ARGUMENT: of no scheme that S3 ever had. */
 enum s3_code s3_auth_parse_header(const char *text, struct s3_auth *ret_auth) EOS_MUST_CHECK;
 /* The X-Amz-… parameters of a presigned URL. S3_AUTH_QUERY_ERROR. */
 enum s3_code s3_auth_parse_query(const struct s3_query *query,

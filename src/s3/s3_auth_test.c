@@ -185,10 +185,7 @@ static void test_bad_headers(void **state)
 #define SCOPE "/20130524/us-east-1/s3/aws4_request"
 #define SIG   "Signature=" EMPTY
 	static const char *const bad[] = {
-		"",
-		"AWS4-HMAC-SHA256",
 		"AWS4-HMAC-SHA256 ",
-		"Bearer x",
 		"AWS4-HMAC-SHA256 Credential=A" SCOPE,
 		"AWS4-HMAC-SHA256 Credential=A" SCOPE ",SignedHeaders=host",
 		"AWS4-HMAC-SHA256 Credential=A" SCOPE ",SignedHeaders=host," SIG "," SIG,
@@ -201,13 +198,22 @@ static void test_bad_headers(void **state)
 		"AWS4-HMAC-SHA256 Credential=A" SCOPE ",SignedHeaders=Host," SIG,
 		"AWS4-HMAC-SHA256 Credential=A" SCOPE ",SignedHeaders=a;;b," SIG,
 		"AWS4-HMAC-SHA256 Credential=A" SCOPE ",SignedHeaders=," SIG,
-		"AWS4-HMAC-SHA256 Credential=A" SCOPE ",SignedHeaders=a,Signature=12",
+		"AWS4-HMAC-SHA256 Credential=A" SCOPE ",SignedHeaders=a,Signature=",
 		"AWS4-HMAC-SHA256 Credential=A" SCOPE ",SignedHeaders=a," SIG ",x=y",
 	};
 	struct s3_auth auth;
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(bad); i++)
 		assert_int_equal(s3_auth_parse_header(bad[i], &auth), S3_AUTH_HEADER_MALFORMED);
 	assert_int_equal(s3_auth_parse_header("AWS AK:sig", &auth), S3_INVALID_REQUEST);
+	assert_int_equal(s3_auth_parse_header("AWS rubbish", &auth), S3_INVALID_ARGUMENT);
+	assert_int_equal(s3_auth_parse_header("Bearer x", &auth), S3_INVALID_ARGUMENT);
+	assert_int_equal(s3_auth_parse_header("AWS4-HMAC-SHA256", &auth), S3_INVALID_ARGUMENT);
+	/* What is no signature is one that does not match. */
+	assert_int_equal(s3_auth_parse_header("AWS4-HMAC-SHA256 Credential=A" SCOPE
+					      ",SignedHeaders=a,Signature=12",
+					      &auth),
+			 S3_OK);
+	assert_string_equal(auth.signature, "");
 	struct s3_query query;
 	assert_int_equal(s3_query_parse(&query, "X-Amz-Signature=1"), 0);
 	assert_int_equal(s3_auth_parse_query(&query, &auth), S3_AUTH_QUERY_ERROR);
@@ -216,6 +222,7 @@ static void test_bad_headers(void **state)
 	assert_int_equal(s3_auth_parse_time("20130524T000001Z", &time_s), 0);
 	assert_int_equal(time_s, 1369353601);
 	assert_int_equal(s3_auth_parse_time("20131324T000001Z", &time_s), -EINVAL);
+	assert_int_equal(s3_auth_parse_time("19691231T235959Z", &time_s), -EINVAL);
 	assert_int_equal(s3_auth_parse_time("20130524T000001", &time_s), -EINVAL);
 }
 

@@ -4,6 +4,7 @@
  * when they come; those who use them read them again.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -61,7 +62,9 @@ static enum s3_code check_ownership(struct s3_request *request, struct eos_buf *
 	char word[32];
 	if (s3_xml_read_ownership(request->xml.data, request->xml.len, word) < 0)
 		return S3_MALFORMED_XML;
-	return eos_buf_puts(kept, word) < 0 ? S3_INTERNAL_ERROR : S3_OK;
+	enum s3_code code =
+		strcmp(word, "BucketOwnerEnforced") == 0 ? s3_check_enforceable(request) : S3_OK;
+	return code == S3_OK && eos_buf_puts(kept, word) < 0 ? S3_INTERNAL_ERROR : code;
 }
 
 static enum s3_code check_cors(struct s3_request *request, struct eos_buf *kept)
@@ -92,6 +95,8 @@ static const struct document documents[] = {
 	{"ownershipControls", "ownership", S3_OWNERSHIP_NOT_FOUND, NULL, check_ownership},
 	{"cors", "cors", S3_NO_SUCH_CORS, NULL, check_cors},
 	{"lifecycle", "lifecycle", S3_NO_SUCH_LIFECYCLE, NULL, check_lifecycle},
+	/* Put by s3_put_notification(). */
+	{"notification", "notification", S3_OK, "NotificationConfiguration", NULL},
 };
 
 /* The operation's row; the table of operations names only selectors that are here. */
@@ -173,36 +178,67 @@ enum s3_code s3_delete_document(struct s3_request *request)
 	return S3_OK;
 }
 
+/* Does the bucket's list let in everybody, and does that count? */
+static enum s3_code is_list_public(struct s3_request *request, bool *ret_is_public)
+{
+	struct s3_public_block block;
+	bool has_no_acls = false;
+	struct s3_acl *acl = malloc(sizeof(*acl));
+
+	if (acl == NULL)
+		return S3_INTERNAL_ERROR;
+	enum s3_code code = s3_bucket_acl(request, request->bucket, &request->settings, acl);
+	if (code == S3_OK)
+		code = s3_public_block(request, request->bucket, &block);
+	if (code == S3_OK)
+		code = s3_has_no_acls(request, request->bucket, &has_no_acls);
+	if (code == S3_OK)
+		*ret_is_public = s3_acl_is_public(acl) && !block.ignore_acls && !has_no_acls;
+	free(acl);
+	return code;
+}
+
+/* Of the bucket as a whole: its policy or its list make it public. */
 enum s3_code s3_get_policy_status(struct s3_request *request)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
-	struct s3_policy *policy;
+	struct s3_policy *policy = NULL;
 	struct eos_why why = {""};
 	struct eos_buf buf;
+	bool is_public = false;
 
 	enum s3_code code = s3_read_document(request, request->bucket, "policy", &text);
-	if (code != S3_OK || text.len == 0)
-		return code != S3_OK ? code : S3_NO_SUCH_BUCKET_POLICY;
-	if (s3_policy_parse(text.data, text.len, request->bucket, &policy, &why) < 0)
-		return S3_INTERNAL_ERROR;
+	if (code == S3_OK && text.len > 0 &&
+	    s3_policy_parse(text.data, text.len, request->bucket, &policy, &why) < 0)
+		code = S3_INTERNAL_ERROR;
+	if (code == S3_OK)
+		code = is_list_public(request, &is_public);
+	if (code != S3_OK) {
+		s3_policy_free(policy);
+		return code;
+	}
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "PolicyStatus");
-	s3_xml_bool(&buf, "IsPublic", s3_policy_is_public(policy));
+	s3_xml_bool(&buf, "IsPublic", is_public || (policy != NULL && s3_policy_is_public(policy)));
 	s3_xml_close(&buf, "PolicyStatus");
 	s3_policy_free(policy);
 	return s3_respond_xml(request, &buf);
 }
 
-static enum s3_code set_settings(struct s3_request *request)
+/* CHANGE edits the settings as they are at that moment: of those that it leaves alone, others may
+ * have changed some since the request began. CTX: the request. */
+static enum s3_code change_settings(struct s3_request *request,
+				    int (*change)(void *ctx, struct store_bucket_settings *),
+				    unsigned status)
 {
-	int err = store_bucket_settings_set(request->server->store, request->bucket,
-					    &request->settings);
+	int err = store_bucket_settings_update(request->server->store, request->bucket, change,
+					       request);
 	if (err == -ENOTSUP)
 		return s3_say(request, S3_NOT_IMPLEMENTED,
 			      "This store does not encrypt what it keeps.");
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	s3_respond(request, 200, NULL, 0, NULL, 0);
+	s3_respond(request, status, NULL, 0, NULL, 0);
 	return S3_OK;
 }
 
@@ -221,6 +257,13 @@ enum s3_code s3_get_versioning(struct s3_request *request)
 	return s3_respond_xml(request, &buf);
 }
 
+static int change_versioning(void *ctx, struct store_bucket_settings *settings)
+{
+	const struct s3_request *request = ctx;
+	settings->versioning = request->settings.versioning;
+	return 0;
+}
+
 enum s3_code s3_put_versioning(struct s3_request *request)
 {
 	bool has_mfa;
@@ -235,7 +278,7 @@ enum s3_code s3_put_versioning(struct s3_request *request)
 		return s3_say(request, S3_INVALID_BUCKET_STATE,
 			      "An Object Lock configuration is present on this bucket, so the "
 			      "versioning state cannot be changed.");
-	return set_settings(request);
+	return change_settings(request, change_versioning, 200);
 }
 
 enum s3_code s3_get_encryption(struct s3_request *request)
@@ -254,22 +297,27 @@ enum s3_code s3_get_encryption(struct s3_request *request)
 	return s3_respond_xml(request, &buf);
 }
 
+static int encrypt(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->is_encrypted = true;
+	return 0;
+}
+
+static int do_not_encrypt(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->is_encrypted = false;
+	return 0;
+}
+
 enum s3_code s3_put_encryption(struct s3_request *request)
 {
 	enum s3_code code = s3_xml_read_encryption(request->xml.data, request->xml.len);
 	if (code != S3_OK)
 		return code;
-	request->settings.is_encrypted = true;
-	return set_settings(request);
+	return change_settings(request, encrypt, 200);
 }
 
 enum s3_code s3_delete_encryption(struct s3_request *request)
 {
-	request->settings.is_encrypted = false;
-	int err = store_bucket_settings_set(request->server->store, request->bucket,
-					    &request->settings);
-	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_BUCKET);
-	s3_respond(request, 204, NULL, 0, NULL, 0);
-	return S3_OK;
+	return change_settings(request, do_not_encrypt, 204);
 }

@@ -11,7 +11,6 @@
 
 #include "base/str.h"
 #include "s3/s3_access.h"
-#include "s3/s3_policy.h"
 #include "s3/s3_priv.h"
 #include "s3/s3_xml_tree_priv.h"
 
@@ -169,11 +168,22 @@ static bool has_method(const struct s3_cors_rule *rule, const char *method)
 	return false;
 }
 
+/* PATTERN has one star at most, and nothing else is special in it. */
+static bool fits(const char *pattern, const char *text)
+{
+	const char *star = strchr(pattern, '*');
+	if (star == NULL)
+		return strcmp(pattern, text) == 0;
+	size_t len = strlen(text), head = (size_t)(star - pattern), tail = strlen(star + 1);
+	return len >= head + tail && memcmp(text, pattern, head) == 0 &&
+	       memcmp(text + len - tail, star + 1, tail) == 0;
+}
+
 /* The entry that fits ORIGIN. */
 static const char *find_origin(const struct s3_cors_rule *rule, const char *origin)
 {
 	for (size_t i = 0; i < rule->origins.count; i++)
-		if (s3_glob(rule->origins.items[i], origin))
+		if (fits(rule->origins.items[i], origin))
 			return rule->origins.items[i];
 	return NULL;
 }
@@ -194,7 +204,7 @@ static bool has_header(const struct s3_cors_rule *rule, const char *name, size_t
 	to_lower(name, len, have);
 	for (size_t i = 0; i < rule->headers.count; i++) {
 		to_lower(rule->headers.items[i], strlen(rule->headers.items[i]), want);
-		if (s3_glob(want, have))
+		if (fits(want, have))
 			return true;
 	}
 	return false;
@@ -277,7 +287,9 @@ static enum s3_code load(struct s3_request *request, struct s3_cors **ret_cors)
 enum s3_code s3_cors_answer(struct s3_request *request)
 {
 	const char *origin = s3_header(request, "origin");
-	const char *method = http_request_method(request->http);
+	/* As S3 does, also where this is no preflight. */
+	const char *asked = s3_header(request, "access-control-request-method");
+	const char *method = asked != NULL ? asked : http_request_method(request->http);
 	struct s3_cors *cors;
 
 	if (origin == NULL || request->bucket[0] == '\0')

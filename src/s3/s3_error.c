@@ -47,6 +47,9 @@ enum s3_code s3_code_of(int err, enum s3_code not_found)
 		return S3_INSUFFICIENT_STORAGE;
 	case -EDQUOT:
 		return S3_QUOTA_EXCEEDED;
+	case -ENOKEY:
+		return S3_NO_NODE_KEY;
+	case -EKEYREJECTED:
 	case -EPERM:
 		return S3_ACCESS_DENIED;
 	case -EROFS:

@@ -73,6 +73,11 @@
 
 /* Those of versions of objects. */
 #define S3_OBJECT_CODES(X)                                                                         \
+	X(INVALID_ENCRYPTION, "InvalidEncryptionAlgorithmError", 400,                              \
+	  "The Encryption request you specified is not valid. Supported value: AES256.")           \
+	X(NO_NODE_KEY, "ServiceUnavailable", 503,                                                  \
+	  "The node's key is missing, without which what is encrypted can neither be read nor "    \
+	  "written.")                                                                              \
 	X(NO_SUCH_LOCK, "NoSuchObjectLockConfiguration", 404,                                      \
 	  "The specified object does not have a ObjectLock configuration")                         \
 	X(NO_SUCH_VERSION, "NoSuchVersion", 404, "The specified version does not exist.")          \
@@ -90,6 +95,8 @@
 	  "CORSResponse: This CORS request is not allowed.")                                       \
 	X(ILLEGAL_VERSIONING, "IllegalVersioningConfigurationException", 400,                      \
 	  "The versioning configuration specified in the request is not valid.")                   \
+	X(INVALID_ACL_OWNERSHIP, "InvalidBucketAclWithObjectOwnership", 400,                       \
+	  "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")        \
 	X(INVALID_BUCKET_STATE, "InvalidBucketState", 409,                                         \
 	  "The request is not valid for the current state of the bucket.")                         \
 	X(INVALID_POLICY_DOCUMENT, "InvalidPolicyDocument", 400,                                   \
@@ -111,10 +118,17 @@
 	  "The lifecycle configuration does not exist")                                            \
 	X(NO_SUCH_PUBLIC_BLOCK, "NoSuchPublicAccessBlockConfiguration", 404,                       \
 	  "The public access block configuration was not found")                                   \
+	X(NO_SUCH_REPLICATION, "ReplicationConfigurationNotFoundError", 404,                       \
+	  "The replication configuration was not found")                                           \
 	X(NO_SUCH_TAG_SET, "NoSuchTagSet", 404, "The TagSet does not exist")                       \
+	X(NO_SUCH_WEBSITE, "NoSuchWebsiteConfiguration", 404,                                      \
+	  "The specified bucket does not have a website configuration")                            \
 	X(OWNERSHIP_NOT_FOUND, "OwnershipControlsNotFoundError", 404,                              \
 	  "The bucket ownership controls were not found")                                          \
-	X(QUOTA_EXCEEDED, "QuotaExceeded", 403, "The quota of the bucket or its owner is used up.")
+	X(QUOTA_EXCEEDED, "QuotaExceeded", 403,                                                    \
+	  "The quota of the bucket or its owner is used up.")                                      \
+	X(UNRESOLVABLE_EMAIL, "UnresolvableGrantByEmailAddress", 400,                              \
+	  "The email address you provided does not match any account on record.")
 
 #define S3_CODE_ENUM(name, text, status, message) S3_##name,
 /* S3_OK, or why not. The protocol's own vocabulary: functions that decide what a client is told

@@ -28,6 +28,8 @@ static const struct known known_headers[] = {
 	{"x-amz-checksum-sha1", NULL},
 	{"x-amz-checksum-sha256", NULL},
 	{"x-amz-checksum-type", NULL},
+	/* To be refused in future is what a bucket's owner cannot be. */
+	{"x-amz-confirm-remove-self-bucket-access", NULL},
 	{"x-amz-content-sha256", NULL},
 	{"x-amz-copy-source", NULL},
 	{"x-amz-copy-source-if-match", NULL},
@@ -35,6 +37,9 @@ static const struct known known_headers[] = {
 	{"x-amz-copy-source-if-none-match", NULL},
 	{"x-amz-copy-source-if-unmodified-since", NULL},
 	{"x-amz-copy-source-range", NULL},
+	{"x-amz-copy-source-server-side-encryption-customer-algorithm", NULL},
+	{"x-amz-copy-source-server-side-encryption-customer-key", NULL},
+	{"x-amz-copy-source-server-side-encryption-customer-key-md5", NULL},
 	{"x-amz-date", NULL},
 	{"x-amz-decoded-content-length", NULL},
 	{"x-amz-expected-bucket-owner", NULL},
@@ -54,8 +59,13 @@ static const struct known known_headers[] = {
 	{"x-amz-part-number-marker", NULL},
 	{"x-amz-request-payer", NULL},
 	{"x-amz-sdk-checksum-algorithm", NULL},
-	{"x-amz-server-side-encryption", "AES256"},
+	{"x-amz-server-side-encryption", NULL},
+	{"x-amz-server-side-encryption-aws-kms-key-id", NULL},
+	{"x-amz-server-side-encryption-customer-algorithm", NULL},
+	{"x-amz-server-side-encryption-customer-key", NULL},
+	{"x-amz-server-side-encryption-customer-key-md5", NULL},
 	{"x-amz-source-expected-bucket-owner", NULL},
+	{"x-amz-skip-destination-validation", "false"},
 	{"x-amz-storage-class", "STANDARD"},
 	{"x-amz-tagging", NULL},
 	{"x-amz-tagging-directive", NULL},
@@ -88,7 +98,7 @@ enum s3_code s3_check_headers(struct s3_request *request)
 	for (size_t i = 0; i < request->headers_count && code == S3_OK; i++)
 		if (strncasecmp(request->headers[i].name, "x-amz-", 6) == 0)
 			code = check_one(request, &request->headers[i]);
-	return code;
+	return code == S3_OK ? s3_read_encryption(request) : code;
 }
 
 const char *s3_header(const struct s3_request *request, const char *name)

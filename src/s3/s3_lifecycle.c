@@ -73,10 +73,20 @@ static enum s3_code read_optional(const xmlNode *node, const char *name, uint64_
 								       : S3_OK;
 }
 
+/* Does each of NAMES stand in NODE once at most? What would be read of two is not what was meant.
+ */
+static bool are_single(const xmlNode *node, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (s3_xml_count(node, *names) > 1)
+			return false;
+	return true;
+}
+
 static enum s3_code read_tag(const xmlNode *node, struct rule *rule)
 {
 	static const char *const names[] = {"Key", "Value", NULL};
-	if (rule->tags_count == TAGS_MAX || !s3_xml_only(node, names))
+	if (rule->tags_count == TAGS_MAX || !s3_xml_only(node, names) || !are_single(node, names))
 		return S3_MALFORMED_XML;
 	struct tag *tag = &rule->tags[rule->tags_count++];
 	tag->key = s3_xml_child_text(node, "Key");
@@ -106,6 +116,8 @@ static enum s3_code read_filter(const xmlNode *node, struct rule *rule)
 {
 	static const char *const names[] = {
 		"Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And", NULL};
+	static const char *const single_names[] = {"Prefix", "ObjectSizeGreaterThan",
+						   "ObjectSizeLessThan", NULL};
 	static const char *const and_names[] = {"Prefix", "Tag", "ObjectSizeGreaterThan",
 						"ObjectSizeLessThan", NULL};
 	const xmlNode *filter = s3_xml_child(node, "Filter");
@@ -123,7 +135,8 @@ static enum s3_code read_filter(const xmlNode *node, struct rule *rule)
 	if (count > 1 || s3_xml_child(node, "Prefix") != NULL || !s3_xml_only(filter, names))
 		return S3_MALFORMED_XML;
 	const xmlNode *and_node = s3_xml_child(filter, "And");
-	if (and_node != NULL && !s3_xml_only(and_node, and_names))
+	if (and_node != NULL &&
+	    (!s3_xml_only(and_node, and_names) || !are_single(and_node, single_names)))
 		return S3_MALFORMED_XML;
 	return read_terms(and_node != NULL ? and_node : filter, rule);
 }
@@ -179,6 +192,15 @@ static enum s3_code read_expiration(const xmlNode *node, struct rule *rule)
 	return S3_OK;
 }
 
+/* What is wrong is told before what is not implemented. */
+static bool is_date_good(const xmlNode *node)
+{
+	char text[40];
+	uint64_t date_s;
+	int err = s3_xml_copy(node, "Date", text, sizeof(text));
+	return err == -ENOENT || (err == 0 && parse_date(text, &date_s) == 0);
+}
+
 static enum s3_code read_actions(const xmlNode *node, struct rule *rule)
 {
 	static const char *const noncurrent_names[] = {"NoncurrentDays", "NewerNoncurrentVersions",
@@ -190,6 +212,10 @@ static enum s3_code read_actions(const xmlNode *node, struct rule *rule)
 	const xmlNode *pressure = s3_xml_child(node, "PressureExpiration");
 	const xmlNode *expiration = s3_xml_child(node, "Expiration");
 
+	const xmlNode *transition = s3_xml_child(node, "Transition");
+	for (; transition != NULL; transition = s3_xml_next(transition, "Transition"))
+		if (!is_date_good(transition))
+			return S3_INVALID_ARGUMENT;
 	if (s3_xml_child(node, "Transition") != NULL ||
 	    s3_xml_child(node, "NoncurrentVersionTransition") != NULL)
 		return S3_NOT_IMPLEMENTED;
@@ -233,9 +259,19 @@ static enum s3_code read_rule(const xmlNode *node, size_t index, struct rule *ru
 					    "Transition",
 					    "NoncurrentVersionTransition",
 					    NULL};
+	static const char *const single_names[] = {"ID",
+						   "Status",
+						   "Prefix",
+						   "Filter",
+						   "Expiration",
+						   "NoncurrentVersionExpiration",
+						   "AbortIncompleteMultipartUpload",
+						   "PressureExpiration",
+						   NULL};
 	char status[16];
 
-	if (!s3_xml_only(node, names) || s3_xml_copy(node, "Status", status, sizeof(status)) < 0 ||
+	if (!s3_xml_only(node, names) || !are_single(node, single_names) ||
+	    s3_xml_copy(node, "Status", status, sizeof(status)) < 0 ||
 	    (strcmp(status, "Enabled") != 0 && strcmp(status, "Disabled") != 0))
 		return S3_MALFORMED_XML;
 	rule->is_enabled = strcmp(status, "Enabled") == 0;
@@ -380,13 +416,16 @@ static bool fits(const struct rule *rule, const struct s3_lifecycle_subject *sub
 	return true;
 }
 
-/* DAYS (not 0) behind FROM_NS, and then the rest of that day. */
+/* The day that begins DAYS behind FROM_NS, and after the rest of that day. */
+static uint64_t day_behind(uint64_t from_ns, uint64_t days, uint64_t day_ns)
+{
+	return from_ns / day_ns + (from_ns % day_ns != 0) + days;
+}
+
 static bool is_over(uint64_t from_ns, uint64_t days, uint64_t now_ns, uint64_t day_ns)
 {
-	if (days == 0 || from_ns > now_ns)
-		return false;
-	uint64_t begun = from_ns / day_ns + (from_ns % day_ns != 0);
-	return now_ns / day_ns >= begun + days;
+	return days != 0 && from_ns <= now_ns &&
+	       now_ns / day_ns >= day_behind(from_ns, days, day_ns);
 }
 
 static enum s3_lifecycle_verdict judge_latest(const struct rule *rule,
@@ -424,6 +463,30 @@ enum s3_lifecycle_verdict s3_lifecycle_judge(const struct s3_lifecycle *lifecycl
 			return verdict;
 	}
 	return S3_LIFECYCLE_KEEP;
+}
+
+const char *s3_lifecycle_expiry(const struct s3_lifecycle *lifecycle,
+				const struct s3_lifecycle_subject *subject, uint64_t day_ns,
+				uint64_t *ret_ns)
+{
+	const char *id = NULL;
+	for (size_t i = 0; i < lifecycle->count; i++) {
+		const struct rule *rule = &lifecycle->rules[i];
+		uint64_t ns = UINT64_MAX;
+		if (!fits(rule, subject))
+			continue;
+		if (rule->days > 0 && __builtin_mul_overflow(day_behind(subject->info->modified_ns,
+									rule->days, day_ns),
+							     day_ns, &ns))
+			ns = UINT64_MAX;
+		if (rule->date_s > 0)
+			ns = rule->date_s * EOS_NS_PER_S;
+		if (ns != UINT64_MAX && (id == NULL || ns < *ret_ns)) {
+			id = rule->id;
+			*ret_ns = ns;
+		}
+	}
+	return id;
 }
 
 bool s3_lifecycle_yields(const struct s3_lifecycle *lifecycle,

@@ -12,11 +12,13 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/macros.h"
 #include "s3/s3_error.h"
 #include "store/store.h"
 
 #define S3_LIFECYCLE_RULES_MAX 1000u
+#define S3_LIFECYCLE_DAY_NS    (UINT64_C(86400) * EOS_NS_PER_S)
 #define S3_LIFECYCLE_DAYS_MAX  INT32_MAX
 
 struct s3_lifecycle;
@@ -48,6 +50,11 @@ enum s3_lifecycle_verdict {
 enum s3_lifecycle_verdict s3_lifecycle_judge(const struct s3_lifecycle *lifecycle,
 					     const struct s3_lifecycle_subject *subject,
 					     uint64_t now_ns, uint64_t day_ns);
+/* When SUBJECT, the latest version, will expire by the rule that ends it first, whose id is
+ * returned; NULL: none will. Borrowed from LIFECYCLE. */
+const char *s3_lifecycle_expiry(const struct s3_lifecycle *lifecycle,
+				const struct s3_lifecycle_subject *subject, uint64_t day_ns,
+				uint64_t *ret_ns);
 /* May it go, with FREE_BYTES left on the disk? */
 bool s3_lifecycle_yields(const struct s3_lifecycle *lifecycle,
 			 const struct s3_lifecycle_subject *subject, uint64_t free_bytes);

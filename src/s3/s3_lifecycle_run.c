@@ -1,9 +1,13 @@
 /*
  * A round over a bucket is made of steps: up to STEP_VERSIONS versions are looked at in one listing
  * and judged, and what is due is done after the listing has ended, so that no listing holds on to
- * pages of the store while it is changed. Everything done is a delete like any client's, with its
- * event; held versions stay, and so does what was written meanwhile: a latest version is deleted
- * only if it is still the one that was judged.
+ * pages of the store while it is changed. Everything done is a delete like any client's, with an
+ * event that tells whose it was; held versions stay, and so does what was written meanwhile: a
+ * version is deleted only if it is still the one that was judged. Its number alone does not say so:
+ * null versions replace each other.
+ *
+ * What cannot be deleted, since its record is damaged, say, does not keep the rest: a round goes on
+ * and tells of the first failure at its end.
  *
  * Under pressure (rules with PressureExpiration) the oldest fitting versions of the bucket, up to
  * PRESSURE_VERSIONS, go in one round. The space comes back when the store has reclaimed it; the
@@ -31,15 +35,41 @@
 EOS_COUNTER(expired_total, "s3.lifecycle_expired_total",
 	    "Versions and uploads that lifecycle rules deleted.");
 
+struct s3_lifecycle_runner {
+	struct store *store;
+	struct s3_lifecycle_config config;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool must_stop; /* guarded by lock */
+};
+
+/* True when it is time to stop. */
+static bool wait_for(struct s3_lifecycle_runner *runner, uint64_t ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	uint64_t ns = (uint64_t)until.tv_nsec + ms % 1000 * EOS_NS_PER_MS;
+	until.tv_sec += (time_t)(ms / 1000 + ns / EOS_NS_PER_S);
+	until.tv_nsec = (long)(ns % EOS_NS_PER_S);
+	pthread_mutex_lock(&runner->lock);
+	int err = 0;
+	while (ms > 0 && !runner->must_stop && err == 0)
+		err = pthread_cond_timedwait(&runner->wake, &runner->lock, &until);
+	bool must_stop = runner->must_stop;
+	pthread_mutex_unlock(&runner->lock);
+	return must_stop;
+}
+
 struct deed {
 	char key[STORE_KEY_MAX + 1];
 	size_t key_len;
 	uint64_t version, modified_ns;
 	enum s3_lifecycle_verdict verdict;
-	char etag[STORE_ETAG_SIZE];
 };
 
 struct round {
+	struct s3_lifecycle_runner *runner;
 	struct store *store;
 	const char *bucket;
 	const struct s3_lifecycle *lifecycle;
@@ -69,7 +99,6 @@ static void fill(struct deed *deed, const char *key, size_t key_len,
 	deed->version = info->version;
 	deed->modified_ns = info->modified_ns;
 	deed->verdict = verdict;
-	memcpy(deed->etag, info->etag, sizeof(deed->etag));
 }
 
 static void judge(struct round *round, const struct s3_lifecycle_subject *subject)
@@ -151,11 +180,12 @@ static int visit(void *ctx, const struct store_list_entry *entry)
 
 static int act(struct round *round, const struct deed *deed)
 {
-	struct store_removal removal = {.version = STORE_VERSION_LATEST};
-	if (deed->verdict == S3_LIFECYCLE_REMOVE)
-		removal.version = deed->version;
-	else
-		memcpy(removal.etag, deed->etag, sizeof(removal.etag));
+	const struct store_removal removal = {
+		.version =
+			deed->verdict == S3_LIFECYCLE_REMOVE ? deed->version : STORE_VERSION_LATEST,
+		.is_expiration = true,
+		.modified_ns = deed->modified_ns,
+	};
 	int err = store_object_delete(round->store, round->bucket, deed->key, deed->key_len,
 				      &removal, NULL);
 	if (err == 0)
@@ -177,7 +207,7 @@ static int act_all(struct round *round, const struct deed *deeds, size_t count)
 
 static int run_versions(struct round *round)
 {
-	int err = 0;
+	int err = 0, first = 0;
 	for (bool has_more = true; has_more && err == 0;) {
 		char after[STORE_KEY_MAX];
 		const struct store_list_query query = {
@@ -187,17 +217,21 @@ static int run_versions(struct round *round)
 		};
 		memcpy(after, round->key, round->key_len);
 		round->count = 0;
+		if (wait_for(round->runner, 0))
+			return -ECANCELED;
 		err = store_version_list(round->store, round->bucket, &query, round->version, visit,
 					 round, &has_more);
 		if (err == 0 && !has_more)
 			judge_marker(round);
 		int act_err = act_all(round, round->deeds, round->count);
-		err = err < 0 ? err : act_err;
+		first = first < 0 ? first : act_err;
 	}
 	/* From the end: the oldest first. */
-	for (size_t i = round->oldest_count; i > 0 && err == 0; i--)
-		err = act(round, &round->oldest[i - 1]);
-	return err;
+	for (size_t i = round->oldest_count; i > 0 && err == 0; i--) {
+		int act_err = act(round, &round->oldest[i - 1]);
+		first = first < 0 ? first : act_err;
+	}
+	return err < 0 ? err : first;
 }
 
 /* Uploads under way, as s3_multipart.c keeps them. */
@@ -284,7 +318,7 @@ static int run_uploads(struct round *round)
 {
 	struct uploads *uploads = calloc(1, sizeof(*uploads));
 	char prefix[STORE_BUCKET_NAME_MAX + 4], after[STORE_KEY_MAX + 1];
-	int err = uploads != NULL ? 0 : -ENOMEM;
+	int err = uploads != NULL ? 0 : -ENOMEM, first = 0;
 	int n = snprintf(prefix, sizeof(prefix), "%s/m/", round->bucket);
 
 	for (bool has_more = true; has_more && err == 0;) {
@@ -298,23 +332,29 @@ static int run_uploads(struct round *round)
 		};
 		uploads->round = round;
 		uploads->count = 0;
-		err = store_object_list(round->store, S3_MULTIPART_BUCKET, &query, visit_upload,
-					uploads, &has_more);
-		for (size_t i = 0; i < uploads->count && err == 0; i++)
-			err = abort_upload(round, uploads->due[i].name, uploads->due[i].name + n,
-					   uploads->due[i].pieces);
+		err = wait_for(round->runner, 0)
+			      ? -ECANCELED
+			      : store_object_list(round->store, S3_MULTIPART_BUCKET, &query,
+						  visit_upload, uploads, &has_more);
+		for (size_t i = 0; i < uploads->count; i++) {
+			int act_err =
+				abort_upload(round, uploads->due[i].name, uploads->due[i].name + n,
+					     uploads->due[i].pieces);
+			first = first < 0 ? first : act_err;
+		}
 	}
 	free(uploads);
-	return err == -ENOENT ? 0 : err;
+	return err == 0 || err == -ENOENT ? first : err;
 }
 
-int s3_lifecycle_round(struct store *store, const char *bucket, uint64_t now_ns, uint64_t day_ns,
-		       uint64_t free_bytes)
+/* A round over BUCKET, with FREE_BYTES left on the disk. The store's errors; what could be done was
+ * done then. -ECANCELED: it is time to stop. */
+static int run_bucket(struct s3_lifecycle_runner *runner, const char *bucket, uint64_t free_bytes)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
 	struct s3_lifecycle *lifecycle;
 
-	int err = store_bucket_document_get(store, bucket, "lifecycle", &text);
+	int err = store_bucket_document_get(runner->store, bucket, "lifecycle", &text);
 	if (err < 0)
 		return err == -ENOENT ? 0 : err;
 	if (s3_lifecycle_read(text.data, text.len, &lifecycle) != S3_OK)
@@ -323,48 +363,25 @@ int s3_lifecycle_round(struct store *store, const char *bucket, uint64_t now_ns,
 	struct store_object_info *marker = malloc(sizeof(*marker));
 	err = round != NULL && marker != NULL ? 0 : -ENOMEM;
 	if (err == 0) {
-		round->store = store;
+		round->runner = runner;
+		round->store = runner->store;
 		round->bucket = bucket;
 		round->lifecycle = lifecycle;
-		round->now_ns = now_ns;
-		round->day_ns = day_ns;
+		round->now_ns = eos_wall_ns();
+		round->day_ns = runner->config.day_ns;
 		round->free_bytes = free_bytes;
 		round->version = STORE_VERSION_LATEST;
 		round->marker = marker;
 		err = run_versions(round);
 	}
-	if (err == 0)
-		err = run_uploads(round);
+	if (round != NULL && marker != NULL) {
+		int uploads_err = run_uploads(round);
+		err = err < 0 ? err : uploads_err;
+	}
 	free(marker);
 	free(round);
 	s3_lifecycle_free(lifecycle);
 	return err;
-}
-
-struct s3_lifecycle_runner {
-	struct store *store;
-	struct s3_lifecycle_config config;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool must_stop; /* guarded by lock */
-};
-
-/* True when it is time to stop. */
-static bool wait_for(struct s3_lifecycle_runner *runner, uint64_t ms)
-{
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	uint64_t ns = (uint64_t)until.tv_nsec + ms % 1000 * EOS_NS_PER_MS;
-	until.tv_sec += (time_t)(ms / 1000 + ns / EOS_NS_PER_S);
-	until.tv_nsec = (long)(ns % EOS_NS_PER_S);
-	pthread_mutex_lock(&runner->lock);
-	int err = 0;
-	while (ms > 0 && !runner->must_stop && err == 0)
-		err = pthread_cond_timedwait(&runner->wake, &runner->lock, &until);
-	bool must_stop = runner->must_stop;
-	pthread_mutex_unlock(&runner->lock);
-	return must_stop;
 }
 
 static int add_name(void *ctx, const struct store_bucket_info *info)
@@ -382,9 +399,8 @@ static void run_once(struct s3_lifecycle_runner *runner)
 			return;
 		err = store_stats(runner->store, &stats);
 		if (err == 0)
-			err = s3_lifecycle_round(runner->store, names.data + at, eos_wall_ns(),
-						 runner->config.day_ns, stats.free_bytes);
-		if (err < 0)
+			err = run_bucket(runner, names.data + at, stats.free_bytes);
+		if (err < 0 && err != -ECANCELED)
 			eos_log(EOS_LOG_WARN, "s3", "event=lifecycle_failed bucket=%s error=\"%s\"",
 				names.data + at, strerror(-err));
 		/* One bucket's trouble is not another's. */

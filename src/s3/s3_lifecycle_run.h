@@ -19,8 +19,3 @@ int s3_lifecycle_start(struct store *store, const struct s3_lifecycle_config *co
 		       struct s3_lifecycle_runner **ret_runner) EOS_MUST_CHECK;
 /* Waits for the step under way. NULL is fine. */
 struct s3_lifecycle_runner *s3_lifecycle_stop(struct s3_lifecycle_runner *runner);
-
-/* One round over BUCKET at NOW_NS (wall clock), with FREE_BYTES left on the disk. The store's
- * errors; what could be done was done then. For tests, too. */
-int s3_lifecycle_round(struct store *store, const char *bucket, uint64_t now_ns, uint64_t day_ns,
-		       uint64_t free_bytes) EOS_MUST_CHECK;

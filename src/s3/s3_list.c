@@ -5,7 +5,7 @@
  * letter that names the form. It is no secret and grants nothing: whoever may list may also give
  * any start-after. So it is checked for form only, and survives a restart of the node.
  */
-#include "s3/s3_priv.h"
+#include "s3/s3_listing.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ struct listing {
 	bool is_v2, is_url, with_owner;
 	const char *prefix, *delimiter, *after;
 	char token_key[STORE_KEY_MAX + 3];
-	unsigned limit;
+	uint64_t limit;
 	unsigned count;
 	struct eos_buf contents, prefixes;
 	char last[STORE_KEY_MAX];
@@ -39,12 +39,9 @@ static void add_object(struct listing *listing, const struct store_list_entry *e
 	s3_xml_time(buf, "LastModified", entry->info->modified_ns);
 	s3_xml_etag(buf, s3_etag_of(entry->info));
 	s3_xml_u64(buf, "Size", entry->info->size);
-	if (listing->with_owner) {
-		s3_xml_open(buf, "Owner");
-		s3_xml_text(buf, "ID", S3_OWNER);
-		s3_xml_text(buf, "DisplayName", S3_OWNER);
-		s3_xml_close(buf, "Owner");
-	}
+	if (listing->with_owner)
+		s3_owner_xml(listing->request, "Owner",
+			     store_metadata_get(entry->info, S3_METADATA_ACL), buf);
 	s3_xml_text(buf, "StorageClass", "STANDARD");
 	s3_xml_close(buf, "Contents");
 }
@@ -89,28 +86,23 @@ static enum s3_code read_params(struct listing *listing)
 {
 	const struct s3_query *query = &listing->request->query;
 	const char *type = s3_query_get(query, "list-type");
-	const char *max = s3_query_get(query, "max-keys");
-	const char *encoding = s3_query_get(query, "encoding-type");
 	const char *owner = s3_query_get(query, "fetch-owner");
-	uint64_t limit = KEYS_MAX;
 
 	listing->is_v2 = type != NULL;
 	if (type != NULL && strcmp(type, "2") != 0)
 		return s3_say(listing->request, S3_INVALID_ARGUMENT, "Unknown list-type.");
-	if (max != NULL && max[0] != '\0' && (eos_parse_u64(max, &limit) < 0 || limit > INT32_MAX))
-		return s3_say(listing->request, S3_INVALID_ARGUMENT,
-			      "Provided max-keys not an integer or within integer range");
-	listing->limit = limit < KEYS_MAX ? (unsigned)limit : KEYS_MAX;
-	if (encoding != NULL && strcmp(encoding, "url") != 0)
-		return s3_say(listing->request, S3_INVALID_ARGUMENT,
-			      "Invalid Encoding Method specified in Request");
-	listing->is_url = encoding != NULL;
+	listing->limit = KEYS_MAX;
+	enum s3_code code = s3_read_limit(listing->request, "max-keys", KEYS_MAX, &listing->limit);
+	if (code == S3_OK)
+		code = s3_read_encoding(listing->request, &listing->is_url);
+	if (code != S3_OK)
+		return code;
 	listing->with_owner = !listing->is_v2 || (owner != NULL && strcmp(owner, "true") == 0);
 	listing->prefix = s3_query_get(query, "prefix");
-	listing->delimiter = s3_query_get(query, "delimiter");
+	listing->delimiter = s3_read_delimiter(listing->request);
 	listing->after = s3_query_get(query, listing->is_v2 ? "start-after" : "marker");
 	const char *token = s3_query_get(query, "continuation-token");
-	return token != NULL ? decode_token(listing, token) : S3_OK;
+	return token != NULL && token[0] != '\0' ? decode_token(listing, token) : S3_OK;
 }
 
 static void add_param(struct listing *listing, struct eos_buf *buf, const char *tag,
@@ -156,7 +148,8 @@ static enum s3_code respond(struct listing *listing, bool has_more)
 	s3_xml_key(&buf, "Prefix", prefix, strlen(prefix), listing->is_url);
 	add_position(listing, &buf, has_more);
 	s3_xml_u64(&buf, "MaxKeys", listing->limit);
-	add_param(listing, &buf, "Delimiter", "delimiter");
+	if (listing->delimiter != NULL)
+		add_param(listing, &buf, "Delimiter", "delimiter");
 	if (listing->is_url)
 		s3_xml_text(&buf, "EncodingType", "url");
 	s3_xml_bool(&buf, "IsTruncated", has_more);
@@ -177,7 +170,7 @@ static enum s3_code run(struct listing *listing)
 		.prefix = listing->prefix,
 		.delimiter = listing->delimiter,
 		.after = listing->after,
-		.limit = listing->limit,
+		.limit = (unsigned)listing->limit,
 	};
 	query.prefix_len = query.prefix != NULL ? strlen(query.prefix) : 0;
 	query.delimiter_len = query.delimiter != NULL ? strlen(query.delimiter) : 0;

@@ -3,13 +3,14 @@
  * page goes on behind a version of a key (key-marker and version-id-marker), or behind all of them
  * (key-marker alone).
  */
-#include "s3/s3_multipart.h"
+#include "s3/s3_object_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "s3/s3_listing.h"
 #include "s3/s3_xml.h"
 
 #define KEYS_MAX 1000u
@@ -47,10 +48,7 @@ static void add_version(struct listing *listing, const struct store_list_entry *
 		s3_xml_u64(buf, "Size", info->size);
 		s3_xml_text(buf, "StorageClass", "STANDARD");
 	}
-	s3_xml_open(buf, "Owner");
-	s3_xml_text(buf, "ID", S3_OWNER);
-	s3_xml_text(buf, "DisplayName", S3_OWNER);
-	s3_xml_close(buf, "Owner");
+	s3_owner_xml(listing->request, "Owner", store_metadata_get(info, S3_METADATA_ACL), buf);
 	s3_xml_close(buf, tag);
 }
 
@@ -81,7 +79,7 @@ static enum s3_code read_params(struct listing *listing)
 	if (code == S3_OK)
 		code = s3_read_encoding(request, &listing->is_url);
 	listing->prefix = s3_query_get(query, "prefix");
-	listing->delimiter = s3_query_get(query, "delimiter");
+	listing->delimiter = s3_read_delimiter(request);
 	listing->after = s3_query_get(query, "key-marker");
 	listing->after_version = s3_query_get(query, "version-id-marker");
 	if (code != S3_OK || listing->after_version == NULL || listing->after_version[0] == '\0')

@@ -28,34 +28,14 @@ bool s3_is_lock_mode(const char *text)
 	return strcmp(text, "GOVERNANCE") == 0 || strcmp(text, "COMPLIANCE") == 0;
 }
 
-int s3_parse_iso_date(const char *text, int64_t *ret_s)
+/* Seconds since 1970. False: it is no date, or not one of this time. */
+static bool read_until(const char *text, int64_t *ret_s)
 {
-	struct tm tm = {0};
-	int used = 0, hours, minutes;
-	char sign[2];
-
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6 ||
-	    used != 19)
-		return -EINVAL;
-	if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-	    tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 ||
-	    tm.tm_sec > 60)
-		return -EINVAL;
-	text += used;
-	if (*text == '.')
-		text += 1 + strspn(text + 1, "0123456789");
-	int64_t offset_s = 0;
-	if (sscanf(text, "%1[+-]%2d:%2d%n", sign, &hours, &minutes, &used) == 3 && used == 6 &&
-	    text[used] == '\0' && hours >= 0 && minutes >= 0)
-		offset_s =
-			(sign[0] == '-' ? -1 : 1) * (hours * INT64_C(3600) + minutes * INT64_C(60));
-	else if (strcmp(text, "Z") != 0)
-		return -EINVAL;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	*ret_s = (int64_t)timegm(&tm) - offset_s;
-	return 0;
+	uint64_t until_ns;
+	if (eos_parse_iso8601(text, &until_ns) < 0)
+		return false;
+	*ret_s = (int64_t)(until_ns / EOS_NS_PER_S);
+	return true;
 }
 
 static int64_t now_s(void)
@@ -107,7 +87,7 @@ static enum s3_code take_retention(struct s3_request *request, const char *mode,
 			      "both be supplied");
 	if (!s3_is_lock_mode(mode))
 		return s3_say(request, S3_INVALID_ARGUMENT, "Unknown wormMode directive.");
-	if (s3_parse_iso_date(until, &until_s) < 0)
+	if (!read_until(until, &until_s))
 		return s3_say(request, S3_INVALID_ARGUMENT,
 			      "The retain until date must be provided in ISO 8601 format");
 	if (until_s <= now_s())
@@ -213,7 +193,7 @@ static enum s3_code read_retention(struct s3_request *request, struct retention_
 		return S3_OK;
 	}
 	if (!is_known || mode_err < 0 || until_err < 0 || !s3_is_lock_mode(change->mode) ||
-	    s3_parse_iso_date(until, &change->until_s) < 0)
+	    !read_until(until, &change->until_s))
 		return S3_MALFORMED_XML;
 	if (change->until_s <= change->now_s)
 		return s3_say(request, S3_INVALID_ARGUMENT,

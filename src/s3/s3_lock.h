@@ -1,4 +1,4 @@
-/* A bucket's default retention, and words and dates as object lock has them. Any thread. */
+/* A bucket's default retention, and words as object lock has them. Any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,5 +23,3 @@ int s3_lock_default_parse(const char *text, struct s3_lock_default *ret_rule) EO
 enum s3_code s3_lock_default(struct s3_request *request,
 			     struct s3_lock_default *ret_rule) EOS_MUST_CHECK;
 bool s3_is_lock_mode(const char *text);
-/* "2030-01-01T00:00:00Z", also with a fraction, which is dropped, or "+01:00". -EINVAL. */
-int s3_parse_iso_date(const char *text, int64_t *ret_s) EOS_MUST_CHECK;

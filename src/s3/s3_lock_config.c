@@ -126,6 +126,12 @@ static enum s3_code read_config(struct s3_request *request, struct s3_lock_defau
 	return code;
 }
 
+static int lock(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->has_object_lock = true;
+	return 0;
+}
+
 enum s3_code s3_put_lock_config(struct s3_request *request)
 {
 	struct store *store = request->server->store;
@@ -150,10 +156,8 @@ enum s3_code s3_put_lock_config(struct s3_request *request)
 		err = store_bucket_document_set(store, request->bucket, S3_LOCK_DOCUMENT, text,
 						strlen(text));
 	}
-	if (err == 0 && !settings.has_object_lock) {
-		settings.has_object_lock = true;
-		err = store_bucket_settings_set(store, request->bucket, &settings);
-	}
+	if (err == 0 && !settings.has_object_lock)
+		err = store_bucket_settings_update(store, request->bucket, lock, NULL);
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	s3_respond(request, 200, NULL, 0, NULL, 0);

@@ -57,7 +57,8 @@ static enum s3_code take_content_headers(struct s3_request *request, struct stor
 			strip_aws_chunked(value, stripped);
 			value = stripped[0] != '\0' ? stripped : NULL;
 		}
-		if (value != NULL && add(info, name, value) != S3_OK)
+		/* A header without a value says nothing. */
+		if (value != NULL && value[0] != '\0' && add(info, name, value) != S3_OK)
 			return S3_METADATA_TOO_LARGE;
 	}
 	return S3_OK;

@@ -10,10 +10,15 @@
  * (store_upload_append()), which becomes visible whole, and then deletes the upload; a crash in
  * between leaves an upload behind that AbortMultipartUpload removes.
  *
+ * A bucket's name is no proof that an upload is the bucket's: it may have been another's, who
+ * deleted it. So entries hold when their bucket was made (S3_METADATA_BUCKET), and those of another
+ * time are not there. DeleteBucket removes what is left.
+ *
  * Entries are all in S3_MULTIPART_BUCKET. Parts for an encrypted bucket are in one that is
  * encrypted for the same tenant: bytes that are to be encrypted are never on the disk in plain, and
- * can be taken over as they are. The entry says where its parts are (S3_METADATA_PIECES), since the
- * bucket's settings may change meanwhile.
+ * can be taken over as they are. Those for an object with a customer's key have that object's data
+ * key, which the entry has, wrapped; so completion needs no key. The entry says where its parts are
+ * (S3_METADATA_PIECES), since the bucket's settings may change meanwhile.
  *
  * The names of the object's metadata have S3_METADATA_TO_BE in front of them in the entry, which
  * otherwise would be retained or found by its tags itself.
@@ -46,33 +51,54 @@ size_t s3_part_name(const struct s3_request *request, unsigned number, char out[
 				request->multipart->id, number);
 }
 
+enum s3_code s3_bucket_time(struct s3_request *request, char out[S3_BUCKET_TIME_SIZE])
+{
+	struct store_bucket_info bucket;
+	int err = store_bucket_get(request->server->store, request->bucket, &bucket);
+	if (err < 0)
+		return s3_code_of(err, S3_NO_SUCH_BUCKET);
+	snprintf(out, S3_BUCKET_TIME_SIZE, "%" PRIu64, bucket.created_ns);
+	return S3_OK;
+}
+
+/* Reads the entry of upload ID of the request's key. */
+static enum s3_code read_entry(struct s3_request *request, const char *id, const char *bucket_time,
+			       struct s3_upload *upload)
+{
+	char name[S3_PIECE_NAME_SIZE];
+
+	strcpy(upload->id, id);
+	size_t len = s3_entry_name(request, id, name);
+	int err = store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len,
+				   STORE_VERSION_LATEST, &upload->info);
+	if (err < 0)
+		return s3_code_of(err, S3_NO_SUCH_UPLOAD);
+	const char *key = store_metadata_get(&upload->info, S3_METADATA_KEY);
+	const char *pieces = store_metadata_get(&upload->info, S3_METADATA_PIECES);
+	const char *time = store_metadata_get(&upload->info, S3_METADATA_BUCKET);
+	s3_checksum_of(&upload->info, &upload->sum);
+	return key != NULL && strcmp(key, request->key) == 0 && time != NULL &&
+			       strcmp(time, bucket_time) == 0 && pieces != NULL &&
+			       eos_str_copy(upload->pieces, sizeof(upload->pieces), pieces) == 0
+		       ? S3_OK
+		       : S3_NO_SUCH_UPLOAD;
+}
+
 enum s3_code s3_find_upload(struct s3_request *request)
 {
 	const char *id = s3_query_get(&request->query, "uploadId");
 	uint8_t bytes[S3_UPLOAD_ID_BYTES];
-	char name[S3_PIECE_NAME_SIZE];
-	enum s3_code code = S3_NO_SUCH_UPLOAD;
+	char bucket_time[S3_BUCKET_TIME_SIZE];
 
+	enum s3_code code = s3_bucket_time(request, bucket_time);
+	if (code != S3_OK)
+		return code;
 	if (eos_hex_decode(id, bytes, sizeof(bytes)) < 0)
 		return S3_NO_SUCH_UPLOAD;
 	struct s3_upload *upload = calloc(1, sizeof(*upload));
 	if (upload == NULL)
 		return S3_INTERNAL_ERROR;
-	strcpy(upload->id, id);
-	size_t len = s3_entry_name(request, id, name);
-	int err = store_object_get(request->server->store, S3_MULTIPART_BUCKET, name, len,
-				   STORE_VERSION_LATEST, &upload->info);
-	const char *key = NULL, *pieces = NULL;
-	if (err == 0) {
-		key = store_metadata_get(&upload->info, S3_METADATA_KEY);
-		pieces = store_metadata_get(&upload->info, S3_METADATA_PIECES);
-		s3_checksum_of(&upload->info, &upload->sum);
-	}
-	if (err < 0)
-		code = s3_code_of(err, S3_NO_SUCH_UPLOAD);
-	else if (key != NULL && strcmp(key, request->key) == 0 && pieces != NULL &&
-		 eos_str_copy(upload->pieces, sizeof(upload->pieces), pieces) == 0)
-		code = S3_OK;
+	code = read_entry(request, id, bucket_time, upload);
 	if (code == S3_OK) {
 		free(request->multipart);
 		request->multipart = upload;
@@ -94,7 +120,9 @@ static enum s3_code choose_pieces(struct s3_request *request, char out[STORE_BUC
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	strcpy(out, S3_MULTIPART_BUCKET);
-	if (!settings.is_encrypted)
+	/* Parts that have a customer's key are sealed wherever they are. */
+	if (request->encryption.customer.is_given ||
+	    (!settings.is_encrypted && !request->encryption.is_wanted))
 		return S3_OK;
 	if (crypto_sha256(settings.tenant, strlen(settings.tenant), hash) < 0)
 		return S3_INTERNAL_ERROR;
@@ -142,10 +170,13 @@ static enum s3_code fill_entry(struct s3_request *request, const struct s3_check
 			       struct store_object_info *entry)
 {
 	char pieces[STORE_BUCKET_NAME_MAX + 1], to_be[STORE_KEY_MAX + 16];
+	char bucket_time[S3_BUCKET_TIME_SIZE];
 	const char *name, *value;
 	uint32_t offset = 0;
 
 	enum s3_code code = choose_pieces(request, pieces);
+	if (code == S3_OK)
+		code = s3_bucket_time(request, bucket_time);
 	if (code == S3_OK)
 		code = s3_new_object(request);
 	if (code == S3_OK)
@@ -157,6 +188,8 @@ static enum s3_code fill_entry(struct s3_request *request, const struct s3_check
 	int err = store_metadata_add(entry, S3_METADATA_KEY, request->key);
 	if (err == 0)
 		err = store_metadata_add(entry, S3_METADATA_PIECES, pieces);
+	if (err == 0)
+		err = store_metadata_add(entry, S3_METADATA_BUCKET, bucket_time);
 	while (err == 0 && store_metadata_next(request->object, &offset, &name, &value)) {
 		err = snprintf(to_be, sizeof(to_be), "%s%s", S3_METADATA_TO_BE, name) <
 				      (int)sizeof(to_be)
@@ -297,5 +330,76 @@ enum s3_code s3_abort_multipart(struct s3_request *request)
 		code = s3_remove_upload(request);
 	if (code == S3_OK)
 		s3_respond(request, 204, NULL, 0, NULL, 0);
+	return code;
+}
+
+/* Some uploads of a bucket that is gone. */
+struct leftovers {
+	uint64_t created_ns;
+	struct {
+		char id[S3_UPLOAD_ID_DIGITS + 1], pieces[STORE_BUCKET_NAME_MAX + 1];
+	} uploads[32];
+	size_t count;
+};
+
+static int gather_leftover(void *ctx, const struct store_list_entry *entry)
+{
+	struct leftovers *left = ctx;
+	uint64_t created_ns;
+
+	if (entry->is_prefix || entry->key_len < S3_UPLOAD_ID_DIGITS)
+		return 0;
+	const char *pieces = store_metadata_get(entry->info, S3_METADATA_PIECES);
+	const char *time = store_metadata_get(entry->info, S3_METADATA_BUCKET);
+	/* A younger bucket's uploads are its own. */
+	if (pieces == NULL || time == NULL || eos_parse_u64(time, &created_ns) < 0 ||
+	    created_ns > left->created_ns)
+		return 0;
+	memcpy(left->uploads[left->count].id, entry->key + entry->key_len - S3_UPLOAD_ID_DIGITS,
+	       S3_UPLOAD_ID_DIGITS);
+	left->uploads[left->count].id[S3_UPLOAD_ID_DIGITS] = '\0';
+	if (eos_str_copy(left->uploads[left->count].pieces, STORE_BUCKET_NAME_MAX + 1, pieces) == 0)
+		left->count++;
+	return left->count == EOS_ARRAY_SIZE(left->uploads);
+}
+
+static enum s3_code remove_leftovers(struct s3_request *request, struct leftovers *left)
+{
+	char name[S3_PIECE_NAME_SIZE];
+	bool has_more;
+	const struct store_list_query query = {
+		.prefix = name,
+		.prefix_len = s3_entry_name(request, "", name),
+		.limit = UINT32_MAX,
+	};
+	enum s3_code code = S3_OK;
+
+	for (bool is_full = true; is_full && code == S3_OK;) {
+		left->count = 0;
+		int err = store_object_list(request->server->store, S3_MULTIPART_BUCKET, &query,
+					    gather_leftover, left, &has_more);
+		is_full = err > 0;
+		code = s3_code_of(err < 0 ? err : 0, S3_INTERNAL_ERROR);
+		for (size_t i = 0; i < left->count && code == S3_OK; i++) {
+			strcpy(request->multipart->id, left->uploads[i].id);
+			strcpy(request->multipart->pieces, left->uploads[i].pieces);
+			code = s3_remove_upload(request);
+		}
+	}
+	return code;
+}
+
+enum s3_code s3_remove_uploads(struct s3_request *request, uint64_t created_ns)
+{
+	struct leftovers *left = calloc(1, sizeof(*left));
+
+	free(request->multipart);
+	request->multipart = calloc(1, sizeof(*request->multipart));
+	enum s3_code code = S3_INTERNAL_ERROR;
+	if (left != NULL && request->multipart != NULL) {
+		left->created_ns = created_ns;
+		code = remove_leftovers(request, left);
+	}
+	free(left);
 	return code;
 }

@@ -16,19 +16,17 @@ struct s3_upload {
 	struct s3_checksum_record sum;		/* the kind and type that it shall have */
 	struct store_object_info info;		/* of its entry */
 };
-/* Finds the upload that the query names: request->multipart. S3_NO_SUCH_UPLOAD, and that stays what
- * it was. */
+/* Finds the upload that the query names: request->multipart. S3_NO_SUCH_UPLOAD, S3_NO_SUCH_BUCKET:
+ * that stays what it was. */
 enum s3_code s3_find_upload(struct s3_request *request) EOS_MUST_CHECK;
 /* "BUCKET/m/ID", and "BUCKET/p/ID/p00001" of request->multipart. Return the length. */
 size_t s3_entry_name(const struct s3_request *request, const char *id,
 		     char out[S3_PIECE_NAME_SIZE]);
 size_t s3_part_name(const struct s3_request *request, unsigned number,
 		    char out[S3_PIECE_NAME_SIZE]);
+/* When the request's bucket was made, as S3_METADATA_BUCKET has it. S3_NO_SUCH_BUCKET. */
+#define S3_BUCKET_TIME_SIZE 24u
+enum s3_code s3_bucket_time(struct s3_request *request,
+			    char out[S3_BUCKET_TIME_SIZE]) EOS_MUST_CHECK;
 /* Deletes request->multipart with its parts. */
 enum s3_code s3_remove_upload(struct s3_request *request) EOS_MUST_CHECK;
-
-/* A number in the query, at most MAX; *VALUE stays when it is not given. */
-enum s3_code s3_read_limit(struct s3_request *request, const char *name, uint64_t max,
-			   uint64_t *value) EOS_MUST_CHECK;
-/* Whether names in the answer are to be encoded. S3_INVALID_ARGUMENT. */
-enum s3_code s3_read_encoding(struct s3_request *request, bool *ret_is_url) EOS_MUST_CHECK;

@@ -27,7 +27,6 @@ struct whole {
 	struct s3_request *request;
 	const struct s3_part_list *list;
 	struct store_object_info info; /* of the part looked at */
-	struct crypto_hash *md5;
 	uint64_t size;
 	struct s3_part_map map;
 	struct s3_checksum sum; /* over the parts' checksums, or combined */
@@ -96,7 +95,6 @@ static enum s3_code add_checksum(struct whole *whole, const struct s3_part *part
 static enum s3_code add_part(struct whole *whole, const struct s3_part *part, bool is_last)
 {
 	struct s3_request *request = whole->request;
-	uint8_t digest[CRYPTO_MD5_SIZE];
 	char name[S3_PIECE_NAME_SIZE];
 
 	size_t len = s3_part_name(request, part->number, name);
@@ -112,10 +110,46 @@ static enum s3_code add_part(struct whole *whole, const struct s3_part *part, bo
 	if (whole->size > STORE_OBJECT_BYTES_MAX)
 		return S3_ENTITY_TOO_LARGE;
 	s3_part_map_add(&whole->map, whole->info.size);
-	if (eos_hex_decode(part->etag, digest, sizeof(digest)) < 0 ||
-	    crypto_hash_update(whole->md5, digest, sizeof(digest)) < 0)
-		return S3_INTERNAL_ERROR;
 	return add_checksum(whole, part);
+}
+
+/* The ETag of an object made of LIST's parts. -EINVAL: one's is no MD5. */
+static int make_etag(const struct s3_part_list *list, char out[S3_ETAG_TEXT_SIZE])
+{
+	uint8_t digest[CRYPTO_MD5_SIZE];
+	char hex[2 * CRYPTO_MD5_SIZE + 1];
+	struct crypto_hash *md5;
+
+	int err = crypto_hash_new(CRYPTO_MD5, &md5);
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < list->count && err == 0; i++) {
+		err = eos_hex_decode(list->parts[i].etag, digest, sizeof(digest));
+		if (err == 0)
+			err = crypto_hash_update(md5, digest, sizeof(digest));
+	}
+	if (err == 0)
+		err = crypto_hash_final(md5, digest);
+	crypto_hash_free(md5);
+	if (err < 0)
+		return err;
+	eos_hex_encode(digest, sizeof(digest), hex);
+	snprintf(out, S3_ETAG_TEXT_SIZE, "%s-%zu", hex, list->count);
+	return 0;
+}
+
+/* Whether TEXT has the form of a checksum of KIND, with a count of parts behind it or not. */
+static bool is_checksum(enum s3_checksum_kind kind, const char *text)
+{
+	uint8_t bytes[S3_CHECKSUM_BYTES_MAX];
+	char value[S3_CHECKSUM_TEXT_SIZE];
+	size_t len = strcspn(text, "-");
+
+	if (len >= sizeof(value))
+		return false;
+	memcpy(value, text, len);
+	value[len] = '\0';
+	return s3_checksum_decode(kind, value, bytes) == 0;
 }
 
 /* What the client says of the whole. */
@@ -146,6 +180,9 @@ static enum s3_code check_whole(struct whole *whole)
 			return s3_say(request, S3_INVALID_REQUEST,
 				      "The upload was not created with the checksum of %s.",
 				      request->headers[i].name);
+		if (!is_checksum(kind, given))
+			return s3_say(request, S3_INVALID_REQUEST,
+				      "Value for %s header is invalid.", request->headers[i].name);
 		/* A composite one may be given without the count of parts. */
 		if (strcmp(given, record->value) != 0 &&
 		    (strlen(given) != len || strncmp(given, record->value, len) != 0))
@@ -158,14 +195,10 @@ static enum s3_code check_whole(struct whole *whole)
 
 static enum s3_code end_whole(struct whole *whole)
 {
-	uint8_t digest[CRYPTO_MD5_SIZE];
-	char hex[2 * CRYPTO_MD5_SIZE + 1];
 	size_t count = whole->list->count;
 
-	if (crypto_hash_final(whole->md5, digest) < 0)
+	if (make_etag(whole->list, whole->etag) < 0)
 		return S3_INTERNAL_ERROR;
-	eos_hex_encode(digest, sizeof(digest), hex);
-	snprintf(whole->etag, sizeof(whole->etag), "%s-%zu", hex, count);
 	s3_part_map_end(&whole->map);
 	if (whole->record.kind != S3_CHECKSUM_NONE) {
 		if (s3_checksum_final(&whole->sum, whole->record.value) < 0)
@@ -188,8 +221,7 @@ static enum s3_code gather_parts(struct whole *whole)
 			return S3_INVALID_PART_ORDER;
 	whole->has_part_sums = true;
 	whole->record = whole->request->multipart->sum;
-	if (crypto_hash_new(CRYPTO_MD5, &whole->md5) < 0 ||
-	    s3_checksum_init(&whole->sum, whole->record.kind) < 0)
+	if (s3_checksum_init(&whole->sum, whole->record.kind) < 0)
 		return S3_INTERNAL_ERROR;
 	enum s3_code code = S3_OK;
 	for (size_t i = 0; i < list->count && code == S3_OK; i++)
@@ -217,6 +249,7 @@ static enum s3_code fill_object(struct whole *whole)
 	if (err < 0 || s3_keep_checksum(object, &whole->record) != S3_OK)
 		return S3_METADATA_TOO_LARGE;
 	/* Where there is no room for these, the object does without. */
+	(void)!store_metadata_add(object, S3_METADATA_UPLOAD, request->multipart->id);
 	if (store_metadata_add(object, S3_METADATA_PARTS, whole->map.text) == 0 &&
 	    whole->part_sums_len > 0 && whole->has_part_sums)
 		(void)!store_metadata_add(object, S3_METADATA_PARTSUMS, whole->part_sums);
@@ -232,8 +265,10 @@ static enum s3_code append_parts(struct whole *whole)
 		const struct s3_part *part = &whole->list->parts[i];
 		struct store_reader *reader;
 		size_t len = s3_part_name(request, part->number, name);
-		int err = store_reader_open(request->server->store, request->multipart->pieces,
-					    name, len, STORE_VERSION_LATEST, &reader);
+		/* Without a customer's key, if they have one: they are taken over as they are. */
+		int err = store_reader_open_encrypted(request->server->store,
+						      request->multipart->pieces, name, len,
+						      STORE_VERSION_LATEST, NULL, &reader);
 		if (err < 0)
 			return s3_code_of(err, S3_INVALID_PART);
 		/* A part may have been sent again since it was checked. */
@@ -262,7 +297,7 @@ static enum s3_code complete(struct whole *whole)
 	if (code == S3_OK)
 		code = append_parts(whole);
 	if (code == S3_OK)
-		code = s3_commit_upload(request, request->object);
+		code = s3_commit_upload(request, STORE_EVENT_CREATED_MULTIPART, request->object);
 	/* The object is there, whatever happens now: leftovers can still be aborted. */
 	if (code == S3_OK)
 		(void)!s3_remove_upload(request);
@@ -277,7 +312,8 @@ static enum s3_code respond(struct whole *whole)
 	const char *sse = store_metadata_get(request->object, S3_METADATA_SSE);
 	if (sse != NULL)
 		s3_add_header(request, "x-amz-server-side-encryption", sse);
-	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
+	s3_add_new_version(request);
+	s3_add_expiration(request, request->object);
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "CompleteMultipartUploadResult");
 	s3_xml_open(&buf, "Location");
@@ -294,11 +330,41 @@ static enum s3_code respond(struct whole *whole)
 	return s3_respond_xml(request, &buf);
 }
 
+/* The upload is not there. If that is because it was completed, and what it made is still the
+ * latest, then it is answered again: the first answer may never have arrived. */
+static enum s3_code find_completed(struct s3_request *request)
+{
+	enum s3_code code = s3_new_object(request);
+	if (code != S3_OK)
+		return code;
+	int err = store_object_get(request->server->store, request->bucket, request->key,
+				   request->key_len, STORE_VERSION_LATEST, request->object);
+	if (err < 0)
+		return s3_code_of(err, S3_NO_SUCH_UPLOAD);
+	const char *id = store_metadata_get(request->object, S3_METADATA_UPLOAD);
+	return id != NULL && strcmp(id, s3_query_get(&request->query, "uploadId")) == 0
+		       ? S3_OK
+		       : S3_NO_SUCH_UPLOAD;
+}
+
+/* Of the same parts, it is the same answer. */
+static enum s3_code complete_again(struct whole *whole)
+{
+	if (make_etag(whole->list, whole->etag) < 0 ||
+	    strcmp(whole->etag, s3_etag_of(whole->request->object)) != 0)
+		return S3_INVALID_PART;
+	s3_checksum_of(whole->request->object, &whole->record);
+	return S3_OK;
+}
+
 enum s3_code s3_complete_multipart(struct s3_request *request)
 {
 	struct s3_part_list list;
 
 	enum s3_code code = s3_find_upload(request);
+	bool is_again = code == S3_NO_SUCH_UPLOAD;
+	if (is_again)
+		code = find_completed(request);
 	if (code != S3_OK)
 		return code;
 	int err = s3_xml_read_parts(request->xml.data, request->xml.len, &list);
@@ -309,10 +375,12 @@ enum s3_code s3_complete_multipart(struct s3_request *request)
 	if (whole != NULL) {
 		whole->request = request;
 		whole->list = &list;
-		code = complete(whole);
+		code = is_again ? complete_again(whole) : complete(whole);
+		/* The same request, sent twice, may have taken the parts away meanwhile. */
+		if (code == S3_INVALID_PART && !is_again && find_completed(request) == S3_OK)
+			code = complete_again(whole);
 		if (code == S3_OK)
 			code = respond(whole);
-		crypto_hash_free(whole->md5);
 		s3_checksum_fini(&whole->sum);
 	}
 	free(whole);

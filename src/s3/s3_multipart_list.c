@@ -8,44 +8,27 @@
 #include "s3/s3_multipart.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "s3/s3_listing.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
 #define PAGE_MAX 1000u
 
-enum s3_code s3_read_limit(struct s3_request *request, const char *name, uint64_t max,
-			   uint64_t *value)
+/* The list of the object to be: who began the upload will own that. */
+static const char *acl_of(const struct store_object_info *entry)
 {
-	const char *text = s3_query_get(&request->query, name);
-	if (text == NULL || text[0] == '\0')
-		return S3_OK;
-	if (eos_parse_u64(text, value) < 0 || *value > INT32_MAX)
-		return s3_say(request, S3_INVALID_ARGUMENT,
-			      "Argument %s must be an integer between 0 and 2147483647", name);
-	*value = EOS_MIN(*value, max);
-	return S3_OK;
+	return store_metadata_get(entry, S3_METADATA_TO_BE S3_METADATA_ACL);
 }
 
-enum s3_code s3_read_encoding(struct s3_request *request, bool *ret_is_url)
+static void add_owners(const struct s3_request *request, const char *acl, struct eos_buf *buf)
 {
-	const char *text = s3_query_get(&request->query, "encoding-type");
-	if (text != NULL && strcmp(text, "url") != 0)
-		return s3_say(request, S3_INVALID_ARGUMENT,
-			      "Invalid Encoding Method specified in Request");
-	*ret_is_url = text != NULL;
-	return S3_OK;
-}
-
-static void add_owner(struct eos_buf *buf, const char *tag)
-{
-	s3_xml_open(buf, tag);
-	s3_xml_text(buf, "ID", S3_OWNER);
-	s3_xml_text(buf, "DisplayName", S3_OWNER);
-	s3_xml_close(buf, tag);
+	s3_owner_xml(request, "Initiator", acl, buf);
+	s3_owner_xml(request, "Owner", acl, buf);
 }
 
 static void add_checksum_kind(struct eos_buf *buf, const struct s3_checksum_record *sum)
@@ -117,8 +100,7 @@ static enum s3_code respond_parts(struct s3_request *request, struct parts_listi
 	s3_xml_text(&buf, "Bucket", request->bucket);
 	s3_xml_key(&buf, "Key", request->key, request->key_len, listing->is_url);
 	s3_xml_text(&buf, "UploadId", request->multipart->id);
-	add_owner(&buf, "Initiator");
-	add_owner(&buf, "Owner");
+	add_owners(request, acl_of(&request->multipart->info), &buf);
 	s3_xml_text(&buf, "StorageClass", "STANDARD");
 	s3_xml_u64(&buf, "PartNumberMarker", listing->after);
 	s3_xml_u64(&buf, "NextPartNumberMarker", listing->last);
@@ -160,6 +142,7 @@ struct row {
 	uint64_t initiated_ns;
 	struct s3_checksum_record sum;
 	char id[S3_UPLOAD_ID_DIGITS + 1]; /* "" of a prefix */
+	char owner[STORE_TENANT_MAX + 1]; /* "": the bucket's */
 	size_t key_len;
 	char key[];
 };
@@ -167,6 +150,7 @@ struct row {
 struct uploads {
 	struct s3_request *request;
 	const char *prefix, *delimiter, *after_key, *after_id;
+	char bucket_time[S3_BUCKET_TIME_SIZE];
 	bool is_url;
 	uint64_t limit;
 	/* The first rows behind the marker, in order; one more than the page holds. */
@@ -228,7 +212,7 @@ static size_t prefix_end(const struct uploads *uploads, const char *key)
 	size_t prefix_len = uploads->prefix != NULL ? strlen(uploads->prefix) : 0;
 	const char *delimiter = uploads->delimiter;
 
-	if (delimiter == NULL || delimiter[0] == '\0')
+	if (delimiter == NULL)
 		return 0;
 	const char *at = strstr(key + prefix_len, delimiter);
 	return at != NULL ? (size_t)(at - key) + strlen(delimiter) : 0;
@@ -239,8 +223,10 @@ static int visit_upload(void *ctx, const struct store_list_entry *entry)
 	struct uploads *uploads = ctx;
 	const char *key =
 		!entry->is_prefix ? store_metadata_get(entry->info, S3_METADATA_KEY) : NULL;
+	const char *time = key != NULL ? store_metadata_get(entry->info, S3_METADATA_BUCKET) : NULL;
 
-	if (key == NULL || entry->key_len < S3_UPLOAD_ID_DIGITS ||
+	if (time == NULL || strcmp(time, uploads->bucket_time) != 0 ||
+	    entry->key_len < S3_UPLOAD_ID_DIGITS ||
 	    (uploads->prefix != NULL && !eos_str_starts_with(key, uploads->prefix)))
 		return 0;
 	size_t end = prefix_end(uploads, key);
@@ -253,6 +239,9 @@ static int visit_upload(void *ctx, const struct store_list_entry *entry)
 	row->is_prefix = end > 0;
 	row->initiated_ns = entry->info->modified_ns;
 	s3_checksum_of(entry->info, &row->sum);
+	const char *acl = acl_of(entry->info);
+	if (acl != NULL)
+		snprintf(row->owner, sizeof(row->owner), "%.*s", (int)strcspn(acl, " "), acl);
 	if (!row->is_prefix)
 		memcpy(row->id, entry->key + entry->key_len - S3_UPLOAD_ID_DIGITS,
 		       S3_UPLOAD_ID_DIGITS);
@@ -268,8 +257,7 @@ static void add_upload(const struct uploads *uploads, const struct row *row, str
 	s3_xml_open(buf, "Upload");
 	s3_xml_key(buf, "Key", row->key, row->key_len, uploads->is_url);
 	s3_xml_text(buf, "UploadId", row->id);
-	add_owner(buf, "Initiator");
-	add_owner(buf, "Owner");
+	add_owners(uploads->request, row->owner[0] != '\0' ? row->owner : NULL, buf);
 	s3_xml_text(buf, "StorageClass", "STANDARD");
 	s3_xml_time(buf, "Initiated", row->initiated_ns);
 	add_checksum_kind(buf, &row->sum);
@@ -323,7 +311,6 @@ static enum s3_code respond_uploads(const struct uploads *uploads)
 static enum s3_code list_uploads(struct uploads *uploads)
 {
 	struct s3_request *request = uploads->request;
-	struct store_bucket_info bucket;
 	char name[S3_PIECE_NAME_SIZE];
 	bool has_more;
 
@@ -331,26 +318,25 @@ static enum s3_code list_uploads(struct uploads *uploads)
 	enum s3_code code = s3_read_limit(request, "max-uploads", PAGE_MAX, &uploads->limit);
 	if (code == S3_OK)
 		code = s3_read_encoding(request, &uploads->is_url);
+	if (code == S3_OK)
+		code = s3_bucket_time(request, uploads->bucket_time);
 	if (code != S3_OK)
 		return code;
 	uploads->prefix = s3_query_get(&request->query, "prefix");
-	uploads->delimiter = s3_query_get(&request->query, "delimiter");
+	uploads->delimiter = s3_read_delimiter(request);
 	uploads->after_key = s3_query_get(&request->query, "key-marker");
 	/* Without a key it has no meaning, and S3 does not look at it. */
 	if (uploads->after_key != NULL && uploads->after_key[0] != '\0')
 		uploads->after_id = s3_query_get(&request->query, "upload-id-marker");
 	if (uploads->after_id != NULL && uploads->after_id[0] == '\0')
 		uploads->after_id = NULL;
-	int err = store_bucket_get(request->server->store, request->bucket, &bucket);
-	if (err < 0)
-		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	const struct store_list_query query = {
 		.prefix = name,
 		.prefix_len = s3_entry_name(request, "", name),
 		.limit = UINT32_MAX,
 	};
-	err = store_object_list(request->server->store, S3_MULTIPART_BUCKET, &query, visit_upload,
-				uploads, &has_more);
+	int err = store_object_list(request->server->store, S3_MULTIPART_BUCKET, &query,
+				    visit_upload, uploads, &has_more);
 	return err < 0 ? s3_code_of(err, S3_INTERNAL_ERROR) : respond_uploads(uploads);
 }
 

@@ -33,9 +33,16 @@ static enum s3_code begin_part(struct s3_request *request)
 		code = s3_new_object(request);
 	if (code != S3_OK)
 		return code;
+	code = s3_take_part_encryption(request, request->object);
+	if (code != S3_OK)
+		return code;
 	size_t len = s3_part_name(request, (unsigned)number, name);
-	int err = store_upload_begin(request->server->store, request->multipart->pieces, name, len,
+	int err = s3_begin_encrypted(request, request->multipart->pieces, name, len,
 				     request->object, &request->upload);
+	if (err == -EKEYREJECTED)
+		return s3_say(request, S3_INVALID_REQUEST,
+			      "The provided encryption parameters did not match the ones used "
+			      "originally.");
 	return s3_code_of(err, S3_NO_SUCH_UPLOAD);
 }
 
@@ -75,10 +82,10 @@ static enum s3_code commit_part(struct s3_request *request)
 
 	enum s3_code code = s3_read_part_number(request, &number);
 	if (code == S3_OK)
-		code = s3_commit_upload(request, request->object);
+		code = s3_commit_upload(request, STORE_EVENT_CREATED, request->object);
 	if (code == S3_OK)
 		code = s3_find_upload(request);
-	if (code != S3_NO_SUCH_UPLOAD)
+	if (code != S3_NO_SUCH_UPLOAD && code != S3_NO_SUCH_BUCKET)
 		return code;
 	size_t len = s3_part_name(request, (unsigned)number, name);
 	int err = store_object_delete(request->server->store, request->multipart->pieces, name, len,

@@ -111,6 +111,18 @@ static enum s3_code add_parts(struct s3_request *request, const struct store_obj
 	return S3_OK;
 }
 
+/* Who has not got the customer's key is told nothing of the object. */
+static enum s3_code check_key(struct s3_request *request)
+{
+	const struct s3_place place = s3_place_of(request);
+	struct store_reader *reader;
+
+	enum s3_code code = s3_open(request, &place, &request->encryption.customer, &reader);
+	if (code == S3_OK)
+		store_reader_close(reader);
+	return code;
+}
+
 enum s3_code s3_get_attributes(struct s3_request *request)
 {
 	bool wanted[ATTRIBUTES] = {false};
@@ -122,6 +134,9 @@ enum s3_code s3_get_attributes(struct s3_request *request)
 		return code;
 	struct store_object_info *info = malloc(sizeof(*info));
 	code = info != NULL ? s3_find(request, info) : S3_INTERNAL_ERROR;
+	if (code == S3_OK && (info->encryption == STORE_ENCRYPTED_BY_CUSTOMER ||
+			      request->encryption.customer.is_given))
+		code = check_key(request);
 	if (code != S3_OK) {
 		free(info);
 		return code;

@@ -12,6 +12,7 @@
 
 #include "base/str.h"
 #include "s3/s3_access.h"
+#include "s3/s3_tags.h"
 #include "s3/s3_xml.h"
 
 struct copy_source {
@@ -86,13 +87,11 @@ static enum s3_code open_source(struct s3_request *request, const struct copy_so
 
 	enum s3_code code = s3_access_check(request, &access);
 	if (code == S3_OK)
-		code = s3_open(request, &place, &reader);
-	if (code == S3_METHOD_NOT_ALLOWED) {
-		s3_clear_headers(request);
+		code = s3_open(request, &place, &request->encryption.source, &reader);
+	if (code == S3_METHOD_NOT_ALLOWED)
 		return s3_say(request, S3_INVALID_REQUEST,
 			      "The source of a copy request may not specifically refer to a "
 			      "delete marker by version id.");
-	}
 	if (code != S3_OK)
 		return code;
 	const struct s3_condition_headers conditions = {
@@ -179,8 +178,12 @@ static bool is_pointless(const struct s3_request *request, const struct copy_sou
 	bool replaces = (metadata != NULL && strcmp(metadata, "REPLACE") == 0) ||
 			(tags != NULL && strcmp(tags, "REPLACE") == 0);
 
+	/* Whoever names a class or an encryption may have the one that is there written again. */
 	return !replaces && source->version == STORE_VERSION_LATEST &&
 	       s3_header(request, "x-amz-checksum-algorithm") == NULL &&
+	       s3_header(request, "x-amz-storage-class") == NULL &&
+	       !request->encryption.is_wanted && !request->encryption.customer.is_given &&
+	       !request->encryption.source.is_given &&
 	       strcmp(source->bucket, request->bucket) == 0 &&
 	       strcmp(source->key, request->key) == 0;
 }
@@ -208,7 +211,23 @@ static enum s3_code copy(struct s3_request *request, struct store_reader *reader
 		return code;
 	int err = store_upload_append(request->upload, reader, 0, size);
 	return err < 0 ? s3_code_of(err, S3_INTERNAL_ERROR)
-		       : s3_commit_upload(request, request->object);
+		       : s3_commit_upload(request, STORE_EVENT_CREATED_COPY, request->object);
+}
+
+/* A copy shows the source's tags: who may not read these may copy it only with others. */
+static enum s3_code check_source_tags(struct s3_request *request, const struct copy_source *source,
+				      const struct store_object_info *info)
+{
+	const char *directive = s3_header(request, "x-amz-tagging-directive");
+	const struct s3_access access = {
+		.action = "GetObjectTagging",
+		.bucket = source->bucket,
+		.key = source->key,
+		.key_len = source->key_len,
+		.version = source->version,
+	};
+	bool are_replaced = directive != NULL && strcmp(directive, "REPLACE") == 0;
+	return are_replaced || s3_tags_count(info) == 0 ? S3_OK : s3_access_check(request, &access);
 }
 
 enum s3_code s3_copy_object(struct s3_request *request)
@@ -222,16 +241,20 @@ enum s3_code s3_copy_object(struct s3_request *request)
 	if (code == S3_OK && is_pointless(request, &source))
 		code = s3_say(request, S3_INVALID_REQUEST,
 			      "This copy request is illegal because it is trying to copy an "
-			      "object to itself without changing the object's metadata.");
+			      "object to itself without changing the object's metadata, storage "
+			      "class, website redirect location or encryption attributes.");
 	if (code == S3_OK)
 		code = open_source(request, &source, &reader);
 	if (code != S3_OK)
 		return code;
-	code = copy(request, reader, &sum);
+	code = check_source_tags(request, &source, store_reader_info(reader));
+	if (code == S3_OK)
+		code = copy(request, reader, &sum);
 	store_reader_close(reader);
 	if (code != S3_OK)
 		return code;
-	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
+	s3_add_new_version(request);
+	s3_add_expiration(request, request->object);
 	eos_buf_init(&buf);
 	s3_xml_begin(&buf, "CopyObjectResult");
 	s3_xml_time(&buf, "LastModified", request->object->modified_ns);

@@ -149,9 +149,9 @@ static void add_description(struct answer *answer)
 		s3_add_header(request, "x-amz-tagging-count", count);
 	}
 	s3_add_lock(request, answer->info);
-	const char *sse = store_metadata_get(answer->info, S3_METADATA_SSE);
-	if (sse != NULL)
-		s3_add_header(request, "x-amz-server-side-encryption", sse);
+	s3_add_encryption(request, answer->info);
+	if (answer->info->is_latest)
+		s3_add_expiration(request, answer->info);
 }
 
 /* If-Range: a range of another version is not wanted. */
@@ -276,7 +276,7 @@ static enum s3_code send_bytes(struct answer *answer)
 					      answer->first + stream->first_len);
 		if (n <= 0) {
 			free(stream);
-			return S3_INTERNAL_ERROR;
+			return n < 0 ? s3_code_of((int)n, S3_INTERNAL_ERROR) : S3_INTERNAL_ERROR;
 		}
 		stream->first_len += (size_t)n;
 	}
@@ -296,7 +296,6 @@ static enum s3_code send_answer(struct answer *answer)
 {
 	struct s3_request *request = answer->request;
 
-	answer->count = s3_collect_headers(request, answer->headers, answer->count);
 	if (answer->has_failed)
 		return S3_INTERNAL_ERROR;
 	if (strcmp(http_request_method(request->http), "HEAD") != 0)
@@ -331,12 +330,24 @@ static enum s3_code answer_object(struct answer *answer)
 	return send_answer(answer);
 }
 
+static enum s3_code check_overrides(struct s3_request *request)
+{
+	for (size_t i = 0; request->is_anonymous && i < request->query.count; i++)
+		if (eos_str_starts_with(request->query.params[i].name, "response-"))
+			return s3_say(request, S3_INVALID_REQUEST,
+				      "Request specific response headers cannot be used for "
+				      "anonymous GET requests.");
+	return S3_OK;
+}
+
 enum s3_code s3_get_object(struct s3_request *request)
 {
 	const struct s3_place place = s3_place_of(request);
 	struct store_reader *reader;
 
-	enum s3_code code = s3_open(request, &place, &reader);
+	enum s3_code code = check_overrides(request);
+	if (code == S3_OK)
+		code = s3_open(request, &place, &request->encryption.customer, &reader);
 	if (code != S3_OK)
 		return code;
 	struct answer *answer = calloc(1, sizeof(*answer));

@@ -16,7 +16,10 @@
 #define S3_METADATA_CHECKSUM ".checksum"     /* an s3_checksum_record */
 #define S3_METADATA_PARTS    ".parts"	     /* an s3_part_map */
 #define S3_METADATA_PARTSUMS ".part-sums"    /* the parts' checksums in base64, with commas */
+#define S3_METADATA_UPLOAD   ".upload"	     /* the id of the upload that made it */
 #define S3_METADATA_PIECES   ".parts-bucket" /* of an upload under way: where its parts are */
+/* The same: when its bucket was made, in nanoseconds. One of the same name may be another's. */
+#define S3_METADATA_BUCKET ".bucket-created"
 
 /* s3_version.c */
 
@@ -37,13 +40,22 @@ struct s3_place s3_place_of(const struct s3_request *request);
 /* Answers with a header NAME that tells VERSION, if BUCKET is one that has versions. */
 void s3_add_version(struct s3_request *request, const char *name, const char *bucket,
 		    uint64_t version);
+/* Answers a write with x-amz-version-id, if a version came to be: what is written while versions
+ * are suspended replaces the null one, and S3 names none. */
+void s3_add_new_version(struct s3_request *request);
 /* What to say when the store returned ERR for PLACE: that the bucket, the key or the version is
- * missing, or that it is a delete marker, with the headers that tell of it. */
+ * missing, or that it is a delete marker; of s3_place_of(), with the headers that tell of it. */
 enum s3_code s3_missing(struct s3_request *request, const struct s3_place *place, int err);
+/* KEY: the customer's, if it was given, as it must be exactly where it is needed. */
 enum s3_code s3_open(struct s3_request *request, const struct s3_place *place,
+		     const struct s3_customer_key *key,
 		     struct store_reader **ret_reader) EOS_MUST_CHECK;
 /* The request's own version, and the header that names it. */
 enum s3_code s3_find(struct s3_request *request, struct store_object_info *ret_info) EOS_MUST_CHECK;
+
+/* s3_lifecycle_header.c: tells when the latest version, INFO, of the request's object expires, if a
+ * rule of its bucket says so. */
+void s3_add_expiration(struct s3_request *request, const struct store_object_info *info);
 
 /* s3_metadata.c */
 
@@ -71,8 +83,9 @@ enum s3_code s3_read_put_condition(struct s3_request *request) EOS_MUST_CHECK;
 enum s3_code s3_take_object(struct s3_request *request) EOS_MUST_CHECK;
 /* Begins request->upload at the request's key with request->object as its metadata. */
 enum s3_code s3_begin_upload(struct s3_request *request) EOS_MUST_CHECK;
-/* Commits request->upload under request->put; INFO (may be request->object) is what was made. */
-enum s3_code s3_commit_upload(struct s3_request *request,
+/* Commits request->upload under request->put, as EVENT; INFO (may be request->object) is what was
+ * made. */
+enum s3_code s3_commit_upload(struct s3_request *request, enum store_event_kind event,
 			      struct store_object_info *info) EOS_MUST_CHECK;
 /* The header ETag of INFO. */
 void s3_add_etag(struct s3_request *request, const struct store_object_info *info);

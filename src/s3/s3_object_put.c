@@ -28,17 +28,24 @@ enum s3_code s3_new_object(struct s3_request *request)
 
 enum s3_code s3_begin_upload(struct s3_request *request)
 {
-	int err = store_upload_begin(request->server->store, request->bucket, request->key,
-				     request->key_len, request->object, &request->upload);
+	int err = s3_begin_encrypted(request, request->bucket, request->key, request->key_len,
+				     request->object, &request->upload);
+	/* Completion of an upload that began with another key, or without one. */
+	if (err == -EKEYREJECTED || (err == -EINVAL && request->encryption.customer.is_given))
+		return s3_say(request, S3_INVALID_REQUEST,
+			      "The provided encryption parameters did not match the ones used "
+			      "originally.");
 	return s3_code_of(err, S3_NO_SUCH_BUCKET);
 }
 
-enum s3_code s3_commit_upload(struct s3_request *request, struct store_object_info *info)
+enum s3_code s3_commit_upload(struct s3_request *request, enum store_event_kind event,
+			      struct store_object_info *info)
 {
 	struct store_upload *upload = request->upload;
 	bool is_match = request->put.condition == STORE_IF_MATCH;
 
 	request->upload = NULL;
+	request->put.event = event;
 	int err = store_upload_commit(upload, &request->put, info);
 	return s3_code_of(err, is_match ? S3_NO_SUCH_KEY : S3_NO_SUCH_BUCKET);
 }
@@ -83,24 +90,31 @@ enum s3_code s3_put_object(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	s3_checksum_of(request->object, &sum);
-	code = s3_commit_upload(request, request->object);
+	code = s3_commit_upload(request, STORE_EVENT_CREATED, request->object);
 	if (code != S3_OK)
 		return code;
 	s3_add_etag(request, request->object);
-	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
+	s3_add_new_version(request);
 	s3_add_checksum(request, &sum);
+	s3_add_expiration(request, request->object);
 	s3_respond(request, 200, NULL, 0, NULL, 0);
 	return S3_OK;
 }
 
 enum s3_code s3_post_commit(struct s3_request *request, char *etag, size_t size)
 {
+	struct s3_checksum_record sum;
+
 	enum s3_code code = s3_end_form_checksum(request);
-	if (code == S3_OK)
-		code = s3_commit_upload(request, request->object);
 	if (code != S3_OK)
 		return code;
+	s3_checksum_of(request->object, &sum);
+	code = s3_commit_upload(request, STORE_EVENT_CREATED_POST, request->object);
+	if (code != S3_OK)
+		return code;
+	s3_add_checksum(request, &sum);
 	snprintf(etag, size, "\"%s\"", request->object->etag);
-	s3_add_version(request, "x-amz-version-id", request->bucket, request->object->version);
+	s3_add_new_version(request);
+	s3_add_expiration(request, request->object);
 	return S3_OK;
 }

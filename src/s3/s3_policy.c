@@ -32,6 +32,7 @@ static const char *const actions[] = {
 	"CreateBucket",
 	"DeleteBucket",
 	"DeleteBucketPolicy",
+	"DeleteBucketWebsite",
 	"DeleteObject",
 	"DeleteObjectTagging",
 	"DeleteObjectVersion",

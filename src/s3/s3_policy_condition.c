@@ -61,6 +61,8 @@ static const char *const keys[] = {
 	"s3:VersionId",
 	"s3:authType",
 	"s3:delimiter",
+	"s3:if-match",
+	"s3:if-none-match",
 	"s3:max-keys",
 	"s3:prefix",
 	"s3:signatureversion",
@@ -75,6 +77,7 @@ static const char *const keys[] = {
 	"s3:x-amz-metadata-directive",
 	"s3:x-amz-server-side-encryption",
 	"s3:x-amz-server-side-encryption-aws-kms-key-id",
+	"s3:x-amz-server-side-encryption-customer-algorithm",
 	"s3:x-amz-storage-class",
 };
 
@@ -110,10 +113,12 @@ static const char *find_key(const char *name)
 	return NULL;
 }
 
-/* An address in IPv6's form and the bits of it that count. */
+/* An address in IPv6's form and the bits of it that count. Those of IPv4 are apart: no range of
+ * IPv6 has them, however wide it is, unless it lies within their block (::ffff:0:0/96). */
 struct range {
 	uint8_t address[16];
 	unsigned bits;
+	bool is_v4;
 };
 
 static int parse_range(const char *text, struct range *ret_range)
@@ -121,6 +126,7 @@ static int parse_range(const char *text, struct range *ret_range)
 	char address[INET6_ADDRSTRLEN];
 	size_t len = strcspn(text, "/");
 	uint64_t bits = 0;
+	static const uint8_t v4_block[12] = {[10] = 0xff, [11] = 0xff};
 	struct range range = {.address = {[10] = 0xff, [11] = 0xff}};
 
 	if (len >= sizeof(address))
@@ -135,6 +141,7 @@ static int parse_range(const char *text, struct range *ret_range)
 	if (text[len] == '/' && (eos_parse_u64(text + len + 1, &bits) < 0 || bits > bits_max))
 		return -EINVAL;
 	range.bits = (unsigned)bits + (is_v4 ? 96 : 0);
+	range.is_v4 = range.bits >= 96 && memcmp(range.address, v4_block, sizeof(v4_block)) == 0;
 	*ret_range = range;
 	return 0;
 }
@@ -142,7 +149,7 @@ static int parse_range(const char *text, struct range *ret_range)
 static bool is_in_range(const char *text, const struct range *range)
 {
 	struct range single;
-	if (parse_range(text, &single) < 0)
+	if (parse_range(text, &single) < 0 || single.is_v4 != range->is_v4)
 		return false;
 	unsigned bytes = range->bits / 8, rest = range->bits % 8;
 	if (memcmp(single.address, range->address, bytes) != 0)
@@ -339,9 +346,8 @@ bool s3_policy_conditions_bound(const struct eos_node *conditions)
 		is_bound = true;
 		for (size_t i = 0; i < s3_policy_texts(values); i++) {
 			struct range range;
-			const char *text = s3_policy_text(values, i);
-			bool is_v4 = strchr(text, ':') == NULL;
-			if (parse_range(text, &range) < 0 || range.bits < (is_v4 ? 96 + 8 : 32))
+			if (parse_range(s3_policy_text(values, i), &range) < 0 ||
+			    range.bits < (range.is_v4 ? 96 + 8 : 32))
 				return false;
 		}
 	}

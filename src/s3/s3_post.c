@@ -4,6 +4,9 @@
  * The form's fields stand before the file. When the file begins, all that is needed is there: the
  * signature over the policy is checked, the policy against the fields, the sender's access like any
  * other's, and from there on the request is a PutObject whose headers were the fields.
+ *
+ * The signature is version 4's or, only here, version 2's: an HMAC-SHA1 of the policy, which many
+ * forms still have. A policy of the bucket can refuse it (s3:signatureversion).
  */
 #include "s3/s3_post.h"
 
@@ -21,8 +24,6 @@
 #include "s3/s3_post_policy.h"
 #include "s3/s3_priv.h"
 #include "s3/s3_xml.h"
-
-#define FILENAME_WORD "${filename}"
 
 struct s3_post {
 	struct s3_request *request;
@@ -62,10 +63,48 @@ static int on_field(void *ctx, const char *name, const char *value, size_t len)
 	return err;
 }
 
+static void take_signer(struct s3_post *post, struct s3_credentials *credentials)
+{
+	post->request->is_anonymous = false;
+	post->request->is_form = true;
+	memcpy(post->request->tenant, credentials->tenant, sizeof(credentials->tenant));
+}
+
+/* Version 2: SIGNATURE is in base64, and nothing but the policy says how long it is good. */
+static enum s3_code check_old_signature(struct s3_post *post, const char *policy,
+					const char *signature)
+{
+	const struct s3_config *config = &post->request->server->config;
+	const char *access_key = s3_post_form_get(&post->fields, "AWSAccessKeyId");
+	char expected[4 * ((CRYPTO_SHA1_SIZE + 2) / 3) + 1];
+	struct s3_credentials credentials;
+	uint8_t mac[CRYPTO_SHA1_SIZE];
+
+	if (access_key == NULL)
+		return s3_say(post->request, S3_INVALID_ARGUMENT,
+			      "Bucket POST must contain a field named 'AWSAccessKeyId'.");
+	if (config->find_credentials(config->ctx, access_key, &credentials) < 0)
+		return S3_INVALID_ACCESS_KEY;
+	enum s3_code code = S3_INTERNAL_ERROR;
+	if (crypto_hmac_sha1(credentials.secret_key, strlen(credentials.secret_key), policy,
+			     strlen(policy), mac) == 0) {
+		crypto_base64_encode(mac, sizeof(mac), expected);
+		code = strlen(signature) == strlen(expected) &&
+				       crypto_equal(signature, expected, strlen(expected))
+			       ? S3_OK
+			       : S3_SIGNATURE_MISMATCH;
+	}
+	if (code == S3_OK)
+		take_signer(post, &credentials);
+	explicit_bzero(&credentials, sizeof(credentials));
+	return code;
+}
+
 static enum s3_code check_signature(struct s3_post *post, const char *policy)
 {
 	const struct s3_config *config = &post->request->server->config;
 	const struct s3_post_form *fields = &post->fields;
+	const char *old = s3_post_form_get(fields, "signature");
 	const char *algorithm = s3_post_form_get(fields, "x-amz-algorithm");
 	const char *credential = s3_post_form_get(fields, "x-amz-credential");
 	const char *date = s3_post_form_get(fields, "x-amz-date");
@@ -73,6 +112,11 @@ static enum s3_code check_signature(struct s3_post *post, const char *policy)
 	struct s3_credentials credentials;
 	struct s3_auth auth;
 
+	if (old != NULL && signature != NULL)
+		return s3_say(post->request, S3_INVALID_ARGUMENT,
+			      "Only one auth mechanism is allowed.");
+	if (old != NULL)
+		return check_old_signature(post, policy, old);
 	if (algorithm == NULL || credential == NULL || date == NULL || signature == NULL)
 		return s3_say(post->request, S3_INVALID_ARGUMENT,
 			      "Bucket POST must contain fields X-Amz-Algorithm, X-Amz-Credential, "
@@ -87,11 +131,8 @@ static enum s3_code check_signature(struct s3_post *post, const char *policy)
 	if (config->find_credentials(config->ctx, auth.access_key, &credentials) < 0)
 		return S3_INVALID_ACCESS_KEY;
 	code = s3_auth_verify_text(&auth, policy, credentials.secret_key);
-	if (code == S3_OK) {
-		post->request->is_anonymous = false;
-		post->request->is_form = true;
-		memcpy(post->request->tenant, credentials.tenant, sizeof(credentials.tenant));
-	}
+	if (code == S3_OK)
+		take_signer(post, &credentials);
 	explicit_bzero(&credentials, sizeof(credentials));
 	return code;
 }
@@ -107,9 +148,10 @@ static enum s3_code check_policy(struct s3_post *post, const char *policy)
 		return S3_INTERNAL_ERROR;
 	long n = crypto_base64_decode(policy, len, text);
 	int err = n < 0 ? eos_why(&why, -EINVAL, "Invalid Policy: it is not base64")
-			: s3_post_policy_check(
-				  (const char *)text, (size_t)n, &post->fields, request->bucket,
-				  (int64_t)(eos_wall_ns() / EOS_NS_PER_S), &post->limits, &why);
+			: s3_post_policy_check((const char *)text, (size_t)n, &post->fields,
+					       request->bucket, request->key,
+					       (int64_t)(eos_wall_ns() / EOS_NS_PER_S),
+					       &post->limits, &why);
 	free(text);
 	if (err == -EINVAL)
 		return s3_say(request, S3_INVALID_POLICY_DOCUMENT, "%s", why.text);
@@ -132,10 +174,10 @@ static enum s3_code take_key(struct s3_post *post, const char *filename)
 	for (const char *c = filename; *c != '\0'; c++)
 		if (*c == '/' || *c == '\\')
 			filename = c + 1;
-	for (const char *word; (word = strstr(text, FILENAME_WORD)) != NULL;) {
+	for (const char *word; (word = strstr(text, S3_POST_FILENAME)) != NULL;) {
 		eos_buf_append(&key, text, (size_t)(word - text));
 		eos_buf_puts(&key, filename);
-		text = word + strlen(FILENAME_WORD);
+		text = word + strlen(S3_POST_FILENAME);
 	}
 	eos_buf_puts(&key, text);
 	if (eos_buf_failed(&key))
@@ -156,6 +198,19 @@ static bool is_kept_header(const char *name)
 		if (strcasecmp(name, kept[i]) == 0)
 			return true;
 	return false;
+}
+
+/* A field's bytes are any, but a header's go into answers: RFC 9110's tokens and values. */
+static bool can_be_header(const struct s3_post_field *field)
+{
+	size_t len = strspn(field->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					 "0123456789!#$%&'*+-.^_`|~");
+	if (len == 0 || field->name[len] != '\0')
+		return false;
+	for (const char *c = field->value; *c != '\0'; c++)
+		if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
+			return false;
+	return true;
 }
 
 /* From here on the fields are the request's headers; its own were about the form. */
@@ -186,8 +241,11 @@ static enum s3_code take_headers(struct s3_post *post)
 		bool is_ours = is_kept_header(field->name);
 		for (size_t k = 0; k < EOS_ARRAY_SIZE(ours); k++)
 			is_ours = is_ours || strcasecmp(field->name, ours[k]) == 0;
-		if (is_ours)
+		if (is_ours || strncasecmp(field->name, "x-ignore-", 9) == 0)
 			continue;
+		if (!can_be_header(field))
+			return s3_say(request, S3_INVALID_ARGUMENT,
+				      "A field holds what no header can.");
 		if (count == S3_HEADERS_MAX)
 			return S3_INVALID_REQUEST;
 		const char *name = strcasecmp(field->name, "acl") == 0 ? "x-amz-acl" : field->name;
@@ -202,15 +260,15 @@ static enum s3_code begin_file(struct s3_post *post, const char *filename)
 	struct s3_request *request = post->request;
 	const char *policy = s3_post_form_get(&post->fields, "policy");
 	const char *bucket = s3_post_form_get(&post->fields, "bucket");
-	bool is_signed = s3_post_form_get(&post->fields, "x-amz-signature") != NULL;
+	bool is_signed = s3_post_form_get(&post->fields, "x-amz-signature") != NULL ||
+			 s3_post_form_get(&post->fields, "signature") != NULL;
 
-	if (s3_post_form_get(&post->fields, "signature") != NULL)
-		return s3_say(request, S3_INVALID_REQUEST, "Please use AWS4-HMAC-SHA256.");
 	if (bucket != NULL && strcmp(bucket, request->bucket) != 0)
-		return s3_say(request, S3_INVALID_ARGUMENT, "The field bucket is another one.");
+		return s3_say(request, S3_ACCESS_DENIED,
+			      "Invalid according to Policy: the form is for another bucket.");
 	if (is_signed != (policy != NULL))
 		return s3_say(request, S3_INVALID_ARGUMENT,
-			      "policy and x-amz-signature go together.");
+			      "The fields policy and signature go together.");
 	enum s3_code code = take_key(post, filename);
 	if (code == S3_OK && policy != NULL)
 		code = check_signature(post, policy);
@@ -292,6 +350,9 @@ static bool redirect(struct s3_request *request, const struct http_header *etag)
 
 	if (target == NULL)
 		target = s3_post_form_get(fields, "redirect");
+	for (const char *c = target; c != NULL && *c != '\0'; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f)
+			return false;
 	if (target == NULL ||
 	    (!eos_str_starts_with(target, "http://") && !eos_str_starts_with(target, "https://")))
 		return false;
@@ -307,18 +368,35 @@ static bool redirect(struct s3_request *request, const struct http_header *etag)
 	return true;
 }
 
-static enum s3_code respond_created(struct s3_request *request, const struct http_header *etag)
+/* Where the object is, in the style that the form was sent in. */
+static int add_location(struct s3_request *request, struct eos_buf *url)
+{
+	const char *host = s3_header(request, "host");
+	bool is_in_host = strcmp(http_request_path(request->http), "/") == 0;
+
+	eos_buf_printf(url, "%s://%s/", http_request_is_secure(request->http) ? "https" : "http",
+		       host != NULL ? host : "");
+	if (!is_in_host)
+		eos_buf_printf(url, "%s/", request->bucket);
+	eos_percent_encode(url, request->key, request->key_len, true);
+	return eos_buf_failed(url) ? -ENOMEM : 0;
+}
+
+static enum s3_code respond(struct s3_request *request, const struct http_header *etag)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0}, url = {0};
-	const char *host = s3_header(request, "host");
+	const char *status = s3_post_field(request, "success_action_status");
 
-	eos_buf_printf(&url, "%s://%s/%s/",
-		       http_request_is_secure(request->http) ? "https" : "http",
-		       host != NULL ? host : "", request->bucket);
-	eos_percent_encode(&url, request->key, request->key_len, true);
-	eos_buf_puts(&buf, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse>");
-	if (eos_buf_failed(&url))
+	if (add_location(request, &url) < 0)
 		return S3_INTERNAL_ERROR;
+	const struct http_header headers[] = {
+		*etag, {"Location", url.data}, {"Content-Type", "application/xml"}};
+	if (status == NULL || strcmp(status, "201") != 0) {
+		bool is_200 = status != NULL && strcmp(status, "200") == 0;
+		s3_respond(request, is_200 ? 200 : 204, headers, 2, NULL, 0);
+		return S3_OK;
+	}
+	eos_buf_puts(&buf, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse>");
 	s3_xml_text(&buf, "Location", url.data);
 	s3_xml_text(&buf, "Bucket", request->bucket);
 	s3_xml_bytes(&buf, "Key", request->key, request->key_len);
@@ -326,8 +404,6 @@ static enum s3_code respond_created(struct s3_request *request, const struct htt
 	s3_xml_close(&buf, "PostResponse");
 	if (eos_buf_failed(&buf))
 		return S3_INTERNAL_ERROR;
-	const struct http_header headers[] = {
-		*etag, {"Location", url.data}, {"Content-Type", "application/xml"}};
 	s3_respond(request, 201, headers, EOS_ARRAY_SIZE(headers), buf.data, buf.len);
 	return S3_OK;
 }
@@ -340,7 +416,6 @@ const char *s3_post_field(const struct s3_request *request, const char *name)
 enum s3_code s3_post_end(struct s3_request *request)
 {
 	struct s3_post *post = request->post;
-	const char *status = s3_post_form_get(&post->fields, "success_action_status");
 	char etag[80];
 
 	if (s3_form_finish(&post->form) < 0)
@@ -352,11 +427,5 @@ enum s3_code s3_post_end(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	const struct http_header header = {"ETag", etag};
-	if (redirect(request, &header))
-		return S3_OK;
-	if (status != NULL && strcmp(status, "201") == 0)
-		return respond_created(request, &header);
-	bool is_200 = status != NULL && strcmp(status, "200") == 0;
-	s3_respond(request, is_200 ? 200 : 204, &header, 1, NULL, 0);
-	return S3_OK;
+	return redirect(request, &header) ? S3_OK : respond(request, &header);
 }

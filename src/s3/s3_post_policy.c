@@ -42,7 +42,8 @@ void s3_post_form_fini(struct s3_post_form *form)
 /* A check under way: which of the form's fields a condition has named. */
 struct check {
 	const struct s3_post_form *form;
-	const char *bucket;
+	const char *bucket, *key;
+	bool is_bucket_named;
 	bool is_named[S3_POST_FIELDS_MAX];
 	struct s3_post_limits limits;
 	struct eos_why *why;
@@ -58,7 +59,12 @@ static int refuse(struct check *check, const struct eos_node *condition)
 static int check_value(struct check *check, const struct eos_node *condition, const char *name,
 		       const char *want, bool is_prefix)
 {
-	const char *have = strcasecmp(name, "bucket") == 0 ? check->bucket : NULL;
+	bool is_bucket = strcasecmp(name, "bucket") == 0;
+	const char *have = is_bucket ? check->bucket : NULL;
+	check->is_bucket_named = check->is_bucket_named || is_bucket;
+	/* Not the word ${filename} must begin as the signer said, but what comes of it. */
+	if (strcasecmp(name, "key") == 0 && strstr(want, S3_POST_FILENAME) == NULL)
+		have = check->key;
 	for (size_t i = 0; i < check->form->count; i++) {
 		if (strcasecmp(check->form->fields[i].name, name) == 0) {
 			check->is_named[i] = true;
@@ -139,7 +145,8 @@ static int parse_expiration(const char *text, int64_t *ret_s)
 
 static bool needs_no_condition(const char *name)
 {
-	static const char *const free_names[] = {"x-amz-signature", "file", "policy", "bucket"};
+	static const char *const free_names[] = {"x-amz-signature", "file",	 "policy",
+						 "AWSAccessKeyId",  "signature", "bucket"};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(free_names); i++)
 		if (strcasecmp(name, free_names[i]) == 0)
 			return true;
@@ -173,15 +180,20 @@ static int check_all(struct check *check, const struct eos_node *root, int64_t n
 				      "Invalid according to Policy: Extra input fields: %.80s",
 				      name);
 	}
+	/* A form for whatever bucket is nothing that anybody wants to have signed. */
+	if (err == 0 && !check->is_bucket_named)
+		err = eos_why(check->why, -EACCES,
+			      "Invalid according to Policy: Extra input fields: bucket");
 	return err;
 }
 
 int s3_post_policy_check(const char *text, size_t len, const struct s3_post_form *form,
-			 const char *bucket, int64_t now_s, struct s3_post_limits *ret_limits,
-			 struct eos_why *why)
+			 const char *bucket, const char *key, int64_t now_s,
+			 struct s3_post_limits *ret_limits, struct eos_why *why)
 {
 	struct check check = {.form = form,
 			      .bucket = bucket,
+			      .key = key,
 			      .limits = {.min_bytes = 0, .max_bytes = UINT64_MAX},
 			      .why = why};
 	struct eos_doc *doc;

@@ -10,6 +10,7 @@
 #include "base/why.h"
 
 #define S3_POST_FIELDS_MAX 100u
+#define S3_POST_FILENAME   "${filename}"
 
 /* The fields of a form. Names are compared without regard to case. */
 struct s3_post_field {
@@ -31,10 +32,12 @@ struct s3_post_limits {
 	uint64_t min_bytes, max_bytes;
 };
 /*
- * Checks FORM, for an upload to BUCKET, against the policy TEXT (JSON): each condition holds, and
- * each field is named by one. -EINVAL: the policy is malformed; -ETIME: it has expired at NOW_S
- * (seconds since 1970); -EACCES: the form is not what it allows. WHY says what.
+ * Checks FORM, for an upload to KEY in BUCKET, against the policy TEXT (JSON): each condition
+ * holds, each field is named by one, and so is the bucket. KEY is what became of the field, which a
+ * condition with ${filename} in it is about instead. -EINVAL: the policy is malformed; -ETIME: it
+ * has expired at NOW_S (seconds since 1970); -EACCES: the form is not what it allows. WHY says
+ * what.
  */
 int s3_post_policy_check(const char *text, size_t len, const struct s3_post_form *form,
-			 const char *bucket, int64_t now_s, struct s3_post_limits *ret_limits,
-			 struct eos_why *why) EOS_MUST_CHECK;
+			 const char *bucket, const char *key, int64_t now_s,
+			 struct s3_post_limits *ret_limits, struct eos_why *why) EOS_MUST_CHECK;

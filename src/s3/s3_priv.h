@@ -19,6 +19,7 @@
 #include "s3/s3.h"
 #include "s3/s3_auth.h"
 #include "s3/s3_body.h"
+#include "s3/s3_encryption.h"
 #include "s3/s3_error.h"
 #include "s3/s3_post.h"
 #include "s3/s3_query.h"
@@ -36,7 +37,6 @@
 #define S3_METADATA_ACL	     ".acl"  /* s3_acl.h; none: private to the bucket's owner */
 /* All user metadata that a request can have, and our own. */
 #define S3_RESPONSE_HEADERS_MAX (S3_HEADERS_MAX + 48u)
-#define S3_ADDED_HEADERS_MAX	16u
 #define S3_ETAG_TEXT_SIZE	80u
 
 struct s3_server {
@@ -74,12 +74,6 @@ struct s3_operation {
 
 struct s3_upload;
 
-/* A header of the answer that was made on the way. */
-struct s3_added_header {
-	const char *name; /* static */
-	char value[128];
-};
-
 struct s3_request {
 	struct s3_server *server;
 	struct http_request *http;
@@ -109,10 +103,9 @@ struct s3_request {
 	struct store_put_options put;	  /* what must be so when it is committed */
 	struct store_object_info *object; /* its metadata */
 	struct s3_upload *multipart;	  /* that the query names, once it was looked for */
-	struct s3_checksum form_sum;	  /* of a form's file, if the form has one */
-	uint64_t version;		  /* that versionId names, or STORE_VERSION_LATEST */
-	struct s3_added_header added[S3_ADDED_HEADERS_MAX];
-	size_t added_count;
+	struct s3_encryption encryption;
+	struct s3_checksum form_sum; /* of a form's file, if the form has one */
+	uint64_t version;	     /* that versionId names, or STORE_VERSION_LATEST */
 };
 
 /* s3_route.c */
@@ -147,14 +140,9 @@ int s3_parse_range(const char *text, uint64_t size, uint64_t *ret_first,
 /* Sets the message and returns CODE. */
 enum s3_code s3_say(struct s3_request *request, enum s3_code code, const char *fmt, ...)
 	EOS_PRINTF(3, 4);
-/* Adds a header to whatever the request will be answered with. NAME is static; a VALUE that does
- * not fit is left out. */
+/* Adds a header to whatever the request will be answered with; copied. Without memory for it the
+ * answer goes without. */
 void s3_add_header(struct s3_request *request, const char *name, const char *value);
-/* Takes those back. */
-void s3_clear_headers(struct s3_request *request);
-/* Puts what every answer has, and those, behind the COUNT headers in HEADERS (as many as
- * S3_RESPONSE_HEADERS_MAX); borrowed from REQUEST. Returns the new count. */
-size_t s3_collect_headers(struct s3_request *request, struct http_header *headers, size_t count);
 void s3_respond(struct s3_request *request, unsigned status, const struct http_header *headers,
 		size_t headers_count, const void *body, size_t body_len);
 /* BUF is S3's XML and is emptied. */
@@ -190,8 +178,14 @@ enum s3_code s3_upload_part(struct s3_request *request);
 enum s3_code s3_upload_part_copy(struct s3_request *request);
 enum s3_code s3_complete_multipart(struct s3_request *request);
 enum s3_code s3_abort_multipart(struct s3_request *request);
+/* All uploads of the request's bucket, which was made at CREATED_NS and is gone. */
+enum s3_code s3_remove_uploads(struct s3_request *request, uint64_t created_ns) EOS_MUST_CHECK;
 enum s3_code s3_list_parts(struct s3_request *request);
 enum s3_code s3_list_multiparts(struct s3_request *request);
+
+/* s3_bucket_absent.c */
+enum s3_code s3_get_absent(struct s3_request *request);
+enum s3_code s3_delete_absent(struct s3_request *request);
 
 /* s3_bucket_config.c, s3_acl_ops.c, s3_route_bucket.c: the configuration of buckets. */
 extern const struct s3_operation s3_bucket_operations[];
@@ -199,6 +193,7 @@ extern const size_t s3_bucket_operations_count;
 enum s3_code s3_get_document(struct s3_request *request);
 enum s3_code s3_put_document(struct s3_request *request);
 enum s3_code s3_delete_document(struct s3_request *request);
+enum s3_code s3_put_notification(struct s3_request *request);
 enum s3_code s3_get_policy_status(struct s3_request *request);
 enum s3_code s3_get_versioning(struct s3_request *request);
 enum s3_code s3_put_versioning(struct s3_request *request);

@@ -17,6 +17,8 @@
 static const char *const no_params[] = {NULL};
 /* A preflight has the query of the request that it is for. */
 static const char *const any_params[] = {"*", NULL};
+static const char *const buckets_params[] = {"max-buckets", "continuation-token", "prefix",
+					     "bucket-region", NULL};
 static const char *const location_params[] = {"location", NULL};
 static const char *const version_params[] = {"versionId", NULL};
 static const char *const tagging_params[] = {"tagging", "versionId", NULL};
@@ -52,8 +54,8 @@ static const char *const get_params[] = {"response-content-type",
 					 NULL};
 
 static const struct s3_operation operations[] = {
-	{"GET", S3_LEVEL_SERVICE, NULL, false, S3_BODY_UNUSED, no_params, NULL, s3_list_buckets,
-	 "ListAllMyBuckets"},
+	{"GET", S3_LEVEL_SERVICE, NULL, false, S3_BODY_UNUSED, buckets_params, NULL,
+	 s3_list_buckets, "ListAllMyBuckets"},
 	{"GET", S3_LEVEL_BUCKET, "location", false, S3_BODY_UNUSED, location_params, NULL,
 	 s3_get_location, "GetBucketLocation"},
 	{"GET", S3_LEVEL_BUCKET, "uploads", false, S3_BODY_UNUSED, list_uploads_params, NULL,
@@ -229,13 +231,47 @@ static enum s3_code take_resource(struct s3_request *request, enum s3_level *ret
 	return take_key(request, path);
 }
 
-static bool is_allowed_param(const struct s3_operation *operation, const char *name)
+static const struct s3_operation *operation_at(size_t index)
 {
-	if (operation->params == any_params)
-		return true;
+	return index < s3_bucket_operations_count ? &s3_bucket_operations[index]
+						  : &operations[index - s3_bucket_operations_count];
+}
+
+static bool has_param(const struct s3_operation *operation, const char *name)
+{
 	for (const char *const *known = operation->params; *known != NULL; known++)
 		if (strcmp(*known, name) == 0)
 			return true;
+	return false;
+}
+
+/* Does NAME mean something to S3, here or elsewhere? */
+static bool is_word(const char *name)
+{
+	static const char *const others[] = {
+		"abac",	     "analytics", "append",	  "intelligent-tiering",
+		"inventory", "metrics",	  "notification", "renameObject",
+		"restore",   "select",	  "session",	  "torrent",
+	};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(others); i++)
+		if (strcmp(others[i], name) == 0)
+			return true;
+	for (size_t i = 0; i < s3_bucket_operations_count + EOS_ARRAY_SIZE(operations); i++)
+		if (has_param(operation_at(i), name))
+			return true;
+	return eos_str_starts_with(name, "metadata") || eos_str_starts_with(name, "response-");
+}
+
+static bool is_allowed_param(const struct s3_operation *operation, const char *name)
+{
+	if (operation->params == any_params || has_param(operation, name))
+		return true;
+	/* What is not S3's at all (a page's "utm_source") does not change what is read; in what
+	 * changes something nothing may be misunderstood. */
+	bool is_read =
+		strcmp(operation->method, "GET") == 0 || strcmp(operation->method, "HEAD") == 0;
+	if (is_read && strncasecmp(name, "x-amz-", 6) != 0 && !is_word(name))
+		return true;
 	/* The signature's own, and what S3 lets clients add for their logs. */
 	if (eos_str_starts_with(name, "X-Amz-"))
 		return strcmp(name, "X-Amz-Security-Token") != 0;
@@ -254,10 +290,7 @@ enum s3_code s3_route(struct s3_request *request)
 		return code;
 	size_t count = s3_bucket_operations_count + EOS_ARRAY_SIZE(operations);
 	for (size_t i = 0; i < count && request->operation == NULL; i++) {
-		const struct s3_operation *row =
-			i < s3_bucket_operations_count
-				? &s3_bucket_operations[i]
-				: &operations[i - s3_bucket_operations_count];
+		const struct s3_operation *row = operation_at(i);
 		if (row->level != level || strcmp(row->method, method) != 0)
 			continue;
 		is_level_known = true;

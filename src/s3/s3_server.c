@@ -18,15 +18,16 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "crypto/crypto.h"
 #include "s3/s3_access.h"
 #include "s3/s3_cors.h"
+#include "s3/s3_lifecycle.h"
 #include "s3/s3_lifecycle_run.h"
 #include "s3/s3_xml.h"
 #include "s3/s3_xml_read.h"
 
 #define IDLE_TIMEOUT_S 60
-#define DAY_NS	       (UINT64_C(86400) * EOS_NS_PER_S)
 
 EOS_COUNTER(requests_total, "s3.requests_total", "S3 requests.");
 EOS_COUNTER(errors_total, "s3.errors_total", "S3 requests answered with an error.");
@@ -40,44 +41,22 @@ enum s3_code s3_say(struct s3_request *request, enum s3_code code, const char *f
 	va_start(args, fmt);
 	vsnprintf(request->message, sizeof(request->message), fmt, args);
 	va_end(args);
+	/* The client's own words in it must not spoil the XML. */
+	eos_make_printable(request->message, strlen(request->message));
 	return code;
 }
 
 void s3_add_header(struct s3_request *request, const char *name, const char *value)
 {
-	size_t len = strlen(value);
-	if (request->added_count == S3_ADDED_HEADERS_MAX || len >= sizeof(request->added[0].value))
-		return;
-	struct s3_added_header *header = &request->added[request->added_count++];
-	header->name = name;
-	memcpy(header->value, value, len + 1);
-}
-
-void s3_clear_headers(struct s3_request *request)
-{
-	request->added_count = 0;
-}
-
-size_t s3_collect_headers(struct s3_request *request, struct http_header *headers, size_t count)
-{
-	if (count < S3_RESPONSE_HEADERS_MAX)
-		headers[count++] = (struct http_header){"x-amz-request-id", request->id};
-	for (size_t i = 0; i < request->added_count && count < S3_RESPONSE_HEADERS_MAX; i++)
-		headers[count++] =
-			(struct http_header){request->added[i].name, request->added[i].value};
-	return count;
+	if (http_request_add_header(request->http, name, value) < 0)
+		eos_log(EOS_LOG_WARN, "s3", "out of memory, header left out name=%s id=%s", name,
+			request->id);
 }
 
 void s3_respond(struct s3_request *request, unsigned status, const struct http_header *headers,
 		size_t headers_count, const void *body, size_t body_len)
 {
-	struct http_header all[S3_RESPONSE_HEADERS_MAX];
-	size_t count = 0;
-
-	for (; count < headers_count && count < S3_RESPONSE_HEADERS_MAX; count++)
-		all[count] = headers[count];
-	count = s3_collect_headers(request, all, count);
-	http_respond(request->http, status, all, count, body, body_len);
+	http_respond(request->http, status, headers, headers_count, body, body_len);
 }
 
 enum s3_code s3_respond_xml(struct s3_request *request, struct eos_buf *buf)
@@ -146,13 +125,15 @@ static enum s3_code read_auth(struct s3_request *request)
 		return s3_auth_parse_query(&request->query, auth);
 	if (s3_query_get(&request->query, "Signature") != NULL)
 		return s3_say(request, S3_INVALID_REQUEST, "Please use AWS4-HMAC-SHA256.");
-	if (header == NULL) {
+	if (header == NULL || header[0] == '\0') {
 		request->is_anonymous = true;
 		return S3_OK;
 	}
 	code = s3_auth_parse_header(header, auth);
 	if (code == S3_INVALID_REQUEST)
 		return s3_say(request, code, "Please use AWS4-HMAC-SHA256.");
+	if (code == S3_INVALID_ARGUMENT)
+		return s3_say(request, code, "Unsupported Authorization Type");
 	if (code != S3_OK)
 		return code;
 	const char *date = s3_header(request, "x-amz-date");
@@ -169,7 +150,18 @@ static enum s3_code read_auth(struct s3_request *request)
 	} else {
 		memcpy(auth->amz_date, date, sizeof(auth->amz_date));
 	}
-	return memcmp(auth->amz_date, auth->day, 8) == 0 ? S3_OK : S3_AUTH_HEADER_MALFORMED;
+	return S3_OK;
+}
+
+static enum s3_code check_region(struct s3_request *request)
+{
+	const char *region = request->server->config.region;
+
+	if (strcmp(request->auth.region, region) == 0)
+		return S3_OK;
+	return s3_say(request,
+		      request->auth.is_presigned ? S3_AUTH_QUERY_ERROR : S3_AUTH_HEADER_MALFORMED,
+		      "The region '%s' is wrong; expecting '%s'", request->auth.region, region);
 }
 
 static enum s3_code check_time(struct s3_request *request)
@@ -179,7 +171,7 @@ static enum s3_code check_time(struct s3_request *request)
 
 	if (s3_auth_parse_time(auth->amz_date, &then_s) < 0)
 		return S3_ACCESS_DENIED;
-	if (auth->is_presigned && now_s > then_s + (int64_t)auth->expires_s)
+	if (auth->is_presigned && now_s >= then_s + (int64_t)auth->expires_s)
 		return s3_say(request, S3_ACCESS_DENIED, "Request has expired");
 	if (then_s > now_s + S3_CLOCK_SKEW_S_MAX)
 		return auth->is_presigned
@@ -187,6 +179,9 @@ static enum s3_code check_time(struct s3_request *request)
 			       : S3_TIME_TOO_SKEWED;
 	if (!auth->is_presigned && then_s < now_s - (int64_t)S3_CLOCK_SKEW_S_MAX)
 		return S3_TIME_TOO_SKEWED;
+	if (memcmp(auth->amz_date, auth->day, strlen(auth->day)) != 0)
+		return s3_say(request, S3_AUTH_HEADER_MALFORMED,
+			      "Invalid credential date. This date is not the same as X-Amz-Date.");
 	return S3_OK;
 }
 
@@ -205,22 +200,24 @@ static enum s3_code authenticate(struct s3_request *request)
 	const struct s3_config *config = &request->server->config;
 	struct s3_credentials credentials;
 
+	/* A browser asks about a presigned URL, too, before it uses it: that is signed for another
+	 * method, and what is answered is everybody's to know. */
+	if (strcmp(http_request_method(request->http), "OPTIONS") == 0) {
+		request->is_anonymous = true;
+		return S3_OK;
+	}
 	enum s3_code code = read_auth(request);
 	if (code != S3_OK || request->is_anonymous)
 		return code;
-	if (strcmp(request->auth.region, config->region) != 0)
-		return s3_say(request,
-			      request->auth.is_presigned ? S3_AUTH_QUERY_ERROR
-							 : S3_AUTH_HEADER_MALFORMED,
-			      "The region '%s' is wrong; expecting '%s'", request->auth.region,
-			      config->region);
 	const char *payload = payload_text(request);
 	if (payload == NULL)
 		return s3_say(request, S3_INVALID_REQUEST,
 			      "Missing required header for this request: x-amz-content-sha256");
 	if (config->find_credentials(config->ctx, request->auth.access_key, &credentials) < 0)
 		return S3_INVALID_ACCESS_KEY;
-	code = check_time(request);
+	code = check_region(request);
+	if (code == S3_OK)
+		code = check_time(request);
 	if (code == S3_OK) {
 		const struct s3_sign_input input = {
 			.method = http_request_method(request->http),
@@ -347,6 +344,7 @@ static void on_begin(void *ctx, struct http_request *http)
 	snprintf(request->id, sizeof(request->id), "%016" PRIX64,
 		 server->seed ^ (n * UINT64_C(0x9E3779B97F4A7C15)));
 	http_request_set_data(http, request);
+	s3_add_header(request, "x-amz-request-id", request->id);
 	enum s3_code code = begin(request);
 	if (code != S3_OK)
 		respond_error(request, code);
@@ -366,6 +364,10 @@ static void on_end(void *ctx, struct http_request *http)
 	(void)ctx;
 	struct s3_request *request = http_request_data(http);
 	enum s3_code code = s3_body_finish(&request->body);
+	/* A client can take its time for a document. Meanwhile its bucket may have been deleted and
+	 * made again by another tenant, and its rights may have been taken. */
+	if (code == S3_OK && request->operation->body_use == S3_BODY_XML)
+		code = s3_access_check_request(request);
 	if (code == S3_OK)
 		code = request->operation->end(request);
 	if (code != S3_OK)
@@ -388,6 +390,7 @@ static void on_finish(void *ctx, struct http_request *http)
 	eos_buf_fini(&request->xml);
 	s3_query_fini(&request->query);
 	explicit_bzero(&request->signer, sizeof(request->signer));
+	explicit_bzero(&request->encryption, sizeof(request->encryption));
 	free(request);
 }
 
@@ -431,7 +434,8 @@ int s3_server_new(const struct s3_config *config, struct store *store,
 	};
 	const struct s3_lifecycle_config lifecycle = {
 		.interval_ms = config->lifecycle_interval_ms,
-		.day_ns = config->lifecycle_day_ns != 0 ? config->lifecycle_day_ns : DAY_NS,
+		.day_ns = config->lifecycle_day_ns != 0 ? config->lifecycle_day_ns
+							: S3_LIFECYCLE_DAY_NS,
 	};
 	err = s3_lifecycle_start(store, &lifecycle, &server->lifecycle);
 	if (err < 0) {

@@ -59,6 +59,17 @@ static void test_xml_write(void **state)
 	eos_buf_fini(&buf);
 }
 
+static void test_xml_write_not_utf8(void **state)
+{
+	struct eos_buf buf;
+	eos_buf_init(&buf);
+	s3_xml_text(&buf, "A", "\x80\xc3\xa9\xc3<\xf0\x9f\x92\xa9\xed\xa0\x80z\xf0\x9f\x92");
+	assert_string_equal(buf.data, "<A>\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd&lt;\xf0\x9f\x92\xa9"
+				      "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz"
+				      "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd</A>");
+	eos_buf_fini(&buf);
+}
+
 #define READ(fn, text, out) fn(text, strlen(text), out)
 
 static void test_xml_read(void **state)
@@ -244,10 +255,15 @@ static void test_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_query),	     cmocka_unit_test(test_xml_write),
-		cmocka_unit_test(test_xml_read),     cmocka_unit_test(test_delete_limit),
-		cmocka_unit_test(test_ranges),	     cmocka_unit_test(test_conditions),
-		cmocka_unit_test(test_bucket_names), cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_query),
+		cmocka_unit_test(test_xml_write),
+		cmocka_unit_test(test_xml_read),
+		cmocka_unit_test(test_delete_limit),
+		cmocka_unit_test(test_xml_write_not_utf8),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_bucket_names),
+		cmocka_unit_test(test_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

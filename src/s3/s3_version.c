@@ -68,18 +68,36 @@ void s3_add_version(struct s3_request *request, const char *name, const char *bu
 	s3_add_header(request, name, text);
 }
 
+void s3_add_new_version(struct s3_request *request)
+{
+	uint64_t version = request->object->version;
+	if (version != STORE_VERSION_NULL)
+		s3_add_version(request, "x-amz-version-id", request->bucket, version);
+}
+
+/* What there is to tell of a delete marker at PLACE; nothing of another's, such as a copy's source.
+ */
 static void add_marker_headers(struct s3_request *request, const struct s3_place *place,
 			       const struct store_object_info *info)
 {
+	char modified[EOS_HTTP_DATE_SIZE];
+
+	if (place->key != request->key)
+		return;
 	s3_add_header(request, "x-amz-delete-marker", "true");
 	s3_add_version(request, "x-amz-version-id", place->bucket, info->version);
+	/* Who did not name it sees no more of it. */
+	if (place->version == STORE_VERSION_LATEST)
+		return;
+	eos_format_http_date(info->modified_ns, modified);
+	s3_add_header(request, "Last-Modified", modified);
+	s3_add_header(request, "Allow", "DELETE");
 }
 
 enum s3_code s3_missing(struct s3_request *request, const struct s3_place *place, int err)
 {
 	struct store *store = request->server->store;
 	struct store_bucket_info bucket;
-	char modified[EOS_HTTP_DATE_SIZE];
 	enum s3_code code = S3_NO_SUCH_KEY;
 
 	if (err != -ENOENT)
@@ -94,9 +112,6 @@ enum s3_code s3_missing(struct s3_request *request, const struct s3_place *place
 			       info);
 	if (err == 0 && info->is_delete_marker) {
 		add_marker_headers(request, place, info);
-		eos_format_http_date(info->modified_ns, modified);
-		s3_add_header(request, "Last-Modified", modified);
-		s3_add_header(request, "Allow", "DELETE");
 		code = S3_METHOD_NOT_ALLOWED;
 	} else if (place->version != STORE_VERSION_LATEST) {
 		code = S3_NO_SUCH_VERSION;
@@ -108,11 +123,20 @@ enum s3_code s3_missing(struct s3_request *request, const struct s3_place *place
 }
 
 enum s3_code s3_open(struct s3_request *request, const struct s3_place *place,
-		     struct store_reader **ret_reader)
+		     const struct s3_customer_key *key, struct store_reader **ret_reader)
 {
-	int err = store_reader_open(request->server->store, place->bucket, place->key,
-				    place->key_len, place->version, ret_reader);
-	return err < 0 ? s3_missing(request, place, err) : S3_OK;
+	struct store_reader *reader;
+	int err = store_reader_open_encrypted(request->server->store, place->bucket, place->key,
+					      place->key_len, place->version,
+					      key->is_given ? key->key : NULL, &reader);
+	if (err < 0)
+		return s3_missing(request, place, err);
+	enum s3_code code = s3_check_customer_key(request, key, store_reader_info(reader));
+	if (code == S3_OK)
+		*ret_reader = reader;
+	else
+		store_reader_close(reader);
+	return code;
 }
 
 enum s3_code s3_find(struct s3_request *request, struct store_object_info *ret_info)

@@ -24,12 +24,29 @@ void s3_xml_close(struct eos_buf *buf, const char *tag)
 	eos_buf_printf(buf, "</%s>", tag);
 }
 
+/* The bytes of the character that TEXT begins with, which is not ASCII; 0: it is not UTF-8. */
+static size_t utf8_len(const char *text, size_t len)
+{
+	for (size_t n = 2; n <= 4 && n <= len; n++)
+		if (eos_utf8_is_valid(text, n))
+			return n;
+	return 0;
+}
+
 void s3_xml_escape(struct eos_buf *buf, const char *text, size_t len)
 {
 	size_t plain = 0;
 
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
+		size_t n = c >= 0x80 ? utf8_len(text + i, len - i) : 1;
+		if (n == 0) {
+			eos_buf_append(buf, text + plain, i - plain);
+			plain = i + 1;
+			eos_buf_puts(buf, "\xef\xbf\xbd");
+			continue;
+		}
+		i += n - 1;
 		if (c >= 0x20 && c != '&' && c != '<' && c != '>' && c != '"' && c != '\'')
 			continue;
 		eos_buf_append(buf, text + plain, i - plain);

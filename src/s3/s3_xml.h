@@ -18,6 +18,7 @@
 void s3_xml_begin(struct eos_buf *buf, const char *root);
 void s3_xml_open(struct eos_buf *buf, const char *tag);
 void s3_xml_close(struct eos_buf *buf, const char *tag);
+/* What is not UTF-8 (a path or a name that is told back to whoever sent it) becomes U+FFFD. */
 void s3_xml_escape(struct eos_buf *buf, const char *text, size_t len);
 /* <TAG>text</TAG> */
 void s3_xml_text(struct eos_buf *buf, const char *tag, const char *text);

@@ -22,8 +22,14 @@ int s3_xml_read_location(const char *text, size_t len, char ret_location[S3_LOCA
 	xmlDoc *doc = s3_xml_parse(text, len, "CreateBucketConfiguration");
 	if (doc == NULL)
 		return -EINVAL;
+	static const char *const names[] = {"LocationConstraint", NULL};
+	bool is_known = s3_xml_only(xmlDocGetRootElement(doc), names);
 	char *location = s3_xml_child_text(xmlDocGetRootElement(doc), "LocationConstraint");
 	xmlFreeDoc(doc);
+	if (!is_known) {
+		free(location);
+		return -ENOTSUP;
+	}
 	if (location == NULL)
 		return 0;
 	int err = eos_str_copy(ret_location, S3_LOCATION_MAX + 1, location);

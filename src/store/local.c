@@ -22,6 +22,7 @@
 #include "base/assert.h"
 #include "base/file.h"
 #include "store/local_keys_priv.h"
+#include "store/local_pages_priv.h"
 #include "store/local_priv.h"
 #include "store/local_upkeep_priv.h"
 
@@ -93,6 +94,23 @@ static int env_open_at(struct local *local, const char *path, size_t map_bytes)
 	return local_error(rc);
 }
 
+/* Before LMDB believes the file. */
+static int check_pages(struct local *local, struct eos_why *why)
+{
+	uint64_t bytes;
+	int fd = openat(local->dir_fd, "metadata.mdb", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : eos_why(why, -errno, "metadata.mdb: %s", strerror(errno));
+	int err = local_pages_check(fd, 0, NULL, NULL, &bytes, why);
+	fd = eos_close(fd);
+	if (err == -EBADMSG)
+		eos_why_prefix(why, "metadata.mdb is damaged or not a store's");
+	else if (err < 0)
+		eos_why(why, err, "metadata.mdb: %s", strerror(-err));
+	return err;
+}
+
 static int open_env(struct local *local, const char *dir_path, size_t map_bytes,
 		    struct eos_why *why)
 {
@@ -134,8 +152,13 @@ int local_dir_each(int parent_fd, const char *name,
 		return -ENOMEM;
 	}
 	int result = 0;
-	struct dirent *entry;
-	while (result == 0 && (entry = readdir(dir)) != NULL) {
+	while (result == 0) {
+		errno = 0;
+		struct dirent *entry = readdir(dir);
+		if (entry == NULL) {
+			result = -errno; /* 0 at the end */
+			break;
+		}
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			result = visit(ctx, fd, entry->d_name);
 	}
@@ -194,6 +217,8 @@ static int open_files(struct local *local, const char *dir_path, size_t map_byte
 		return err;
 	err = check_not_beheaded(local, why);
 	if (err == 0)
+		err = check_pages(local, why);
+	if (err == 0)
 		err = open_env(local, dir_path, map_bytes, why);
 	return err < 0 ? err : sync_dirs(local, why);
 }
@@ -202,6 +227,7 @@ static void local_close(struct store *store)
 {
 	struct local *local = local_of(store);
 	EOS_ASSERT(atomic_load(&local->uploads) == 0);
+	local_scrub_stop(local);
 	local_upkeep_stop(local);
 	local_committer_stop(local);
 	if (local->env != NULL)
@@ -211,9 +237,11 @@ static void local_close(struct store *store)
 	local->dir_fd = eos_close(local->dir_fd);
 	local_committer_fini(&local->committer);
 	local_upkeep_fini(&local->upkeep);
+	local_scrub_fini(&local->scrub);
 	local_segments_fini(&local->segments);
 	local_pins_fini(&local->chunk_pins);
 	local_pins_fini(&local->manifest_pins);
+	local_crypt_fini(&local->crypt);
 	free(local);
 }
 
@@ -230,9 +258,13 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 		local->segments.bytes_max = options->segment_bytes;
 	local_pins_init(&local->chunk_pins);
 	local_pins_init(&local->manifest_pins);
+	local_crypt_init(&local->crypt);
 	local_committer_init(&local->committer);
 	local_upkeep_init(&local->upkeep);
-	int err = open_files(local, dir_path, options->map_bytes, why);
+	local_scrub_init(&local->scrub);
+	int err = local_crypt_set_path(&local->crypt, options->key_path, dir_path);
+	if (err == 0)
+		err = open_files(local, dir_path, options->map_bytes, why);
 	if (err == 0)
 		err = local_recover(local, why);
 	if (err == 0)
@@ -250,9 +282,10 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	return 0;
 }
 
-static int open_with_defaults(const char *dir_path, struct store **ret_store, struct eos_why *why)
+static int open_with_defaults(const char *dir_path, const struct store_options *given,
+			      struct store **ret_store, struct eos_why *why)
 {
-	struct local_options options = {0};
+	const struct local_options options = {.key_path = given->key_path};
 	return local_open(dir_path, &options, ret_store, why);
 }
 
@@ -326,6 +359,7 @@ const struct store_engine_ops store_engine_local = {
 	.bucket_document_get = local_bucket_document_get,
 	.bucket_document_set = local_bucket_document_set,
 	.bucket_document_delete = local_bucket_document_delete,
+	.quota_check = local_quota_check,
 	.bucket_usage = local_bucket_usage,
 	.tenant_usage = local_tenant_usage,
 	.tenant_quota_set = local_tenant_quota_set,
@@ -351,6 +385,10 @@ const struct store_engine_ops store_engine_local = {
 	.verify = local_verify,
 	.repair = local_repair,
 	.compact = local_compact,
+	.scrub_set = local_scrub_set,
+	.scrub_get = local_scrub_get,
+	.customer_key_make = local_customer_key_make,
+	.rekey = local_rekey,
 	.version_list = local_version_list,
 	.find = local_find,
 	.outbox_list = local_outbox_list,

@@ -144,14 +144,21 @@ static bool is_still_there(struct local *local, const struct item *item)
 static int check_item(struct local_audit *audit, const struct item *item, void *data)
 {
 	struct local *local = audit->local;
-	int err = local_chunk_read(local, item->name, &item->chunk, data);
+	int err = local_chunk_read(local, NULL, item->name, &item->chunk, data);
+	if (err == -ENOKEY)
+		err = 0; /* as it was written, by its checksum; more cannot be said */
 	bool is_payload = err < 0;
 	if (err == 0)
 		err = check_entry(local, item);
 	audit->verdict.chunks++;
 	audit->verdict.bytes += item->chunk.stored_len;
-	if (err == 0)
+	if (err == 0) {
+		/* What a reader met once may have been the cable, not the disk. */
+		if (local_pins_is_damaged(&local->chunk_pins, item->name) &&
+		    is_still_there(local, item))
+			local_pins_set_damaged(&local->chunk_pins, item->name, false);
 		return progress(audit, item->chunk.stored_len);
+	}
 	if (err != -EBADMSG && err != -ENOENT && err != -EIO)
 		return err;
 	if (!is_still_there(local, item))
@@ -188,12 +195,18 @@ int local_audit_data(struct local_audit *audit)
 	return err;
 }
 
+struct live_count {
+	uint32_t segment;
+	uint64_t counted, recorded;
+};
+
 struct live_counts {
-	struct local_live *all; /* sorted by segment */
+	struct live_count *all; /* sorted by segment */
 	size_t count, cap;
 };
 
-static int live_add(struct live_counts *counts, uint32_t segment, int64_t bytes)
+/* The count of SEGMENT, made if there is none yet. NULL: no memory. */
+static struct live_count *live_of(struct live_counts *counts, uint32_t segment)
 {
 	size_t low = 0, high = counts->count;
 	while (low < high) {
@@ -203,23 +216,21 @@ static int live_add(struct live_counts *counts, uint32_t segment, int64_t bytes)
 		else
 			high = middle;
 	}
-	if (low < counts->count && counts->all[low].segment == segment) {
-		counts->all[low].bytes += bytes;
-		return 0;
-	}
+	if (low < counts->count && counts->all[low].segment == segment)
+		return &counts->all[low];
 	if (counts->count == counts->cap) {
 		size_t cap = EOS_MAX(2 * counts->cap, (size_t)64);
-		struct local_live *all = realloc(counts->all, cap * sizeof(all[0]));
+		struct live_count *all = realloc(counts->all, cap * sizeof(all[0]));
 		if (all == NULL)
-			return -ENOMEM;
+			return NULL;
 		counts->all = all;
 		counts->cap = cap;
 	}
 	memmove(&counts->all[low + 1], &counts->all[low],
 		(counts->count - low) * sizeof(counts->all[0]));
-	counts->all[low] = (struct local_live){.segment = segment, .bytes = bytes};
+	counts->all[low] = (struct live_count){.segment = segment};
 	counts->count++;
-	return 0;
+	return &counts->all[low];
 }
 
 /* The next PART_CHUNKS entries behind *FROM, which is moved on. */
@@ -317,9 +328,13 @@ static int count_items(struct local_audit *audit, struct items *items, struct li
 			audit->verdict.wrong_counts++;
 		if (is_wrong && audit->fix != NULL)
 			err = fix_item(audit, item, &is_gone);
-		if (err == 0 && !is_gone)
-			err = live_add(live, item->chunk.segment,
-				       (int64_t)local_entry_bytes(item->chunk.stored_len));
+		if (err < 0 || is_gone)
+			continue;
+		struct live_count *count = live_of(live, item->chunk.segment);
+		if (count == NULL)
+			err = -ENOMEM;
+		else
+			count->counted += local_entry_bytes(item->chunk.stored_len);
 	}
 	return err;
 }
@@ -335,22 +350,36 @@ static int compare_live(struct local_audit *audit, const MDB_val *key, const MDB
 	if (key->mv_size != sizeof(id))
 		return 0;
 	memcpy(&id, key->mv_data, sizeof(id));
-	/* What is left of the count: the difference. */
 	audit->verdict.wrong_counts += !is_good;
-	return live_add(live, __builtin_bswap32(id), -(int64_t)record.live);
+	struct live_count *count = live_of(live, __builtin_bswap32(id));
+	if (count == NULL)
+		return -ENOMEM;
+	count->recorded = record.live;
+	return 0;
+}
+
+/* What the transaction, behind the changes before, must add so that the count becomes right. */
+static int64_t missing(struct local_txn *t, const struct live_count *count)
+{
+	uint64_t live = count->recorded;
+	(void)local_segments_live(&t->local->segments, count->segment, &live);
+	for (size_t i = 0; i < t->live_count; i++)
+		if (t->live[i].segment == count->segment)
+			live += (uint64_t)t->live[i].bytes;
+	return (int64_t)(count->counted - live);
 }
 
 static int settle_live(struct local_audit *audit, struct live_counts *live)
 {
 	int err = walk(audit, audit->local->segments_dbi, compare_live, live);
 	for (size_t i = 0; err == 0 && i < live->count; i++) {
-		if (live->all[i].bytes == 0)
+		const struct live_count *count = &live->all[i];
+		audit->verdict.wrong_counts += count->counted != count->recorded;
+		if (audit->fix == NULL)
 			continue;
-		audit->verdict.wrong_counts++;
-		if (audit->fix != NULL) {
-			audit->fix->is_changed = true;
-			err = local_live_add(audit->fix, live->all[i].segment, live->all[i].bytes);
-		}
+		/* Also where nothing is missing: the record may be what is wrong. */
+		audit->fix->is_changed = true;
+		err = local_live_add(audit->fix, count->segment, missing(audit->fix, count));
 	}
 	return err;
 }
@@ -403,10 +432,25 @@ struct leaks {
 	size_t count, cap;
 };
 
+static int leaks_add(struct leaks *leaks, uint64_t id)
+{
+	if (leaks->count == leaks->cap) {
+		size_t cap = EOS_MAX(2 * leaks->cap, (size_t)64);
+		uint64_t *ids = realloc(leaks->ids, cap * sizeof(ids[0]));
+		if (ids == NULL)
+			return -ENOMEM;
+		leaks->ids = ids;
+		leaks->cap = cap;
+	}
+	leaks->ids[leaks->count++] = id;
+	return 0;
+}
+
 static int find_leak(struct local_audit *audit, const MDB_val *key, const MDB_val *value, void *ctx)
 {
 	struct leaks *leaks = ctx;
 	struct local_page page;
+	int err = 0;
 	if (key->mv_size != LOCAL_PAGE_KEY_SIZE)
 		return 0;
 	uint64_t id = local_be64_get(key->mv_data);
@@ -419,27 +463,50 @@ static int find_leak(struct local_audit *audit, const MDB_val *key, const MDB_va
 			!in_trash && (audit->manifests_count == 0 ||
 				      bsearch(&id, audit->manifests, audit->manifests_count,
 					      sizeof(id), by_id) == NULL);
-		if (leaks->is_leaked) {
-			audit->verdict.wrong_counts++;
-			if (audit->fix != NULL && leaks->count < leaks->cap)
-				leaks->ids[leaks->count++] = id;
-		}
+		audit->verdict.wrong_counts += leaks->is_leaked;
+		if (leaks->is_leaked && audit->fix != NULL && !audit->is_partial)
+			err = leaks_add(leaks, id);
 	}
 	if (leaks->is_leaked && local_page_parse(key, value, &page) == 0)
 		for (uint32_t i = 0; i < page.count; i++)
 			audit->verdict.leaked_bytes += page.entries[i].len;
-	return 0;
+	return err;
+}
+
+/* Entries of the trash that mean nobody knows which manifest. That one is leaked now. */
+static int check_trash(struct local_audit *audit)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	uint64_t id;
+	int err = local_error(mdb_cursor_open(audit->txn, audit->local->trash, &cursor));
+	if (err < 0)
+		return err;
+	int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	for (; err == 0 && rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+		if (local_trash_parse(&key, &value, &id) == 0)
+			continue;
+		audit->verdict.wrong_counts++;
+		if (audit->fix == NULL)
+			continue;
+		audit->fix->is_changed = true;
+		err = local_error(mdb_cursor_del(cursor, 0));
+	}
+	mdb_cursor_close(cursor);
+	return err == 0 && rc != 0 && rc != MDB_NOTFOUND ? local_error(rc) : err;
 }
 
 int local_audit_manifests(struct local_audit *audit)
 {
-	uint64_t ids[256];
-	struct leaks leaks = {.ids = ids, .cap = EOS_ARRAY_SIZE(ids)};
+	struct leaks leaks = {0};
 	if (audit->manifests_count > 0)
 		qsort(audit->manifests, audit->manifests_count, sizeof(uint64_t), by_id);
-	int err = walk(audit, audit->local->manifests, find_leak, &leaks);
+	int err = check_trash(audit);
+	if (err == 0)
+		err = walk(audit, audit->local->manifests, find_leak, &leaks);
 	for (size_t i = 0; err == 0 && i < leaks.count; i++)
-		err = local_trash_put(audit->fix, ids[i]);
+		err = local_trash_put(audit->fix, leaks.ids[i]);
+	free(leaks.ids);
 	return err;
 }
 
@@ -480,6 +547,18 @@ int local_audit_manifest(struct local_audit *audit, uint64_t id, uint64_t size,
 			*ret_text = "its manifest is too long";
 			return -EBADMSG;
 		}
+	}
+	return 0;
+}
+
+int local_audit_content(struct local_audit *audit, const struct local_record *record,
+			const char *data, const char **ret_text)
+{
+	if (record->kind == LOCAL_RECORD_CHUNKED)
+		return local_audit_manifest(audit, record->manifest, record->size, ret_text);
+	if (data != NULL && local_sum(data, local_inline_bytes(record), 0) != record->check) {
+		*ret_text = "its data is damaged";
+		return -EBADMSG;
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include "base/macros.h"
 #include "store/local_chunks_priv.h"
+#include "store/local_records_priv.h"
 #include "store/store.h"
 
 struct local;
@@ -28,6 +29,8 @@ struct local_audit {
 	/* Manifests that records have; sorted by local_audit_manifests(). */
 	uint64_t *manifests;
 	size_t manifests_count, manifests_cap;
+	/* Something could not be looked at, and may have some of the others: nothing is leaked. */
+	bool is_partial;
 	/* Chunks that repair removed, marked as going until local_audit_fini(). */
 	uint8_t (*going)[LOCAL_NAME_SIZE];
 	size_t going_count, going_cap;
@@ -42,6 +45,10 @@ int local_audit_counts(struct local_audit *audit) EOS_MUST_CHECK;
 int local_audit_add_manifest(struct local_audit *audit, uint64_t id) EOS_MUST_CHECK;
 /* Manifests that neither a record nor the trash has. Repair puts them into the trash. */
 int local_audit_manifests(struct local_audit *audit) EOS_MUST_CHECK;
+/* Whether what a record stands for can be read whole, by its manifest or, inline, by DATA: as
+ * below. */
+int local_audit_content(struct local_audit *audit, const struct local_record *record,
+			const char *data, const char **ret_text) EOS_MUST_CHECK;
 /* Whether the manifest is whole, SIZE bytes long, and no chunk of it lost or marked as damaged: 0,
  * -EBADMSG and why in *RET_TEXT. */
 int local_audit_manifest(struct local_audit *audit, uint64_t id, uint64_t size,

@@ -6,10 +6,16 @@
 
 #include "store/local_priv.h"
 
-int local_bucket_create(struct store *store, const char *name)
+int local_bucket_create(struct store *store, const char *name,
+			const struct store_bucket_settings *settings)
 {
-	struct local_op op = {.kind = LOCAL_OP_BUCKET_CREATE, .bucket = name};
-	return local_commit(local_of(store), &op);
+	struct local_op op = {
+		.kind = LOCAL_OP_BUCKET_CREATE,
+		.bucket = name,
+		.settings = settings,
+	};
+	int err = local_bucket_need_key(local_of(store), settings);
+	return err < 0 ? err : local_commit(local_of(store), &op);
 }
 
 int local_bucket_delete(struct store *store, const char *name)

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "store/local_changes_priv.h"
 #include "store/local_keys_priv.h"
+#include "store/local_scrub_priv.h"
 
 static MDB_val text_val(const char *text)
 {
@@ -43,16 +44,17 @@ int local_accept(struct local_txn *t, struct local_op *op)
 }
 
 /* Called by the matcher, once a target. */
-static void emit(void *ctx, const char *target)
+static void emit(void *ctx, const char *target, const char *rule)
 {
 	struct local_txn *t = ctx;
 	struct store_event *event = &t->event;
 	if (t->emit_error < 0)
 		return;
-	if (eos_str_copy(event->target, sizeof(event->target), target) < 0) {
-		/* A bug of whoever made the target; it must not hold up the data. */
-		eos_log(EOS_LOG_ERROR, "store", "event dropped: target too long target=%.64s...",
-			target);
+	if (eos_str_copy(event->target, sizeof(event->target), target) < 0 ||
+	    eos_str_copy(event->rule, sizeof(event->rule), rule == NULL ? "" : rule) < 0) {
+		/* A bug of whoever made them; it must not hold up the data. */
+		eos_log(EOS_LOG_ERROR, "store",
+			"event dropped: target or rule too long target=%.64s...", target);
 		return;
 	}
 	uint8_t encoded[LOCAL_EVENT_SIZE_MAX], name[8];
@@ -68,7 +70,8 @@ static void emit(void *ctx, const char *target)
 }
 
 int local_emit_events(struct local_txn *t, enum store_event_kind kind, const char *bucket,
-		      const char *key, size_t key_len, const struct local_record *record)
+		      const struct local_bucket *settings, const char *key, size_t key_len,
+		      const struct local_record *record)
 {
 	if (t->local->match == NULL || store_bucket_is_own(bucket))
 		return 0;
@@ -86,7 +89,9 @@ int local_emit_events(struct local_txn *t, enum store_event_kind kind, const cha
 		event->etag[0] = '\0';
 	int err = eos_str_copy(event->bucket, sizeof(event->bucket), bucket);
 	EOS_ASSERT(err == 0 && key_len <= STORE_KEY_MAX);
-	event->target[0] = '\0';
+	memcpy(event->owner, settings->tenant, sizeof(event->owner));
+	event->bucket_created_ns = settings->created_ns;
+	event->target[0] = event->rule[0] = '\0';
 	event->key_len = (uint32_t)key_len;
 	memcpy(event->key, key, key_len);
 	event->key[key_len] = '\0';
@@ -113,6 +118,7 @@ static int apply_bucket_create(struct local_txn *t, struct local_op *op)
 		.node = t->state.node_next++,
 		.created_ns = eos_wall_ns(),
 	};
+	local_bucket_take_settings(&bucket, op->settings);
 	err = local_bucket_put(t, op->bucket, &bucket);
 	if (err < 0)
 		return err;
@@ -190,7 +196,9 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 		[LOCAL_OP_MANIFEST_APPEND] = local_apply_manifest_append,
 		[LOCAL_OP_CHUNKS_MOVE] = local_apply_chunks_move,
 		[LOCAL_OP_SEGMENT_DROP] = local_apply_segment_drop,
+		[LOCAL_OP_KEYS_PUT] = local_apply_keys_put,
 		[LOCAL_OP_RECOUNT] = local_apply_recount,
+		[LOCAL_OP_SCRUB] = local_apply_scrub,
 		[LOCAL_OP_RECLAIM] = local_apply_reclaim,
 	};
 	return appliers[op->kind](t, op);

@@ -16,9 +16,9 @@ int local_refuse(struct local_txn *t, struct local_op *op, int result) EOS_MUST_
 int local_accept(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 /* What RECORD had on disk beside the tables is no longer referred to. */
 int local_drop_record(struct local_txn *t, const struct local_record *record) EOS_MUST_CHECK;
-/* Asks the matcher, and writes an event for each target. */
+/* Asks the matcher, and writes an event for each target. SETTINGS are BUCKET's. */
 int local_emit_events(struct local_txn *t, enum store_event_kind kind, const char *bucket,
-		      const char *key, size_t key_len,
+		      const struct local_bucket *settings, const char *key, size_t key_len,
 		      const struct local_record *record) EOS_MUST_CHECK;
 
 /* Seals and writes the record of a bucket. */
@@ -79,9 +79,18 @@ int local_apply_rename(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_update(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 
 /* local_settings.c */
+/* Makes the tenant's key if SETTINGS say that what is written will be encrypted: nobody may believe
+ * so when it cannot be. Not for the committer. Errors of local_crypt_tenant_key(). */
+int local_bucket_need_key(struct local *local,
+			  const struct store_bucket_settings *settings) EOS_MUST_CHECK;
+/* BUCKET, which is not written, gets SETTINGS. */
+void local_bucket_take_settings(struct local_bucket *bucket,
+				const struct store_bucket_settings *settings);
 int local_apply_settings(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_document_set(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 int local_apply_document_delete(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
+/* An entry of the table of documents. -EBADMSG. */
+int local_document_check(const MDB_val *key, const MDB_val *value) EOS_MUST_CHECK;
 /* All of a bucket that goes. */
 int local_documents_drop(struct local_txn *t, uint64_t node) EOS_MUST_CHECK;
 

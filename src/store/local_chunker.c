@@ -46,7 +46,11 @@ struct staged {
 struct local_chunker {
 	struct local *local;
 	bool is_compressed, is_manifest_pinned;
+	const struct local_key *key; /* borrowed; NULL: not encrypted */
 	ZSTD_CCtx *zstd;
+	/* Encrypted: what the staged chunks' payloads stand in; as large as they can be. */
+	uint8_t *sealed;
+	size_t sealed_len;
 
 	struct local_cdc cdc;
 	uint8_t *buffer;
@@ -70,13 +74,15 @@ struct local_chunker {
 	size_t written_count, written_cap;
 };
 
-int local_chunker_new(struct local *local, bool is_compressed, struct local_chunker **ret_chunker)
+int local_chunker_new(struct local *local, bool is_compressed, const struct local_key *key,
+		      struct local_chunker **ret_chunker)
 {
 	struct local_chunker *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return -ENOMEM;
 	c->local = local;
 	c->is_compressed = is_compressed;
+	c->key = key;
 	local_cdc_begin(&c->cdc, 0);
 	*ret_chunker = c;
 	return 0;
@@ -103,7 +109,7 @@ static void unstage(struct local_chunker *c)
 	for (unsigned i = 0; i < c->staged_count; i++)
 		free(c->staged[i].owned);
 	c->staged_count = 0;
-	c->staged_bytes = 0;
+	c->staged_bytes = c->sealed_len = 0;
 }
 
 struct local_chunker *local_chunker_free(struct local_chunker *c)
@@ -122,6 +128,7 @@ struct local_chunker *local_chunker_free(struct local_chunker *c)
 	free(c->list.all);
 	free(c->stored);
 	free(c->buffer);
+	free(c->sealed);
 	free(c);
 	return NULL;
 }
@@ -284,6 +291,24 @@ static int compress(struct local_chunker *c, struct staged *staged, struct local
 	return 0;
 }
 
+/* The payload as it is now goes, sealed, to where the next one stands. What is staged is less than
+ * FLUSH_BYTES before each chunk. */
+static int seal(struct local_chunker *c, struct staged *staged, struct local_new_chunk *chunk)
+{
+	if (c->sealed == NULL && (c->sealed = malloc(FLUSH_BYTES + LOCAL_CHUNK_STORED_MAX)) == NULL)
+		return -ENOMEM;
+	uint8_t *out = c->sealed + c->sealed_len;
+	int err = local_crypt_seal_chunk(c->local, c->key, chunk, staged->payload,
+					 chunk->stored_len, out);
+	if (err < 0)
+		return err;
+	free(staged->owned);
+	staged->owned = NULL;
+	staged->payload = out;
+	c->sealed_len += chunk->stored_len;
+	return 0;
+}
+
 /* Whether what is stored can be read: whoever brings the bytes again must not be told that they are
  * safe when the copy that is there is not. Reading costs less than writing them once more. */
 static int is_readable(struct local_chunker *c, const uint8_t *name, uint32_t len, bool *ret)
@@ -298,7 +323,7 @@ static int is_readable(struct local_chunker *c, const uint8_t *name, uint32_t le
 	}
 	if (c->stored == NULL)
 		return -ENOMEM;
-	int err = local_chunk_fetch(c->local, name, len, c->stored);
+	int err = local_chunk_fetch(c->local, c->key, name, len, c->stored);
 	*ret = err == 0;
 	return err == -EBADMSG || err == -EIO ? 0 : err;
 }
@@ -338,14 +363,16 @@ static void share(struct local_chunker *c, struct local_new_chunk *chunk, size_t
 static int stage(struct local_chunker *c, const uint8_t *data, struct local_new_chunk *chunk)
 {
 	struct staged *staged = &c->staged[c->staged_count];
-	int err = 0;
 	*staged = (struct staged){.index = c->list.count - 1, .payload = data};
 	chunk->is_staged = true;
 	chunk->same_as = c->list.count - 1;
-	if (c->is_compressed)
-		err = compress(c, staged, chunk);
-	if (err < 0)
+	int err = c->is_compressed ? compress(c, staged, chunk) : 0;
+	if (err == 0 && c->key != NULL)
+		err = seal(c, staged, chunk);
+	if (err < 0) {
+		free(staged->owned);
 		return err;
+	}
 	chunk->payload_sum = local_payload_sum(chunk->name, staged->payload, chunk->stored_len);
 	c->staged_count++;
 	c->staged_bytes += local_entry_bytes(chunk->stored_len);
@@ -363,7 +390,7 @@ static int take_chunk(struct local_chunker *c, const uint8_t *data, uint32_t len
 {
 	uint8_t name[LOCAL_NAME_SIZE];
 	bool is_there = false;
-	int err = crypto_sha256(data, len, name);
+	int err = local_crypt_name(c->local, c->key, data, len, name);
 	if (err < 0)
 		return err;
 	uint16_t *slot = index_of(c, name);
@@ -439,7 +466,7 @@ static int grow(struct local_chunker *c, size_t wanted)
 		memcpy(buffer, c->buffer, c->len);
 		for (unsigned i = 0; i < c->staged_count; i++) {
 			struct staged *staged = &c->staged[i];
-			if (staged->owned == NULL)
+			if (staged->owned == NULL && c->key == NULL)
 				staged->payload =
 					buffer + ((const uint8_t *)staged->payload - c->buffer);
 		}
@@ -515,7 +542,7 @@ static int read_listed(struct local_chunker *c, const struct local_new_chunk *ch
 {
 	struct local_chunk there;
 	if (chunk->segment == NULL)
-		return local_chunk_fetch(c->local, chunk->name, chunk->len, data);
+		return local_chunk_fetch(c->local, c->key, chunk->name, chunk->len, data);
 	there.segment = chunk->segment->id;
 	there.offset = chunk->offset;
 	there.payload_sum = chunk->payload_sum;
@@ -523,7 +550,7 @@ static int read_listed(struct local_chunker *c, const struct local_new_chunk *ch
 	there.len = chunk->len;
 	there.flags = chunk->flags;
 	there.key = chunk->key;
-	return local_chunk_read(c->local, chunk->name, &there, data);
+	return local_chunk_read(c->local, c->key, chunk->name, &there, data);
 }
 
 static int each_committed(struct local_chunker *c, uint8_t *data,
@@ -539,8 +566,8 @@ static int each_committed(struct local_chunker *c, uint8_t *data,
 		err = local_manifest_find(c->local, txn, c->list.manifest, offset, &page, &start);
 		mdb_txn_abort(txn);
 		for (uint32_t i = 0; err == 0 && i < page.count; i++) {
-			err = local_chunk_fetch(c->local, page.entries[i].name, page.entries[i].len,
-						data);
+			err = local_chunk_fetch(c->local, c->key, page.entries[i].name,
+						page.entries[i].len, data);
 			if (err == 0)
 				err = visit(ctx, data, page.entries[i].len);
 			offset += page.entries[i].len;

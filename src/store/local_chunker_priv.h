@@ -20,8 +20,9 @@
 struct local;
 struct local_chunker;
 
-/* IS_COMPRESSED: chunks are compressed where that saves something. */
-int local_chunker_new(struct local *local, bool is_compressed,
+/* IS_COMPRESSED: chunks are compressed where that saves something. KEY: that they are encrypted
+ * with, or NULL; borrowed as long as the chunker lives. */
+int local_chunker_new(struct local *local, bool is_compressed, const struct local_key *key,
 		      struct local_chunker **ret_chunker) EOS_MUST_CHECK;
 /* Gives back what was not committed. NULL is fine. Returns NULL. */
 struct local_chunker *local_chunker_free(struct local_chunker *chunker);

@@ -38,7 +38,8 @@ int local_chunk_parse(const MDB_val *key, const MDB_val *value, struct local_chu
 	memcpy(&chunk, value->mv_data, sizeof(chunk));
 	if (chunk.sum != chunk_sum(&chunk, key->mv_data) || chunk.len == 0 ||
 	    chunk.len > LOCAL_CHUNK_BYTES_MAX || chunk.stored_len == 0 ||
-	    chunk.stored_len > LOCAL_CHUNK_STORED_MAX || (chunk.flags & ~LOCAL_CHUNK_FLAGS) != 0)
+	    chunk.stored_len > LOCAL_CHUNK_STORED_MAX || (chunk.flags & ~LOCAL_CHUNK_FLAGS) != 0 ||
+	    ((chunk.flags & LOCAL_CHUNK_ENCRYPTED) != 0) != (chunk.key != LOCAL_KEY_NONE))
 		return -EBADMSG;
 	*ret_chunk = chunk;
 	return 0;
@@ -142,20 +143,41 @@ int local_manifest_find(struct local *local, MDB_txn *txn, uint64_t id, uint64_t
 	return offset < *ret_start || offset >= end ? -EBADMSG : 0;
 }
 
+static uint64_t trash_sum(const MDB_val *key)
+{
+	return local_sum(key->mv_data, key->mv_size, 0);
+}
+
+int local_trash_parse(const MDB_val *key, const MDB_val *value, uint64_t *ret_id)
+{
+	uint64_t sum;
+	if (key->mv_size != sizeof(*ret_id) || value->mv_size != sizeof(sum))
+		return -EBADMSG;
+	memcpy(&sum, value->mv_data, sizeof(sum));
+	if (sum != trash_sum(key))
+		return -EBADMSG;
+	*ret_id = local_be64_get(key->mv_data);
+	return 0;
+}
+
 int local_trash_has(struct local *local, MDB_txn *txn, uint64_t id)
 {
 	uint8_t name[8];
 	local_be64_put(name, id);
 	MDB_val key = {.mv_size = sizeof(name), .mv_data = name}, value;
 	int err = local_error(mdb_get(txn, local->trash, &key, &value));
-	return err == 0 ? 1 : err == -ENOENT ? 0 : err;
+	if (err == 0)
+		return local_trash_parse(&key, &value, &id) == 0;
+	return err == -ENOENT ? 0 : err;
 }
 
 int local_trash_put(struct local_txn *t, uint64_t manifest)
 {
 	uint8_t name[8];
 	local_be64_put(name, manifest);
-	MDB_val key = {.mv_size = sizeof(name), .mv_data = name}, value = {0};
+	MDB_val key = {.mv_size = sizeof(name), .mv_data = name};
+	uint64_t sum = trash_sum(&key);
+	MDB_val value = {.mv_size = sizeof(sum), .mv_data = &sum};
 	t->is_changed = true;
 	return local_put(t->txn, t->local->trash, &key, &value, 0);
 }
@@ -306,10 +328,14 @@ int local_live_flush(struct local_txn *t)
 		struct local_segment_record record = {0};
 		local_segment_key(t->live[i].segment, name);
 		MDB_val key = {.mv_size = 4, .mv_data = name}, value;
-		int err = local_error(mdb_get(t->txn, t->local->segments_dbi, &key, &value));
-		if (err == 0)
-			err = local_segment_record_parse(&key, &value, &record);
-		/* A damaged count is wrong until repair; no chunk depends on it. */
+		int err = 0;
+		/* The table in memory is as committed, and nothing damages it. Only of a segment
+		 * whose file is lost it knows nothing. */
+		if (!local_segments_live(&t->local->segments, t->live[i].segment, &record.live)) {
+			err = local_error(mdb_get(t->txn, t->local->segments_dbi, &key, &value));
+			if (err == 0)
+				err = local_segment_record_parse(&key, &value, &record);
+		}
 		if (err < 0 && err != -ENOENT && err != -EBADMSG)
 			return err;
 		uint64_t bytes = (uint64_t)t->live[i].bytes;
@@ -330,11 +356,14 @@ void local_live_take_over(struct local_txn *t)
 	t->live_count = 0;
 }
 
-int local_chunk_decode(struct local *local, const uint8_t name[LOCAL_NAME_SIZE],
-		       const struct local_chunk *chunk, const void *payload, void *data)
+int local_chunk_decode(struct local *local, const struct local_key *key,
+		       const uint8_t name[LOCAL_NAME_SIZE], const struct local_chunk *chunk,
+		       const void *payload, void *data)
 {
 	if (local_payload_sum(name, payload, chunk->stored_len) != chunk->payload_sum)
 		return -EBADMSG;
+	if (chunk->flags & LOCAL_CHUNK_ENCRYPTED)
+		return local_crypt_open_chunk(local, key, name, chunk, payload, data);
 	if (chunk->flags & LOCAL_CHUNK_ZSTD) {
 		size_t n = ZSTD_decompress(data, chunk->len, payload, chunk->stored_len);
 		return ZSTD_isError(n) || n != chunk->len ? -EBADMSG : 0;
@@ -346,29 +375,36 @@ int local_chunk_decode(struct local *local, const uint8_t name[LOCAL_NAME_SIZE],
 	return 0;
 }
 
-int local_chunk_read(struct local *local, const uint8_t name[LOCAL_NAME_SIZE],
-		     const struct local_chunk *chunk, void *data)
+int local_chunk_read(struct local *local, const struct local_key *key,
+		     const uint8_t name[LOCAL_NAME_SIZE], const struct local_chunk *chunk,
+		     void *data)
 {
 	struct local_segment *segment;
+	struct local_cipher *cipher = NULL;
 	bool is_plain = chunk->flags == 0 && chunk->stored_len == chunk->len;
 	int err = local_segment_get(&local->segments, chunk->segment, &segment);
 	if (err < 0)
 		return err;
-	void *payload = is_plain ? data : malloc(chunk->stored_len);
+	void *payload = data;
+	if (!is_plain) {
+		/* For its memory, which is there already. */
+		err = local_cipher_take(local, &cipher);
+		payload = err < 0 ? NULL : local_cipher_scratch(cipher, chunk->stored_len);
+	}
 	err = payload == NULL ? -ENOMEM : 0;
 	if (err == 0)
 		err = local_segment_read(segment, payload, chunk->stored_len,
 					 chunk->offset + sizeof(struct local_entry));
 	if (err == 0)
-		err = local_chunk_decode(local, name, chunk, payload, data);
-	if (!is_plain)
-		free(payload);
+		err = local_chunk_decode(local, key, name, chunk, payload, data);
+	if (cipher != NULL)
+		local_cipher_give(local, cipher);
 	local_segment_put(&local->segments, segment);
 	return err == -ENODATA ? -EBADMSG : err;
 }
 
-int local_chunk_fetch(struct local *local, const uint8_t name[LOCAL_NAME_SIZE], uint32_t len,
-		      void *data)
+int local_chunk_fetch(struct local *local, const struct local_key *key,
+		      const uint8_t name[LOCAL_NAME_SIZE], uint32_t len, void *data)
 {
 	int err = 0;
 	/* What is moved while we look is found at the second look; it moves once in seconds. */
@@ -383,7 +419,7 @@ int local_chunk_fetch(struct local *local, const uint8_t name[LOCAL_NAME_SIZE], 
 		if (err == 0 && chunk.len != len)
 			err = -EBADMSG;
 		if (err == 0)
-			err = local_chunk_read(local, name, &chunk, data);
+			err = local_chunk_read(local, key, name, &chunk, data);
 		if (err != -ENOENT)
 			break;
 	}

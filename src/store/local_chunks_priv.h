@@ -23,9 +23,11 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "store/local_records_priv.h"
 #include "store/local_segments_priv.h"
 
 struct local;
+struct local_key;
 struct local_txn;
 
 /* The value in `chunks`. */
@@ -47,7 +49,7 @@ static_assert(offsetof(struct local_chunk, refs) == 40, "chunk on disk");
 
 /* Of the plain bytes, and with what encryption adds. */
 #define LOCAL_CHUNK_BYTES_MAX  (4u << 20)
-#define LOCAL_CHUNK_STORED_MAX (LOCAL_CHUNK_BYTES_MAX + 28u)
+#define LOCAL_CHUNK_STORED_MAX (LOCAL_CHUNK_BYTES_MAX + LOCAL_SEAL_BYTES)
 
 /* The value in `segments`, by the id (4 bytes, big-endian). */
 struct local_segment_record {
@@ -118,6 +120,9 @@ int local_segment_record_parse(const MDB_val *key, const MDB_val *value,
 			       struct local_segment_record *ret_record) EOS_MUST_CHECK;
 int local_segment_record_put(struct local *local, MDB_txn *txn, uint32_t id,
 			     uint64_t live) EOS_MUST_CHECK;
+/* The id in the key; the value is its checksum. -EBADMSG: an entry that may mean another manifest,
+ * which somebody needs: it is left alone. */
+int local_trash_parse(const MDB_val *key, const MDB_val *value, uint64_t *ret_id) EOS_MUST_CHECK;
 /* 1: in the trash; 0: not; or an error. */
 int local_trash_has(struct local *local, MDB_txn *txn, uint64_t id) EOS_MUST_CHECK;
 
@@ -136,15 +141,17 @@ int local_live_flush(struct local_txn *t) EOS_MUST_CHECK;
 /* After the commit: the same in the table in memory. */
 void local_live_take_over(struct local_txn *t);
 
-/* Reads what CHUNK describes into DATA (chunk->len bytes): checks, decrypts, decompresses.
- * -ENOENT: its segment is gone; -EBADMSG. */
-int local_chunk_read(struct local *local, const uint8_t name[LOCAL_NAME_SIZE],
-		     const struct local_chunk *chunk, void *data) EOS_MUST_CHECK;
+/* Reads what CHUNK describes into DATA (chunk->len bytes): checks, decrypts, decompresses. KEY: of
+ * whoever reads, or NULL: then customers' chunks cannot be read. -ENOENT: its segment is gone;
+ * -EBADMSG; -ENOKEY: as it was written, but the key to open it is missing. */
+int local_chunk_read(struct local *local, const struct local_key *key,
+		     const uint8_t name[LOCAL_NAME_SIZE], const struct local_chunk *chunk,
+		     void *data) EOS_MUST_CHECK;
 /* The same for whatever is stored under NAME now: looks the place up, also when it just moved.
  * -EBADMSG: lost or damaged; then it is marked as damaged. */
-int local_chunk_fetch(struct local *local, const uint8_t name[LOCAL_NAME_SIZE], uint32_t len,
-		      void *data) EOS_MUST_CHECK;
+int local_chunk_fetch(struct local *local, const struct local_key *key,
+		      const uint8_t name[LOCAL_NAME_SIZE], uint32_t len, void *data) EOS_MUST_CHECK;
 /* The same from what was read already. */
-int local_chunk_decode(struct local *local, const uint8_t name[LOCAL_NAME_SIZE],
-		       const struct local_chunk *chunk, const void *payload,
-		       void *data) EOS_MUST_CHECK;
+int local_chunk_decode(struct local *local, const struct local_key *key,
+		       const uint8_t name[LOCAL_NAME_SIZE], const struct local_chunk *chunk,
+		       const void *payload, void *data) EOS_MUST_CHECK;

@@ -239,6 +239,8 @@ static void take_over(struct local_txn *t)
 	t->local->committer.state = t->state;
 	local_live_take_over(t);
 	eos_counter_add(&transactions, 1);
+	atomic_fetch_add(&t->local->activity, 1);
+	local_scrub_poke(&t->local->scrub);
 }
 
 /* Steps 4 and 6. An error: nothing of it happened, unless the store is read-only now. */

@@ -18,7 +18,9 @@
 #include "store/local_records_priv.h"
 
 struct local;
+struct eos_buf;
 struct local_audit;
+struct local_key_record;
 
 /* Changes in one transaction. 256 inline objects of 16 KiB are 4 MiB of dirty pages, well below
  * LMDB's bound of 131,071 pages a transaction. */
@@ -44,7 +46,9 @@ enum local_op_kind {
 	LOCAL_OP_MANIFEST_APPEND, /* a part of a large upload's chunks */
 	LOCAL_OP_CHUNKS_MOVE,	  /* to where compaction copied them */
 	LOCAL_OP_SEGMENT_DROP,
+	LOCAL_OP_KEYS_PUT,
 	LOCAL_OP_RECOUNT, /* repair */
+	LOCAL_OP_SCRUB,	  /* DATA: struct local_scrub_record */
 	LOCAL_OP_RECLAIM, /* as much of the trash as fits */
 };
 
@@ -78,11 +82,18 @@ struct local_op {
 	const struct local_move *moves;
 	size_t moves_count;
 	uint32_t segment;
-	struct local_audit *audit; /* on return, of a recount; owned */
-	bool is_reclaimed;	   /* on return: nothing is left in the trash that could go */
+	struct local_audit *audit;	   /* on return, of a recount; owned */
+	struct eos_buf *reindexed_buckets; /* the same; whose index must be made anew */
+	bool is_reclaimed; /* on return: nothing is left in the trash that could go */
+
+	/* data keys, from number KEY_FIRST on */
+	const struct local_key_record *key_records;
+	size_t key_records_count;
+	uint16_t key_first;
 
 	/* settings, documents (the name is in KEY), tenants */
 	const struct store_bucket_settings *settings;
+	const struct store_bucket_settings *expected; /* or NULL: what is there must be the same */
 	size_t data_len;
 	const char *tenant;
 	uint64_t quota_bytes, quota_objects;
@@ -144,7 +155,7 @@ struct local_committer {
 };
 
 /* Metadata and inline data of a record. */
-#define LOCAL_CONTENT_MAX (STORE_METADATA_MAX + LOCAL_INLINE_MAX)
+#define LOCAL_CONTENT_MAX (STORE_METADATA_MAX + LOCAL_INLINE_MAX + LOCAL_SEAL_BYTES)
 
 /* One write transaction in the making. */
 struct local_txn {
@@ -168,6 +179,9 @@ struct local_txn {
 	uint32_t dropped[LOCAL_BATCH_MAX];
 	/* What is in LMDB moves when something is written: copies of metadata and inline data. */
 	char scratch[LOCAL_CONTENT_MAX], moved[LOCAL_CONTENT_MAX];
+	/* Inline data that a rename sealed for its new key, and its checksum. */
+	uint8_t sealed[LOCAL_INLINE_MAX + LOCAL_SEAL_BYTES];
+	uint64_t sealed_check;
 	char indexed[STORE_METADATA_MAX];
 	struct store_object_info info; /* of an update */
 };

@@ -2,10 +2,11 @@
  * The local engine: LMDB for metadata and small objects, segments of chunks for larger data.
  *
  *     DIR/lock            held by the one process that has the store open
- *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants objects versions index
+ *     DIR.key             the node key: local_crypt_priv.h
+ *     DIR/metadata.mdb    LMDB (tables: meta buckets documents tenants keys objects versions index
  *                         chunks manifests segments trash outbox)
  *     DIR/reserve         space that deletes can have when the disk is full: local_space.c
- *     DIR/segments/       chunks: local_segments_priv.h
+ *     DIR/segments/       chunks: local_segments_priv.h; read again and again: local_scrub_priv.h
  *     DIR/staging/        files of uploads that are not written from front to back; emptied at open
  *
  * Readers use LMDB's read transactions; only the committer thread (local_commit.c) writes. The
@@ -14,7 +15,8 @@
  * Fault points, in the order of a commit: store.staging_create, store.staging_write,
  * store.staging_read, store.segment_create, store.dir_fsync, store.segment_write,
  * store.segment_fsync, store.txn_begin, store.txn_put, store.txn_commit, store.after_commit,
- * store.segment_unlink; and store.space, store.segment_read, store.recover. store.after_commit and
+ * store.segment_unlink; and store.space, store.segment_read, store.recover, and those of the node
+ * key's file (local_crypt_node.c). store.after_commit and
  * store.recover only know `kill`.
  */
 #pragma once
@@ -27,8 +29,10 @@
 #include "base/counter.h"
 #include "base/macros.h"
 #include "store/local_commit_priv.h"
+#include "store/local_crypt_priv.h"
 #include "store/local_pins_priv.h"
 #include "store/local_records_priv.h"
+#include "store/local_scrub_priv.h"
 #include "store/local_segments_priv.h"
 #include "store/local_upkeep_priv.h"
 #include "store/store_engine.h"
@@ -44,7 +48,7 @@ struct local {
 	/* Constant after open. */
 	int lock_fd, dir_fd, staging_fd;
 	MDB_env *env;
-	MDB_dbi meta, buckets, documents, tenants, objects, versions, index;
+	MDB_dbi meta, buckets, documents, tenants, keys, objects, versions, index;
 	MDB_dbi chunks, manifests, segments_dbi, trash, outbox;
 
 	/* Guarded by committer.batch_lock. */
@@ -55,19 +59,23 @@ struct local {
 	/* Any thread. */
 	_Atomic unsigned uploads;
 	_Atomic uint64_t staging_next;
+	_Atomic uint64_t activity;	      /* transactions; the scrub slows down when it moves */
 	_Atomic bool has_reserve, has_warned; /* local_space.c */
 	_Atomic bool is_read_only;	      /* for good; set by local_turn_read_only() */
 
 	/* Each has its own lock. */
 	struct local_segments segments;
 	struct local_pins chunk_pins, manifest_pins;
+	struct local_crypt crypt;
 	struct local_upkeep upkeep;
+	struct local_scrub scrub;
 	struct local_committer committer;
 };
 
 struct local_options {
 	size_t map_bytes;	/* 0: as large as is sensible */
 	uint64_t segment_bytes; /* 0: LOCAL_SEGMENT_BYTES */
+	const char *key_path;	/* as in struct store_options */
 };
 
 static inline struct local *local_of(struct store *store)
@@ -151,7 +159,8 @@ void local_turn_read_only(struct local *local, const char *what, int err);
 int local_check_writable(struct local *local) EOS_MUST_CHECK;
 
 /* Engine functions, by the file they are in. */
-int local_bucket_create(struct store *store, const char *name);
+int local_bucket_create(struct store *store, const char *name,
+			const struct store_bucket_settings *settings);
 int local_bucket_delete(struct store *store, const char *name);
 int local_bucket_get(struct store *store, const char *name, struct store_bucket_info *ret_info);
 int local_bucket_list(struct store *store,
@@ -159,12 +168,15 @@ int local_bucket_list(struct store *store,
 int local_bucket_settings_get(struct store *store, const char *bucket,
 			      struct store_bucket_settings *ret_settings);
 int local_bucket_settings_set(struct store *store, const char *bucket,
+			      const struct store_bucket_settings *expected,
 			      const struct store_bucket_settings *settings);
 int local_bucket_document_get(struct store *store, const char *bucket, const char *name,
 			      struct eos_buf *out);
 int local_bucket_document_set(struct store *store, const char *bucket, const char *name,
 			      const void *data, size_t len);
 int local_bucket_document_delete(struct store *store, const char *bucket, const char *name);
+int local_quota_check(struct store *store, const char *bucket, const char *key, size_t key_len,
+		      uint64_t size);
 int local_bucket_usage(struct store *store, const char *bucket, struct store_usage *ret_usage);
 int local_tenant_usage(struct store *store, const char *tenant, struct store_usage *ret_usage);
 int local_tenant_quota_set(struct store *store, const char *tenant, uint64_t bytes,
@@ -196,6 +208,7 @@ int local_outbox_remove(struct store *store, uint64_t id);
 int local_outbox_retry(struct store *store, uint64_t id, uint64_t not_before_ns);
 int local_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
 		       const char *metadata, uint32_t metadata_len,
+		       const struct store_upload_encryption *encryption,
 		       struct store_upload **ret_upload);
 int local_upload_write(struct store_upload *upload, const void *data, size_t len, uint64_t offset);
 int64_t local_upload_read(struct store_upload *upload, void *data, size_t len, uint64_t offset);
@@ -209,7 +222,8 @@ int local_upload_commit(struct store_upload *upload, const struct store_put_opti
 			struct store_object_info *ret_info);
 void local_upload_abort(struct store_upload *upload);
 int local_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
-		      uint64_t version, struct store_reader **ret_reader);
+		      uint64_t version, const uint8_t *customer_key,
+		      struct store_reader **ret_reader);
 const struct store_object_info *local_reader_info(const struct store_reader *reader);
 int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
 void local_reader_close(struct store_reader *reader);

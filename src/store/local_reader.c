@@ -34,6 +34,14 @@ struct local_reader {
 	char *data;	   /* inline: all */
 	uint64_t manifest; /* chunked: pinned; else 0 */
 
+	/* What it is encrypted with. A tenant's key is looked for when it is needed. */
+	uint16_t key_id;
+	const uint8_t *customer_key; /* during the open */
+	bool has_own_key;	     /* of a customer's object */
+	struct local_key own_key;
+	bool is_sealed; /* DATA is, so far */
+	uint64_t node;	/* of the bucket */
+
 	/* The page of the manifest that was used last; page_end is 0: none. */
 	uint64_t page_start, page_end;
 	struct local_page page;
@@ -62,12 +70,47 @@ static struct local_reader *reader_of(struct store_reader *reader)
 
 static int take_inline(struct local_reader *r, const struct local_found *found)
 {
-	if (local_sum(found->data, found->record.size, 0) != found->record.check)
+	size_t len = local_inline_bytes(&found->record);
+	if (local_sum(found->data, len, 0) != found->record.check)
 		return local_damaged("object data", r->bucket, r->key, r->key_len);
-	r->data = malloc(EOS_MAX(found->record.size, 1u));
+	r->data = malloc(EOS_MAX(len, (size_t)1));
 	if (r->data == NULL)
 		return -ENOMEM;
-	memcpy(r->data, found->data, found->record.size);
+	memcpy(r->data, found->data, len);
+	r->is_sealed = len > found->record.size;
+	return 0;
+}
+
+/* What the key of the object's customer opens; without it only its description is known. */
+static int take_key(struct local_reader *r)
+{
+	const char *wrapped = store_metadata_get(&r->info, STORE_META_CUSTOMER_KEY);
+	if (r->key_id != LOCAL_KEY_CUSTOMER || r->customer_key == NULL)
+		return 0;
+	if (wrapped == NULL)
+		return local_damaged("customer's key", r->bucket, r->key, r->key_len);
+	int err = local_crypt_customer_key(r->local, wrapped, r->customer_key, &r->own_key);
+	r->has_own_key = err == 0;
+	return err;
+}
+
+/* Opens inline data when it is first asked for. */
+static int unseal(struct local_reader *r)
+{
+	const struct local_owner owner = {r->node, r->key, r->key_len};
+	const struct local_record record = {.size = r->info.size, .key = r->key_id};
+	uint8_t *plain = malloc(r->info.size);
+	int err = plain == NULL
+			  ? -ENOMEM
+			  : local_crypt_open_inline(r->local, &record, &owner, r->data, plain);
+	if (err < 0) {
+		free(plain);
+		return err == -EBADMSG ? local_damaged("object data", r->bucket, r->key, r->key_len)
+				       : err;
+	}
+	free(r->data);
+	r->data = (char *)plain;
+	r->is_sealed = false;
 	return 0;
 }
 
@@ -87,14 +130,17 @@ static int look_up(struct local *local, struct local_reader *r, uint64_t *ret_ma
 	if (err == 0) {
 		local_found_info(&found, &r->info);
 		*ret_manifest = found.data != NULL ? 0 : found.record.manifest;
+		r->key_id = found.record.key;
+		r->node = root.node;
 		if (found.data != NULL)
 			err = take_inline(r, &found);
 	}
 	mdb_txn_abort(txn);
-	return err;
+	return err == 0 ? take_key(r) : err;
 }
 
-/* Pins the manifest. -EAGAIN: its object is gone, and so may be its chunks. */
+/* Pins the manifest. -EAGAIN: a transaction that is not committed yet takes it apart; -ESTALE: its
+ * object is gone, and so may be its chunks, or it is damaged. */
 static int pin(struct local *local, uint64_t manifest)
 {
 	uint8_t name[LOCAL_PIN_SIZE];
@@ -109,19 +155,20 @@ static int pin(struct local *local, uint64_t manifest)
 		struct local_page page;
 		uint64_t start;
 		err = local_trash_has(local, txn, manifest);
-		if (err == 0 &&
-		    local_manifest_find(local, txn, manifest, 0, &page, &start) == -EBADMSG)
-			err = -ESTALE; /* reclaimed, or damaged */
+		if (err == 1 || (err == 0 && local_manifest_find(local, txn, manifest, 0, &page,
+								 &start) == -EBADMSG))
+			err = -ESTALE;
 		mdb_txn_abort(txn);
 	}
 	if (err != 0)
 		local_unpin(&local->manifest_pins, name);
-	return err == 1 ? -EAGAIN : err;
+	return err;
 }
 
 /*
  * Between the look at the record and the pin the object may be replaced and its manifest go. Then
- * the next look finds another record; the same one means that the manifest is lost.
+ * the next look finds another record; the same one means that the manifest is lost, or that the
+ * trash has it as well (a record and the trash never have it in one transaction).
  */
 static int open_version(struct local *local, struct local_reader *r)
 {
@@ -145,7 +192,8 @@ static int open_version(struct local *local, struct local_reader *r)
 }
 
 int local_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
-		      uint64_t version, struct store_reader **ret_reader)
+		      uint64_t version, const uint8_t *customer_key,
+		      struct store_reader **ret_reader)
 {
 	struct local_reader *r = malloc(sizeof(*r));
 	if (r == NULL)
@@ -153,6 +201,8 @@ int local_reader_open(struct store *store, const char *bucket, const char *key, 
 	r->reader.ops = store->ops;
 	r->local = local_of(store);
 	r->data = r->window = NULL;
+	r->is_sealed = r->has_own_key = false;
+	r->customer_key = customer_key;
 	r->manifest = r->page_start = r->page_end = r->window_start = 0;
 	r->window_cap = r->window_len = 0;
 	r->expected = UINT64_MAX;
@@ -161,6 +211,7 @@ int local_reader_open(struct store *store, const char *bucket, const char *key, 
 	r->key_len = key_len;
 	r->version = version;
 	int err = open_version(r->local, r);
+	r->customer_key = NULL;
 	if (err < 0) {
 		local_reader_close(&r->reader);
 		return err;
@@ -185,6 +236,7 @@ void local_reader_close(struct store_reader *reader)
 	}
 	free(r->window);
 	free(r->data);
+	explicit_bzero(&r->own_key, sizeof(r->own_key));
 	free(r);
 }
 
@@ -268,12 +320,17 @@ static int read_plain(struct local_reader *r, const struct run *run, struct loca
 				   run->chunks[0].offset + sizeof(struct local_entry));
 }
 
+static const struct local_key *key_of(const struct local_reader *r)
+{
+	return r->has_own_key ? &r->own_key : NULL;
+}
+
 static int check_run(struct local_reader *r, const struct run *run, char *data)
 {
 	for (uint32_t i = 0; i < run->count; i++) {
 		const struct local_chunk *chunk = &run->chunks[i];
-		int err = local_chunk_decode(r->local, r->page.entries[run->first + i].name, chunk,
-					     data, data);
+		int err = local_chunk_decode(r->local, NULL, r->page.entries[run->first + i].name,
+					     chunk, data, data);
 		if (err < 0)
 			return err;
 		data += chunk->len;
@@ -287,7 +344,8 @@ static int read_run(struct local_reader *r, const struct run *run, char *data)
 	struct local_segment *segment;
 	const struct local_chunk *first = &run->chunks[0];
 	if (first->flags != 0 || first->stored_len != first->len)
-		return local_chunk_read(r->local, r->page.entries[run->first].name, first, data);
+		return local_chunk_read(r->local, key_of(r), r->page.entries[run->first].name,
+					first, data);
 	int err = local_segment_get(&r->local->segments, first->segment, &segment);
 	if (err < 0)
 		return err;
@@ -315,7 +373,7 @@ static int read_slowly(struct local_reader *r, const struct run *run, char *data
 {
 	for (uint32_t i = 0; i < run->count; i++) {
 		const struct local_page_entry *entry = &r->page.entries[run->first + i];
-		int err = local_chunk_fetch(r->local, entry->name, entry->len, data);
+		int err = local_chunk_fetch(r->local, key_of(r), entry->name, entry->len, data);
 		if (err < 0)
 			return err;
 		data += entry->len;
@@ -385,6 +443,13 @@ static int64_t read_some(struct local_reader *r, char *out, size_t len, uint64_t
 int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset)
 {
 	struct local_reader *r = reader_of(reader);
+	if (r->key_id == LOCAL_KEY_CUSTOMER && !r->has_own_key)
+		return -EACCES;
+	if (r->is_sealed) {
+		int err = unseal(r);
+		if (err < 0)
+			return err;
+	}
 	if (r->data != NULL) {
 		memcpy(data, r->data + offset, len);
 		return (int64_t)len;
@@ -405,9 +470,15 @@ int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, u
 	return (int64_t)len;
 }
 
-bool local_reader_is_shareable(const struct store_reader *reader, const char *bucket)
+bool local_reader_is_shareable(const struct store_reader *reader, uint16_t key_id,
+			       const char *wrapped)
 {
-	return ((const struct local_reader *)reader)->manifest != 0;
+	const struct local_reader *r = (const struct local_reader *)reader;
+	const char *own = store_metadata_get(&r->info, STORE_META_CUSTOMER_KEY);
+	if (r->manifest == 0 || r->key_id != key_id)
+		return false;
+	return key_id != LOCAL_KEY_CUSTOMER ||
+	       (own != NULL && wrapped != NULL && strcmp(own, wrapped) == 0);
 }
 
 int local_reader_chunk_at(struct store_reader *reader, uint64_t offset,

@@ -11,8 +11,10 @@
 
 struct store_reader;
 
-/* Whether the object stands in chunks that an object of BUCKET may share. */
-bool local_reader_is_shareable(const struct store_reader *reader, const char *bucket);
+/* Whether the object stands in chunks that another one may share, which is encrypted with the key
+ * KEY_ID, and, if that is a customer's, has it wrapped as WRAPPED. */
+bool local_reader_is_shareable(const struct store_reader *reader, uint16_t key_id,
+			       const char *wrapped);
 /* The chunk that holds byte OFFSET, and where it begins. It does not go while the reader is open.
  * -EBADMSG. */
 int local_reader_chunk_at(struct store_reader *reader, uint64_t offset,

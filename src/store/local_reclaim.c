@@ -127,19 +127,23 @@ static int release_manifest(struct local_txn *t, uint64_t id, unsigned *budget)
 	return -EAGAIN;
 }
 
-/* The next manifest in the trash behind *ID. */
-static int next_manifest(struct local_txn *t, uint64_t *id)
+/* The next manifest in the trash behind *ID. *RET_IS_GOOD: it is really the one meant. */
+static int next_manifest(struct local_txn *t, uint64_t *id, bool *ret_is_good)
 {
 	uint8_t name[8];
 	MDB_cursor *cursor;
+	if (*id == UINT64_MAX)
+		return -ENOENT;
 	local_be64_put(name, *id + 1);
 	MDB_val key = {.mv_size = sizeof(name), .mv_data = name}, value;
 	int err = local_error(mdb_cursor_open(t->txn, t->local->trash, &cursor));
 	if (err < 0)
 		return err;
 	err = local_error(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
-	if (err == 0)
-		*id = key.mv_size == 8 ? local_be64_get(key.mv_data) : UINT64_MAX - 1;
+	if (err == 0) {
+		*id = key.mv_size == 8 ? local_be64_get(key.mv_data) : UINT64_MAX;
+		*ret_is_good = local_trash_parse(&key, &value, id) == 0;
+	}
 	mdb_cursor_close(cursor);
 	return err;
 }
@@ -165,16 +169,21 @@ int local_reclaim_step(struct local_txn *t, unsigned budget)
 	struct local_committer *committer = &t->local->committer;
 	uint8_t name[LOCAL_PIN_SIZE];
 	uint64_t id = 0;
+	bool is_good = false;
 	t->trash = LOCAL_TRASH_EMPTY;
 	EOS_ASSERT(budget <= LOCAL_RECLAIM_MAX);
 	for (;;) {
-		int err = next_manifest(t, &id);
+		int err = next_manifest(t, &id, &is_good);
 		if (err == -ENOENT)
 			return 0;
 		if (err < 0)
 			return err;
 		if (is_stuck(committer, id))
 			continue;
+		if (!is_good) {
+			note_stuck(committer, id);
+			continue;
+		}
 		local_manifest_pin_name(id, name);
 		if (t->manifests_going_count == EOS_ARRAY_SIZE(t->manifests_going) ||
 		    budget < LOCAL_PAGE_ENTRIES) {

@@ -54,7 +54,7 @@ void local_record_seal(struct local_record *record, const char *metadata, uint64
 size_t local_record_size(const struct local_record *record)
 {
 	return sizeof(*record) + record->metadata_len +
-	       (record->kind == LOCAL_RECORD_INLINE ? record->size : 0);
+	       (record->kind == LOCAL_RECORD_INLINE ? local_inline_bytes(record) : 0);
 }
 
 int local_record_parse(const MDB_val *value, uint64_t seed, struct local_record *ret_record,
@@ -110,6 +110,9 @@ void local_record_info(const struct local_record *record, const char *metadata,
 	eos_hex_encode(record->md5, sizeof(record->md5), ret_info->etag);
 	if (ret_info->is_delete_marker)
 		ret_info->etag[0] = '\0';
+	ret_info->encryption = record->key == 0			   ? STORE_PLAIN
+			       : record->key == LOCAL_KEY_CUSTOMER ? STORE_ENCRYPTED_BY_CUSTOMER
+								   : STORE_ENCRYPTED;
 	ret_info->metadata_len = record->metadata_len;
 	memcpy(ret_info->metadata, metadata, record->metadata_len);
 }
@@ -182,10 +185,28 @@ int local_state_parse(const MDB_val *value, struct local_state *ret_state)
 	return 0;
 }
 
+static size_t event_texts_len(const struct local_event *head)
+{
+	return (size_t)head->bucket_len + head->target_len + head->key_len + head->rule_len +
+	       head->owner_len;
+}
+
 static uint64_t event_sum(const struct local_event *head, const uint8_t *texts, uint64_t id)
 {
-	size_t texts_len = (size_t)head->bucket_len + head->target_len + head->key_len;
-	return local_sum(texts, texts_len, sum_behind(head, sizeof(*head), id));
+	return local_sum(texts, event_texts_len(head), sum_behind(head, sizeof(*head), id));
+}
+
+static uint8_t *put_text(uint8_t *out, const char *text, size_t len)
+{
+	memcpy(out, text, len);
+	return out + len;
+}
+
+static const uint8_t *get_text(const uint8_t *in, char *text, size_t len)
+{
+	memcpy(text, in, len);
+	text[len] = '\0';
+	return in + len;
 }
 
 size_t local_event_encode(const struct store_event *event, uint8_t *out)
@@ -196,6 +217,8 @@ size_t local_event_encode(const struct store_event *event, uint8_t *out)
 		.bucket_len = (uint16_t)strlen(event->bucket),
 		.target_len = (uint16_t)strlen(event->target),
 		.key_len = (uint16_t)event->key_len,
+		.rule_len = (uint16_t)strlen(event->rule),
+		.owner_len = (uint16_t)strlen(event->owner),
 		.attempts = event->attempts,
 		.not_before_ns = event->not_before_ns,
 		.time_ns = event->time_ns,
@@ -207,12 +230,23 @@ size_t local_event_encode(const struct store_event *event, uint8_t *out)
 	if (eos_hex_decode(event->etag, head.md5, sizeof(head.md5)) < 0)
 		memset(head.md5, 0, sizeof(head.md5));
 	uint8_t *texts = out + sizeof(head);
-	memcpy(texts, event->bucket, head.bucket_len);
-	memcpy(texts + head.bucket_len, event->target, head.target_len);
-	memcpy(texts + head.bucket_len + head.target_len, event->key, head.key_len);
+	uint8_t *at = put_text(texts, event->bucket, head.bucket_len);
+	at = put_text(at, event->target, head.target_len);
+	at = put_text(at, event->key, head.key_len);
+	at = put_text(at, event->rule, head.rule_len);
+	(void)put_text(at, event->owner, head.owner_len);
 	head.sum = event_sum(&head, texts, event->id);
 	memcpy(out, &head, sizeof(head));
-	return sizeof(head) + head.bucket_len + head.target_len + head.key_len;
+	return sizeof(head) + event_texts_len(&head);
+}
+
+static bool event_head_is_good(const struct local_event *head, size_t value_size)
+{
+	return head->version == LOCAL_FORMAT_VERSION && head->kind < STORE_EVENT_KINDS &&
+	       head->bucket_len <= STORE_BUCKET_NAME_MAX && head->target_len <= STORE_TARGET_MAX &&
+	       head->key_len <= STORE_KEY_MAX && head->rule_len <= STORE_RULE_MAX &&
+	       head->owner_len <= STORE_TENANT_MAX &&
+	       value_size == sizeof(*head) + event_texts_len(head);
 }
 
 int local_event_parse(const MDB_val *value, uint64_t id, struct store_event *ret_event)
@@ -222,10 +256,7 @@ int local_event_parse(const MDB_val *value, uint64_t id, struct store_event *ret
 		return -EBADMSG;
 	memcpy(&head, value->mv_data, sizeof(head));
 	const uint8_t *texts = (const uint8_t *)value->mv_data + sizeof(head);
-	if (head.version != LOCAL_FORMAT_VERSION || head.bucket_len > STORE_BUCKET_NAME_MAX ||
-	    head.target_len > STORE_TARGET_MAX || head.key_len > STORE_KEY_MAX ||
-	    value->mv_size != sizeof(head) + head.bucket_len + head.target_len + head.key_len ||
-	    head.sum != event_sum(&head, texts, id))
+	if (!event_head_is_good(&head, value->mv_size) || head.sum != event_sum(&head, texts, id))
 		return -EBADMSG;
 	struct store_event *event = ret_event;
 	event->id = id;
@@ -236,16 +267,16 @@ int local_event_parse(const MDB_val *value, uint64_t id, struct store_event *ret
 	event->size = head.size;
 	event->sequence = head.sequence;
 	event->version = head.object_version;
+	event->bucket_created_ns = 0;
 	static const uint8_t none[LOCAL_MD5_SIZE];
 	eos_hex_encode(head.md5, sizeof(head.md5), event->etag);
 	if (memcmp(head.md5, none, sizeof(none)) == 0)
 		event->etag[0] = '\0';
-	memcpy(event->bucket, texts, head.bucket_len);
-	event->bucket[head.bucket_len] = '\0';
-	memcpy(event->target, texts + head.bucket_len, head.target_len);
-	event->target[head.target_len] = '\0';
 	event->key_len = head.key_len;
-	memcpy(event->key, texts + head.bucket_len + head.target_len, head.key_len);
-	event->key[head.key_len] = '\0';
+	texts = get_text(texts, event->bucket, head.bucket_len);
+	texts = get_text(texts, event->target, head.target_len);
+	texts = get_text(texts, event->key, head.key_len);
+	texts = get_text(texts, event->rule, head.rule_len);
+	(void)get_text(texts, event->owner, head.owner_len);
 	return 0;
 }

@@ -20,9 +20,12 @@
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little-endian");
 
-#define LOCAL_FORMAT_VERSION 2
+#define LOCAL_FORMAT_VERSION 3
 #define LOCAL_INLINE_MAX     (16u * 1024)
 #define LOCAL_MD5_SIZE	     16
+#define LOCAL_KEY_NONE	     0u	     /* not encrypted */
+#define LOCAL_KEY_CUSTOMER   0xFFFFu /* with a key that is not the store's */
+#define LOCAL_SEAL_BYTES     28u     /* that encryption adds: local_crypt_priv.h */
 
 enum local_record_kind {
 	LOCAL_RECORD_INLINE = 1,  /* the data stands behind the metadata */
@@ -34,14 +37,14 @@ struct local_record {
 	uint64_t sum; /* of the rest and the metadata; seeded by bucket and key */
 	uint8_t format;
 	uint8_t kind;
-	uint8_t zero[2];
+	uint16_t key; /* that the data is encrypted with, or 0 */
 	uint32_t metadata_len;
 	uint64_t size;
 	uint64_t modified_ns;
 	uint64_t sequence;
 	uint8_t md5[LOCAL_MD5_SIZE];
 	uint64_t manifest;	/* chunked */
-	uint64_t check;		/* inline: checksum of the data */
+	uint64_t check;		/* inline: checksum of the data, as it is stored */
 	uint64_t version;	/* the sequence that it was made with, or STORE_VERSION_NULL */
 	uint64_t history;	/* of the noncurrent versions, or 0 (local_history.c) */
 	uint64_t null_sequence; /* in the latest: of the noncurrent null version, or 0 */
@@ -95,7 +98,7 @@ struct local_state {
 };
 static_assert(sizeof(struct local_state) == 88, "state on disk");
 
-/* Behind it: bucket, target and key, without NULs. */
+/* Behind it: bucket, target, key, rule and owner, without NULs. */
 struct local_event {
 	uint64_t sum; /* of the rest and the texts; seeded by the id */
 	uint8_t version;
@@ -104,7 +107,8 @@ struct local_event {
 	uint16_t target_len;
 	uint16_t key_len;
 	uint32_t attempts;
-	uint32_t zero;
+	uint16_t rule_len;
+	uint16_t owner_len;
 	uint64_t not_before_ns;
 	uint64_t time_ns;
 	uint64_t size;
@@ -124,6 +128,11 @@ uint64_t local_be64_get(const uint8_t in[8]);
 uint64_t local_record_seed(uint64_t node, const char *key, size_t key_len);
 /* Sets the checksum. METADATA has record->metadata_len bytes. */
 void local_record_seal(struct local_record *record, const char *metadata, uint64_t seed);
+/* What the data of an inline record takes; an empty one is not encrypted. */
+static inline size_t local_inline_bytes(const struct local_record *record)
+{
+	return record->size + (record->key != 0 && record->size > 0 ? LOCAL_SEAL_BYTES : 0);
+}
 /* The length of the whole value: head, metadata, inline data. */
 size_t local_record_size(const struct local_record *record);
 /* Checks all but the inline data. *RET_METADATA and *RET_DATA (NULL if not inline) point into
@@ -153,7 +162,8 @@ uint32_t local_state_format(const MDB_val *value);
 int local_state_parse(const MDB_val *value, struct local_state *ret_state) EOS_MUST_CHECK;
 
 #define LOCAL_EVENT_SIZE_MAX                                                                       \
-	(sizeof(struct local_event) + STORE_BUCKET_NAME_MAX + STORE_TARGET_MAX + STORE_KEY_MAX)
+	(sizeof(struct local_event) + STORE_BUCKET_NAME_MAX + STORE_TARGET_MAX + STORE_KEY_MAX +   \
+	 STORE_RULE_MAX + STORE_TENANT_MAX)
 /* Returns the length written to OUT, which has LOCAL_EVENT_SIZE_MAX bytes. */
 size_t local_event_encode(const struct store_event *event, uint8_t *out);
 int local_event_parse(const MDB_val *value, uint64_t id,

@@ -1,14 +1,15 @@
 /*
  * What open does before anything else writes: loads the state or makes it, compares the segments in
  * the table with the files, and removes the files that no transaction refers to. The cost depends
- * on how many segments there are, not on how much is in them; the trash of the last run is
- * reclaimed in the background.
+ * on how many segments there are, not on how much is in them (but where the table is damaged: then
+ * all chunks are counted); the trash of the last run is reclaimed in the background.
  *
  * Everything here may be cut off at any line and begun again: files are unlinked only when nothing
  * refers to them, and no id of a file that is seen is given again.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,12 +21,21 @@
 EOS_COUNTER(recovered, "store.files_recovered_total",
 	    "Files of unfinished changes removed at open.")
 
+struct segment_file {
+	uint32_t id;
+	bool is_known; /* the table has it too, or something refers to it */
+	uint64_t size, live;
+};
+
 struct recovery {
 	struct local *local;
 	MDB_txn *txn;
 	struct local_state state;
-	uint32_t id_max; /* of the files */
-	uint64_t files;	 /* that the table has too */
+	uint32_t id_max;
+	struct segment_file *files; /* sorted by id */
+	size_t files_count, files_cap;
+	bool is_damaged;      /* the table of segments is */
+	bool has_lost_chunks; /* records that do not say where they are */
 };
 
 static int remove_staged(void *ctx, int fd, const char *name)
@@ -34,53 +44,140 @@ static int remove_staged(void *ctx, int fd, const char *name)
 	return unlinkat(fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* A file of segments/: known, or a leftover. */
+/* A file of segments/. */
 static int see_segment(void *ctx, int fd, const char *name)
 {
 	struct recovery *r = ctx;
+	struct stat status;
 	uint32_t id;
-	uint8_t key_bytes[4];
-	struct local_segment_record record = {0};
-	struct stat file;
 	if (local_segment_parse_name(name, &id) < 0)
 		return 0; /* not ours: neither used nor removed */
+	if (fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (r->files_count == r->files_cap) {
+		size_t cap = EOS_MAX(2 * r->files_cap, (size_t)64);
+		struct segment_file *files = realloc(r->files, cap * sizeof(files[0]));
+		if (files == NULL)
+			return -ENOMEM;
+		r->files = files;
+		r->files_cap = cap;
+	}
+	r->files[r->files_count++] = (struct segment_file){
+		.id = id,
+		.size = (uint64_t)status.st_size,
+	};
 	r->id_max = EOS_MAX(r->id_max, id);
-	local_segment_key(id, key_bytes);
-	MDB_val key = {.mv_size = sizeof(key_bytes), .mv_data = key_bytes}, value;
-	int err = local_error(mdb_get(r->txn, r->local->segments_dbi, &key, &value));
-	if (err == -ENOENT)
-		return remove_staged(NULL, fd, name);
-	if (err == 0 && local_segment_record_parse(&key, &value, &record) < 0)
-		/* Only compaction needs the count; repair makes it anew. */
-		(void)local_damaged("count of a segment", "", NULL, 0);
-	if (err == 0 && fstatat(fd, name, &file, AT_SYMLINK_NOFOLLOW) < 0)
-		err = -errno;
-	if (err < 0)
-		return err;
-	r->files++;
-	return local_segments_add(&r->local->segments, id, (uint64_t)file.st_size, record.live);
+	return 0;
 }
 
-/* Segments that the table has, but the disk has not: their chunks are lost, which reads tell. */
-static int look_for_lost_segments(struct recovery *r)
+static int by_id(const void *a, const void *b)
 {
-	MDB_stat stat;
-	int err = local_error(mdb_stat(r->txn, r->local->segments_dbi, &stat));
-	if (err == 0 && stat.ms_entries > r->files) {
-		eos_log(EOS_LOG_ERROR, "store", "lost segments=%llu; verify the store",
-			(unsigned long long)(stat.ms_entries - r->files));
-		MDB_cursor *cursor;
-		MDB_val key, value;
-		err = local_error(mdb_cursor_open(r->txn, r->local->segments_dbi, &cursor));
-		if (err < 0)
-			return err;
-		/* Their ids are not given again. */
-		if (mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0 && key.mv_size == 4) {
-			uint32_t id;
-			memcpy(&id, key.mv_data, sizeof(id));
-			r->id_max = EOS_MAX(r->id_max, __builtin_bswap32(id));
-		}
-		mdb_cursor_close(cursor);
+	uint32_t x = ((const struct segment_file *)a)->id;
+	uint32_t y = ((const struct segment_file *)b)->id;
+	return (x > y) - (x < y);
+}
+
+static struct segment_file *file_of(struct recovery *r, uint32_t id)
+{
+	struct segment_file wanted = {.id = id};
+	return r->files_count == 0
+		       ? NULL
+		       : bsearch(&wanted, r->files, r->files_count, sizeof(r->files[0]), by_id);
+}
+
+/* An entry of the table of segments: every one has its file, unless something is damaged or lost.
+ * Returns 1 when the entry means nothing. */
+static int see_record(struct recovery *r, const MDB_val *key, const MDB_val *value)
+{
+	struct local_segment_record record;
+	uint32_t id;
+	if (key->mv_size != sizeof(id) || local_segment_record_parse(key, value, &record) < 0) {
+		(void)local_damaged("count of a segment", "", NULL, 0);
+		r->is_damaged = true;
+		return 1;
+	}
+	memcpy(&id, key->mv_data, sizeof(id));
+	id = __builtin_bswap32(id);
+	r->id_max = EOS_MAX(r->id_max, id); /* an id is not given again, though its file is lost */
+	struct segment_file *file = file_of(r, id);
+	if (file == NULL && record.live == 0)
+		return 1; /* nothing was lost with it */
+	if (file == NULL) {
+		eos_log(EOS_LOG_ERROR, "store", "lost segment=%08x; verify the store", id);
+		r->is_damaged = true;
+		return 0;
+	}
+	file->is_known = true;
+	file->live = record.live;
+	return 0;
+}
+
+/* What a chunk has in its segment. */
+static int see_chunk(struct recovery *r, const MDB_val *key, const MDB_val *value)
+{
+	struct local_chunk chunk;
+	if (local_chunk_parse(key, value, &chunk) < 0) {
+		r->has_lost_chunks = true;
+		return 0;
+	}
+	struct segment_file *file = file_of(r, chunk.segment);
+	if (file != NULL)
+		file->live += local_entry_bytes(chunk.stored_len);
+	return 0;
+}
+
+/* Calls SEE with each entry; removes those that it returns 1 for. */
+static int each_entry(struct recovery *r, MDB_dbi dbi,
+		      int (*see)(struct recovery *r, const MDB_val *key, const MDB_val *value))
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int err = local_error(mdb_cursor_open(r->txn, dbi, &cursor));
+	if (err < 0)
+		return err;
+	int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	for (; rc == 0 && err == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
+		if (see(r, &key, &value) == 1)
+			err = local_error(mdb_cursor_del(cursor, 0));
+	mdb_cursor_close(cursor);
+	return err == 0 && rc != 0 && rc != MDB_NOTFOUND ? local_error(rc) : err;
+}
+
+/* The table says of each segment how much of it is live, and its word removes files: where any of
+ * it is damaged or lost, it is made anew from the chunks, which it is derived from. */
+static int count_anew(struct recovery *r)
+{
+	for (size_t i = 0; i < r->files_count; i++)
+		r->files[i].live = 0;
+	int err = each_entry(r, r->local->chunks, see_chunk);
+	for (size_t i = 0; i < r->files_count && err == 0; i++) {
+		struct segment_file *file = &r->files[i];
+		file->is_known |= file->live > 0 || r->has_lost_chunks;
+		if (file->is_known)
+			err = local_segment_record_put(r->local, r->txn, file->id, file->live);
+	}
+	return err;
+}
+
+/* Compares the table with the files. What no transaction refers to is removed. */
+static int take_segments(struct recovery *r)
+{
+	struct local_segments *segments = &r->local->segments;
+	char name[LOCAL_SEGMENT_NAME_SIZE];
+	int err = local_dir_each(r->local->dir_fd, "segments", see_segment, r);
+	if (err < 0)
+		return err;
+	if (r->files_count > 0)
+		qsort(r->files, r->files_count, sizeof(r->files[0]), by_id);
+	err = each_entry(r, r->local->segments_dbi, see_record);
+	if (err == 0 && r->is_damaged)
+		err = count_anew(r);
+	for (size_t i = 0; i < r->files_count && err == 0; i++) {
+		const struct segment_file *file = &r->files[i];
+		local_segment_name(file->id, name);
+		err = file->is_known
+			      ? local_segments_add(segments, file->id, file->size, file->live)
+			      : remove_staged(NULL, segments->dir_fd, name);
 	}
 	return err;
 }
@@ -92,12 +189,19 @@ static int open_tables(struct recovery *r)
 		const char *name;
 		MDB_dbi *dbi;
 	} tables[] = {
-		{"meta", &local->meta},		  {"buckets", &local->buckets},
-		{"documents", &local->documents}, {"tenants", &local->tenants},
-		{"objects", &local->objects},	  {"versions", &local->versions},
-		{"index", &local->index},	  {"chunks", &local->chunks},
-		{"manifests", &local->manifests}, {"segments", &local->segments_dbi},
-		{"trash", &local->trash},	  {"outbox", &local->outbox},
+		{"meta", &local->meta},
+		{"buckets", &local->buckets},
+		{"documents", &local->documents},
+		{"tenants", &local->tenants},
+		{"keys", &local->keys},
+		{"objects", &local->objects},
+		{"versions", &local->versions},
+		{"index", &local->index},
+		{"chunks", &local->chunks},
+		{"manifests", &local->manifests},
+		{"segments", &local->segments_dbi},
+		{"trash", &local->trash},
+		{"outbox", &local->outbox},
 	};
 	/* The tables and the state are made by one transaction: all are there, or none. */
 	int err = local_error(mdb_dbi_open(r->txn, tables[0].name, 0, tables[0].dbi));
@@ -127,9 +231,7 @@ static int recover(struct recovery *r)
 {
 	int err = local_dir_each(r->local->dir_fd, "staging", remove_staged, NULL);
 	if (err == 0)
-		err = local_dir_each(r->local->dir_fd, "segments", see_segment, r);
-	if (err == 0)
-		err = look_for_lost_segments(r);
+		err = take_segments(r);
 	if (err < 0)
 		return err;
 	(void)eos_fault("store.recover");
@@ -159,7 +261,10 @@ int local_recover(struct local *local, struct eos_why *why)
 			       "away to begin anew");
 	}
 	if (err == 0)
+		err = local_crypt_load(local, r.txn);
+	if (err == 0)
 		err = recover(&r);
+	free(r.files);
 	if (err < 0) {
 		mdb_txn_abort(r.txn);
 		return eos_why(why, err, "cleaning up after the last run: %s", strerror(-err));

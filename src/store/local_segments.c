@@ -24,6 +24,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "crypto/crypto.h"
+#include "store/local_chunks_priv.h"
 #include "store/local_records_priv.h"
 
 EOS_COUNTER(segment_syncs, "store.segment_syncs_total", "Segments synced to disk.")
@@ -413,6 +414,16 @@ void local_segments_count(struct local_segments *segments, uint32_t id, int64_t 
 	pthread_mutex_unlock(&segments->lock);
 }
 
+bool local_segments_live(struct local_segments *segments, uint32_t id, uint64_t *ret_live)
+{
+	pthread_mutex_lock(&segments->lock);
+	const struct local_segment *segment = find_locked(segments, id);
+	if (segment != NULL)
+		*ret_live = segment->live;
+	pthread_mutex_unlock(&segments->lock);
+	return segment != NULL;
+}
+
 bool local_segments_drop(struct local_segments *segments, uint32_t id)
 {
 	pthread_mutex_lock(&segments->lock);
@@ -523,7 +534,9 @@ uint64_t local_payload_sum(const uint8_t name[LOCAL_NAME_SIZE], const void *payl
 
 int local_entry_check(const struct local_entry *entry, uint64_t salt, uint64_t offset)
 {
-	if (entry->magic != LOCAL_ENTRY_MAGIC || entry->sum != entry_sum(entry, salt, offset))
+	if (entry->magic != LOCAL_ENTRY_MAGIC || entry->stored_len == 0 ||
+	    entry->stored_len > LOCAL_CHUNK_STORED_MAX ||
+	    entry->sum != entry_sum(entry, salt, offset))
 		return -EBADMSG;
 	return 0;
 }

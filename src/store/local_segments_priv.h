@@ -148,6 +148,8 @@ int local_segment_readv(struct local_segment *segment, struct iovec *iov, int co
 
 /* Adds to the count of live bytes; what is unknown is passed over. */
 void local_segments_count(struct local_segments *segments, uint32_t id, int64_t live);
+/* The count. False: the segment is unknown. */
+bool local_segments_live(struct local_segments *segments, uint32_t id, uint64_t *ret_live);
 /*
  * Whether nothing refers to the segment and nobody writes to it; then it is marked as dropped, and
  * local_segment_get() does not find it any more. Undone by local_segments_undrop().

@@ -29,6 +29,34 @@ static uint64_t document_sum(const struct document_key *key, const void *data, s
 	return local_sum(data, len, local_sum(key->bytes, key->len, 0));
 }
 
+static void settings_of(const struct local_bucket *bucket,
+			struct store_bucket_settings *ret_settings)
+{
+	*ret_settings = (struct store_bucket_settings){
+		.versioning = (enum store_versioning)bucket->versioning,
+		.has_object_lock = (bucket->flags & LOCAL_BUCKET_HAS_LOCK) != 0,
+		.is_encrypted = (bucket->flags & LOCAL_BUCKET_IS_ENCRYPTED) != 0,
+		.is_compressed = (bucket->flags & LOCAL_BUCKET_IS_COMPRESSED) != 0,
+		.quota_bytes = bucket->quota_bytes,
+		.quota_objects = bucket->quota_objects,
+	};
+	memcpy(ret_settings->tenant, bucket->tenant, sizeof(bucket->tenant));
+}
+
+int local_document_check(const MDB_val *key, const MDB_val *value)
+{
+	uint64_t sum;
+	if (key->mv_size <= 8 || key->mv_size > sizeof(((struct document_key *)NULL)->bytes) ||
+	    value->mv_size < sizeof(sum))
+		return -EBADMSG;
+	memcpy(&sum, value->mv_data, sizeof(sum));
+	return sum == local_sum((const char *)value->mv_data + sizeof(sum),
+				value->mv_size - sizeof(sum),
+				local_sum(key->mv_data, key->mv_size, 0))
+		       ? 0
+		       : -EBADMSG;
+}
+
 int local_bucket_settings_get(struct store *store, const char *bucket,
 			      struct store_bucket_settings *ret_settings)
 {
@@ -42,55 +70,73 @@ int local_bucket_settings_get(struct store *store, const char *bucket,
 	mdb_txn_abort(txn);
 	if (err < 0)
 		return err;
-	*ret_settings = (struct store_bucket_settings){
-		.versioning = (enum store_versioning)found.versioning,
-		.has_object_lock = (found.flags & LOCAL_BUCKET_HAS_LOCK) != 0,
-		.is_encrypted = (found.flags & LOCAL_BUCKET_IS_ENCRYPTED) != 0,
-		.is_compressed = (found.flags & LOCAL_BUCKET_IS_COMPRESSED) != 0,
-		.quota_bytes = found.quota_bytes,
-		.quota_objects = found.quota_objects,
-	};
-	memcpy(ret_settings->tenant, found.tenant, sizeof(found.tenant));
+	settings_of(&found, ret_settings);
 	return 0;
 }
 
+int local_bucket_need_key(struct local *local, const struct store_bucket_settings *settings)
+{
+	const struct local_key *key;
+	return settings->is_encrypted ? local_crypt_tenant_key(local, settings->tenant, &key) : 0;
+}
+
 int local_bucket_settings_set(struct store *store, const char *bucket,
+			      const struct store_bucket_settings *expected,
 			      const struct store_bucket_settings *settings)
 {
 	struct local_op op = {
 		.kind = LOCAL_OP_BUCKET_SETTINGS,
 		.bucket = bucket,
+		.expected = expected,
 		.settings = settings,
 	};
-	return local_commit(local_of(store), &op);
+	int err = local_bucket_need_key(local_of(store), settings);
+	return err < 0 ? err : local_commit(local_of(store), &op);
+}
+
+void local_bucket_take_settings(struct local_bucket *bucket,
+				const struct store_bucket_settings *settings)
+{
+	bucket->versioning = (uint8_t)settings->versioning;
+	bucket->flags = (uint8_t)((settings->has_object_lock ? LOCAL_BUCKET_HAS_LOCK : 0) |
+				  (settings->is_encrypted ? LOCAL_BUCKET_IS_ENCRYPTED : 0) |
+				  (settings->is_compressed ? LOCAL_BUCKET_IS_COMPRESSED : 0));
+	bucket->quota_bytes = settings->quota_bytes;
+	bucket->quota_objects = settings->quota_objects;
+	memset(bucket->tenant, 0, sizeof(bucket->tenant));
+	memcpy(bucket->tenant, settings->tenant, strlen(settings->tenant));
+}
+
+/* Field by field: what is between them, and behind the tenant's name, may be anything. */
+static bool is_same(const struct store_bucket_settings *a, const struct store_bucket_settings *b)
+{
+	return strcmp(a->tenant, b->tenant) == 0 && a->versioning == b->versioning &&
+	       a->has_object_lock == b->has_object_lock && a->is_encrypted == b->is_encrypted &&
+	       a->is_compressed == b->is_compressed && a->quota_bytes == b->quota_bytes &&
+	       a->quota_objects == b->quota_objects;
 }
 
 int local_apply_settings(struct local_txn *t, struct local_op *op)
 {
 	const struct store_bucket_settings *settings = op->settings;
+	struct store_bucket_settings now;
 	struct local_bucket bucket;
 	int err = local_bucket_find(t->local, t->txn, op->bucket, &bucket);
 	if (err < 0)
 		return local_refuse(t, op, err);
+	settings_of(&bucket, &now);
+	if (op->expected != NULL && !is_same(&now, op->expected))
+		return local_refuse(t, op, -EAGAIN);
 	if (bucket.versioning != STORE_VERSIONING_OFF &&
 	    settings->versioning == STORE_VERSIONING_OFF)
 		return local_refuse(t, op, -EINVAL);
 	if ((bucket.flags & LOCAL_BUCKET_HAS_LOCK) != 0 && !settings->has_object_lock)
 		return local_refuse(t, op, -EPERM);
-	/* Nobody may believe that what is written is encrypted when it is not. */
-	if (settings->is_encrypted)
-		return local_refuse(t, op, -ENOTSUP);
 
 	err = local_usage_move(t, op->bucket, &bucket, settings->tenant);
 	if (err < 0)
 		return err;
-	bucket.versioning = (uint8_t)settings->versioning;
-	bucket.flags = (uint8_t)((settings->has_object_lock ? LOCAL_BUCKET_HAS_LOCK : 0) |
-				 (settings->is_compressed ? LOCAL_BUCKET_IS_COMPRESSED : 0));
-	bucket.quota_bytes = settings->quota_bytes;
-	bucket.quota_objects = settings->quota_objects;
-	memset(bucket.tenant, 0, sizeof(bucket.tenant));
-	memcpy(bucket.tenant, settings->tenant, strlen(settings->tenant));
+	local_bucket_take_settings(&bucket, settings);
 	err = local_bucket_put(t, op->bucket, &bucket);
 	return err < 0 ? err : local_accept(t, op);
 }

@@ -8,7 +8,8 @@
  *
  * What is written from front to back goes through the chunker (local_chunker.c) as it comes, and
  * through MD5. The first write elsewhere, truncation or read ends that: what is there is copied to
- * a file in staging/ that has no name any more, and goes through the chunker at commit. Functions
+ * a file in staging/ that has no name any more, and goes through the chunker at commit (sealed, if
+ * the upload is encrypted: local_crypt_staging.c). Functions
  * that use an object as a file pay for that; uploads over S3 never do.
  *
  * The ETag is the MD5 of the content. Of an upload that takes ranges of other objects over by
@@ -22,13 +23,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "base/assert.h"
-#include "base/fault.h"
-#include "base/file.h"
 #include "base/str.h"
 #include "crypto/crypto.h"
 #include "store/local_chunker_priv.h"
@@ -46,6 +42,7 @@ struct local_upload {
 	struct local *local;
 	uint64_t bucket_node;
 	bool is_compressed;
+	struct local_upload_key sealing;
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
 	char *key, *metadata; /* owned */
 	size_t key_len;
@@ -57,8 +54,9 @@ struct local_upload {
 	/* Where the bytes are: in one of three. */
 	char *memory; /* while there is neither of the others */
 	size_t memory_cap;
+	uint8_t *sealed; /* at the commit: what stands inline */
 	struct local_chunker *chunker;
-	int fd;
+	struct local_staging *file;
 
 	struct crypto_hash *md5; /* of the stretch that is being written; with CHUNKER */
 	uint64_t stretch_bytes;
@@ -74,6 +72,21 @@ static struct local_upload *upload_of(struct store_upload *upload)
 	return EOS_CONTAINER_OF(upload, struct local_upload, upload);
 }
 
+static void upload_free(struct local_upload *u)
+{
+	u->file = local_staging_free(u->file);
+	u->chunker = local_chunker_free(u->chunker);
+	u->md5 = crypto_hash_free(u->md5);
+	u->pieces = crypto_hash_free(u->pieces);
+	free(u->memory);
+	free(u->sealed);
+	free(u->metadata);
+	free(u->key);
+	explicit_bzero(&u->sealing, sizeof(u->sealing));
+	atomic_fetch_sub(&u->local->uploads, 1);
+	free(u);
+}
+
 static int find_bucket(struct local *local, const char *bucket, struct local_bucket *ret_bucket)
 {
 	MDB_txn *txn;
@@ -87,6 +100,7 @@ static int find_bucket(struct local *local, const char *bucket, struct local_buc
 
 int local_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
 		       const char *metadata, uint32_t metadata_len,
+		       const struct store_upload_encryption *encryption,
 		       struct store_upload **ret_upload)
 {
 	struct local *local = local_of(store);
@@ -124,22 +138,13 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 	u->metadata = own_metadata;
 	u->metadata_len = metadata_len;
 	memcpy(u->metadata, metadata, metadata_len);
-	u->fd = -1;
-	*ret_upload = &u->upload;
-	return 0;
-}
-
-static void upload_free(struct local_upload *u)
-{
-	u->fd = eos_close(u->fd);
-	u->chunker = local_chunker_free(u->chunker);
-	u->md5 = crypto_hash_free(u->md5);
-	u->pieces = crypto_hash_free(u->pieces);
-	free(u->memory);
-	free(u->metadata);
-	free(u->key);
-	atomic_fetch_sub(&u->local->uploads, 1);
-	free(u);
+	err = local_upload_key_choose(local, &root, encryption,
+				      local_customer_text(metadata, metadata_len), &u->sealing);
+	if (err < 0)
+		upload_free(u);
+	else
+		*ret_upload = &u->upload;
+	return err;
 }
 
 void local_upload_abort(struct store_upload *upload)
@@ -165,7 +170,7 @@ static int stream(struct local_upload *u, const void *data, size_t len)
 
 static int stream_begin(struct local_upload *u)
 {
-	int err = local_chunker_new(u->local, u->is_compressed, &u->chunker);
+	int err = local_chunker_new(u->local, u->is_compressed, u->sealing.key, &u->chunker);
 	if (err == 0 && u->md5 == NULL)
 		err = crypto_hash_new(CRYPTO_MD5, &u->md5);
 	return err;
@@ -188,27 +193,6 @@ static int spill(struct local_upload *u)
 	return err;
 }
 
-/* A file without a name: nobody has to remove it. */
-static int staging_create(struct local_upload *u)
-{
-	char name[24];
-	int err = eos_fault("store.staging_create");
-	if (err < 0)
-		return err;
-	snprintf(name, sizeof(name), "%016llx",
-		 (unsigned long long)atomic_fetch_add(&u->local->staging_next, 1));
-	int fd = openat(u->local->staging_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	if (unlinkat(u->local->staging_fd, name, 0) < 0) {
-		err = -errno;
-		fd = eos_close(fd);
-		return err;
-	}
-	u->fd = fd;
-	return 0;
-}
-
 struct copy {
 	struct local_upload *u;
 	uint64_t offset;
@@ -217,9 +201,7 @@ struct copy {
 static int copy_to_file(void *ctx, const void *data, size_t len)
 {
 	struct copy *copy = ctx;
-	int err = eos_fault("store.staging_write");
-	if (err == 0)
-		err = eos_pwrite_full(copy->u->fd, data, len, (off_t)copy->offset);
+	int err = local_staging_write(copy->u->file, data, len, copy->offset);
 	copy->offset += len;
 	return err;
 }
@@ -228,7 +210,7 @@ static int copy_to_file(void *ctx, const void *data, size_t len)
 static int to_file(struct local_upload *u)
 {
 	struct copy copy = {.u = u};
-	int err = staging_create(u);
+	int err = local_staging_new(u->local, u->sealing.key != NULL, &u->file);
 	if (err < 0)
 		return err;
 	if (u->chunker != NULL)
@@ -269,26 +251,23 @@ static int write_memory(struct local_upload *u, const void *data, size_t len, ui
 	return 0;
 }
 
-static int write_file(struct local_upload *u, const void *data, size_t len, uint64_t offset)
-{
-	int err = eos_fault("store.staging_write");
-	return err < 0 ? err : eos_pwrite_full(u->fd, data, len, (off_t)offset);
-}
-
 /* Brings the upload to where LEN bytes at OFFSET can be written. */
 static int write_anywhere(struct local_upload *u, const void *data, size_t len, uint64_t offset)
 {
-	bool is_small = u->chunker == NULL && u->fd < 0;
-	int err = 0;
+	bool is_small = u->chunker == NULL && u->file == NULL;
+	int err = u->sealing.is_locked ? -ENOKEY : 0;
+	if (err < 0)
+		return err;
 	if (is_small && offset + len <= LOCAL_INLINE_MAX)
 		return write_memory(u, data, len, offset);
-	if (u->fd < 0 && offset != u->size)
+	if (u->file == NULL && offset != u->size)
 		err = to_file(u);
 	else if (is_small)
 		err = spill(u);
 	if (err < 0)
 		return err;
-	return u->fd >= 0 ? write_file(u, data, len, offset) : stream(u, data, len);
+	return u->file != NULL ? local_staging_write(u->file, data, len, offset)
+			       : stream(u, data, len);
 }
 
 static int fail(struct local_upload *u, int err)
@@ -332,16 +311,14 @@ int64_t local_upload_read(struct store_upload *upload, void *data, size_t len, u
 	struct local_upload *u = upload_of(upload);
 	if (u->failed < 0)
 		return u->failed;
-	if (u->fd < 0 && u->chunker == NULL) {
+	if (u->file == NULL && u->chunker == NULL) {
 		memcpy(data, u->memory + offset, len);
 		return (int64_t)len;
 	}
-	int err = u->fd < 0 ? to_file(u) : 0;
+	int err = u->file == NULL ? to_file(u) : 0;
 	if (err < 0)
 		return fail(u, err);
-	err = eos_fault("store.staging_read");
-	if (err == 0)
-		err = eos_pread_full(u->fd, data, len, (off_t)offset);
+	err = local_staging_read(u->file, data, len, offset);
 	return err < 0 ? err : (int64_t)len;
 }
 
@@ -356,23 +333,23 @@ int local_upload_truncate(struct store_upload *upload, uint64_t size)
 	int err = check_gap(u, size, &gap);
 	if (err < 0)
 		return err;
-	bool is_small = u->chunker == NULL && u->fd < 0;
-	if (is_small && size <= LOCAL_INLINE_MAX) {
+	bool is_small = u->chunker == NULL && u->file == NULL;
+	if (u->sealing.is_locked && size > 0) {
+		err = -ENOKEY;
+	} else if (is_small && size <= LOCAL_INLINE_MAX) {
 		err = memory_reserve(u, size);
 		if (err == 0 && size > u->size)
 			memset(u->memory + u->size, 0, size - u->size);
-	} else if (u->fd < 0 && size == 0) {
+	} else if (u->file == NULL && size == 0) {
 		u->chunker = local_chunker_free(u->chunker);
 		u->md5 = crypto_hash_free(u->md5);
 		u->pieces = crypto_hash_free(u->pieces);
 		u->stretch_bytes = u->pieces_count = 0;
 	} else {
-		if (u->fd < 0)
+		if (u->file == NULL)
 			err = to_file(u);
 		if (err == 0)
-			err = eos_fault("store.staging_write");
-		if (err == 0 && ftruncate(u->fd, (off_t)size) < 0)
-			err = -errno;
+			err = local_staging_truncate(u->file, size);
 	}
 	if (err < 0)
 		return fail(u, err);
@@ -388,9 +365,7 @@ static int stream_file(struct local_upload *u)
 	int err = piece == NULL ? -ENOMEM : stream_begin(u);
 	for (uint64_t offset = 0; err == 0 && offset < u->size;) {
 		size_t n = EOS_MIN(u->size - offset, (uint64_t)COPY_BYTES);
-		err = eos_fault("store.staging_read");
-		if (err == 0)
-			err = eos_pread_full(u->fd, piece, n, (off_t)offset);
+		err = local_staging_read(u->file, piece, n, offset);
 		if (err == 0)
 			err = stream(u, piece, n);
 		offset += n;
@@ -443,7 +418,10 @@ static int make_etag(struct local_upload *u, uint8_t out[LOCAL_MD5_SIZE])
 /* Steps 1 and 2 (local_commit.c). */
 static int make_chunked(struct local_upload *u, struct local_op *op)
 {
-	int err = u->fd >= 0 ? stream_file(u) : 0;
+	int err = u->file != NULL ? stream_file(u) : 0;
+	/* A customer's key opens no inline data: other objects may take the chunks over without. */
+	if (err == 0 && u->chunker == NULL)
+		err = spill(u);
 	if (err == 0)
 		err = local_chunker_finish(u->chunker, &op->chunks);
 	if (err == 0)
@@ -465,8 +443,17 @@ static int make_inline(struct local_upload *u, struct local_op *op)
 		err = crypto_hash_final(md5, record->md5);
 	md5 = crypto_hash_free(md5);
 	record->kind = LOCAL_RECORD_INLINE;
-	record->check = local_sum(data, u->size, 0);
 	op->data = data;
+	if (err == 0 && u->sealing.key != NULL && u->size > 0) {
+		const struct local_owner owner = {u->bucket_node, u->key, u->key_len};
+		u->sealed = malloc(u->size + LOCAL_SEAL_BYTES);
+		err = u->sealed == NULL ? -ENOMEM
+					: local_crypt_seal_inline(u->local, u->sealing.key, &owner,
+								  data, u->size, u->sealed);
+		op->data = u->sealed;
+	}
+	if (err == 0)
+		record->check = local_sum(op->data, local_inline_bytes(record), 0);
 	return err;
 }
 
@@ -476,7 +463,7 @@ static int append_bytes(struct local_upload *u, struct store_reader *reader, uin
 			uint64_t len, bool is_part)
 {
 	char *piece = malloc(COPY_BYTES);
-	int err = piece == NULL ? -ENOMEM : 0;
+	int err = piece == NULL ? -ENOMEM : u->sealing.is_locked ? -ENOKEY : 0;
 	while (err == 0 && len > 0) {
 		size_t n = EOS_MIN(len, (uint64_t)COPY_BYTES);
 		int64_t got = local_reader_read(reader, piece, n, offset);
@@ -543,7 +530,10 @@ int local_upload_append(struct store_upload *upload, struct store_reader *reader
 	struct local_upload *u = upload_of(upload);
 	if (u->failed < 0)
 		return u->failed;
-	bool can_refer = u->fd < 0 && local_reader_is_shareable(reader, u->bucket);
+	bool can_refer =
+		u->file == NULL &&
+		local_reader_is_shareable(reader, local_upload_key_id(&u->sealing),
+					  local_customer_text(u->metadata, u->metadata_len));
 	int err = can_refer ? append_reference(u, reader, offset, len)
 			    : append_bytes(u, reader, offset, len, false);
 	return err < 0 ? fail(u, err) : 0;
@@ -553,6 +543,10 @@ int local_upload_set_metadata(struct store_upload *upload, const char *metadata,
 			      uint32_t metadata_len)
 {
 	struct local_upload *u = upload_of(upload);
+	const char *before = local_customer_text(u->metadata, u->metadata_len);
+	const char *after = local_customer_text(metadata, metadata_len);
+	if ((before == NULL) != (after == NULL) || (before != NULL && strcmp(before, after) != 0))
+		return -EINVAL;
 	char *own = malloc(EOS_MAX(metadata_len, 1u));
 	if (own == NULL)
 		return -ENOMEM;
@@ -575,11 +569,15 @@ int local_upload_commit(struct store_upload *upload, const struct store_put_opti
 		.bucket_node = u->bucket_node,
 		.options = options,
 		.metadata = u->metadata,
-		.record = {.metadata_len = u->metadata_len, .size = u->size},
+		.record = {.metadata_len = u->metadata_len,
+			   .size = u->size,
+			   .key = local_upload_key_id(&u->sealing)},
 	};
+	bool is_inline =
+		u->file == NULL && u->chunker == NULL && (!u->sealing.is_customers || u->size == 0);
 	int err = u->failed < 0 ? u->failed : local_check_writable(u->local);
 	if (err == 0)
-		err = u->fd < 0 && u->chunker == NULL ? make_inline(u, &op) : make_chunked(u, &op);
+		err = is_inline ? make_inline(u, &op) : make_chunked(u, &op);
 	if (err < 0) {
 		local_upload_abort(upload);
 		return err == -EDQUOT ? -ENOSPC : err;

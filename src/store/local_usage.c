@@ -62,13 +62,13 @@ static bool fits(uint64_t count, int64_t delta, uint64_t quota)
 	return quota == 0 || delta <= 0 || (count <= quota && (uint64_t)delta <= quota - count);
 }
 
-int local_usage_check(struct local_txn *t, const char *name, const struct local_bucket *bucket,
-		      struct local_delta delta)
+static int check_quotas(struct local *local, MDB_txn *txn, const char *name,
+			const struct local_bucket *bucket, struct local_delta delta)
 {
 	struct local_tenant tenant = {0};
 	int err = 0;
 	if (!store_bucket_is_own(name))
-		err = local_tenant_get(t->local, t->txn, bucket->tenant, &tenant);
+		err = local_tenant_get(local, txn, bucket->tenant, &tenant);
 	if (err < 0)
 		return err;
 	return fits(bucket->objects, delta.objects, bucket->quota_objects) &&
@@ -77,6 +77,40 @@ int local_usage_check(struct local_txn *t, const char *name, const struct local_
 			       fits(tenant.bytes, delta.bytes, tenant.quota_bytes)
 		       ? 0
 		       : -EDQUOT;
+}
+
+int local_usage_check(struct local_txn *t, const char *name, const struct local_bucket *bucket,
+		      struct local_delta delta)
+{
+	return check_quotas(t->local, t->txn, name, bucket, delta);
+}
+
+int local_quota_check(struct store *store, const char *bucket, const char *key, size_t key_len,
+		      uint64_t size)
+{
+	struct local *local = local_of(store);
+	struct local_delta delta = {.objects = 1, .bytes = (int64_t)size};
+	struct local_bucket found;
+	struct local_found old;
+	MDB_txn *txn;
+	int err = local_read_begin(local, &txn);
+	if (err < 0)
+		return err;
+	err = local_bucket_find(local, txn, bucket, &found);
+	/* Where versions are not kept the null version is replaced. */
+	if (err == 0 && found.versioning != STORE_VERSIONING_ENABLED) {
+		err = local_object_find(local, txn, bucket, found.node, key, key_len,
+					STORE_VERSION_NULL, &old);
+		if (err == 0)
+			delta = (struct local_delta){.bytes = delta.bytes -
+							      (int64_t)old.record.size};
+		if (err == -ENOENT)
+			err = 0;
+	}
+	if (err == 0)
+		err = check_quotas(local, txn, bucket, &found, delta);
+	mdb_txn_abort(txn);
+	return err;
 }
 
 static int tenant_add(struct local_txn *t, const char *name, struct local_delta delta)

@@ -9,14 +9,18 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "store/local_audit_priv.h"
 #include "store/local_changes_priv.h"
 #include "store/local_keys_priv.h"
+#include "store/local_pages_priv.h"
 #include "store/local_priv.h"
+#include "store/local_tables_priv.h"
 #include "store/local_upkeep_priv.h"
+
+/* So many damaged entries one behind the other are taken for a table that does not end. */
+#define DAMAGED_IN_A_ROW_MAX 1024u
 
 struct verify {
 	struct local_audit audit;
@@ -24,8 +28,12 @@ struct verify {
 	void *ctx;
 	struct store_usage usage; /* outside the node's own buckets */
 	uint64_t buckets;
+	uint64_t node; /* of the bucket looked at */
 	/* Repair: the versions to remove, one behind the other (struct victim, bucket, key). */
 	struct eos_buf *victims;
+	/* Repair, in the transaction: the keys of a bucket whose latest record is damaged (length,
+	 * bytes); and the names of buckets that had such, with their NULs. */
+	struct eos_buf doomed, *reindexed;
 };
 
 struct victim {
@@ -40,21 +48,32 @@ static void tell(struct verify *v, const char *bucket, const char *key, size_t k
 		v->problem(v->ctx, bucket, key, key_len, version, text);
 }
 
-/* Whether what a record stands for can be read whole: 0, or -EBADMSG with why. */
-static int check_content(struct verify *v, const struct local_record *record, const char *data,
-			 const char **ret_text)
+/* Encrypted inline data: without the key only its checksum is looked at. */
+static int check_sealed(struct verify *v, const char *key, size_t key_len,
+			const struct local_record *record, const char *data)
 {
-	if (record->kind == LOCAL_RECORD_CHUNKED) {
-		int err = local_audit_add_manifest(&v->audit, record->manifest);
-		return err < 0 ? err
-			       : local_audit_manifest(&v->audit, record->manifest, record->size,
-						      ret_text);
-	}
-	if (data != NULL && local_sum(data, record->size, 0) != record->check) {
-		*ret_text = "its data is damaged";
-		return -EBADMSG;
-	}
-	return 0;
+	const struct local_owner owner = {v->node, key, key_len};
+	uint8_t plain[LOCAL_INLINE_MAX];
+	if (local_inline_bytes(record) == record->size)
+		return 0;
+	int err = local_crypt_open_inline(v->audit.local, record, &owner, data, plain);
+	explicit_bzero(plain, sizeof(plain));
+	return err == -ENOKEY ? 0 : err;
+}
+
+/* Whether what a record stands for can be read whole: 0, or -EBADMSG with why. */
+static int check_content(struct verify *v, const char *key, size_t key_len,
+			 const struct local_record *record, const char *data, const char **ret_text)
+{
+	int err = record->kind == LOCAL_RECORD_CHUNKED
+			  ? local_audit_add_manifest(&v->audit, record->manifest)
+			  : 0;
+	if (err == 0)
+		err = local_audit_content(&v->audit, record, data, ret_text);
+	if (err < 0 || record->kind == LOCAL_RECORD_CHUNKED || data == NULL)
+		return err;
+	*ret_text = "its data is damaged";
+	return check_sealed(v, key, key_len, record, data);
 }
 
 static int check_version(struct verify *v, const char *bucket, const char *key, size_t key_len,
@@ -66,7 +85,7 @@ static int check_version(struct verify *v, const char *bucket, const char *key, 
 		return 0;
 	usage->objects++;
 	usage->bytes += found->record.size;
-	int err = check_content(v, &found->record, found->data, &text);
+	int err = check_content(v, key, key_len, &found->record, found->data, &text);
 	if (err != -EBADMSG)
 		return err;
 	v->audit.verdict.damaged_objects++;
@@ -90,18 +109,25 @@ static int check_history(struct verify *v, const char *bucket, const char *key, 
 		return 0;
 	local_history_cursor_init(&cursor, v->audit.txn, v->audit.local->versions);
 	int err = local_history_seek(&cursor, history, UINT64_MAX, seed, &found);
-	while (err == 0) {
-		err = check_version(v, bucket, key, key_len, &found, usage);
+	unsigned damaged = 0;
+	while ((err == 0 || err == -EBADMSG) && damaged < DAMAGED_IN_A_ROW_MAX) {
+		if (err == 0) {
+			damaged = 0;
+			err = check_version(v, bucket, key, key_len, &found, usage);
+		} else {
+			damaged++;
+			v->audit.verdict.objects++;
+			v->audit.verdict.damaged_objects++;
+			tell(v, bucket, key, key_len, STORE_VERSION_LATEST,
+			     "the record of a noncurrent version is damaged");
+			err = 0;
+		}
 		if (err == 0)
 			err = local_history_next(&cursor, history, seed, &found);
 	}
 	local_history_cursor_fini(&cursor);
-	if (err != -EBADMSG)
-		return err == -ENOENT ? 0 : err;
-	v->audit.verdict.damaged_objects++;
-	tell(v, bucket, key, key_len, STORE_VERSION_LATEST,
-	     "the record of a noncurrent version is damaged: it and older ones were not looked at");
-	return 0;
+	v->audit.is_partial |= err == -EBADMSG;
+	return err == -ENOENT || err == -EBADMSG ? 0 : err;
 }
 
 static int check_key(struct verify *v, const char *bucket, uint64_t node,
@@ -116,6 +142,10 @@ static int check_key(struct verify *v, const char *bucket, uint64_t node,
 		v->audit.verdict.damaged_objects++;
 		tell(v, bucket, cursor->key, cursor->key_len, STORE_VERSION_LATEST,
 		     "its record is damaged");
+		if (v->audit.fix != NULL) {
+			eos_buf_append(&v->doomed, &cursor->key_len, sizeof(cursor->key_len));
+			eos_buf_append(&v->doomed, cursor->key, cursor->key_len);
+		}
 		return 0;
 	}
 	err = check_version(v, bucket, cursor->key, cursor->key_len, &found, usage);
@@ -134,29 +164,67 @@ static int fix_bucket(struct verify *v, const char *name, const struct local_buc
 	return local_bucket_put(v->audit.fix, name, &fixed);
 }
 
+/* Keys whose record is damaged can be neither read nor replaced nor deleted: they go. What their
+ * records referred to is leaked then, or counted too often, and settled with the rest. */
+static int remove_doomed(struct verify *v, const char *name, uint64_t node)
+{
+	struct local_txn *t = v->audit.fix;
+	int err = v->doomed.failed ? -ENOMEM : 0;
+	if (err == 0 && v->doomed.len > 0)
+		err = eos_buf_append(v->reindexed, name, strlen(name) + 1);
+	for (size_t at = 0; err == 0 && at < v->doomed.len;) {
+		size_t key_len;
+		memcpy(&key_len, v->doomed.data + at, sizeof(key_len));
+		at += sizeof(key_len);
+		t->is_changed = true;
+		err = local_keys_delete(t->txn, t->local->objects, node, v->doomed.data + at,
+					key_len);
+		at += key_len;
+	}
+	eos_buf_fini(&v->doomed);
+	eos_buf_init(&v->doomed);
+	return err;
+}
+
 static int check_bucket(struct verify *v, const char *name, const struct local_bucket *bucket)
 {
 	struct store_usage usage = {0};
 	struct local_key_cursor *cursor = malloc(sizeof(*cursor));
 	if (cursor == NULL)
 		return -ENOMEM;
+	v->node = bucket->node;
 	local_key_cursor_init(cursor, v->audit.txn, v->audit.local->objects, bucket->node);
 	int err = local_key_cursor_seek(cursor, "", 0);
-	while (err == 0) {
-		err = check_key(v, name, bucket->node, cursor, &usage);
+	unsigned damaged = 0;
+	bool is_whole = true;
+	while ((err == 0 || err == -EBADMSG) && damaged < DAMAGED_IN_A_ROW_MAX) {
+		if (err == 0) {
+			damaged = 0;
+			err = check_key(v, name, bucket->node, cursor, &usage);
+		} else {
+			damaged++;
+			is_whole = false;
+			v->audit.verdict.damaged_objects++;
+			tell(v, name, "", 0, 0,
+			     "a node of its keys is damaged: those below were not looked at");
+			err = 0;
+		}
 		if (err == 0)
 			err = local_key_cursor_next(cursor);
 	}
 	local_key_cursor_fini(cursor);
 	free(cursor);
-	if (err == -EBADMSG) {
-		v->audit.verdict.damaged_objects++;
-		tell(v, name, "", 0, 0, "a node of its keys is damaged: not all were looked at");
-		err = 0;
+	v->audit.is_partial |= !is_whole;
+	if (err == -EBADMSG) /* many, one behind the other: a page of LMDB's */
+		err = -ENOENT;
+	if (err == -ENOENT && v->audit.fix != NULL) {
+		int removed = remove_doomed(v, name, bucket->node);
+		if (removed < 0)
+			return removed;
 	}
 	if (usage.objects != bucket->objects || usage.bytes != bucket->bytes) {
 		v->audit.verdict.wrong_counts++;
-		if (v->audit.fix != NULL && err == -ENOENT)
+		if (v->audit.fix != NULL && err == -ENOENT && is_whole)
 			err = fix_bucket(v, name, bucket, &usage);
 	}
 	if (!store_bucket_is_own(name)) {
@@ -178,8 +246,13 @@ static int check_buckets(struct verify *v)
 	for (; err == 0 && rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
 		char name[STORE_BUCKET_NAME_MAX + 1];
 		struct local_bucket bucket;
-		if (key.mv_size > STORE_BUCKET_NAME_MAX)
-			continue; /* a damaged page of LMDB; nobody can ask for it */
+		if (key.mv_size > STORE_BUCKET_NAME_MAX) {
+			/* A damaged page of LMDB; nobody can ask for it. */
+			v->audit.verdict.damaged_objects++;
+			v->audit.is_partial = true;
+			tell(v, "", "", 0, 0, "the name of a bucket is damaged");
+			continue;
+		}
 		memcpy(name, key.mv_data, key.mv_size);
 		name[key.mv_size] = '\0';
 		if (local_bucket_parse(&value, name, key.mv_size, &bucket) == 0) {
@@ -187,12 +260,54 @@ static int check_buckets(struct verify *v)
 			continue;
 		}
 		v->audit.verdict.damaged_objects++;
+		v->audit.is_partial = true;
 		tell(v, name, "", 0, 0, "the bucket's record is damaged");
 	}
 	if (err == 0 && rc != MDB_NOTFOUND)
 		err = local_error(rc);
 	mdb_cursor_close(cursor);
 	return err;
+}
+
+/* Entries of the tables that are looked at nowhere else. */
+static int check_tables(struct verify *v)
+{
+	struct local *local = v->audit.local;
+	int err = 0;
+	for (const struct local_table *table = local_tables; err == 0 && table->what != NULL;
+	     table++) {
+		MDB_dbi dbi = local_table_dbi(local, table);
+		MDB_cursor *cursor;
+		MDB_val key, value;
+		if (dbi != local->documents && dbi != local->index && dbi != local->outbox)
+			continue;
+		err = local_error(mdb_cursor_open(v->audit.txn, dbi, &cursor));
+		if (err < 0)
+			return err;
+		int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+		for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+			if (table->check(&key, &value) == 0)
+				continue;
+			v->audit.verdict.damaged_objects++;
+			tell(v, "", "", 0, 0, table->what);
+		}
+		mdb_cursor_close(cursor);
+		if (rc != MDB_NOTFOUND)
+			err = local_error(rc);
+	}
+	return err;
+}
+
+static int check_pages(struct verify *v)
+{
+	struct eos_why why = {""};
+	uint64_t bytes;
+	int err = local_pages_check_now(v->audit.local, NULL, NULL, &bytes, &why);
+	if (err != -EBADMSG)
+		return err;
+	v->audit.verdict.damaged_objects++;
+	tell(v, "", "", 0, 0, why.text);
+	return 0;
 }
 
 static int check_state(struct verify *v)
@@ -218,13 +333,14 @@ static int check_state(struct verify *v)
  * the counts, since it stays in the tables. */
 int local_apply_recount(struct local_txn *t, struct local_op *op)
 {
-	struct verify v = {.audit = {.local = t->local, .txn = t->txn, .fix = t}};
+	struct verify v = {
+		.reindexed = op->reindexed_buckets,
+		.audit = {.local = t->local, .txn = t->txn, .fix = t},
+	};
 	MDB_stat stat;
+	eos_buf_init(&v.doomed);
 	if (op->audit->local != NULL)
 		local_audit_fini(op->audit); /* a former attempt */
-	/* What the changes before it add to segments is not in the table yet. */
-	if (t->live_count > 0)
-		return local_refuse(t, op, -EAGAIN);
 	int err = check_buckets(&v);
 	if (err == 0)
 		err = local_tenants_recount(t);
@@ -240,6 +356,7 @@ int local_apply_recount(struct local_txn *t, struct local_op *op)
 		t->state.bytes = v.usage.bytes;
 		t->state.chunks = stat.ms_entries;
 	}
+	eos_buf_fini(&v.doomed);
 	*op->audit = v.audit; /* its marks are the caller's until the commit */
 	return err < 0 ? err : local_accept(t, op);
 }
@@ -251,6 +368,10 @@ static int run(struct verify *v)
 		err = local_audit_counts(&v->audit);
 	if (err == 0)
 		err = check_buckets(v);
+	if (err == 0)
+		err = check_tables(v);
+	if (err == 0)
+		err = check_pages(v);
 	if (err == 0)
 		err = check_state(v);
 	if (err == 0)
@@ -316,12 +437,23 @@ static int remove_victims(struct local *local, struct verify *v)
 static int recount(struct local *local)
 {
 	struct local_audit audit = {0};
-	struct local_op op = {.kind = LOCAL_OP_RECOUNT, .audit = &audit};
-	int err;
-	while ((err = local_commit(local, &op)) == -EAGAIN)
-		usleep(1000);
+	struct eos_buf buckets;
+	eos_buf_init(&buckets);
+	struct local_op op = {
+		.kind = LOCAL_OP_RECOUNT,
+		.audit = &audit,
+		.reindexed_buckets = &buckets,
+	};
+	int err = local_commit(local, &op);
 	if (audit.local != NULL)
 		local_audit_fini(&audit);
+	/* The index still has entries of the keys that went. Names may come twice. */
+	for (size_t at = 0; err == 0 && at < buckets.len; at += strlen(buckets.data + at) + 1) {
+		err = local_index_rebuild(local, buckets.data + at);
+		if (err == -ENOENT) /* deleted meanwhile */
+			err = 0;
+	}
+	eos_buf_fini(&buckets);
 	return err;
 }
 

@@ -282,11 +282,16 @@ int local_apply_put(struct local_txn *t, struct local_op *op)
 	if (err == 0)
 		err = set_latest(t, &p, &op->record, op->metadata, op->data);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_CREATED, op->bucket, op->key, op->key_len,
-					&op->record);
+		err = local_emit_events(t, op->options->event, op->bucket, &bucket, op->key,
+					op->key_len, &op->record);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, &bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
+}
+
+static enum store_event_kind removal_event(const struct local_op *op)
+{
+	return op->removal->is_expiration ? STORE_EVENT_EXPIRED : STORE_EVENT_REMOVED;
 }
 
 /* Without versions: the object goes, and its key with it. */
@@ -310,8 +315,8 @@ static int delete_object(struct local_txn *t, struct local_op *op, struct local_
 	if (err == 0)
 		err = local_drop_record(t, record);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
-					record);
+		err = local_emit_events(t, removal_event(op), op->bucket, bucket, op->key,
+					op->key_len, record);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
@@ -332,8 +337,10 @@ static int make_marker(struct local_txn *t, struct local_op *op, struct local_bu
 	op->removed = (struct store_removed){.version = marker.version, .is_delete_marker = true};
 	err = set_latest(t, p, &marker, "", NULL);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_MARKER_CREATED, op->bucket, op->key,
-					op->key_len, &marker);
+		err = local_emit_events(t,
+					op->removal->is_expiration ? STORE_EVENT_MARKER_EXPIRED
+								   : STORE_EVENT_MARKER_CREATED,
+					op->bucket, bucket, op->key, op->key_len, &marker);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
@@ -376,6 +383,12 @@ static int remove_version(struct local_txn *t, struct place *p, const struct loc
 	return put_latest(t, p, &latest.record, latest.metadata, latest.data);
 }
 
+static bool is_meant(const struct store_removal *removal, const struct local_record *record)
+{
+	return (removal->etag[0] == '\0' || etag_is(record, removal->etag)) &&
+	       (removal->modified_ns == 0 || removal->modified_ns == record->modified_ns);
+}
+
 static int delete_version(struct local_txn *t, struct local_op *op, struct local_bucket *bucket,
 			  struct place *p)
 {
@@ -384,7 +397,7 @@ static int delete_version(struct local_txn *t, struct local_op *op, struct local
 	struct local_delta delta = {0};
 	int err = local_version_find(t->local, t->txn, op->bucket, p->node, op->key, op->key_len,
 				     removal->version, &found);
-	if (err == 0 && removal->etag[0] != '\0' && !etag_is(&found.record, removal->etag))
+	if (err == 0 && !is_meant(removal, &found.record))
 		err = -ESTALE;
 	if (err == 0 && is_held(&found, removal->bypasses_governance))
 		err = -EPERM;
@@ -414,8 +427,8 @@ static int delete_version(struct local_txn *t, struct local_op *op, struct local
 	if (err == 0)
 		err = local_drop_record(t, &found.record);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_REMOVED, op->bucket, op->key, op->key_len,
-					&found.record);
+		err = local_emit_events(t, removal_event(op), op->bucket, bucket, op->key,
+					op->key_len, &found.record);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
@@ -435,11 +448,27 @@ int local_apply_delete(struct local_txn *t, struct local_op *op)
 		return delete_version(t, op, &bucket, &p);
 	const struct local_found *latest = visible(&p);
 	bool has_versions = bucket.versioning != STORE_VERSIONING_OFF;
-	if (latest == NULL && (!has_versions || removal->etag[0] != '\0'))
+	bool is_bound = removal->etag[0] != '\0' || removal->modified_ns != 0;
+	if (latest == NULL && (!has_versions || is_bound))
 		return local_refuse(t, op, -ENOENT);
-	if (removal->etag[0] != '\0' && !etag_is(&latest->record, removal->etag))
+	if (latest != NULL && !is_meant(removal, &latest->record))
 		return local_refuse(t, op, -ESTALE);
 	return has_versions ? make_marker(t, op, &bucket, &p) : delete_object(t, op, &bucket, &p);
+}
+
+/* Inline data is sealed for its key: into t->sealed for the new one. */
+static int seal_for(struct local_txn *t, const struct place *from, const struct place *to)
+{
+	const struct local_owner owner = {from->node, from->key, from->key_len};
+	const struct local_owner new_owner = {to->node, to->key, to->key_len};
+	struct local_record record = from->latest.record;
+	if (from->latest.data == NULL || local_inline_bytes(&record) == record.size)
+		return 0;
+	int err = local_crypt_move_inline(t->local, &record, &owner, &new_owner, from->latest.data,
+					  t->sealed);
+	t->sealed_check = record.check;
+	return err == -EBADMSG ? local_damaged("object data", from->name, from->key, from->key_len)
+			       : err;
 }
 
 /* The first half: FROM loses its latest, TO gets it. */
@@ -450,7 +479,9 @@ static int plan_rename(struct local_txn *t, const struct local_bucket *bucket, s
 		return -ENOENT;
 	if (is_held(&from->latest, false))
 		return -EPERM;
-	int err = plan(t, to, bucket->versioning, false, delta);
+	int err = seal_for(t, from, to);
+	if (err == 0)
+		err = plan(t, to, bucket->versioning, false, delta);
 	if (err < 0)
 		return err;
 	if (bucket->versioning != STORE_VERSIONING_OFF)
@@ -462,21 +493,26 @@ static int plan_rename(struct local_txn *t, const struct local_bucket *bucket, s
 }
 
 /* The second half, but for the counts. */
-static int move_latest(struct local_txn *t, uint8_t versioning, struct place *from,
+static int move_latest(struct local_txn *t, const struct local_bucket *bucket, struct place *from,
 		       struct place *to)
 {
+	uint8_t versioning = bucket->versioning;
 	struct local_found moved;
 	int err = load_latest(t, from, &moved);
 	if (err < 0)
 		return err;
 	take_copy(&moved, t->moved);
+	if (moved.data != NULL && local_inline_bytes(&moved.record) > moved.record.size) {
+		moved.data = (const char *)t->sealed;
+		moved.record.check = t->sealed_check;
+	}
 	struct local_record made = new_record(t, versioning);
 	moved.record.sequence = made.sequence;
 	moved.record.version = made.version;
 	err = set_latest(t, to, &moved.record, moved.metadata, moved.data);
 	if (err == 0)
-		err = local_emit_events(t, STORE_EVENT_CREATED, to->name, to->key, to->key_len,
-					&moved.record);
+		err = local_emit_events(t, STORE_EVENT_CREATED, to->name, bucket, to->key,
+					to->key_len, &moved.record);
 	if (err < 0)
 		return err;
 	if (versioning == STORE_VERSIONING_OFF) {
@@ -485,14 +521,14 @@ static int move_latest(struct local_txn *t, uint8_t versioning, struct place *fr
 			err = local_keys_delete(t->txn, t->local->objects, from->node, from->key,
 						from->key_len);
 		return err < 0 ? err
-			       : local_emit_events(t, STORE_EVENT_REMOVED, from->name, from->key,
-						   from->key_len, &moved.record);
+			       : local_emit_events(t, STORE_EVENT_REMOVED, from->name, bucket,
+						   from->key, from->key_len, &moved.record);
 	}
 	made = new_record(t, versioning);
 	err = set_latest(t, from, &made, "", NULL);
 	return err < 0 ? err
-		       : local_emit_events(t, STORE_EVENT_MARKER_CREATED, from->name, from->key,
-					   from->key_len, &made);
+		       : local_emit_events(t, STORE_EVENT_MARKER_CREATED, from->name, bucket,
+					   from->key, from->key_len, &made);
 }
 
 int local_apply_rename(struct local_txn *t, struct local_op *op)
@@ -514,10 +550,20 @@ int local_apply_rename(struct local_txn *t, struct local_op *op)
 	if (err < 0)
 		return local_refuse(t, op, err);
 
-	err = move_latest(t, bucket.versioning, &from, &to);
+	err = move_latest(t, &bucket, &from, &to);
 	if (err == 0)
 		err = local_usage_add(t, op->bucket, &bucket, delta);
 	return err < 0 ? err : local_accept(t, op);
+}
+
+/* Without it nobody could read the object again. */
+static bool is_same_customer_key(const struct local_found *found,
+				 const struct store_object_info *info)
+{
+	const char *before = local_customer_text(found->metadata, found->record.metadata_len);
+	const char *after = store_metadata_get(info, STORE_META_CUSTOMER_KEY);
+	return (before == NULL) == (after == NULL) &&
+	       (before == NULL || strcmp(before, after) == 0);
 }
 
 int local_apply_update(struct local_txn *t, struct local_op *op)
@@ -538,7 +584,8 @@ int local_apply_update(struct local_txn *t, struct local_op *op)
 		local_found_info(&found, info);
 		err = op->change(op->change_ctx, info);
 	}
-	if (err == 0 && !store_metadata_is_valid(info->metadata, info->metadata_len))
+	if (err == 0 && (!store_metadata_is_valid(info->metadata, info->metadata_len) ||
+			 !is_same_customer_key(&found, info)))
 		err = -EINVAL;
 	if (err < 0)
 		return local_refuse(t, op, err);

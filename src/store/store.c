@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/str.h"
 #include "store/store_engine.h"
 #include "store/store_metadata_priv.h"
@@ -27,9 +28,16 @@ static bool key_is_valid(const char *key, size_t len)
 	       eos_utf8_is_valid(key, len);
 }
 
+int store_open_with(const char *dir_path, const struct store_options *options,
+		    struct store **ret_store, struct eos_why *why)
+{
+	static const struct store_options none = {0};
+	return store_engine_local.open(dir_path, options != NULL ? options : &none, ret_store, why);
+}
+
 int store_open(const char *dir_path, struct store **ret_store, struct eos_why *why)
 {
-	return store_engine_local.open(dir_path, ret_store, why);
+	return store_open_with(dir_path, NULL, ret_store, why);
 }
 
 struct store *store_close(struct store *store)
@@ -52,7 +60,8 @@ int store_stats(struct store *store, struct store_stats *ret_stats)
 
 int store_bucket_create(struct store *store, const char *name)
 {
-	return bucket_name_is_valid(name) ? store->ops->bucket_create(store, name) : -EINVAL;
+	static const struct store_bucket_settings none = {.tenant = ""};
+	return store_bucket_create_with(store, name, &none);
 }
 
 int store_bucket_delete(struct store *store, const char *name)
@@ -109,16 +118,49 @@ int store_bucket_settings_get(struct store *store, const char *bucket,
 	return store->ops->bucket_settings_get(store, bucket, ret_settings);
 }
 
+static bool settings_are_valid(const struct store_bucket_settings *settings)
+{
+	return tenant_is_valid(settings->tenant) &&
+	       settings->versioning <= STORE_VERSIONING_SUSPENDED &&
+	       (!settings->has_object_lock || settings->versioning == STORE_VERSIONING_ENABLED);
+}
+
+int store_bucket_create_with(struct store *store, const char *name,
+			     const struct store_bucket_settings *settings)
+{
+	if (!bucket_name_is_valid(name) || !settings_are_valid(settings))
+		return -EINVAL;
+	return store->ops->bucket_create(store, name, settings);
+}
+
 int store_bucket_settings_set(struct store *store, const char *bucket,
 			      const struct store_bucket_settings *settings)
 {
 	if (!bucket_name_is_valid(bucket))
 		return -ENOENT;
-	if (!tenant_is_valid(settings->tenant) ||
-	    settings->versioning > STORE_VERSIONING_SUSPENDED ||
-	    (settings->has_object_lock && settings->versioning != STORE_VERSIONING_ENABLED))
-		return -EINVAL;
-	return store->ops->bucket_settings_set(store, bucket, settings);
+	return settings_are_valid(settings)
+		       ? store->ops->bucket_settings_set(store, bucket, NULL, settings)
+		       : -EINVAL;
+}
+
+int store_bucket_settings_update(struct store *store, const char *bucket,
+				 int (*change)(void *ctx, struct store_bucket_settings *settings),
+				 void *ctx)
+{
+	struct store_bucket_settings before, after;
+	int err;
+	do {
+		err = store_bucket_settings_get(store, bucket, &before);
+		after = before;
+		if (err == 0)
+			err = change(ctx, &after);
+		if (err < 0)
+			return err;
+		err = settings_are_valid(&after)
+			      ? store->ops->bucket_settings_set(store, bucket, &before, &after)
+			      : -EINVAL;
+	} while (err == -EAGAIN);
+	return err;
 }
 
 int store_bucket_document_get(struct store *store, const char *bucket, const char *name,
@@ -175,8 +217,28 @@ int store_tenant_quota_get(struct store *store, const char *tenant, uint64_t *re
 		       : -EINVAL;
 }
 
+int store_quota_check(struct store *store, const char *bucket, const char *key, size_t key_len,
+		      uint64_t size)
+{
+	if (!bucket_name_is_valid(bucket))
+		return -ENOENT;
+	if (!key_is_valid(key, key_len) || size > STORE_OBJECT_BYTES_MAX)
+		return 0; /* refused for other reasons */
+	return store->ops->quota_check(store, bucket, key, key_len, size);
+}
+
 int store_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
 		       const struct store_object_info *info, struct store_upload **ret_upload)
+{
+	static const struct store_upload_encryption as_the_bucket = {0};
+	return store_upload_begin_encrypted(store, bucket, key, key_len, info, &as_the_bucket,
+					    ret_upload);
+}
+
+int store_upload_begin_encrypted(struct store *store, const char *bucket, const char *key,
+				 size_t key_len, const struct store_object_info *info,
+				 const struct store_upload_encryption *encryption,
+				 struct store_upload **ret_upload)
 {
 	if (!key_is_valid(key, key_len))
 		return -EINVAL;
@@ -187,7 +249,14 @@ int store_upload_begin(struct store *store, const char *bucket, const char *key,
 	if (!store_metadata_is_valid(metadata, metadata_len))
 		return -EINVAL;
 	return store->ops->upload_begin(store, bucket, key, key_len, metadata, metadata_len,
-					ret_upload);
+					encryption, ret_upload);
+}
+
+int store_customer_key_make(struct store *store,
+			    const uint8_t customer_key[STORE_CUSTOMER_KEY_SIZE],
+			    char out[STORE_CUSTOMER_KEY_TEXT_SIZE])
+{
+	return store->ops->customer_key_make(store, customer_key, out);
 }
 
 int store_upload_write(struct store_upload *upload, const void *data, size_t len, uint64_t offset)
@@ -240,6 +309,7 @@ int store_upload_commit(struct store_upload *upload, const struct store_put_opti
 			struct store_object_info *ret_info)
 {
 	static const struct store_put_options always = {.condition = STORE_ALWAYS};
+	EOS_ASSERT(options == NULL || store_event_is_creation(options->event));
 	return upload->ops->upload_commit(upload, options == NULL ? &always : options, ret_info);
 }
 
@@ -253,9 +323,25 @@ struct store_upload *store_upload_abort(struct store_upload *upload)
 int store_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
 		      uint64_t version, struct store_reader **ret_reader)
 {
+	struct store_reader *reader;
+	int err = store_reader_open_encrypted(store, bucket, key, key_len, version, NULL, &reader);
+	if (err == 0 && store_reader_info(reader)->encryption == STORE_ENCRYPTED_BY_CUSTOMER) {
+		store_reader_close(reader);
+		err = -EACCES;
+	}
+	if (err == 0)
+		*ret_reader = reader;
+	return err;
+}
+
+int store_reader_open_encrypted(struct store *store, const char *bucket, const char *key,
+				size_t key_len, uint64_t version, const uint8_t *customer_key,
+				struct store_reader **ret_reader)
+{
 	if (!bucket_name_is_valid(bucket) || !key_is_valid(key, key_len))
 		return -ENOENT;
-	return store->ops->reader_open(store, bucket, key, key_len, version, ret_reader);
+	return store->ops->reader_open(store, bucket, key, key_len, version, customer_key,
+				       ret_reader);
 }
 
 const struct store_object_info *store_reader_info(const struct store_reader *reader)
@@ -379,8 +465,25 @@ int store_repair(struct store *store, store_problem_fn problem, store_progress_f
 	return store->ops->repair(store, problem, progress, ctx, ret_verdict);
 }
 
+int store_rekey(struct store *store)
+{
+	return store->ops->rekey(store);
+}
+
 int store_compact(struct store *store, store_progress_fn progress, void *ctx,
 		  uint64_t *ret_freed_bytes)
 {
 	return store->ops->compact(store, progress, ctx, ret_freed_bytes);
+}
+
+int store_scrub_set(struct store *store, uint64_t rate, uint64_t interval_ns)
+{
+	if (rate != 0 && rate < STORE_SCRUB_RATE_MIN)
+		return -EINVAL;
+	return store->ops->scrub_set(store, rate, interval_ns);
+}
+
+int store_scrub_get(struct store *store, struct store_scrub *ret_scrub)
+{
+	return store->ops->scrub_get(store, ret_scrub);
 }

@@ -43,8 +43,19 @@ struct store;
 struct store_upload;
 struct store_reader;
 
-/* DIR_PATH is made if it is not there. One process at a time: -EBUSY. -EBADMSG: damaged or another
- * format. */
+/*
+ * What an encrypted store depends on: the node key, a file of 32 bytes that wraps all other keys.
+ * It is made when something is to be encrypted for the first time, never where there are encrypted
+ * data already; where it is missing or another one, what needs it is -ENOKEY, and all else works.
+ */
+struct store_options {
+	const char *key_path; /* NULL: DIR_PATH with ".key" behind it */
+};
+/* DIR_PATH is made if it is not there. OPTIONS may be NULL, and is not kept. One process at a time:
+ * -EBUSY. -EBADMSG: damaged or another format. */
+int store_open_with(const char *dir_path, const struct store_options *options,
+		    struct store **ret_store, struct eos_why *why) EOS_MUST_CHECK;
+/* Without options. */
 int store_open(const char *dir_path, struct store **ret_store, struct eos_why *why) EOS_MUST_CHECK;
 /* All uploads and readers must be gone. */
 struct store *store_close(struct store *store);
@@ -88,18 +99,32 @@ struct store_bucket_settings {
 	char tenant[STORE_TENANT_MAX + 1]; /* the owner; "": the node's operator */
 	enum store_versioning versioning;
 	bool has_object_lock; /* cannot be taken back, and keeps versioning ENABLED */
-	bool is_encrypted;    /* what is written from now on */
+	bool is_encrypted;    /* what is written from now on, with a key of TENANT's */
 	bool is_compressed;   /* the same */
 	/* 0: none. What is there already may be more than the quota; nothing is added then. */
 	uint64_t quota_bytes, quota_objects;
 };
+/* store_bucket_create() with settings from the first moment: it is never seen as somebody else's.
+ * -EEXIST; -EINVAL and -ENOTSUP as of store_bucket_settings_set(). */
+int store_bucket_create_with(struct store *store, const char *name,
+			     const struct store_bucket_settings *settings) EOS_MUST_CHECK;
 /* A new bucket has all zeros. -ENOENT. */
 int store_bucket_settings_get(struct store *store, const char *bucket,
 			      struct store_bucket_settings *ret_settings) EOS_MUST_CHECK;
 /* Durable on return. -ENOENT; -EINVAL: back to OFF, lock without versions, or the tenant's name;
- * -EPERM: object lock taken back; -ENOTSUP: encryption, where the engine has none. */
+ * -EPERM: object lock taken back; -ENOKEY: encryption without the node key; and what kept that from
+ * being made. */
 int store_bucket_settings_set(struct store *store, const char *bucket,
 			      const struct store_bucket_settings *settings) EOS_MUST_CHECK;
+/*
+ * Changes some settings and leaves the others as they are at that moment: CHANGE(CTX, SETTINGS)
+ * edits what is there and returns 0, or an error that is returned then and changes nothing. It is
+ * called in the caller's thread, and again when somebody else was faster. Errors as of
+ * store_bucket_settings_set().
+ */
+int store_bucket_settings_update(struct store *store, const char *bucket,
+				 int (*change)(void *ctx, struct store_bucket_settings *settings),
+				 void *ctx) EOS_MUST_CHECK;
 
 /*
  * Documents: small texts that are kept with a bucket under a name ("policy", "cors", ...), gone
@@ -132,6 +157,18 @@ int store_tenant_quota_set(struct store *store, const char *tenant, uint64_t byt
 int store_tenant_quota_get(struct store *store, const char *tenant, uint64_t *ret_bytes,
 			   uint64_t *ret_objects) EOS_MUST_CHECK;
 
+/* -EDQUOT: an object of SIZE bytes at KEY would be refused if it were committed now. For who knows
+ * the size before the bytes come; the commit asks again. -ENOENT: no such bucket. */
+int store_quota_check(struct store *store, const char *bucket, const char *key, size_t key_len,
+		      uint64_t size) EOS_MUST_CHECK;
+
+/*
+ * How the data of an object is encrypted on disk: not at all, with the key of the tenant that owned
+ * its bucket, or with one that its client must bring each time. Its key, metadata, size and etag
+ * are not encrypted.
+ */
+enum store_encryption { STORE_PLAIN, STORE_ENCRYPTED, STORE_ENCRYPTED_BY_CUSTOMER };
+
 /* What is known of an object. Metadata: pairs of name and value, "content-type\0text/csv\0…", kept
  * as given. */
 struct store_object_info {
@@ -140,7 +177,8 @@ struct store_object_info {
 	uint64_t sequence;    /* grows with every change of the store; S3's sequencer */
 	uint64_t version;
 	bool is_latest;
-	bool is_delete_marker;	    /* only store_version_list() shows these */
+	bool is_delete_marker; /* only store_version_list() shows these */
+	enum store_encryption encryption;
 	char etag[STORE_ETAG_SIZE]; /* "" of a delete marker */
 	uint32_t metadata_len;
 	char metadata[STORE_METADATA_MAX];
@@ -151,11 +189,13 @@ struct store_object_info {
  * Retention: a version whose RETAIN_UNTIL (decimal seconds since 1970) has not come, or whose
  * LEGAL_HOLD is "ON", cannot be removed: -EPERM. RETAIN_MODE "GOVERNANCE" can be passed over by who
  * says so; "COMPLIANCE" by nobody, nor may it be shortened.
+ * Customer's keys: STORE_META_CUSTOMER_KEY is the object's data key, wrapped by the customer's.
  * Tags: STORE_META_TAG and the tag's key is the name, its value the value.
  */
 #define STORE_META_RETAIN_MODE	".retain-mode"
 #define STORE_META_RETAIN_UNTIL ".retain-until"
 #define STORE_META_LEGAL_HOLD	".legal-hold"
+#define STORE_META_CUSTOMER_KEY ".customer-key"
 #define STORE_META_TAG		".tag:"
 #define STORE_META_USER		"x-amz-meta-"
 
@@ -178,6 +218,26 @@ bool store_metadata_next(const struct store_object_info *info, uint32_t *offset,
 int store_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
 		       const struct store_object_info *info,
 		       struct store_upload **ret_upload) EOS_MUST_CHECK;
+/*
+ * The same, but for encryption, which otherwise is as the bucket's settings say. With
+ * STORE_META_CUSTOMER_KEY in its metadata the object is encrypted by the data key that this wraps;
+ * without CUSTOMER_KEY nothing but ranges of objects with the same data key can be put into it.
+ * Further errors: -EKEYREJECTED: CUSTOMER_KEY is not what wrapped it; -ENOKEY; -EINVAL.
+ */
+#define STORE_CUSTOMER_KEY_SIZE	     32
+#define STORE_CUSTOMER_KEY_TEXT_SIZE 81
+struct store_upload_encryption {
+	bool is_encrypted;	     /* with the tenant's key, also where the bucket is not */
+	const uint8_t *customer_key; /* STORE_CUSTOMER_KEY_SIZE bytes; NULL: none. Not kept. */
+};
+int store_upload_begin_encrypted(struct store *store, const char *bucket, const char *key,
+				 size_t key_len, const struct store_object_info *info,
+				 const struct store_upload_encryption *encryption,
+				 struct store_upload **ret_upload) EOS_MUST_CHECK;
+/* A new data key, wrapped by CUSTOMER_KEY: the value of STORE_META_CUSTOMER_KEY. */
+int store_customer_key_make(struct store *store,
+			    const uint8_t customer_key[STORE_CUSTOMER_KEY_SIZE],
+			    char out[STORE_CUSTOMER_KEY_TEXT_SIZE]) EOS_MUST_CHECK;
 /* Writes at OFFSET; a gap reads as zeros. Sequential writes are the fast path. -EFBIG: beyond the
  * largest object, or more than 1 GiB of gaps. After any other error the upload cannot be committed:
  * everything returns that error again. */
@@ -188,11 +248,13 @@ int store_upload_write(struct store_upload *upload, const void *data, size_t len
 int64_t store_upload_read(struct store_upload *upload, void *data, size_t len, uint64_t offset);
 int store_upload_truncate(struct store_upload *upload, uint64_t size) EOS_MUST_CHECK;
 uint64_t store_upload_size(const struct store_upload *upload);
-/* Appends LEN bytes of READER from OFFSET at the upload's end, where possible without copying them.
- * READER is of the same store. -ERANGE: READER has not so many. */
+/* Appends LEN bytes of READER from OFFSET at the upload's end, where possible without copying them:
+ * both must be encrypted with the same key, or not at all. READER is of the same store. -ERANGE:
+ * READER has not so many; -ENOKEY: the upload would have to encrypt them, and cannot. */
 int store_upload_append(struct store_upload *upload, struct store_reader *reader, uint64_t offset,
 			uint64_t len) EOS_MUST_CHECK;
-/* Replaces the metadata that store_upload_begin() took, for what is known only at the end. */
+/* Replaces the metadata that store_upload_begin() took, for what is known only at the end. -EINVAL:
+ * STORE_META_CUSTOMER_KEY is another one. */
 int store_upload_set_metadata(struct store_upload *upload,
 			      const struct store_object_info *info) EOS_MUST_CHECK;
 
@@ -202,7 +264,26 @@ enum store_condition {
 	STORE_IF_ABSENT, /* -EEXIST when the key exists */
 	STORE_IF_MATCH,	 /* -ESTALE when the latest version has another etag; -ENOENT */
 };
+/* What happened to an object. On disk: numbers stay, new ones go to the end. */
+enum store_event_kind {
+	STORE_EVENT_CREATED, /* written as a whole */
+	STORE_EVENT_REMOVED,
+	STORE_EVENT_MARKER_CREATED, /* a delete marker became the latest */
+	STORE_EVENT_CREATED_POST,   /* by a form */
+	STORE_EVENT_CREATED_COPY,
+	STORE_EVENT_CREATED_MULTIPART,
+	STORE_EVENT_EXPIRED,	    /* REMOVED by a lifecycle rule */
+	STORE_EVENT_MARKER_EXPIRED, /* MARKER_CREATED by one */
+	STORE_EVENT_KINDS
+};
+static inline bool store_event_is_creation(enum store_event_kind kind)
+{
+	return kind == STORE_EVENT_CREATED ||
+	       (kind >= STORE_EVENT_CREATED_POST && kind <= STORE_EVENT_CREATED_MULTIPART);
+}
+
 struct store_put_options {
+	enum store_event_kind event; /* a creation; 0: STORE_EVENT_CREATED */
 	enum store_condition condition;
 	char etag[STORE_ETAG_SIZE]; /* of STORE_IF_MATCH: as in struct store_object_info */
 };
@@ -216,10 +297,16 @@ int store_upload_commit(struct store_upload *upload, const struct store_put_opti
 /* NULL is fine. */
 struct store_upload *store_upload_abort(struct store_upload *upload);
 
-/* -ENOENT, also where VERSION, or the latest, is a delete marker. The reader holds a copy of the
- * information. */
+/* -ENOENT, also where VERSION, or the latest, is a delete marker; -EACCES: only its customer's key
+ * opens it; -ENOKEY. The reader holds a copy of the information. */
 int store_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
 		      uint64_t version, struct store_reader **ret_reader) EOS_MUST_CHECK;
+/* With the customer's key (STORE_CUSTOMER_KEY_SIZE bytes, not kept), which other objects do not
+ * need. -EKEYREJECTED: it is another one. NULL: without; then what only such a key opens can be
+ * told of and appended, but reading it is -EACCES. */
+int store_reader_open_encrypted(struct store *store, const char *bucket, const char *key,
+				size_t key_len, uint64_t version, const uint8_t *customer_key,
+				struct store_reader **ret_reader) EOS_MUST_CHECK;
 const struct store_object_info *store_reader_info(const struct store_reader *reader);
 /* Count of bytes, 0 at the end, or -EBADMSG: damaged. */
 int64_t store_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
@@ -233,8 +320,11 @@ int store_object_get(struct store *store, const char *bucket, const char *key, s
 struct store_removal {
 	uint64_t version; /* STORE_VERSION_LATEST: as S3's DELETE without a version */
 	bool bypasses_governance;
+	bool is_expiration; /* a lifecycle rule's: its event says so */
 	/* Not "": only if VERSION, or the latest, has it, else -ESTALE. */
 	char etag[STORE_ETAG_SIZE];
+	/* Not 0: the same for when it was written, which tells two null versions apart. */
+	uint64_t modified_ns;
 };
 /* What became of it. */
 struct store_removed {
@@ -324,11 +414,7 @@ int store_find(struct store *store, const struct store_find_query *query,
 	       void *ctx, bool *ret_more) EOS_MUST_CHECK;
 
 /* The outbox. */
-enum store_event_kind {
-	STORE_EVENT_CREATED,
-	STORE_EVENT_REMOVED,
-	STORE_EVENT_MARKER_CREATED, /* a delete marker became the latest */
-};
+#define STORE_RULE_MAX 255u
 
 struct store_event {
 	uint64_t id;		/* order of the changes; unique for ever */
@@ -341,18 +427,23 @@ struct store_event {
 	uint64_t version;	    /* STORE_VERSION_NULL where the bucket is not versioned */
 	char etag[STORE_ETAG_SIZE]; /* "" of a delete marker */
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
+	uint64_t bucket_created_ns;	   /* for the matcher only, else 0 */
+	char owner[STORE_TENANT_MAX + 1];  /* whose the bucket was at that moment */
 	char target[STORE_TARGET_MAX + 1]; /* whom the matcher named */
+	char rule[STORE_RULE_MAX + 1];	   /* and by which rule, "": it named none */
 	uint32_t key_len;
 	char key[STORE_KEY_MAX + 1]; /* also NUL-terminated */
 };
 
 /*
  * Called inside the transaction for each change of an object outside the node's own buckets: calls
- * EMIT once for each target that must hear of it. It must not call the store, block or fail. Any
+ * EMIT once for each target that must hear of it, with the name of the rule that says so (NULL:
+ * none). It must not call the store, block or fail. Any
  * thread, one at a time. Set it before the first upload.
  */
 typedef void (*store_matcher_fn)(void *ctx, const struct store_event *event,
-				 void (*emit)(void *emit_ctx, const char *target), void *emit_ctx);
+				 void (*emit)(void *emit_ctx, const char *target, const char *rule),
+				 void *emit_ctx);
 /* NOTIFY(CTX) is called after a commit that wrote events, from any thread; it must not block.
  * MATCH and NOTIFY may be NULL. On return the former ones have been called for the last time. */
 void store_set_matcher(struct store *store, store_matcher_fn match, void (*notify)(void *ctx),
@@ -394,6 +485,33 @@ int store_verify(struct store *store, store_problem_fn problem, store_progress_f
 /* Removes versions that cannot be read whole, telling PROBLEM of each, and sets counts right. */
 int store_repair(struct store *store, store_problem_fn problem, store_progress_fn progress,
 		 void *ctx, struct store_verdict *ret_verdict) EOS_MUST_CHECK;
+/* Makes a new node key and wraps all other keys with it. Durable on return: the former one is of no
+ * use any more, but for backups. -ENOKEY; errors of writing its file. */
+int store_rekey(struct store *store) EOS_MUST_CHECK;
 /* Gives the space of what is not needed back, down to segments that are nearly full. */
 int store_compact(struct store *store, store_progress_fn progress, void *ctx,
 		  uint64_t *ret_freed_bytes) EOS_MUST_CHECK;
+
+/*
+ * The scrub: everything is read and checked in the background, again and again, so that damage is
+ * found while there is still a copy elsewhere. Damage is logged, with an object that it concerns,
+ * counted, and remembered: an upload of the same bytes heals it. It is off until it is set.
+ */
+#define STORE_SCRUB_RATE_MIN (UINT64_C(64) << 10)
+struct store_scrub {
+	uint64_t rate;	      /* bytes a second at most, 0: off */
+	uint64_t interval_ns; /* from the beginning of a pass to that of the next */
+	bool is_running;
+	/* Of the present pass: read so far, and how much the segments have; the segment it is in.
+	 */
+	uint64_t done_bytes, of_bytes;
+	uint32_t segment;
+	uint64_t damages;	     /* of the present pass, or of the last one */
+	uint64_t passes;	     /* that came to the end */
+	uint64_t begun_ns, ended_ns; /* wall clock; of the last one begun, and ended; 0: none */
+};
+/* Also while it runs. A pass that was interrupted goes on where it was, also after the store was
+ * closed. -EINVAL: a rate that is neither 0 nor at least STORE_SCRUB_RATE_MIN; -EAGAIN: no thread.
+ */
+int store_scrub_set(struct store *store, uint64_t rate, uint64_t interval_ns) EOS_MUST_CHECK;
+int store_scrub_get(struct store *store, struct store_scrub *ret_scrub) EOS_MUST_CHECK;

@@ -412,9 +412,10 @@ static void test_child_record(void **state)
 }
 
 static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		  void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		  void *emit_ctx)
 {
-	emit(emit_ctx, event->key[0] == 'm' ? "target-marker" : "other");
+	emit(emit_ctx, event->key[0] == 'm' ? "target-marker" : "other", NULL);
 }
 
 static int count_events(void *ctx, const struct store_event *event)

@@ -24,13 +24,16 @@ struct store_reader {
 
 struct store_engine_ops {
 	const char *name;
-	int (*open)(const char *dir_path, struct store **ret_store, struct eos_why *why);
+	int (*open)(const char *dir_path, const struct store_options *options,
+		    struct store **ret_store, struct eos_why *why);
 	void (*close)(struct store *store);
 	void (*set_matcher)(struct store *store, store_matcher_fn match, void (*notify)(void *ctx),
 			    void *ctx);
 	int (*stats)(struct store *store, struct store_stats *ret_stats);
 
-	int (*bucket_create)(struct store *store, const char *name);
+	/* The settings are valid. */
+	int (*bucket_create)(struct store *store, const char *name,
+			     const struct store_bucket_settings *settings);
 	int (*bucket_delete)(struct store *store, const char *name);
 	int (*bucket_get)(struct store *store, const char *name,
 			  struct store_bucket_info *ret_info);
@@ -41,14 +44,17 @@ struct store_engine_ops {
 
 	int (*bucket_settings_get)(struct store *store, const char *bucket,
 				   struct store_bucket_settings *ret_settings);
-	/* The tenant's name is valid. */
+	/* The settings are valid. EXPECTED: -EAGAIN when they are not these any more; or NULL. */
 	int (*bucket_settings_set)(struct store *store, const char *bucket,
+				   const struct store_bucket_settings *expected,
 				   const struct store_bucket_settings *settings);
 	int (*bucket_document_get)(struct store *store, const char *bucket, const char *name,
 				   struct eos_buf *out);
 	int (*bucket_document_set)(struct store *store, const char *bucket, const char *name,
 				   const void *data, size_t len);
 	int (*bucket_document_delete)(struct store *store, const char *bucket, const char *name);
+	int (*quota_check)(struct store *store, const char *bucket, const char *key, size_t key_len,
+			   uint64_t size);
 	int (*bucket_usage)(struct store *store, const char *bucket, struct store_usage *ret_usage);
 	int (*tenant_usage)(struct store *store, const char *tenant, struct store_usage *ret_usage);
 	int (*tenant_quota_set)(struct store *store, const char *tenant, uint64_t bytes,
@@ -58,6 +64,7 @@ struct store_engine_ops {
 
 	int (*upload_begin)(struct store *store, const char *bucket, const char *key,
 			    size_t key_len, const char *metadata, uint32_t metadata_len,
+			    const struct store_upload_encryption *encryption,
 			    struct store_upload **ret_upload);
 	/* LEN > 0 and OFFSET + LEN <= STORE_OBJECT_BYTES_MAX. */
 	int (*upload_write)(struct store_upload *upload, const void *data, size_t len,
@@ -77,9 +84,11 @@ struct store_engine_ops {
 	void (*upload_abort)(struct store_upload *upload);
 
 	int (*reader_open)(struct store *store, const char *bucket, const char *key, size_t key_len,
-			   uint64_t version, struct store_reader **ret_reader);
+			   uint64_t version, const uint8_t *customer_key,
+			   struct store_reader **ret_reader);
 	const struct store_object_info *(*reader_info)(const struct store_reader *reader);
-	/* OFFSET < size and 0 < LEN <= size - OFFSET: reads all of it. */
+	/* OFFSET < size and 0 < LEN <= size - OFFSET: reads all of it. -EACCES: see
+	 * store_reader_open_encrypted(). */
 	int64_t (*reader_read)(struct store_reader *reader, void *data, size_t len,
 			       uint64_t offset);
 	void (*reader_close)(struct store_reader *reader);
@@ -118,6 +127,13 @@ struct store_engine_ops {
 		      void *ctx, struct store_verdict *ret_verdict);
 	int (*repair)(struct store *store, store_problem_fn problem, store_progress_fn progress,
 		      void *ctx, struct store_verdict *ret_verdict);
+	/* The rate is valid. */
+	int (*scrub_set)(struct store *store, uint64_t rate, uint64_t interval_ns);
+	int (*scrub_get)(struct store *store, struct store_scrub *ret_scrub);
+	int (*customer_key_make)(struct store *store,
+				 const uint8_t customer_key[STORE_CUSTOMER_KEY_SIZE],
+				 char out[STORE_CUSTOMER_KEY_TEXT_SIZE]);
+	int (*rekey)(struct store *store);
 	int (*compact)(struct store *store, store_progress_fn progress, void *ctx,
 		       uint64_t *ret_freed_bytes);
 };

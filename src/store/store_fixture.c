@@ -25,7 +25,10 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void fixture_remove_dir(const char *dir)
 {
+	char key[80];
 	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	snprintf(key, sizeof(key), "%s.key", dir);
+	(void)unlink(key);
 }
 
 void fixture_open(struct fixture *f)

@@ -291,6 +291,8 @@ static void do_settings(struct store *store, struct model *m, int bucket)
 	settings.versioning = new_b.versioning;
 	settings.quota_bytes = new_b.quota_bytes;
 	settings.quota_objects = new_b.quota_objects;
+	settings.is_encrypted = model_pick(2) == 0;
+	settings.is_compressed = model_pick(2) == 0;
 	settle(m, bucket, &new_b, expected,
 	       store_bucket_settings_set(store, model_buckets[bucket], &settings));
 }

@@ -18,19 +18,20 @@ static void notify(void *ctx)
 
 /* Two targets for keys that begin with "two", none for "none", one for the others. */
 static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		  void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		  void *emit_ctx)
 {
 	assert_int_equal(strlen(event->key), event->key_len);
 	if (strncmp(event->key, "none", 4) == 0)
 		return;
-	emit(emit_ctx, "function/a");
+	emit(emit_ctx, "function/a", NULL);
 	if (strncmp(event->key, "two", 3) == 0)
-		emit(emit_ctx, "function/b");
+		emit(emit_ctx, "function/b", NULL);
 	if (strncmp(event->key, "long", 4) == 0) {
 		char target[STORE_TARGET_MAX + 2];
 		memset(target, 't', sizeof(target) - 1);
 		target[sizeof(target) - 1] = '\0';
-		emit(emit_ctx, target); /* too long: dropped */
+		emit(emit_ctx, target, NULL); /* too long: dropped */
 	}
 }
 
@@ -108,6 +109,63 @@ static void test_events(void **state)
 	expect(f->store, 0, "8 created raw/c 1 -> function/a #0\n");
 }
 
+/* What the matcher says and sees of the bucket; kinds; all of it after a restart and a retry. */
+static uint64_t seen_created_ns;
+
+static void match_rule(void *ctx, const struct store_event *event,
+		       void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		       void *emit_ctx)
+{
+	char rule[STORE_RULE_MAX + 2];
+	memset(rule, 'r', sizeof(rule));
+	rule[STORE_RULE_MAX] = '\0';
+	seen_created_ns = event->bucket_created_ns;
+	emit(emit_ctx, "f", rule);
+	rule[STORE_RULE_MAX] = 'r';
+	rule[STORE_RULE_MAX + 1] = '\0';
+	emit(emit_ctx, "f", rule); /* too long: dropped */
+}
+
+static int check_rule(void *ctx, const struct store_event *event)
+{
+	unsigned *kinds = ctx;
+	assert_int_equal(strlen(event->rule), STORE_RULE_MAX);
+	assert_int_equal(strlen(event->owner), STORE_TENANT_MAX);
+	assert_string_equal(event->key, "key");
+	*kinds = *kinds * 10 + event->kind;
+	return 0;
+}
+
+static void test_kinds_and_rules(void **state)
+{
+	struct fixture *f = *state;
+	struct store_bucket_settings settings = {.versioning = STORE_VERSIONING_OFF};
+	struct store_bucket_info info;
+	const struct store_removal expiration = {.version = STORE_VERSION_LATEST,
+						 .is_expiration = true};
+	unsigned kinds = 0;
+	memset(settings.tenant, 't', STORE_TENANT_MAX);
+	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
+	assert_int_equal(store_bucket_settings_set(f->store, "raw", &settings), 0);
+	store_set_matcher(f->store, match_rule, NULL, NULL);
+	for (int kind = STORE_EVENT_CREATED_POST; kind <= STORE_EVENT_CREATED_MULTIPART; kind++) {
+		const struct store_put_options options = {.event = (enum store_event_kind)kind};
+		struct store_upload *upload;
+		assert_int_equal(store_upload_begin(f->store, "raw", "key", 3, NULL, &upload), 0);
+		assert_int_equal(store_upload_commit(upload, &options, NULL), 0);
+	}
+	assert_int_equal(store_object_delete(f->store, "raw", "key", 3, &expiration, NULL), 0);
+	settings.versioning = STORE_VERSIONING_ENABLED;
+	assert_int_equal(store_bucket_settings_set(f->store, "raw", &settings), 0);
+	assert_int_equal(store_object_delete(f->store, "raw", "key", 3, &expiration, NULL), 0);
+	assert_int_equal(store_bucket_get(f->store, "raw", &info), 0);
+	assert_true(seen_created_ns == info.created_ns);
+	assert_int_equal(store_outbox_retry(f->store, 1, 5), 0);
+	fixture_reopen(f);
+	assert_int_equal(store_outbox_list(f->store, 0, check_rule, &kinds), 0);
+	assert_int_equal(kinds, 34567);
+}
+
 static int take_event(void *ctx, const struct store_event *event)
 {
 	memcpy(ctx, event, sizeof(*event));
@@ -148,6 +206,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_events),
+		TEST(test_kinds_and_rules),
 		TEST(test_fields),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

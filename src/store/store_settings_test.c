@@ -46,6 +46,7 @@ static void test_settings(void **state)
 		.tenant = "plant-7",
 		.versioning = STORE_VERSIONING_ENABLED,
 		.has_object_lock = true,
+		.is_encrypted = true,
 		.is_compressed = true,
 		.quota_bytes = 1000000,
 		.quota_objects = 50,
@@ -53,9 +54,6 @@ static void test_settings(void **state)
 	struct store_bucket_settings bad = all;
 	bad.versioning = STORE_VERSIONING_OFF;
 	assert_int_equal(store_bucket_settings_set(f->store, "raw", &bad), -EINVAL);
-	bad = all;
-	bad.is_encrypted = true;
-	assert_int_equal(store_bucket_settings_set(f->store, "raw", &bad), -ENOTSUP);
 	bad = all;
 	strcpy(bad.tenant, "a b");
 	assert_int_equal(store_bucket_settings_set(f->store, "raw", &bad), -EINVAL);
@@ -67,7 +65,7 @@ static void test_settings(void **state)
 	assert_int_equal(store_bucket_settings_get(f->store, "raw", &got), 0);
 	assert_string_equal(got.tenant, all.tenant);
 	assert_int_equal(got.versioning, all.versioning);
-	assert_true(got.has_object_lock && !got.is_encrypted && got.is_compressed);
+	assert_true(got.has_object_lock && got.is_encrypted && got.is_compressed);
 	assert_int_equal(got.quota_bytes, all.quota_bytes);
 	assert_int_equal(got.quota_objects, all.quota_objects);
 
@@ -178,6 +176,84 @@ static void test_usage(void **state)
 	expect_tenant(f->store, "", 0, 0);
 }
 
+struct changer {
+	struct fixture *f;
+	unsigned calls;
+};
+
+/* The first time somebody else is faster. */
+static int compress(void *ctx, struct store_bucket_settings *settings)
+{
+	struct changer *changer = ctx;
+	if (changer->calls++ == 0) {
+		struct store_bucket_settings other = *settings;
+		other.quota_bytes = 77;
+		assert_int_equal(store_bucket_settings_set(changer->f->store, "raw", &other), 0);
+	}
+	settings->is_compressed = true;
+	return 0;
+}
+
+static int refuse(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->quota_bytes = 1;
+	return -ECANCELED;
+}
+
+static void test_create_with_and_update(void **state)
+{
+	struct fixture *f = *state;
+	struct store_bucket_settings settings = {
+		.tenant = "t1", .versioning = STORE_VERSIONING_ENABLED, .has_object_lock = true};
+	struct store_bucket_settings got;
+	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
+	assert_int_equal(store_bucket_create_with(f->store, "theirs", &settings), 0);
+	assert_int_equal(store_bucket_create_with(f->store, "theirs", &settings), -EEXIST);
+	assert_int_equal(store_bucket_settings_get(f->store, "theirs", &got), 0);
+	assert_string_equal(got.tenant, "t1");
+	assert_int_equal(got.versioning, STORE_VERSIONING_ENABLED);
+	assert_true(got.has_object_lock);
+	settings.versioning = STORE_VERSIONING_SUSPENDED;
+	assert_int_equal(store_bucket_create_with(f->store, "bad", &settings), -EINVAL);
+	struct store_bucket_info info;
+	assert_int_equal(store_bucket_get(f->store, "bad", &info), -ENOENT);
+
+	struct changer changer = {.f = f};
+	assert_int_equal(store_bucket_settings_update(f->store, "raw", compress, &changer), 0);
+	assert_int_equal(changer.calls, 2);
+	assert_int_equal(store_bucket_settings_get(f->store, "raw", &got), 0);
+	assert_true(got.is_compressed);
+	assert_int_equal(got.quota_bytes, 77);
+	assert_int_equal(store_bucket_settings_update(f->store, "raw", refuse, NULL), -ECANCELED);
+	assert_int_equal(store_bucket_settings_update(f->store, "none", refuse, NULL), -ENOENT);
+	assert_int_equal(store_bucket_settings_get(f->store, "raw", &got), 0);
+	assert_int_equal(got.quota_bytes, 77);
+}
+
+/* What is asked beforehand says what the commit will say. */
+static void test_quota_check(void **state)
+{
+	struct fixture *f = *state;
+	struct store_bucket_settings settings = {.quota_bytes = 1000, .quota_objects = 2};
+	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
+	assert_int_equal(store_bucket_settings_set(f->store, "raw", &settings), 0);
+	assert_int_equal(object_put(f->store, "raw", "k", 1, 600), 0);
+	assert_int_equal(store_quota_check(f->store, "raw", "other", 5, 400), 0);
+	assert_int_equal(store_quota_check(f->store, "raw", "other", 5, 401), -EDQUOT);
+	assert_int_equal(object_put(f->store, "raw", "other", 1, 401), -EDQUOT);
+	/* In place of what is there. */
+	assert_int_equal(store_quota_check(f->store, "raw", "k", 1, 1000), 0);
+	assert_int_equal(store_quota_check(f->store, "raw", "k", 1, 1001), -EDQUOT);
+	settings.versioning = STORE_VERSIONING_ENABLED;
+	assert_int_equal(store_bucket_settings_set(f->store, "raw", &settings), 0);
+	assert_int_equal(store_quota_check(f->store, "raw", "k", 1, 401), -EDQUOT);
+	assert_int_equal(object_put(f->store, "raw", "k", 1, 401), -EDQUOT);
+	assert_int_equal(store_quota_check(f->store, "none", "k", 1, 1), -ENOENT);
+	assert_int_equal(store_tenant_quota_set(f->store, "", 700, 0), 0);
+	assert_int_equal(store_quota_check(f->store, "raw", "other", 5, 101), -EDQUOT);
+	assert_int_equal(store_quota_check(f->store, "raw", "other", 5, 100), 0);
+}
+
 static void test_quotas(void **state)
 {
 	struct fixture *f = *state;
@@ -228,10 +304,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_settings),
-		TEST(test_documents),
-		TEST(test_usage),
-		TEST(test_quotas),
+		TEST(test_settings), TEST(test_documents),   TEST(test_usage),
+		TEST(test_quotas),   TEST(test_quota_check), TEST(test_create_with_and_update),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -299,7 +299,7 @@ static void test_other_format(void **state)
 	memcpy(other, &sum, sizeof(sum));
 	put_value(f, "meta", other, sizeof(other));
 	assert_int_equal(store_open(f->dir, &f->store, &why), -EBADMSG);
-	assert_non_null(strstr(why.text, "of format version 1, this program's is 2"));
+	assert_non_null(strstr(why.text, "of format version 1, this program's is 3"));
 	other[20] ^= 1;
 	put_value(f, "meta", other, sizeof(other));
 	assert_int_equal(store_open(f->dir, &f->store, &why), -EBADMSG);
@@ -307,12 +307,193 @@ static void test_other_format(void **state)
 	f->store = NULL;
 }
 
+/* The first key of a table gets another bit; AT counts from its end. */
+static void flip_key(MDB_cursor *cursor, MDB_val *key, MDB_val *value, void *ctx)
+{
+	static uint8_t name[512], copy[VALUE_MAX];
+	size_t *at = ctx;
+	assert_true(*at < key->mv_size && value->mv_size <= sizeof(copy));
+	memcpy(name, key->mv_data, key->mv_size);
+	memcpy(copy, value->mv_data, value->mv_size);
+	MDB_val other = {.mv_size = key->mv_size, .mv_data = name};
+	MDB_val moved = {.mv_size = value->mv_size, .mv_data = copy};
+	assert_int_equal(mdb_cursor_del(cursor, 0), 0);
+	name[key->mv_size - 1 - *at] ^= 0x10;
+	assert_int_equal(mdb_cursor_put(cursor, &other, &moved, 0), 0);
+}
+
+#define LARGE 200000u
+
+/* What the table of segments says removes files: when it is damaged, no file may go. */
+static void test_segments(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t freed;
+	size_t at = 0;
+	assert_int_equal(object_put(f->store, "raw", "large", 5, LARGE), 0);
+	fixture_close(f);
+	(void)flip(f, "segments", 9);
+	fixture_open(f);
+	assert_int_equal(store_compact(f->store, NULL, NULL, &freed), 0);
+	assert_int_equal(object_check(f->store, "raw", "large", 5, LARGE), 0);
+	store_audit(f->store);
+	fixture_close(f);
+	with_first(f, "segments", flip_key, &at);
+	fixture_open(f);
+	assert_int_equal(object_check(f->store, "raw", "large", 5, LARGE), 0);
+	assert_int_equal(store_compact(f->store, NULL, NULL, &freed), 0);
+	assert_int_equal(object_check(f->store, "raw", "large", 5, LARGE), 0);
+	store_audit(f->store);
+}
+
+/* The same while the store is open: what is counted further must not begin at nothing. */
+static void test_segments_while_open(void **state)
+{
+	struct fixture *f = *state;
+	struct local *local = local_of(f->store);
+	uint8_t name[4], zeros[sizeof(struct local_segment_record)] = {0};
+	MDB_val key = {.mv_size = 4, .mv_data = name};
+	MDB_val value = {.mv_size = sizeof(zeros), .mv_data = zeros};
+	MDB_txn *txn;
+	uint64_t freed;
+	assert_int_equal(object_put(f->store, "raw", "large", 5, LARGE), 0);
+	assert_int_equal(object_put(f->store, "raw", "other", 6, LARGE), 0);
+	local_segment_key(1, name);
+	pthread_mutex_lock(&local->committer.batch_lock);
+	assert_int_equal(mdb_txn_begin(local->env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_put(txn, local->segments_dbi, &key, &value, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	pthread_mutex_unlock(&local->committer.batch_lock);
+	assert_int_equal(store_object_delete(f->store, "raw", "other", 5,
+					     &(struct store_removal){.version = 0}, NULL),
+			 -ENOENT);
+	assert_int_equal(object_put(f->store, "raw", "third", 7, LARGE), 0);
+	fixture_reopen(f);
+	assert_int_equal(store_compact(f->store, NULL, NULL, &freed), 0);
+	assert_int_equal(object_check(f->store, "raw", "large", 5, LARGE), 0);
+	assert_int_equal(object_check(f->store, "raw", "third", 7, LARGE), 0);
+	store_audit(f->store);
+}
+
+static void put_trash(struct fixture *f, uint64_t id)
+{
+	struct local *local = local_of(f->store);
+	uint8_t name[8];
+	MDB_val key = {.mv_size = 8, .mv_data = name}, value = {0};
+	MDB_txn *txn;
+	local_be64_put(name, id);
+	pthread_mutex_lock(&local->committer.batch_lock);
+	assert_int_equal(mdb_txn_begin(local->env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_put(txn, local->trash, &key, &value, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	pthread_mutex_unlock(&local->committer.batch_lock);
+}
+
+/* An entry of the trash that became another one: that manifest has an object. */
+static void test_trash(void **state)
+{
+	struct fixture *f = *state;
+	struct store_verdict verdict;
+	assert_int_equal(object_put(f->store, "raw", "large", 5, LARGE), 0);
+	put_trash(f, 1);
+	fixture_close(f);
+	fixture_open(f);
+	store_reclaim(f->store);
+	assert_int_equal(object_check(f->store, "raw", "large", 5, LARGE), 0);
+	assert_int_equal(store_verify(f->store, NULL, NULL, NULL, &verdict), 0);
+	assert_int_equal(verdict.wrong_counts, 1);
+	assert_int_equal(store_repair(f->store, NULL, NULL, NULL, &verdict), 0);
+	assert_int_equal(object_check(f->store, "raw", "large", 5, LARGE), 0);
+	store_audit(f->store);
+}
+
+/* What was read badly once and is well now is no reason to remove anything. */
+static void test_repair_after_bad_read(void **state)
+{
+	struct fixture *f = *state;
+	struct local *local = local_of(f->store);
+	struct store_verdict verdict;
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	MDB_txn *txn;
+	assert_int_equal(object_put(f->store, "raw", "large", 5, LARGE), 0);
+	assert_int_equal(local_read_begin(local, &txn), 0);
+	assert_int_equal(mdb_cursor_open(txn, local->chunks, &cursor), 0);
+	assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_FIRST), 0);
+	local_pins_set_damaged(&local->chunk_pins, key.mv_data, true);
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	assert_int_equal(store_repair(f->store, NULL, NULL, NULL, &verdict), 0);
+	assert_int_equal(verdict.damaged_objects, 0);
+	assert_int_equal(object_check(f->store, "raw", "large", 5, LARGE), 0);
+}
+
+/* Repair looks at all versions, also behind one whose record is damaged. */
+static void test_repair_versions(void **state)
+{
+	struct fixture *f = *state;
+	static struct store_object_info info;
+	struct store_verdict verdict;
+	uint64_t oldest;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(object_put(f->store, "raw", "a", 5 + i, LARGE), 0);
+	assert_int_equal(store_object_get(f->store, "raw", "a", 1, STORE_VERSION_LATEST, &info), 0);
+	oldest = info.version - 2;
+	/* The first history is of "k": remove it, so that the table begins with that of "a". */
+	struct store_removal removal = {.version = first_version};
+	struct store_removed removed;
+	assert_int_equal(store_object_delete(f->store, "raw", "k", 1, &removal, &removed), 0);
+	fixture_close(f);
+	(void)flip(f, "versions", 9);
+	fixture_open(f);
+	assert_int_equal(store_repair(f->store, NULL, NULL, NULL, &verdict), 0);
+	assert_int_equal(verdict.damaged_objects, 1);
+	store_reclaim(f->store);
+	struct store_reader *reader;
+	static char data[LARGE], expected[LARGE];
+	assert_int_equal(store_reader_open(f->store, "raw", "a", 1, oldest, &reader), 0);
+	assert_int_equal(store_reader_read(reader, data, LARGE, 0), LARGE);
+	content_fill(5, 0, expected, LARGE);
+	assert_memory_equal(data, expected, LARGE);
+	reader = store_reader_close(reader);
+	f->is_damaged = true;
+}
+
+/* A key whose record is damaged can be neither read nor replaced; repair makes it free again. */
+static void test_repair_record(void **state)
+{
+	struct fixture *f = *state;
+	struct store_find_term term = {.name = STORE_META_TAG "t", .value = "1"};
+	struct store_find_query query = {.terms = &term, .terms_count = 1, .limit = 10};
+	struct store_verdict verdict;
+	bool more;
+	fixture_close(f);
+	(void)flip(f, "objects", 9);
+	fixture_open(f);
+	assert_int_equal(object_put(f->store, "raw", "k", 9, 10), -EBADMSG);
+	assert_int_equal(store_repair(f->store, NULL, NULL, NULL, &verdict), 0);
+	assert_int_equal(verdict.damaged_objects, 1);
+	assert_int_equal(object_check(f->store, "raw", "k", 1, 300), -ENOENT);
+	assert_int_equal(store_find(f->store, &query, ignore_found, NULL, &more), 0);
+	assert_int_equal(object_put(f->store, "raw", "k", 9, 10), 0);
+	store_audit(f->store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_version), TEST(test_document),     TEST(test_tenant),
-		TEST(test_index),   TEST(test_other_format),
+		TEST(test_version),
+		TEST(test_document),
+		TEST(test_tenant),
+		TEST(test_index),
+		TEST(test_other_format),
+		TEST(test_segments),
+		TEST(test_segments_while_open),
+		TEST(test_trash),
+		TEST(test_repair_after_bad_read),
+		TEST(test_repair_versions),
+		TEST(test_repair_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

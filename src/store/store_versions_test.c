@@ -269,10 +269,48 @@ static void test_retention_without_versions(void **state)
 	assert_int_equal(object_put(f->store, "raw", "k", 2, SMALL), 0);
 }
 
-static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+/* Who deletes what it saw before does not delete what has taken its place, be it the same bytes. */
+static void test_replaced_meanwhile(void **state)
 {
-	emit(emit_ctx, "t");
+	static struct store_object_info info;
+	struct fixture *f = *state;
+	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
+	for (int is_versioned = 0; is_versioned < 2; is_versioned++) {
+		if (is_versioned)
+			set_versioning(f->store, STORE_VERSIONING_SUSPENDED);
+		for (int is_named = 0; is_named < 2; is_named++) {
+			(void)put(f->store, "k", 1, SMALL, NULL, NULL);
+			assert_int_equal(store_object_get(f->store, "raw", "k", 1,
+							  STORE_VERSION_LATEST, &info),
+					 0);
+			struct store_removal removal = {
+				.version = is_named ? STORE_VERSION_NULL : STORE_VERSION_LATEST,
+				.modified_ns = info.modified_ns,
+			};
+			(void)put(f->store, "k", 1, SMALL, NULL, NULL);
+			assert_int_equal(
+				store_object_delete(f->store, "raw", "k", 1, &removal, NULL),
+				-ESTALE);
+			assert_int_equal(object_check(f->store, "raw", "k", 1, SMALL), 0);
+			assert_int_equal(store_object_get(f->store, "raw", "k", 1,
+							  STORE_VERSION_LATEST, &info),
+					 0);
+			removal.modified_ns = info.modified_ns;
+			assert_int_equal(
+				store_object_delete(f->store, "raw", "k", 1, &removal, NULL), 0);
+			assert_int_equal(object_check(f->store, "raw", "k", 1, SMALL), -ENOENT);
+			/* The marker that is there now is not what was seen. */
+			int again = store_object_delete(f->store, "raw", "k", 1, &removal, NULL);
+			assert_true(again == -ENOENT || again == -ESTALE);
+		}
+	}
+}
+
+static void match(void *ctx, const struct store_event *event,
+		  void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		  void *emit_ctx)
+{
+	emit(emit_ctx, "t", NULL);
 }
 
 static int append_event(void *ctx, const struct store_event *event)
@@ -311,7 +349,7 @@ int main(void)
 		TEST(test_life_of_a_key), TEST(test_files_of_versions),
 		TEST(test_lists),	  TEST(test_update),
 		TEST(test_retention),	  TEST(test_retention_without_versions),
-		TEST(test_events),
+		TEST(test_events),	  TEST(test_replaced_meanwhile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,13 +73,31 @@ static void put_stat(struct supervisor_request *r, enum link_file_kind kind, uin
 	r->data_len = sizeof(stat);
 }
 
+/*
+ * A bucket's notification configuration lets its owner's function read the event's object. Since
+ * the event the bucket may have been deleted and made again by somebody else, or given away: that
+ * one's object is not there for the function. To be called after the object was found, not before.
+ */
+static int check_owner(const struct supervisor_request *r)
+{
+	struct store_bucket_settings settings;
+	if (!r->has_owner)
+		return 0;
+	int err = store_bucket_settings_get(r->store, r->bucket, &settings);
+	return err == 0 && strcmp(settings.tenant, r->owner) != 0 ? -ENOENT : err;
+}
+
 static int open_reader(struct supervisor_request *r, const char *key, size_t key_len)
 {
-	struct store_reader *reader;
+	struct store_reader *reader = NULL;
 	int err =
 		store_reader_open(r->store, r->bucket, key, key_len, STORE_VERSION_LATEST, &reader);
-	if (err < 0)
+	if (err == 0)
+		err = check_owner(r);
+	if (err < 0) {
+		store_reader_close(reader);
 		return err;
+	}
 	const struct store_object_info *info = store_reader_info(reader);
 	put_stat(r, LINK_FILE, info->size, info->modified_ns);
 	*r->file = (struct supervisor_file){.kind = SUPERVISOR_FILE_READER, .reader = reader};
@@ -225,6 +243,8 @@ static int64_t stat_object(struct supervisor_request *r, const char *key, size_t
 {
 	struct store_object_info info;
 	int err = store_object_get(r->store, r->bucket, key, key_len, STORE_VERSION_LATEST, &info);
+	if (err == 0)
+		err = check_owner(r);
 	if (err == 0)
 		put_stat(r, LINK_FILE, info.size, info.modified_ns);
 	return err;

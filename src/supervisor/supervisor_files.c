@@ -103,6 +103,8 @@ static int set_bucket(struct supervisor_request *request, const struct func_call
 		if (event == NULL)
 			return -EBADMSG;
 		request->is_event = true;
+		request->has_owner = event->rule[0] != '\0';
+		memcpy(request->owner, event->owner, sizeof(request->owner));
 		request->access = FUNC_ACCESS_READ;
 		request->key_len = event->key_len;
 		memcpy(request->bucket, event->bucket, sizeof(request->bucket));
@@ -112,7 +114,7 @@ static int set_bucket(struct supervisor_request *request, const struct func_call
 	if (wanted->bucket >= manifest->grants_count)
 		return -EBADMSG;
 	const struct func_grant *grant = &manifest->grants[wanted->bucket];
-	request->is_event = false;
+	request->is_event = request->has_owner = false;
 	request->access = grant->access;
 	memcpy(request->bucket, grant->bucket, sizeof(request->bucket));
 	return 0;

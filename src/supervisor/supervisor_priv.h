@@ -52,6 +52,9 @@ struct supervisor_request {
 	uint32_t op, flags, request_id;
 	unsigned access; /* enum func_access of the bucket */
 	bool is_event;	 /* the paths are those of /event, and its object is in bucket and key */
+	/* Of an event that the bucket's owner asked for: nobody else's bucket may be read. */
+	bool has_owner;
+	char owner[STORE_TENANT_MAX + 1];
 	uint32_t handle;
 	struct supervisor_file *file; /* its place, also where OPEN puts a new one */
 	uint64_t offset;

@@ -2,6 +2,7 @@
  * Events as AWS S3 sends them: programs written for S3 notifications find every field they know.
  * What EdgeOS does not have (who asked, from where) is there and empty.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,20 +33,20 @@ static void put_key(struct eos_json *json, const struct store_event *event)
 	eos_buf_fini(&key);
 }
 
-static void put_principal(struct eos_json *json, const char *name)
+static void put_principal(struct eos_json *json, const char *name, const char *principal)
 {
 	eos_json_open(json, name, '{');
-	eos_json_text(json, "principalId", "edgeos");
+	eos_json_text(json, "principalId", principal[0] == '\0' ? "edgeos" : principal);
 	eos_json_close(json, '}');
 }
 
-static void put_bucket(struct eos_json *json, const char *bucket)
+static void put_bucket(struct eos_json *json, const char *bucket, const char *owner)
 {
 	char arn[sizeof("arn:aws:s3:::") + STORE_BUCKET_NAME_MAX];
 	(void)snprintf(arn, sizeof(arn), "arn:aws:s3:::%s", bucket);
 	eos_json_open(json, "bucket", '{');
 	eos_json_text(json, "name", bucket);
-	put_principal(json, "ownerIdentity");
+	put_principal(json, "ownerIdentity", owner);
 	eos_json_text(json, "arn", arn);
 	eos_json_close(json, '}');
 }
@@ -56,7 +57,7 @@ static void put_object(struct eos_json *json, const struct store_event *event)
 	(void)snprintf(sequencer, sizeof(sequencer), "%016" PRIX64, event->sequence);
 	eos_json_open(json, "object", '{');
 	put_key(json, event);
-	if (event->kind == STORE_EVENT_CREATED) {
+	if (store_event_is_creation(event->kind)) {
 		eos_json_u64(json, "size", event->size);
 		eos_json_text(json, "eTag", event->etag);
 	}
@@ -75,7 +76,13 @@ int trigger_event_to_json(const struct store_event *event, struct eos_buf *buf)
 		[STORE_EVENT_CREATED] = "ObjectCreated:Put",
 		[STORE_EVENT_REMOVED] = "ObjectRemoved:Delete",
 		[STORE_EVENT_MARKER_CREATED] = "ObjectRemoved:DeleteMarkerCreated",
+		[STORE_EVENT_CREATED_POST] = "ObjectCreated:Post",
+		[STORE_EVENT_CREATED_COPY] = "ObjectCreated:Copy",
+		[STORE_EVENT_CREATED_MULTIPART] = "ObjectCreated:CompleteMultipartUpload",
+		[STORE_EVENT_EXPIRED] = "LifecycleExpiration:Delete",
+		[STORE_EVENT_MARKER_EXPIRED] = "LifecycleExpiration:DeleteMarkerCreated",
 	};
+	static_assert(EOS_ARRAY_SIZE(names) == STORE_EVENT_KINDS, "a name for each kind");
 	char time[EOS_ISO8601_SIZE];
 	char id[24];
 	struct eos_json json = eos_json_begin(buf);
@@ -89,7 +96,7 @@ int trigger_event_to_json(const struct store_event *event, struct eos_buf *buf)
 	eos_json_text(&json, "awsRegion", "us-east-1");
 	eos_json_text(&json, "eventTime", time);
 	eos_json_text(&json, "eventName", names[event->kind]);
-	put_principal(&json, "userIdentity");
+	put_principal(&json, "userIdentity", "");
 	eos_json_open(&json, "requestParameters", '{');
 	eos_json_text(&json, "sourceIPAddress", "");
 	eos_json_close(&json, '}');
@@ -99,8 +106,9 @@ int trigger_event_to_json(const struct store_event *event, struct eos_buf *buf)
 	eos_json_close(&json, '}');
 	eos_json_open(&json, "s3", '{');
 	eos_json_text(&json, "s3SchemaVersion", "1.0");
-	eos_json_text(&json, "configurationId", event->target);
-	put_bucket(&json, event->bucket);
+	eos_json_text(&json, "configurationId",
+		      event->rule[0] != '\0' ? event->rule : event->target);
+	put_bucket(&json, event->bucket, event->owner);
 	put_object(&json, event);
 	eos_json_close(&json, '}');
 	eos_json_close(&json, '}');

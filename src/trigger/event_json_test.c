@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,37 @@ static void test_versions(void **state)
 	eos_buf_fini(&buf);
 }
 
+static void test_names(void **state)
+{
+	static const char *const names[STORE_EVENT_KINDS] = {
+		"ObjectCreated:Put",
+		"ObjectRemoved:Delete",
+		"ObjectRemoved:DeleteMarkerCreated",
+		"ObjectCreated:Post",
+		"ObjectCreated:Copy",
+		"ObjectCreated:CompleteMultipartUpload",
+		"LifecycleExpiration:Delete",
+		"LifecycleExpiration:DeleteMarkerCreated",
+	};
+	struct eos_buf buf;
+	eos_buf_init(&buf);
+	for (unsigned i = 0; i < STORE_EVENT_KINDS; i++) {
+		char name[80];
+		struct store_event event = make_event((enum store_event_kind)i, "x");
+		snprintf(name, sizeof(name), "\"eventName\":\"%s\"", names[i]);
+		strcpy(event.rule, "an \"id\"");
+		strcpy(event.owner, "acme");
+		eos_buf_clear(&buf);
+		assert_int_equal(trigger_event_to_json(&event, &buf), 0);
+		assert_non_null(strstr(buf.data, name));
+		assert_non_null(strstr(buf.data, "\"configurationId\":\"an \\\"id\\\"\""));
+		assert_non_null(strstr(buf.data, "\"ownerIdentity\":{\"principalId\":\"acme\"}"));
+		assert_int_equal(strncmp(names[i], "ObjectCreated", 13) == 0,
+				 strstr(buf.data, "\"eTag\"") != NULL);
+	}
+	eos_buf_fini(&buf);
+}
+
 /* Spaces at the ends and in a row, and a key of the greatest length with the longest encoding. */
 static void test_keys(void **state)
 {
@@ -108,9 +140,8 @@ static void test_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_created),
-		cmocka_unit_test(test_removed),
-		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_created),	 cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_versions), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/counter.h"
+#include "base/log.h"
 #include "trigger/object_priv.h"
 #include "trigger/wagi_priv.h"
 
@@ -234,6 +235,39 @@ static int start(struct trigger_delivery *delivery)
 	return err;
 }
 
+/* Why EVENT does not go to FUNC (NULL: it was removed), or NULL. What a rule names is looked at
+ * here, not when the rule is made: functions are deployed anew, and given to others. */
+static const char *why_dropped(const struct func *func, const struct store_event *event)
+{
+	if (func == NULL)
+		return "there is no such function";
+	if (event->rule[0] == '\0')
+		return NULL;
+	switch (func_manifest_check_rule(func->manifest, event->owner, event->bucket,
+					 store_event_is_creation(event->kind))) {
+	case 0:
+		return NULL;
+	case -ELOOP:
+		return "the function may write to the bucket and could call itself without end";
+	default:
+		return "the function is another tenant's";
+	}
+}
+
+static void log_drop(struct trigger_object *trigger, const struct store_event *event,
+		     const char *fault)
+{
+	uint64_t now = eos_now_ns();
+	trigger->drops++;
+	if (trigger->drop_logged_ns != 0 && now - trigger->drop_logged_ns < EOS_NS_PER_S)
+		return;
+	eos_log(EOS_LOG_WARN, "trigger",
+		"event=event_dropped function=%s bucket=%s count=%u why=\"%s\"", event->target,
+		event->bucket, trigger->drops, fault);
+	trigger->drop_logged_ns = now;
+	trigger->drops = 0;
+}
+
 void trigger_object_deliver(struct trigger_object *trigger, const struct store_event *event)
 {
 	struct trigger_delivery *delivery = NULL;
@@ -252,7 +286,9 @@ void trigger_object_deliver(struct trigger_object *trigger, const struct store_e
 		return;
 	}
 	delivery->func = func_registry_get(trigger->registry, event->target);
-	if (delivery->func == NULL) {
+	const char *fault = why_dropped(delivery->func, event);
+	if (fault != NULL) {
+		log_drop(trigger, event, fault);
 		delivery->verdict = TRIGGER_DROPPED;
 		trigger_object_settle(delivery);
 		return;
@@ -263,11 +299,39 @@ void trigger_object_deliver(struct trigger_object *trigger, const struct store_e
 
 /* --- the trigger --- */
 
+struct matching {
+	void (*emit)(void *emit_ctx, const char *target, const char *rule);
+	void *emit_ctx;
+	char function[STORE_TARGET_MAX + 1]; /* a rule's, "": none fits */
+	char rule[STORE_RULE_MAX + 1];
+	bool is_named; /* by its manifest, too */
+};
+
+static void note_rule(void *ctx, const char *function, const char *rule)
+{
+	struct matching *matching = ctx;
+	(void)snprintf(matching->function, sizeof(matching->function), "%s", function);
+	(void)snprintf(matching->rule, sizeof(matching->rule), "%s", rule);
+}
+
+static void emit_manifests(void *ctx, const char *function)
+{
+	struct matching *matching = ctx;
+	matching->is_named = matching->is_named || strcmp(function, matching->function) == 0;
+	matching->emit(matching->emit_ctx, function, NULL);
+}
+
 static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		  void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		  void *emit_ctx)
 {
 	struct trigger_object *trigger = ctx;
-	func_registry_match_object(trigger->registry, event, emit, emit_ctx);
+	struct matching matching = {.emit = emit, .emit_ctx = emit_ctx};
+	if (trigger->rules.match != NULL)
+		trigger->rules.match(trigger->rules.ctx, event, note_rule, &matching);
+	func_registry_match_object(trigger->registry, event, emit_manifests, &matching);
+	if (matching.function[0] != '\0' && !matching.is_named)
+		emit(emit_ctx, matching.function, matching.rule);
 }
 
 static void notify(void *ctx)
@@ -285,7 +349,7 @@ static void on_wake(void *ctx)
 
 int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_registry *registry,
 		       struct func_queue *queue, struct func_log *log,
-		       struct trigger_object **ret_trigger)
+		       const struct trigger_rules *rules, struct trigger_object **ret_trigger)
 {
 	struct trigger_object *trigger = calloc(1, sizeof(*trigger));
 	if (trigger == NULL)
@@ -295,6 +359,8 @@ int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_r
 	trigger->registry = registry;
 	trigger->queue = queue;
 	trigger->log = log;
+	if (rules != NULL)
+		trigger->rules = *rules;
 	trigger->nearest_ns = TRIGGER_NEVER;
 	eos_list_init(&trigger->deliveries);
 	eos_list_init(&trigger->pool);

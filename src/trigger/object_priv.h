@@ -28,7 +28,7 @@ struct trigger_lane {
 
 enum trigger_verdict {
 	TRIGGER_DELIVERED, /* the event goes */
-	TRIGGER_DROPPED,   /* its function was removed: it goes */
+	TRIGGER_DROPPED,   /* its function was removed, or may not hear of it: it goes */
 	TRIGGER_FAILED,	   /* it stays, for later */
 	TRIGGER_DEAD,	   /* a dead letter is written, if wanted, then it goes */
 };
@@ -76,6 +76,7 @@ struct trigger_object {
 	struct func_registry *registry;
 	struct func_queue *queue;
 	struct func_log *log;
+	struct trigger_rules rules; /* match may be NULL */
 	struct eos_workers *workers;
 	bool is_closing;
 
@@ -92,6 +93,9 @@ struct trigger_object {
 	uint64_t nearest_ns;	/* wall clock: when to look at all of them again */
 	uint64_t full_began_ns; /* monotonic; 0: no full scan under way */
 	uint64_t full_allowed_ns;
+	/* Lines about dropped events: one a second, with how many there were. */
+	uint64_t drop_logged_ns; /* monotonic; 0: never */
+	unsigned drops;
 };
 
 /* object.c */

@@ -24,7 +24,8 @@
 EOS_COUNTER(delivered_total, "trigger.events_delivered_total", "Events whose function ended well.")
 EOS_COUNTER(failed_total, "trigger.events_retried_total", "Failed deliveries that are tried again.")
 EOS_COUNTER(dead_total, "trigger.events_dead_total", "Events given up after their last attempt.")
-EOS_COUNTER(dropped_total, "trigger.events_dropped_total", "Events whose function was removed.")
+EOS_COUNTER(dropped_total, "trigger.events_dropped_total",
+	    "Events whose function was removed, or may not hear of them.")
 
 static int write_object(struct store *store, const char *bucket, const char *key,
 			const struct eos_buf *body)

@@ -115,11 +115,23 @@ static void run_until(unsigned calls_made, unsigned events_left)
 	assert_int_equal(calls, calls_made);
 }
 
+/* A rule beside the manifests: what begins with "rule" goes to the function f. */
+static void match_rule(void *ctx, const struct store_event *event,
+		       void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		       void *emit_ctx)
+{
+	if (strncmp(event->key, "rule", 4) == 0)
+		emit(emit_ctx, "f", "the rule");
+}
+
+static const struct trigger_rules rules = {match_rule, NULL};
+
 static void start_trigger(void)
 {
 	assert_int_equal(func_queue_new(&queue), 0);
 	func_queue_set_executor(queue, &executor);
-	assert_int_equal(trigger_object_new(loop, store, registry, queue, log_, &trigger), 0);
+	assert_int_equal(trigger_object_new(loop, store, registry, queue, log_, &rules, &trigger),
+			 0);
 }
 
 static void stop_trigger(void)
@@ -161,13 +173,22 @@ static int teardown(void **state)
 	return system(command) == 0 ? 0 : -1;
 }
 
+static void set_owner(const char *tenant)
+{
+	struct store_bucket_settings settings;
+	assert_int_equal(store_bucket_settings_get(store, "raw", &settings), 0);
+	snprintf(settings.tenant, sizeof(settings.tenant), "%s", tenant);
+	assert_int_equal(store_bucket_settings_set(store, "raw", &settings), 0);
+}
+
 static void deploy(const char *name, const char *more)
 {
 	char yaml[1024];
 	struct eos_why why = {""};
-	snprintf(yaml, sizeof(yaml),
-		 "function: %s\nimage: x\ntriggers: [{object: {bucket: raw, prefix: %s}}]\n%s",
-		 name, name, more);
+	int n = snprintf(yaml, sizeof(yaml), "function: %s\nimage: x\n%s", name, more);
+	if (strstr(more, "triggers:") == NULL)
+		snprintf(yaml + n, sizeof(yaml) - (size_t)n,
+			 "triggers: [{object: {bucket: raw, prefix: %s}}]\n", name);
 	if (func_registry_put(registry, "t.yaml", yaml, strlen(yaml), "wasm", 4, NULL, &why) < 0)
 		fail_msg("%s", why.text);
 }
@@ -423,6 +444,56 @@ static void test_two_functions_one_object(void **state)
 	run_until(2, 0);
 }
 
+static void test_rules(void **state)
+{
+	holds = true;
+	set_owner("acme");
+	deploy("f", "tenant: acme\n");
+	put("rule1");
+	run_until(1, 1);
+	struct func_call *call = held[0];
+	assert_string_equal(call->event->rule, "the rule");
+	assert_string_equal(call->event->owner, "acme");
+	assert_non_null(strstr(call->input.data, "\"configurationId\":\"the rule\""));
+	assert_non_null(strstr(call->input.data, "\"ownerIdentity\":{\"principalId\":\"acme\"}"));
+	holds = false;
+	held_count = 0;
+	end_call(call);
+	run_until(1, 0);
+	/* The operator's rules may start anybody's functions. */
+	set_owner("");
+	put("rule2");
+	run_until(2, 0);
+}
+
+/* Nobody is let in by a rule that was right when it was made, and what does not fit is gone. */
+static void test_rules_that_do_not_hold(void **state)
+{
+	put("rule1"); /* no such function */
+	run_until(0, 0);
+	set_owner("other");
+	deploy("f", "tenant: acme\n");
+	put("rule2");
+	run_until(0, 0);
+	set_owner("acme");
+	deploy("f", "tenant: acme\ngrants: [{bucket: raw, access: write}]\n"
+		    "triggers: [{http: {path: /fun}}]\n");
+	put("rule3");
+	run_until(0, 0);
+	/* What a function may write to is no matter when nothing new is there. */
+	assert_int_equal(store_object_delete(store, "raw", "rule3", 5, NULL, NULL), 0);
+	run_until(1, 0);
+}
+
+/* A manifest's trigger and a rule for the same event: one call, by the manifest's right. */
+static void test_a_rule_and_a_manifest(void **state)
+{
+	set_owner("other");
+	deploy("f", "tenant: acme\ntriggers: [{object: {bucket: raw}}]\n");
+	put("rule1");
+	run_until(1, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -443,6 +514,9 @@ int main(void)
 		TEST(test_a_backlog_starves_nobody),
 		TEST(test_the_queue_may_go_first),
 		TEST(test_two_functions_one_object),
+		TEST(test_rules),
+		TEST(test_rules_that_do_not_hold),
+		TEST(test_a_rule_and_a_manifest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,8 @@
  *
  * Object events come from the store's outbox. They are delivered at least once: a call that fails
  * is tried again with back-off, and after `retry.attempts` the event goes to the dead-letter
- * bucket (made if it is not there), if the manifest names one, and is dropped.
+ * bucket (made if it is not there), if the manifest names one, and is dropped. Whom they go to is
+ * said by the manifests' triggers and by further rules, the buckets' notification configurations.
  *
  * Threads: made, used and freed on the loop thread. The matcher that trigger_object installs in the
  * store runs anywhere; its acknowledgements, which block on the disk, have threads of their own.
@@ -38,10 +39,23 @@ int trigger_http_new(struct func_registry *registry, struct func_queue *queue, s
 /* The server must be gone, and calls under way must be done. */
 struct trigger_http *trigger_http_free(struct trigger_http *trigger);
 
+/*
+ * Rules beside those of manifests: MATCH is a store's matcher (store.h) that names a function and
+ * the rule's id, at most once for an event. What it names is delivered only where
+ * func_manifest_check_rule() lets it, and no second time to a function whose manifest asks for the
+ * same event. Any thread.
+ */
+struct trigger_rules {
+	store_matcher_fn match;
+	void *ctx;
+};
+
 struct trigger_object;
-/* Installs the store's matcher and begins to deliver what is in the outbox. */
+/* Installs the store's matcher and begins to deliver what is in the outbox. RULES (NULL: none) is
+ * copied; what it names must live as long as the trigger. */
 int trigger_object_new(struct eos_loop *loop, struct store *store, struct func_registry *registry,
 		       struct func_queue *queue, struct func_log *log,
+		       const struct trigger_rules *rules,
 		       struct trigger_object **ret_trigger) EOS_MUST_CHECK;
 /* Calls that run must be done; those that wait are cancelled. Finishes what is to be acknowledged.
  */

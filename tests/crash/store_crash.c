@@ -6,8 +6,8 @@
  * A round: a child opens the store and eight threads put, overwrite, delete and rename objects of
  * 1 byte to 300 KiB, some with contents that others have too, and copy by reference, two put and
  * remove versions (store_crash_versions.c), while one more acknowledges events and now and then
- * compacts. Each tells the parent through a pipe what
- * it is about to do, and what came of it. The child dies by SIGKILL, at a random time or at one of
+ * compacts, and the scrub runs. Each tells the parent through a pipe what it is about to do, and
+ * what came of it. The child dies by SIGKILL, at a random time or at one of
  * the store's fault points. Now and then a second child dies while it cleans up. Then the parent
  * opens the store and checks:
  * - an acknowledged change is there, whole, with the right content; one that was cut off is there
@@ -514,7 +514,9 @@ int main(int argc, char **argv)
 		crash_die("no temporary directory: %s", strerror(errno));
 	if (store_open(dir, &store, &why) < 0)
 		crash_die("%s", why.text);
-	struct store_bucket_settings settings = {.versioning = STORE_VERSIONING_ENABLED};
+	struct store_bucket_settings settings = {.versioning = STORE_VERSIONING_ENABLED,
+						 .is_encrypted = true,
+						 .is_compressed = true};
 	if (store_bucket_create(store, "raw") < 0 ||
 	    store_bucket_create(store, CRASH_VERSIONED) < 0 ||
 	    store_bucket_settings_set(store, CRASH_VERSIONED, &settings) < 0)
@@ -523,6 +525,9 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < rounds; i++)
 		run_round(i, &random);
 	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	char node_key[sizeof(dir) + 8];
+	snprintf(node_key, sizeof(node_key), "%s.key", dir);
+	(void)unlink(node_key);
 	for (unsigned i = 0; i < THREADS; i++) {
 		for (unsigned key = 0; key < KEYS; key++) {
 			free(models[i].seen[key].all);

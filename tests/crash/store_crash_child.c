@@ -12,6 +12,8 @@
 
 #include "base/fault.h"
 
+#define SCRUB_RATE (UINT64_C(256) << 20)
+
 static struct store *child_store;
 static int child_log_fd;
 static uint64_t child_seed;
@@ -183,9 +185,10 @@ static void *version_thread(void *arg)
 }
 
 static void match(void *ctx, const struct store_event *event,
-		  void (*emit)(void *emit_ctx, const char *target), void *emit_ctx)
+		  void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		  void *emit_ctx)
 {
-	emit(emit_ctx, "crash");
+	emit(emit_ctx, "crash", NULL);
 }
 
 static int take_first(void *ctx, const struct store_event *event)
@@ -236,7 +239,14 @@ void crash_child(const char *dir, const char *faults, uint64_t seed, int log_fd)
 		fprintf(stderr, "store_crash: child: %s\n", why.text);
 		_exit(4);
 	}
+	/* What is there stays as it was written. */
+	struct store_bucket_settings settings = {.is_encrypted = seed % 2 == 0};
+	if (store_bucket_settings_set(child_store, "raw", &settings) < 0)
+		_exit(7);
 	store_set_matcher(child_store, match, NULL, NULL);
+	/* Pass after pass, while all else goes on. */
+	if (store_scrub_set(child_store, SCRUB_RATE, 0) < 0)
+		_exit(5);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		if (pthread_create(&thread, NULL, child_thread, (void *)i) != 0)
 			_exit(5);

@@ -10,6 +10,8 @@
 #include "s3/s3_bucket_xml.h"
 #include "s3/s3_cors.h"
 #include "s3/s3_lifecycle.h"
+#include "s3/s3_tags.h"
+#include "s3/s3_notification.h"
 #include "s3/s3_xml_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,6 +37,28 @@ static void try_lifecycle(const char *text, size_t size)
 	eos_buf_fini(&second);
 }
 
+static void try_notification(const char *text, size_t size)
+{
+	struct s3_notification *notification, *again;
+	struct eos_buf first, second;
+	struct eos_why why = {""};
+
+	if (s3_notification_read(text, size, &notification, &why) != S3_OK)
+		return;
+	eos_buf_init(&first);
+	eos_buf_init(&second);
+	s3_notification_write(notification, &first);
+	if (s3_notification_read(first.data, first.len, &again, &why) != S3_OK)
+		abort();
+	s3_notification_write(again, &second);
+	if (first.len != second.len || memcmp(first.data, second.data, first.len) != 0)
+		abort();
+	s3_notification_free(again);
+	s3_notification_free(notification);
+	eos_buf_fini(&first);
+	eos_buf_fini(&second);
+}
+
 static void try_acl(const char *text, size_t size)
 {
 	struct s3_acl acl, again;
@@ -55,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text = (const char *)data;
 	struct s3_public_block block;
 	enum store_versioning versioning;
+	static struct s3_tags tags;
 	struct s3_cors *cors;
 	struct s3_acl acl;
 	char word[32];
@@ -66,12 +91,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)!s3_xml_read_encryption(text, size);
 	(void)!s3_xml_read_ownership(text, size, word);
 	(void)!s3_xml_read_bucket_tags(text, size);
+	tags.count = 0;
+	(void)!s3_tags_read_xml(&tags, text, size);
 	(void)!s3_acl_decode(text, size, &acl);
 	if (s3_cors_read(text, size, &cors) == S3_OK) {
 		(void)s3_cors_find(cors, "http://a", "GET", "x, y");
 		s3_cors_free(cors);
 	}
 	try_lifecycle(text, size);
+	try_notification(text, size);
 	try_acl(text, size);
 	return 0;
 }

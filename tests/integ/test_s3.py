@@ -267,6 +267,11 @@ def test_list_parameters(shared_node, s3, many):
     assert s3.list_objects_v2(Bucket="many-keys", MaxKeys=5000)["KeyCount"] == 1000
     assert code_of(s3.list_objects_v2, Bucket="many-keys", ContinuationToken="rubbish") == \
         "InvalidArgument"
+    answer = s3.list_objects_v2(Bucket="many-keys", ContinuationToken="", MaxKeys=2)
+    assert answer["ContinuationToken"] == "" and answer["KeyCount"] == 2
+    for call in (s3.list_objects, s3.list_objects_v2, s3.list_object_versions,
+                 s3.list_multipart_uploads):
+        assert "Delimiter" not in call(Bucket="many-keys", Delimiter="")
     assert s3.list_objects_v2(Bucket="many-keys", Prefix="x" * 2000)["KeyCount"] == 0
     for query in "max-keys=x", "max-keys=-1", "encoding-type=xml", "list-type=3":
         answer = signed(shared_node, "GET", f"/many-keys?list-type=2&{query}".replace(

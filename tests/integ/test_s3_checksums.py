@@ -172,6 +172,8 @@ def test_composite(shared_node, s3, bucket, kind):
     bad = complete(shared_node, bucket, upload, document,
                    **{header(kind): SUMS[kind](b"x") + f"-{len(parts)}"})
     assert (bad.status, bad.code) == (400, "BadDigest")
+    bad = complete(shared_node, bucket, upload, document, **{header(kind): "rubbish"})
+    assert (bad.status, bad.code) == (400, "InvalidRequest")
     missing = document.replace(f"<Checksum{kind}>".encode(), b"<X>").replace(
         f"</Checksum{kind}>".encode(), b"</X>")
     assert complete(shared_node, bucket, upload, missing).code == "InvalidRequest"

@@ -147,6 +147,12 @@ def test_content_headers(shared_node, s3, bucket):
     assert "Set-Cookie" not in answer.headers
 
 
+def test_empty_content_headers(shared_node, bucket):
+    signed(shared_node, "PUT", f"/{bucket}/k", b"x", {"Content-Type": "", "Cache-Control": ""})
+    head = signed(shared_node, "HEAD", f"/{bucket}/k").headers
+    assert head["Content-Type"] == "binary/octet-stream" and "Cache-Control" not in head
+
+
 def test_user_metadata(shared_node, s3, bucket, monkeypatch):
     monkeypatch.setattr(http.client, "_MAXHEADERS", 1000)
     many = {f"x-amz-meta-n{i}": f"{i}" for i in range(150)}

@@ -95,6 +95,9 @@ def test_onto_itself(s3, bucket, source):
     got = s3.get_object(**where)
     assert (got["Body"].read(), got["Metadata"]) == (data, {"n": "2"})
     assert got["ETag"] == answer["CopyObjectResult"]["ETag"]
+    # Naming the class is asking for a change.
+    s3.copy_object(Bucket=bucket, Key="source", CopySource=where, StorageClass="STANDARD")
+    assert s3.get_object(**where)["Metadata"] == {"n": "2"}
 
 
 @pytest.mark.parametrize("size", [0, 1, 16384, 16385, 70000, 5 * MIB + 17, 80 * MIB])

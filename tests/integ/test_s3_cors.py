@@ -1,6 +1,6 @@
 """Cross-origin requests: the rules' document, preflights, headers of answers."""
 import pytest
-from s3_clients import bucket, code_of, plain, s3, signed  # noqa: F401
+from s3_clients import bucket, code_of, make_client, plain, s3, signed  # noqa: F401
 
 RULES = [
     {"AllowedOrigins": ["https://*.example.com", "http://localhost"], "AllowedMethods": ["GET", "PUT"],
@@ -85,6 +85,23 @@ def test_answers(shared_node, s3, ruled):
             shared_node, "GET", f"/{ruled}/k", headers=headers).headers
     assert "Access-Control-Allow-Origin" not in signed(
         shared_node, "DELETE", f"/{ruled}/k", headers=origin).headers
+
+
+def test_presigned(shared_node, s3, ruled):
+    """A browser asks before it uses a presigned URL: with its query, by another method."""
+    url = make_client(shared_node, signature_version="s3v4").generate_presigned_url(
+        "put_object", Params={"Bucket": ruled, "Key": "k"})
+    target = url.removeprefix(shared_node.s3_url)
+    assert plain(shared_node, "OPTIONS", target).status == 400
+    assert preflight(shared_node, target, "https://a.example.com", "PUT").status == 200
+
+
+def test_question_marks(shared_node, s3, bucket):
+    """Only the star is special."""
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [{
+        "AllowedOrigins": ["http://a?c"], "AllowedMethods": ["GET"]}]})
+    assert preflight(shared_node, f"/{bucket}/k", "http://abc", "GET").status == 403
+    assert preflight(shared_node, f"/{bucket}/k", "http://a?c", "GET").status == 200
 
 
 @pytest.mark.parametrize("body,code", [

@@ -54,6 +54,24 @@ def test_document(s3, bucket):
         "NoSuchLifecycleConfiguration"
 
 
+def test_expiration_is_told(s3, bucket):
+    def told(answer):
+        return answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-expiration")
+
+    put_rules(s3, {"ID": "a b", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 1}},
+              {"ID": "c", "Filter": {"Tag": {"Key": "k", "Value": "v"}},
+               "Expiration": {"Days": 9}}, bucket=bucket)
+    day = datetime.datetime.utcnow().replace(hour=0, minute=0, second=0) + \
+        datetime.timedelta(days=2)
+    for answer in (s3.put_object(Bucket=bucket, Key="x/k", Body=b"x", Tagging="k=v"),
+                   s3.head_object(Bucket=bucket, Key="x/k")):
+        assert told(answer) == \
+            f'expiry-date="{day:%a, %d %b %Y} 00:00:00 GMT", rule-id="a%20b"'
+    assert 'rule-id="c"' in told(s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="k=v"))
+    assert told(s3.put_object(Bucket=bucket, Key="k", Body=b"x")) is None
+    assert told(s3.get_object(Bucket=bucket, Key="k")) is None
+
+
 RULE = "<Rule><Status>Enabled</Status><Filter><Prefix/></Filter>{}</Rule>"
 DAYS = "<Expiration><Days>1</Days></Expiration>"
 
@@ -72,8 +90,15 @@ DAYS = "<Expiration><Days>1</Days></Expiration>"
     (RULE.format("<Expiration><Date>4060-01-01T00:00:00Z</Date></Expiration>"),
      "InvalidArgument"),
     (RULE.format(DAYS + "<Fly/>"), "MalformedXML"),
+    # Of two, one would be forgotten, and more deleted than was meant.
+    (RULE.format(DAYS + "<Filter><Prefix>a</Prefix></Filter>"), "MalformedXML"),
+    (RULE.format(DAYS + DAYS), "MalformedXML"),
+    (RULE.format(DAYS).replace("<Prefix/>", "<And><Prefix>a</Prefix><Prefix>b</Prefix></And>"),
+     "MalformedXML"),
     (RULE.format("<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"),
      "NotImplemented"),
+    (RULE.format("<Transition><Date>20350101</Date><StorageClass>GLACIER</StorageClass>"
+                 "</Transition>"), "InvalidArgument"),
     (RULE.format("<NoncurrentVersionExpiration/>"), "InvalidArgument"),
     (RULE.format("<AbortIncompleteMultipartUpload/>"), "InvalidArgument"),
     (RULE.format("<PressureExpiration><FreeBytes>x</FreeBytes></PressureExpiration>"),

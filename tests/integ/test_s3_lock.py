@@ -175,6 +175,8 @@ def test_without_lock(s3, bucket):
     {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": "tomorrow"},
     {"x-amz-object-lock-mode": "GOVERNANCE",
      "x-amz-object-lock-retain-until-date": "2001-01-01T00:00:00Z"},
+    {"x-amz-object-lock-mode": "GOVERNANCE",
+     "x-amz-object-lock-retain-until-date": "9999-01-01T00:00:00Z"},
     {"x-amz-object-lock-legal-hold": "on"}])
 def test_bad_headers(shared_node, s3, locked, headers):
     answer = signed(shared_node, "PUT", f"/{locked}/k", b"x", headers)

@@ -1,9 +1,11 @@
 """Multipart uploads: listings, limits, parts of finished objects, GetObjectAttributes."""
 import concurrent.futures
 import hashlib
+import io
 import os
 
 import pytest
+import requests
 from s3_clients import (  # noqa: F401
     MIB, all_keys, bucket, code_of, make_client, s3, signed)
 
@@ -81,7 +83,23 @@ def test_resent_part(s3, bucket):
     assert code_of(finish, s3=s3, bucket=bucket, upload=upload, parts=[first]) == "InvalidPart"
     finish(s3, bucket, upload, [second])
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"second"
+    # Who did not get the answer may ask again, as long as the object is there.
+    again = finish(s3, bucket, upload, [second])
+    assert again["ETag"] == s3.head_object(Bucket=bucket, Key="k")["ETag"]
+    assert code_of(finish, s3=s3, bucket=bucket, upload=upload, parts=[first]) == "InvalidPart"
+    assert code_of(s3.abort_multipart_upload, Bucket=bucket, Key="k", UploadId=upload) == \
+        "NoSuchUpload"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"other")
     assert code_of(finish, s3=s3, bucket=bucket, upload=upload, parts=[second]) == "NoSuchUpload"
+
+
+def test_completed_twice_at_once(s3, bucket):
+    for _ in range(5):
+        upload = begin(s3, bucket)
+        part = send(s3, bucket, upload, 1, b"x" * 20000)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            futures = [pool.submit(finish, s3, bucket, upload, [part]) for _ in range(6)]
+            assert len({future.result()["ETag"] for future in futures}) == 1
 
 
 def test_unused_parts(s3, bucket):
@@ -174,6 +192,40 @@ def test_uploads_are_their_buckets(s3, bucket):
                    Body=b"x") == "NoSuchUpload"
     assert code_of(s3.abort_multipart_upload, Bucket=other, Key="k", UploadId=upload) == \
         "NoSuchUpload"
+
+
+def test_upload_ends_with_its_bucket(s3, bucket):
+    upload = begin(s3, bucket)
+    part = send(s3, bucket, upload, 1, b"secret")
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    for call, arguments in ((s3.list_parts, {}), (s3.abort_multipart_upload, {}),
+                            (s3.complete_multipart_upload, {"MultipartUpload": {"Parts": [part]}})):
+        assert code_of(call, Bucket=bucket, Key="k", UploadId=upload, **arguments) == \
+            "NoSuchUpload"
+
+
+def test_part_of_a_bucket_that_goes(shared_node, s3, bucket):
+    """A part that was under way when its bucket was deleted leaves nothing."""
+    upload = begin(s3, bucket)
+
+    class Body(io.BytesIO):
+        def read(self, size=-1):
+            data = super().read(size)
+            if data and self.tell() == len(self.getvalue()) and is_sent:
+                s3.delete_bucket(Bucket=bucket)
+                is_sent.clear()
+            return data
+    before = shared_node.cli_json("store", "stats")["chunks"]
+    is_sent = []
+    body = Body(os.urandom(3 * MIB))
+    url = make_client(shared_node, signature_version="s3v4").generate_presigned_url(
+        "upload_part", {"Bucket": bucket, "Key": "k", "UploadId": upload, "PartNumber": 1})
+    is_sent.append(True)
+    answer = requests.put(url, data=body)
+    assert answer.status_code == 404 and "NoSuchBucket" in answer.text
+    assert shared_node.cli_json("store", "stats")["chunks"] == before
 
 
 def test_parts_and_abort_at_once(shared_node, s3, bucket):

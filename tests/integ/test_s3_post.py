@@ -68,12 +68,15 @@ def test_presigned_post(shared_node, s3, bucket):
     ("success_action_status", "200", 200), ("success_action_status", "201", 201),
     ("success_action_status", "204", 204), ("success_action_status", "999", 204),
     ("success_action_redirect", "http://example.com/a?b=c", 303),
-    ("success_action_redirect", "javascript:alert(1)", 204)])
+    ("success_action_redirect", "javascript:alert(1)", 204),
+    ("success_action_redirect", "http://example.com/\r\nX-Evil: 1", 204)])
 def test_answers(shared_node, s3, bucket, field, value, status):
     policy = policy_for(shared_node, bucket, {"key": "k &ö"}, ["starts-with", f"${field}", ""])
     fields = [("key", "k &ö"), (field, value), *sign(shared_node, policy)]
     answer = post(shared_node, bucket, encode(fields, b"data"))
     assert answer.status == status
+    if status != 303:
+        assert answer.headers["Location"] == f"{shared_node.s3_url}/{bucket}/k%20%26%C3%B6"
     if status == 201:
         assert b"<Key>k &amp;\xc3\xb6</Key>" in answer.body and b"<ETag>" in answer.body
     if status == 303:
@@ -109,7 +112,7 @@ def test_large_file(shared_node, s3, bucket):
      "InvalidArgument"),
     ([["starts-with", "$key", ""], ["starts-with", "$x-amz-website-redirect-location", ""]],
      [("x-amz-website-redirect-location", "/")], b"x", "NotImplemented"),
-    ([["starts-with", "$key", ""]], [("bucket", "another-bucket")], b"x", "InvalidArgument"),
+    ([["starts-with", "$key", ""]], [("bucket", "another-bucket")], b"x", "AccessDenied"),
     ([["starts-with", "$key", ""]], [("key", "again")], b"x", "InvalidArgument"),
     ([["starts-with", "$key", ""]], [("x-ignore-this", "y")], b"x", None),
 ])
@@ -121,6 +124,92 @@ def test_conditions(shared_node, s3, bucket, conditions, fields, data, code):
     assert all_keys(s3, bucket) == ([] if code else ["k"])
 
 
+@pytest.mark.parametrize("condition,key,filename,is_good", [
+    (["starts-with", "$key", "foo"], "${filename}", "foo.txt", True),
+    (["starts-with", "$key", "foo"], "${filename}", "evil.txt", False),
+    (["starts-with", "$key", "$"], "${filename}", "evil.txt", False),
+    ({"key": "dir/${filename}"}, "dir/${filename}", "a/../f.txt", True),
+    ({"key": "dir/${filename}"}, "dir/f.txt", "f.txt", False)])
+def test_names_of_files(shared_node, s3, bucket, condition, key, filename, is_good):
+    """A condition is about the key that comes of it, not about the word ${filename}."""
+    policy = policy_for(shared_node, bucket, condition)
+    answer = post(shared_node, bucket,
+                  encode([("key", key), *sign(shared_node, policy)], b"x", filename))
+    assert answer.status == (204 if is_good else 403)
+    assert all_keys(s3, bucket) == ([key.replace("${filename}", filename.rpartition("/")[2])]
+                                    if is_good else [])
+
+
+def test_policy_without_bucket(shared_node, s3, bucket):
+    policy = policy_for(shared_node, bucket, {"key": "k"})
+    del policy["conditions"][0]
+    answer = post(shared_node, bucket, encode([("key", "k"), *sign(shared_node, policy)], b"x"))
+    assert answer.code == "AccessDenied"
+    assert all_keys(s3, bucket) == []
+
+
+def test_version_2(shared_node, s3, bucket):
+    """Forms with an HMAC-SHA1 of the policy."""
+    policy = policy_for(shared_node, bucket, {"key": "k"})
+    text = base64.b64encode(json.dumps(policy).encode())
+    mac = hmac.new(shared_node.secret_key.encode(), text, hashlib.sha1).digest()
+    fields = {"key": "k", "AWSAccessKeyId": shared_node.access_key, "policy": text.decode(),
+              "signature": base64.b64encode(mac).decode()}
+
+    def send(**changed):
+        names = [p for p in {**fields, **changed}.items() if p[1] is not None]
+        answer = post(shared_node, bucket, encode(names, b"x"))
+        return answer.code if answer.status != 204 else None
+
+    # The conditions of policy_for() are about fields of version 4.
+    assert send() == "AccessDenied"
+    del policy["conditions"][1:4]
+    text = base64.b64encode(json.dumps(policy).encode())
+    mac = hmac.new(shared_node.secret_key.encode(), text, hashlib.sha1).digest()
+    fields |= {"policy": text.decode(), "signature": base64.b64encode(mac).decode()}
+    assert send(signature=fields["signature"][::-1]) == "SignatureDoesNotMatch"
+    assert send(signature="") == "SignatureDoesNotMatch"
+    assert send(AWSAccessKeyId="nobody") == "InvalidAccessKeyId"
+    assert send(AWSAccessKeyId=None) == "InvalidArgument"
+    assert send(signature=None) == "InvalidArgument"
+    assert send(**{"x-amz-signature": "0" * 64}) == "InvalidArgument"
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [{
+        "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+        "Condition": {"StringEquals": {"s3:signatureversion": "AWS"}}}]}))
+    assert send() == "AccessDenied"
+    assert all_keys(s3, bucket) == []
+    s3.delete_bucket_policy(Bucket=bucket)
+    assert send() is None
+    assert all_keys(s3, bucket) == ["k"]
+
+
+@pytest.mark.parametrize("name,value", [
+    ("Content-Type", "text/plain\r\nX-Evil: 1"), ("Cache-Control", "a\nb"),
+    ("x-amz-meta-a", "b\rc"), ("x-amz-meta-a:b", "c"), ("x-amz-meta-a b", "c")])
+def test_fields_that_are_no_headers(shared_node, s3, bucket, name, value):
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    answer = post(shared_node, bucket, encode([("key", "k"), (name, value)], b"x"))
+    assert answer.code == "InvalidArgument"
+    assert all_keys(s3, bucket) == []
+
+
+def test_denied_tags(shared_node, s3, bucket):
+    """The tags of a form count in policies, too."""
+    tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b c</Value></Tag></TagSet></Tagging>"
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    for action, condition in (
+            ("s3:PutObject", {"StringEquals": {"s3:RequestObjectTag/a": "b c"}}),
+            ("s3:PutObjectTagging", {})):
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [{
+            "Effect": "Deny", "Principal": "*", "Action": action,
+            "Resource": f"arn:aws:s3:::{bucket}/*", "Condition": condition}]}))
+        answer = post(shared_node, bucket, encode([("key", "k"), ("tagging", tags)], b"x"))
+        assert answer.code == "AccessDenied"
+    assert all_keys(s3, bucket) == []
+    assert post(shared_node, bucket, encode([("key", "k")], b"x")).status == 204
+
+
 def test_signatures(shared_node, s3, bucket):
     policy = policy_for(shared_node, bucket, {"key": "k"})
     fields = dict(sign(shared_node, policy))
@@ -130,7 +219,7 @@ def test_signatures(shared_node, s3, bucket):
     other = sign(shared_node, policy_for(shared_node, bucket, ["starts-with", "$key", ""]))[0][1]
     assert send(policy=other) == "SignatureDoesNotMatch"
     assert send(**{"x-amz-signature": "0" * 64}) == "SignatureDoesNotMatch"
-    assert send(**{"x-amz-signature": "rubbish"}) == "InvalidArgument"
+    assert send(**{"x-amz-signature": "rubbish"}) == "SignatureDoesNotMatch"
     assert send(**{"x-amz-signature": None}) == "InvalidArgument"
     assert send(**{"x-amz-date": None}) == "InvalidArgument"
     assert send(**{"x-amz-algorithm": "none"}) == "InvalidArgument"
@@ -200,3 +289,25 @@ def test_other_types(shared_node, s3, bucket):
         assert post(shared_node, bucket, body, content_type).code == "PreconditionFailed"
     assert plain(shared_node, "POST", f"/{bucket}", b"").code == "PreconditionFailed"
     assert post(shared_node, bucket, encode([("key", "k")], b"x", tail=b"rest")).status == 204
+
+
+def test_tags_are_asked_about(shared_node, s3, bucket):
+    """A policy's word about tags holds for the field tagging, too."""
+    def send(value):
+        tagging = f"<Tagging><TagSet><Tag><Key>a</Key><Value>{value}</Value></Tag></TagSet></Tagging>"
+        policy = policy_for(shared_node, bucket, {"key": "k"}, ["starts-with", "$tagging", ""])
+        fields = [("key", "k"), *([("tagging", tagging)] if value else []),
+                  *sign(shared_node, policy)]
+        answer = post(shared_node, bucket, encode(fields, b"x"))
+        return answer.code if answer.status != 204 else 204
+
+    def deny(action, **condition):
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({
+            "Version": "2012-10-17", "Statement": [{
+                "Effect": "Deny", "Principal": "*", "Action": action,
+                "Resource": f"arn:aws:s3:::{bucket}/*", **condition}]}))
+
+    deny("s3:PutObjectTagging")
+    assert (send("b"), send("")) == ("AccessDenied", 204)
+    deny("s3:PutObject", Condition={"StringEquals": {"s3:RequestObjectTag/a": "b +"}})
+    assert (send("b &#43;"), send("b"), send("")) == ("AccessDenied", 204, 204)

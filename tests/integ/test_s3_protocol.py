@@ -3,6 +3,7 @@ import base64
 import datetime
 import hashlib
 import http.client
+import re
 import socket
 import time
 import urllib.parse
@@ -10,9 +11,10 @@ import urllib.parse
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
+import botocore.exceptions
 import pytest
 from s3_clients import (  # noqa: F401
-    MIB, REGION, all_keys, bucket, make_client, plain, raw, s3, signed)
+    MIB, REGION, all_keys, bucket, code_of, make_client, plain, raw, s3, signed)
 
 
 # Signatures
@@ -28,14 +30,52 @@ def test_strangers(shared_node, bucket):
     assert (answer.status, answer.code) == (403, "InvalidAccessKeyId")
     answer = signed(shared_node, "GET", "/", secret="wrong")
     assert (answer.status, answer.code) == (403, "SignatureDoesNotMatch")
-    for text in "Basic abc", "AWS4-HMAC-SHA256 rubbish", "AWS4-HMAC-SHA256 Credential=a/b":
+    for text in "AWS4-HMAC-SHA256 rubbish", "AWS4-HMAC-SHA256 Credential=a/b":
         answer = plain(shared_node, "GET", "/", headers={"Authorization": text})
         assert (answer.status, answer.code) == (400, "AuthorizationHeaderMalformed")
+    for text in "Basic abc", "AWS4 rubbish", "AWS rubbish":
+        answer = plain(shared_node, "GET", "/", headers={"Authorization": text})
+        assert (answer.status, answer.code) == (400, "InvalidArgument")
+    answer = plain(shared_node, "GET", "/", headers={"Authorization": ""})
+    assert (answer.status, answer.code) == (403, "AccessDenied")
     answer = plain(shared_node, "GET", "/", headers={"Authorization": "AWS AK:sig"})
     assert (answer.status, answer.code) == (400, "InvalidRequest")
     answer = signed(shared_node, "GET", "/", region="mars-1")
     assert (answer.status, answer.code) == (400, "AuthorizationHeaderMalformed")
     assert b"us-east-1" in answer.body
+
+
+@pytest.mark.parametrize("date,code", [
+    ("20100707T215304Z", "RequestTimeTooSkewed"), ("99990707T215304Z", "RequestTimeTooSkewed"),
+    ("19500707T215304Z", "AccessDenied"), ("", "AccessDenied"), ("yesterday", "AccessDenied")])
+def test_other_dates(shared_node, s3, bucket, date, code):
+    """What was signed today is sent with another date."""
+    def change(request, **_):
+        request.headers["X-Amz-Date"] = date.encode()
+    s3.meta.events.register("before-send.s3.PutObject", change)
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    answer = caught.value.response
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert answer["Error"]["Code"] == code
+
+
+def test_strange_signatures(shared_node):
+    """Who signs is looked at before how."""
+    now = datetime.datetime.utcnow()
+    for key, day, signature, expected in (
+            ("AKUNKNOWN", "20150930", "FWeDfwojDSdS2Ztmpfeubhd9isU=", (403, "InvalidAccessKeyId")),
+            (shared_node.access_key, now.strftime("%Y%m%d"), "FWeDfwojDSdS2Ztmpfeubhd9isU=",
+             (403, "SignatureDoesNotMatch")),
+            (shared_node.access_key, "20150930", "0" * 64,
+             (400, "AuthorizationHeaderMalformed"))):
+        answer = plain(shared_node, "GET", "/", headers={
+            "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
+            "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+            "authorization": f"AWS4-HMAC-SHA256 Credential={key}/{day}/us-east-1/s3/aws4_request,"
+                             f"SignedHeaders=host;x-amz-content-sha256;x-amz-date,"
+                             f"Signature={signature}"})
+        assert (answer.status, answer.code) == expected
 
 
 @pytest.mark.parametrize("minutes", [-16, 16])
@@ -55,6 +95,10 @@ def test_presigned(shared_node, s3, bucket):
     assert plain(shared_node, "GET", target).body == b"hello"
     assert plain(shared_node, "GET", target + "&x=y").code == "SignatureDoesNotMatch"
     assert plain(shared_node, "DELETE", target).code == "SignatureDoesNotMatch"
+    # Over at once: said in those words, whatever the signature is.
+    over = re.sub("X-Amz-Expires=[0-9]+", "X-Amz-Expires=0", target)
+    answer = plain(shared_node, "GET", over)
+    assert (answer.status, answer.code) == (403, "AccessDenied")
     broken = target.replace("X-Amz-Date", "X-Amz-Dote")
     assert plain(shared_node, "GET", broken).code == "AuthorizationQueryParametersError"
     url = sigv4.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "new"}, 60)
@@ -157,8 +201,8 @@ def test_too_large(shared_node, bucket):
 
 
 @pytest.mark.parametrize("method,query", [
-    ("GET", "website"), ("PUT", "logging"), ("GET", "inventory"), ("PUT", "accelerate"),
-    ("GET", "replication"), ("PUT", "requestPayment"), ("POST", "restore"), ("GET", "torrent"),
+    ("PUT", "website"), ("PUT", "logging"), ("GET", "inventory"), ("PUT", "accelerate"),
+    ("PUT", "replication"), ("PUT", "requestPayment"), ("POST", "restore"), ("GET", "torrent"),
     ("POST", "select&select-type=2")])
 @pytest.mark.parametrize("level", ["bucket", "object"])
 def test_not_implemented(shared_node, s3, bucket, method, query, level):
@@ -169,9 +213,33 @@ def test_not_implemented(shared_node, s3, bucket, method, query, level):
     assert all_keys(s3, bucket) == ["k"]
 
 
+def test_never_configured(shared_node, s3, bucket):
+    """What clients ask every bucket for, and no bucket has."""
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+    assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=bucket)
+    assert code_of(s3.get_bucket_replication, Bucket=bucket) == \
+        "ReplicationConfigurationNotFoundError"
+    assert code_of(s3.get_bucket_website, Bucket=bucket) == "NoSuchWebsiteConfiguration"
+    s3.delete_bucket_website(Bucket=bucket)
+    s3.delete_bucket_replication(Bucket=bucket)
+    assert plain(shared_node, "GET", f"/{bucket}?logging").code == "AccessDenied"
+
+
+def test_words_of_others(shared_node, s3, bucket):
+    """What is none of S3's parameters changes nothing that is read, and nothing is written."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert signed(shared_node, "GET", f"/{bucket}/k?utm_source=mail").body == b"x"
+    assert b"<Key>k</Key>" in signed(shared_node, "GET", f"/{bucket}?key=k").body
+    for method, target in (("PUT", f"/{bucket}/k?novelty"), ("DELETE", f"/{bucket}/k?novelty"),
+                           ("GET", f"/{bucket}/k?x-amz-novelty"), ("GET", f"/{bucket}/k?cors")):
+        assert signed(shared_node, method, target).code == "NotImplemented"
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
 @pytest.mark.parametrize("name,value", [
-    ("x-amz-server-side-encryption", "AES256"), ("x-amz-server-side-encryption", "aws:kms"),
-    ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+    ("x-amz-server-side-encryption", "aws:kms"),
+    ("x-amz-server-side-encryption-context", "e30="),
     ("x-amz-storage-class", "GLACIER"), ("x-amz-website-redirect-location", "/")])
 def test_headers_not_implemented(shared_node, s3, bucket, name, value):
     answer = signed(shared_node, "PUT", f"/{bucket}/k", b"x", {name: value})

@@ -1,8 +1,16 @@
 """Tenants: their keys, their own buckets, what of others they cannot reach, quotas."""
+import http.client
+import time
+import urllib.parse
 import uuid
+import xml.etree.ElementTree
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 import pytest
-from s3_clients import all_keys, bucket, code_of, make_client, s3, signed  # noqa: F401
+from s3_clients import (  # noqa: F401
+    NS, REGION, all_keys, bucket, code_of, make_client, s3, signed)
 
 
 def make_tenant(node, *options):
@@ -55,6 +63,13 @@ def test_copies_do_not_leak(shared_node, s3, bucket):
     s3.put_object(Bucket=bucket, Key="secret", Body=b"x")
     source = {"Bucket": bucket, "Key": "secret"}
     assert code_of(other.copy_object, Bucket=name, Key="k", CopySource=source) == "AccessDenied"
+    # So is reading the tags that come with a copy.
+    s3.put_object(Bucket=bucket, Key="shown", Body=b"x", ACL="public-read", Tagging="a=secret")
+    shown = {"Bucket": bucket, "Key": "shown"}
+    assert code_of(other.copy_object, Bucket=name, Key="k", CopySource=shown) == "AccessDenied"
+    other.copy_object(Bucket=name, Key="k", CopySource=shown, TaggingDirective="REPLACE")
+    assert other.get_object_tagging(Bucket=name, Key="k")["TagSet"] == []
+    other.delete_object(Bucket=name, Key="k")
     upload = other.create_multipart_upload(Bucket=name, Key="k")["UploadId"]
     assert code_of(other.upload_part_copy, Bucket=name, Key="k", UploadId=upload, PartNumber=1,
                    CopySource=source) == "AccessDenied"
@@ -140,3 +155,89 @@ def test_expected_owner(shared_node, s3, bucket):
     client.head_bucket(Bucket=own, ExpectedBucketOwner=name)
     assert code_of(client.head_bucket, Bucket=own, ExpectedBucketOwner="edgeos") == "403"
     s3.head_bucket(Bucket=bucket, ExpectedBucketOwner="edgeos")
+    assert code_of(client.delete_objects, Bucket=own, ExpectedBucketOwner="edgeos",
+                   Delete={"Objects": [{"Key": "k"}]}) == "AccessDenied"
+
+
+def test_pages_of_buckets(shared_node):
+    """By raw requests: Debian's boto3 knows no pages of them yet."""
+    key = shared_node.cli_json("tenant", "create", f"t{uuid.uuid4().hex[:8]}")
+    client = make_client(shared_node, key["access_key"], key["secret_key"])
+    prefix = f"p-{uuid.uuid4().hex[:8]}"
+    names = [f"{prefix}-{end}" for end in ("a", "b", "b1", "c")]
+    for name in names:
+        client.create_bucket(Bucket=name)
+
+    def get(query):
+        answer = signed(shared_node, "GET", f"/?{query}", access_key=key["access_key"],
+                        secret=key["secret_key"])
+        root = xml.etree.ElementTree.fromstring(answer.body)
+        if answer.status != 200:
+            return answer.code
+        return [e.text for e in root.iter(f"{NS}Name")], root.findtext(f"{NS}ContinuationToken")
+
+    page, token = get("max-buckets=3")
+    assert page == names[:3]
+    assert get(f"max-buckets=3&continuation-token={token}") == (names[3:], None)
+    assert get("max-buckets=4") == (names, None)
+    page, token = get(f"max-buckets=1&prefix={prefix}-b")
+    assert page == names[1:2]
+    assert get(f"prefix={prefix}-b&continuation-token={token}") == (names[2:3], None)
+    assert get("bucket-region=us-east-1") == (names, None)
+    assert get("bucket-region=mars-1") == ([], None)
+    for count in "0", "10001", "-1", "x":
+        assert get(f"max-buckets={count}") == "InvalidArgument"
+
+
+def test_slow_documents(shared_node):
+    """Who begins a request as a bucket's owner and ends it as somebody else gets nothing."""
+    key = shared_node.cli_json("tenant", "create", f"t{uuid.uuid4().hex[:8]}")
+    keys = botocore.credentials.Credentials(key["access_key"], key["secret_key"])
+    first = make_client(shared_node, keys.access_key, keys.secret_key)
+    _, second = make_tenant(shared_node)
+    name = new_name()
+    first.create_bucket(Bucket=name)
+    documents = {
+        "versioning": b"<VersioningConfiguration><Status>Enabled</Status>"
+                      b"</VersioningConfiguration>",
+        "policy": b'{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:*",'
+                  b'"Resource": "*"}}',
+    }
+    connections = {}
+    for kind, body in documents.items():
+        request = botocore.awsrequest.AWSRequest("PUT", f"{shared_node.s3_url}/{name}?{kind}")
+        botocore.auth.S3SigV4QueryAuth(keys, "s3", REGION).add_auth(request)
+        url = urllib.parse.urlsplit(request.url)
+        connection = http.client.HTTPConnection(url.netloc, timeout=30)
+        connection.putrequest("PUT", f"{url.path}?{url.query}")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:5])
+        connections[kind] = connection
+    time.sleep(0.3)
+    first.delete_bucket(Bucket=name)
+    second.create_bucket(Bucket=name)
+    second.put_object(Bucket=name, Key="k", Body=b"secret")
+    for kind, connection in connections.items():
+        connection.send(documents[kind][5:])
+        assert connection.getresponse().status == 403
+        connection.close()
+    assert code_of(first.get_object, Bucket=name, Key="k") == "AccessDenied"
+    assert second.get_object(Bucket=name, Key="k")["Body"].read() == b"secret"
+    assert "Status" not in second.get_bucket_versioning(Bucket=name)
+
+
+def test_uploads_of_a_bucket_before(shared_node):
+    """A bucket's name goes to another tenant; what was uploaded to the first one does not."""
+    _, first = make_tenant(shared_node)
+    _, second = make_tenant(shared_node)
+    name = new_name()
+    first.create_bucket(Bucket=name)
+    upload = {"Bucket": name, "Key": "k",
+              "UploadId": first.create_multipart_upload(Bucket=name, Key="k")["UploadId"]}
+    part = first.upload_part(**upload, PartNumber=1, Body=b"secret")
+    first.delete_bucket(Bucket=name)
+    second.create_bucket(Bucket=name)
+    assert "Uploads" not in second.list_multipart_uploads(Bucket=name)
+    assert code_of(second.list_parts, **upload) == "NoSuchUpload"
+    assert code_of(second.complete_multipart_upload, **upload, MultipartUpload={
+        "Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}) == "NoSuchUpload"

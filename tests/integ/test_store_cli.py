@@ -10,6 +10,7 @@ import socket
 import subprocess
 
 import pytest
+import requests
 from edgeos_node import EDGEOS, run_edgeos, wait_for
 from s3_clients import MIB, bucket, code_of, make_client, s3  # noqa: F401
 
@@ -279,15 +280,40 @@ def test_stats(shared_node, s3, bucket):
     after = shared_node.cli_json("store", "stats")
     assert set(after) == {
         "buckets", "objects", "bytes", "outbox_events", "chunks", "chunk_bytes", "segment_bytes",
-        "garbage_bytes", "metadata_bytes", "free_bytes",
+        "garbage_bytes", "metadata_bytes", "free_bytes", "scrub",
     }  # fmt: skip
+    assert after["scrub"]["rate"] == 4 * MIB and after["scrub"]["interval_s"] == 7 * 86400
     assert after["objects"] == before["objects"] + 1
     assert after["bytes"] == before["bytes"] + 3 * MIB
     assert after["chunk_bytes"] >= before["chunk_bytes"] + 3 * MIB
     assert after["chunks"] > before["chunks"] and after["segment_bytes"] >= after["chunk_bytes"]
     assert after["metadata_bytes"] > 0 and after["free_bytes"] > 0
     text = shared_node.cli("store", "stats").stdout
-    assert "segments" in text and "MiB" in text
+    assert "segments" in text and "MiB" in text and "scrub" in text
+
+
+def test_scrub(make_node):
+    """Damage is found by itself, told in the log, in the stats and in the metrics."""
+    node = make_node(config="store: {scrub_rate: 1GiB, scrub_interval: 1s}\n")
+    client = node.s3()
+    client.create_bucket(Bucket="data")
+    client.put_object(Bucket="data", Key="ill", Body=os.urandom(MIB))
+
+    def scrub():
+        return node.cli_json("store", "stats")["scrub"]
+
+    wait_for(lambda: scrub()["passes"] > 1, "a pass")
+    assert scrub()["damages"] == 0
+    (segment,) = (node.data_dir / "store" / "segments").iterdir()
+    with segment.open("r+b") as file:
+        file.seek(MIB // 2)
+        byte = file.read(1)[0] ^ 0x10
+        file.seek(MIB // 2)
+        file.write(bytes([byte]))
+    wait_for(lambda: scrub()["damages"] > 0, "the scrub")
+    wait_for(lambda: "bucket=data key=ill" in node.log(), "a line in the log")
+    metrics = requests.get(node.http_url + "/metrics", timeout=30).text
+    assert "edgeos_store_scrub_damages_total" in metrics
 
 
 def test_verify_of_a_sound_store(node):
