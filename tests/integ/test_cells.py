@@ -260,11 +260,18 @@ def test_an_idle_node_sleeps(node):
     for _ in range(5 * CELLS):
         get(node, "/f/hello")
     pids = [*cells(node, "pid"), node.edged_pid()]
-    time.sleep(7)  # what was kept for speed is given back once
-    begin = list(map(thread_switches, pids))
-    time.sleep(5)
-    woken = [b - a for a, b in zip(begin, map(thread_switches, pids))]
-    print(f"wake-ups in 5 s: {woken}")
+
+    def wakeups():
+        begin = list(map(thread_switches, pids))
+        time.sleep(5)
+        return [b - a for a, b in zip(begin, map(thread_switches, pids))]
+
+    # What was kept for speed is given back once, when that is depends on how busy the machine is.
+    for _ in range(5):
+        woken = wakeups()
+        print(f"wake-ups in 5 s: {woken}")
+        if not any(woken[:CELLS]):
+            break
     assert woken[:CELLS] == [0] * CELLS
     # edged has timers of once a second, but none for each cell.
     assert woken[CELLS] < 40
