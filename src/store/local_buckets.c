@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "store/local_changes_priv.h"
 #include "store/local_priv.h"
 
 int local_bucket_create(struct store *store, const char *name,
