@@ -14,6 +14,18 @@
 #include "store/local_changes_priv.h"
 #include "store/store_crypt_fixture_priv.h"
 
+static int set_quota(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->quota_bytes = (settings->quota_bytes | 1u << 30) + 1;
+	return 0;
+}
+
+static int give_away(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->tenant[0] = 'n';
+	return 0;
+}
+
 /* With the node key lost or another one: what is encrypted cannot be read or written, everything
  * else can; nothing is called damaged; and with the key all is well again. */
 static void expect_locked(struct fixture *f)
@@ -29,6 +41,8 @@ static void expect_locked(struct fixture *f)
 	assert_int_equal(object_put(f->store, "plain", "x", 1, 10), 0);
 	struct store_bucket_settings settings = {.is_encrypted = true, .tenant = "new"};
 	assert_int_equal(store_bucket_settings_set(f->store, "plain", &settings), -ENOKEY);
+	assert_int_equal(store_bucket_settings_update(f->store, "safe", set_quota, NULL), 0);
+	assert_int_equal(store_bucket_settings_update(f->store, "safe", give_away, NULL), -ENOKEY);
 	assert_int_equal(store_repair(f->store, NULL, NULL, NULL, &verdict), 0);
 	assert_int_equal(verdict.damaged_objects + verdict.damaged_chunks, 0);
 	uint64_t freed;
@@ -237,9 +251,15 @@ static void test_damaged_data_key(void **state)
 	struct store_verdict verdict;
 	assert_int_equal(local_commit(local, &op), 0);
 	f->is_damaged = true;
-	/* Said while the key is still in memory, and a rekey would put it right. */
+	/* Told while the key is still in memory, from where a rekey puts it right. */
 	assert_int_equal(store_verify(f->store, NULL, NULL, NULL, &verdict), 0);
 	assert_int_equal(verdict.damaged_objects, 1);
+	assert_int_equal(store_rekey(f->store), 0);
+	fixture_reopen(f);
+	store_audit(f->store);
+	assert_int_equal(crypt_check(f->store, "one", "a", CRYPT_LARGE, NULL), 0);
+	local = local_of(f->store);
+	assert_int_equal(local_commit(local, &op), 0);
 	fixture_reopen(f);
 	assert_int_equal(crypt_check(f->store, "one", "a", CRYPT_LARGE, NULL), -EBADMSG);
 	assert_int_equal(crypt_check(f->store, "two", "a", CRYPT_LARGE, NULL), 0);
