@@ -10,15 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/file.h"
+#include "http/http_fixture.h"
 #include "http/http_server_priv.h"
 
-#define BIG_BYTES	(8u << 20)
 #define CONNECTIONS_MAX 3u
 
 struct fixture {
@@ -116,10 +114,7 @@ static int setup_with(void **state, unsigned idle_timeout_s, int listen_fd)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct eos_why why;
 	*state = f;
-	f->big = malloc(BIG_BYTES);
-	assert_non_null(f->big);
-	for (size_t i = 0; i < BIG_BYTES; i++)
-		f->big[i] = (char)('a' + i % 23);
+	f->big = big_new();
 	assert_int_equal(eos_loop_new(&f->loop), 0);
 	assert_int_equal(eos_timer_new(f->loop, on_late, f, &f->late), 0);
 	struct http_server_config config = {
@@ -146,21 +141,9 @@ static int setup_impatient(void **state)
 	return setup_with(state, 1, -1);
 }
 
-/* A name that is no file; each process has its own. */
-static struct sockaddr_un local_address(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "http_direct_%d", getpid());
-	return address;
-}
-
 static int setup_local(void **state)
 {
-	struct sockaddr_un address = local_address();
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, 10), 0);
-	return setup_with(state, 20, fd);
+	return setup_with(state, 20, listen_locally(SOCK_NONBLOCK));
 }
 
 static int teardown(void **state)
@@ -177,44 +160,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int dial(struct fixture *f)
-{
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons(http_server_port(f->server)),
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval patience = {.tv_sec = 10};
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	/* Small, so that large answers do not fit. */
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){16384}, sizeof(int));
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
-static void say(int fd, const char *text)
-{
-	assert_int_equal(eos_write_full(fd, text, strlen(text)), 0);
-}
-
-/* Reads until ANSWER holds TEXT behind what it had. */
-static void read_until(int fd, struct eos_buf *answer, const char *text)
-{
-	size_t had = answer->len;
-	while (answer->data == NULL || strstr(answer->data + had, text) == NULL) {
-		char piece[4096];
-		ssize_t n = recv(fd, piece, sizeof(piece), 0);
-		if (n <= 0)
-			fail_msg("no <%s> in <%s>", text, answer->data);
-		assert_int_equal(eos_buf_append(answer, piece, (size_t)n), 0);
-	}
-}
-
-static void expect_end(int fd)
-{
-	char c;
-	assert_true(recv(fd, &c, 1, 0) == 0 || errno == ECONNRESET);
-}
-
 /* Waits until all that began have finished: those of clients that left, too. */
 static void wait_finished(struct fixture *f, int begun)
 {
@@ -228,7 +173,7 @@ static void pipelined_are_answered_in_order(void **state)
 {
 	struct fixture *f = *state;
 	struct eos_buf answer = {0};
-	int fd = dial(f);
+	int fd = dial(f->server);
 	say(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: first.\r\n\r\n"
 		"GET /late HTTP/1.1\r\nHost: x\r\n\r\n"
 		"GET /refuse HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -249,7 +194,7 @@ static void others_are_handed_over(void **state)
 {
 	struct fixture *f = *state;
 	struct eos_buf answer = {0};
-	int fd = dial(f);
+	int fd = dial(f->server);
 	say(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: one.\r\n\r\n");
 	read_until(fd, &answer, "one.");
 	assert_non_null(strstr(answer.data, "X-Kind: plain"));
@@ -262,7 +207,7 @@ static void others_are_handed_over(void **state)
 	close(fd);
 	eos_buf_clear(&answer);
 	/* In pieces. */
-	fd = dial(f);
+	fd = dial(f->server);
 	say(fd, "GET / HTTP/1.1\r\nHos");
 	usleep(20000);
 	say(fd, "t: x\r\nX-Tag: pieces.\r\n\r\n");
@@ -275,7 +220,7 @@ static void without_a_body(void **state)
 {
 	struct fixture *f = *state;
 	struct eos_buf answer = {0};
-	int fd = dial(f);
+	int fd = dial(f->server);
 	say(fd, "HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\nHEAD /big HTTP/1.1\r\nHost: x\r\n\r\n"
 		"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
 	read_until(fd, &answer, "\r\n\r\n-");
@@ -302,23 +247,12 @@ static void large_answers(void **state)
 					   "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"};
 	for (int i = 0; i < 2; i++) {
 		struct eos_buf answer = {0};
-		int fd = dial(f), other = dial(f);
+		int fd = dial(f->server), other = dial(f->server);
 		say(fd, asks[i]);
 		usleep(20000);
 		say(other, "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: other.\r\n\r\n");
 		read_until(other, &answer, "other.");
-		eos_buf_clear(&answer);
-		read_until(fd, &answer, "\r\n\r\n");
-		size_t head = (size_t)(strstr(answer.data, "\r\n\r\n") + 4 - answer.data);
-		assert_int_equal(eos_buf_reserve(&answer, BIG_BYTES + 1000), 0);
-		while (answer.len < head + BIG_BYTES) {
-			ssize_t n = recv(fd, answer.data + answer.len,
-					 head + BIG_BYTES - answer.len, 0);
-			assert_true(n > 0);
-			answer.len += (size_t)n;
-		}
-		assert_memory_equal(answer.data + head, f->big, BIG_BYTES);
-		eos_buf_clear(&answer);
+		expect_big(fd, &answer, f->big);
 		say(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: again.\r\n\r\n");
 		read_until(fd, &answer, "again.");
 		close(fd);
@@ -334,7 +268,7 @@ static void broken_stream(void **state)
 	char piece[4096];
 	size_t got = 0;
 	ssize_t n;
-	int fd = dial(f);
+	int fd = dial(f->server);
 	say(fd, "GET /bad HTTP/1.1\r\nHost: x\r\n\r\n");
 	while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
 		got += (size_t)n;
@@ -352,7 +286,7 @@ static void clients_leave(void **state)
 	struct fixture *f = *state;
 	struct linger at_once = {.l_onoff = 1};
 	for (int i = 0; i < 3; i++) {
-		int fd = dial(f);
+		int fd = dial(f->server);
 		say(fd, asks[i]);
 		while (f->begun <= i)
 			usleep(1000);
@@ -368,7 +302,7 @@ static void half_closed(void **state)
 {
 	struct fixture *f = *state;
 	struct eos_buf answer = {0};
-	int fd = dial(f);
+	int fd = dial(f->server);
 	say(fd, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
 	shutdown(fd, SHUT_WR);
 	read_until(fd, &answer, "\r\n\r\nlate");
@@ -384,19 +318,17 @@ static void connections_are_limited(void **state)
 	struct fixture *f = *state;
 	struct eos_buf answer = {0};
 	int fds[CONNECTIONS_MAX];
-	char c;
 	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
-		fds[i] = dial(f);
+		fds[i] = dial(f->server);
 		say(fds[i],
 		    i == 1 ? "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: here.\r\nTE: a\r\n\r\n" : ask);
 		read_until(fds[i], &answer, "here.");
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		int next = dial(f);
+		int next = dial(f->server);
 		say(next, ask);
 		usleep(50000);
-		assert_int_equal(recv(next, &c, 1, MSG_DONTWAIT), -1);
-		assert_int_equal(errno, EAGAIN);
+		expect_silence(next);
 		close(fds[i]);
 		read_until(next, &answer, "here.");
 		fds[i] = next;
@@ -410,16 +342,14 @@ static void idle_ones_are_closed(void **state)
 {
 	struct fixture *f = *state;
 	struct eos_buf answer = {0};
-	int silent = dial(f), spoke = dial(f), works = dial(f);
+	int silent = dial(f->server), spoke = dial(f->server), works = dial(f->server);
 	say(works, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
 	say(spoke, "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: here.\r\n\r\n");
 	read_until(spoke, &answer, "here.");
 	expect_end(silent);
 	expect_end(spoke);
 	/* Whose function takes its time is not idle. */
-	char c;
-	assert_int_equal(recv(works, &c, 1, MSG_DONTWAIT), -1);
-	assert_int_equal(errno, EAGAIN);
+	expect_silence(works);
 	close(silent);
 	close(spoke);
 	close(works);
@@ -428,10 +358,8 @@ static void idle_ones_are_closed(void **state)
 
 static void local_sockets(void **state)
 {
-	struct sockaddr_un address = local_address();
 	struct eos_buf answer = {0};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	int fd = dial_locally();
 	for (int i = 0; i < 2; i++) {
 		say(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: one.\r\n\r\n"
 			"GET / HTTP/1.1\r\nHost: x\r\nX-Tag: two.\r\n\r\n");
@@ -448,7 +376,7 @@ static void local_sockets(void **state)
 static void stop(void **state)
 {
 	struct fixture *f = *state;
-	int fds[] = {dial(f), dial(f), dial(f)};
+	int fds[] = {dial(f->server), dial(f->server), dial(f->server)};
 	say(fds[0], "GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
 	say(fds[1], "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
 	while (f->begun < 2)

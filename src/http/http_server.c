@@ -22,6 +22,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,7 +361,9 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 		{MHD_OPTION_END, 0, NULL},
 	};
 	struct MHD_OptionItem options[] = {
-		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections_max, NULL},
+		/* Threaded mode counts by itself; here one is gone a little later than we hear. */
+		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections_max + (is_loop ? 0 : 1),
+		 NULL},
 		{MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)config->idle_timeout_s, NULL},
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		 is_loop ? POOL_BYTES_LOOP : POOL_BYTES_THREADED, NULL},
@@ -398,8 +401,9 @@ static struct http_server *server_alloc(const struct http_server_config *config)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&server->watchdog_wake, &attr);
 	pthread_condattr_destroy(&attr);
-	pthread_cond_init(&server->threads.ended, NULL);
+	pthread_cond_init(&server->threads.all_ended, NULL);
 	eos_list_init(&server->threads.all);
+	eos_list_init(&server->threads.ended);
 	eos_list_init(&server->connections);
 	eos_list_init(&server->suspended);
 	eos_list_init(&server->directs.all);
@@ -420,6 +424,12 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 	if (err < 0)
 		goto fail;
 	server->listen_fd = err;
+	/* Who is readable may be gone, or accepted by another process, when it is accepted. */
+	int flags = fcntl(server->listen_fd, F_GETFL);
+	if (flags < 0 || fcntl(server->listen_fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		err = eos_why(why, -errno, "cannot use the listening socket: %s", strerror(errno));
+		goto fail;
+	}
 	server->port = port_of(server->listen_fd);
 	server->daemon = start_daemon(server, config);
 	if (server->daemon == NULL) {
@@ -467,7 +477,7 @@ struct http_server *http_server_free(struct http_server *server)
 	}
 	eos_close(server->listen_fd);
 	eos_close(server->threads.wake_fd);
-	pthread_cond_destroy(&server->threads.ended);
+	pthread_cond_destroy(&server->threads.all_ended);
 	pthread_cond_destroy(&server->watchdog_wake);
 	pthread_mutex_destroy(&server->lock);
 	free(server);

@@ -1,21 +1,23 @@
 /*
- * HTTP/1.1 server: an adapter over libmicrohttpd, so that nothing else includes it. On a loop,
- * plain requests (http_plain.h) are served without it, which users of this header cannot tell.
+ * HTTP/1.1 server: an adapter over libmicrohttpd, so that nothing else includes it. Plain requests
+ * (http_plain.h) are served without it, which users of this header cannot tell.
  *
  * A server has one handler table. For each request the handler gets begin (headers are there), body
  * (each piece), end (body complete) and, whatever happened, finish. It answers once, from begin or
  * end or later.
  *
  * Two ways of running:
- * - threaded: one thread a connection; handlers may block. The answer must be there when end
- * returns.
+ * - threaded: one thread a connection, with a stack of 256 KiB; handlers may block. The answer must
+ *   be there when end returns, else it is 500.
  * - on a loop (base/loop.h): everything on the loop's thread; end may return without an answer, and
  *   http_respond…() is called later from the same thread.
  *
  * With a certificate both ways speak TLS; the idle time bounds the handshake too.
  *
  * Limits: header block 16 KiB (431), body as configured (413), connections and idle time as
- * configured. Malformed requests are answered by the adapter with 400 and never reach a handler.
+ * configured: who connects when there are as many waits in the listening socket's queue. A client
+ * that is slower than 256 bytes a second, after twice the idle time, is cut. Malformed requests are
+ * answered by the adapter with 400 and never reach a handler.
  */
 #pragma once
 
@@ -42,12 +44,13 @@ struct http_handler {
 };
 
 struct http_server_config {
-	const char *address;   /* "127.0.0.1" or "::1"; NULL: listen_fd is used */
-	uint16_t port;	       /* 0: any free one, see http_server_port() */
-	int listen_fd;	       /* taken; a listening socket of any family */
+	const char *address; /* "127.0.0.1" or "::1"; NULL: listen_fd is used */
+	uint16_t port;	     /* 0: any free one, see http_server_port() */
+	/* Taken, and made non-blocking; a listening socket of any family. */
+	int listen_fd;
 	struct eos_loop *loop; /* borrowed; NULL: threaded */
 	unsigned connections_max;
-	unsigned idle_timeout_s; /* without a byte from the client */
+	unsigned idle_timeout_s; /* without a byte from or to the client; 0: for ever */
 	uint64_t body_bytes_max;
 	/* PEM, both or neither: with them the server speaks TLS (1.2 and 1.3) only. Copied. */
 	const char *tls_certificate, *tls_key;
@@ -59,7 +62,8 @@ struct http_server_config {
 int http_server_new(const struct http_server_config *config, struct http_server **ret_server,
 		    struct eos_why *why) EOS_MUST_CHECK;
 uint16_t http_server_port(const struct http_server *server);
-/* Stops accepting; requests under way are cut. Every finish has been called on return. */
+/* Stops accepting; requests under way are cut, but handlers that block are waited for. Every finish
+ * has been called and every thread has ended on return. */
 struct http_server *http_server_free(struct http_server *server);
 
 /* Borrowed until finish. */

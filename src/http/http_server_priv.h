@@ -126,11 +126,14 @@ struct http_threads {
 	bool has_acceptor;
 	int wake_fd; /* tells the acceptor to look */
 	/* Guarded by the server's lock. */
-	struct eos_list all; /* ours */
-	unsigned count;	     /* ours whose threads have not ended */
-	unsigned mhd_count;  /* libmicrohttpd's */
+	struct eos_list all;   /* ours */
+	struct eos_list ended; /* threads that are to be joined */
+	unsigned count;	       /* ours whose threads have not ended */
+	unsigned given_count;  /* given to libmicrohttpd, which has not taken them up */
+	uint64_t given_ns;     /* when the last one was */
+	unsigned mhd_count;    /* libmicrohttpd's */
 	unsigned count_max;
-	pthread_cond_t ended;
+	pthread_cond_t all_ended;
 };
 
 struct http_server {

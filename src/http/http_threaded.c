@@ -16,6 +16,14 @@
  *    "100 Continue" and gets a refusal, the connection ends with the answer (request->closes).
  * 3. A connection is closed by its own thread alone. Who wants it to end (the watchdog, the stop)
  *    shuts it down, under the server's lock, while it is in a list.
+ * 4. Each connection is counted from its accept to its end, without a gap: as its thread's, as
+ * given away, as libmicrohttpd's. libmicrohttpd takes up what it was given on a thread of its own,
+ * and if there is no memory for that, it closes the connection and says nothing. So what was given
+ *    away is no longer waited for after a while.
+ * 5. Threads are joined: their last acts, such as libcrypto's cleaning up, are over before the
+ *    server is.
+ *
+ * Fault points: http.accept, http.thread_create, http.body_alloc.
  */
 #include "http/http_threaded_priv.h"
 
@@ -29,9 +37,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 
-#define ACCEPT_PAUSE_MS 100 /* without descriptors or memory */
+#define ACCEPT_PAUSE_MS 100  /* without descriptors or memory */
+#define ROOM_LOOK_MS	1000 /* when there is no room: nobody says what libmicrohttpd dropped */
+/* By then libmicrohttpd has taken up what it was given, or never will. */
+#define GIVEN_WAIT_NS (10 * EOS_NS_PER_S)
 
 /* What becomes of a connection. */
 enum next { NEXT_REQUEST, NEXT_END, NEXT_GIVE };
@@ -81,7 +93,7 @@ static void read_body(struct http_thread *thread)
 {
 	struct http_request *request = &thread->connection.request;
 	size_t block = (size_t)EOS_MIN(thread->body_left, (uint64_t)HTTP_BLOCK_BYTES);
-	char *data = malloc(block);
+	char *data = eos_fault("http.body_alloc") == 0 ? malloc(block) : NULL;
 
 	if (data == NULL) {
 		thread->is_broken = true;
@@ -116,8 +128,8 @@ static void begin(struct http_thread *thread)
 	request->state = HTTP_RECEIVING;
 	thread->is_reading = false;
 	http_request_count();
-	if (request->has_body)
-		http_connection_enter(connection, HTTP_PHASE_BODY, 0);
+	http_connection_enter(connection, request->has_body ? HTTP_PHASE_BODY : HTTP_PHASE_WORKING,
+			      0);
 	request->is_begun = true;
 }
 
@@ -136,7 +148,8 @@ static void serve(struct http_thread *thread)
 	if (request->has_body && !request->closes)
 		read_body(thread);
 	request->state = HTTP_ENDED;
-	http_connection_enter(connection, HTTP_PHASE_WORKING, 0);
+	if (request->has_body)
+		http_connection_enter(connection, HTTP_PHASE_WORKING, 0);
 	if (!thread->is_broken && !request->is_answered)
 		server->handler->end(server->ctx, request);
 	if (!thread->is_broken && !request->is_answered)
@@ -170,18 +183,6 @@ static enum next serve_next(struct http_thread *thread)
 
 /* --- connections --- */
 
-/* The connection is libmicrohttpd's from now on, which closes it also if it has no memory for it.
- */
-static void give_away(struct http_server *server, int fd)
-{
-	struct sockaddr_storage address = {0};
-	socklen_t len = sizeof(address);
-	if (getpeername(fd, (struct sockaddr *)&address, &len) < 0)
-		eos_close(fd);
-	else
-		(void)MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, len);
-}
-
 /* Something may have changed that the acceptor waits for. */
 static void wake_acceptor(struct http_server *server)
 {
@@ -190,17 +191,60 @@ static void wake_acceptor(struct http_server *server)
 	(void)!write(server->threads.wake_fd, &one, sizeof(one));
 }
 
-/* The thread's last act: SERVER may be gone when the lock is. */
+/* One less is on its way to libmicrohttpd. */
+static void arrive_locked(struct http_threads *threads)
+{
+	/* It may have been given up before. */
+	if (threads->given_count > 0)
+		threads->given_count--;
+}
+
+/* The connection is libmicrohttpd's from now on, which closes it also if it refuses it. */
+static void give_away(struct http_server *server, int fd)
+{
+	struct http_threads *threads = &server->threads;
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+	if (getpeername(fd, (struct sockaddr *)&address, &len) < 0) {
+		eos_close(fd);
+		return;
+	}
+	pthread_mutex_lock(&server->lock);
+	threads->given_count++;
+	threads->given_ns = eos_now_ns();
+	pthread_mutex_unlock(&server->lock);
+	if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, len) == MHD_YES)
+		return;
+	pthread_mutex_lock(&server->lock);
+	arrive_locked(threads);
+	pthread_mutex_unlock(&server->lock);
+}
+
+/* The thread's last act: whoever is woken joins and frees it. */
 static void leave(struct http_server *server, struct http_thread *thread)
 {
 	pthread_mutex_lock(&server->lock);
-	eos_list_remove(&thread->all_node);
-	free(thread);
+	eos_list_add_tail(&server->threads.ended, &thread->all_node);
 	server->threads.count--;
 	wake_acceptor(server);
 	if (server->threads.count == 0)
-		pthread_cond_broadcast(&server->threads.ended);
+		pthread_cond_broadcast(&server->threads.all_ended);
 	pthread_mutex_unlock(&server->lock);
+}
+
+/* The acceptor's, which made them, or after its end the stop's. */
+static void join_ended(struct http_server *server)
+{
+	for (;;) {
+		pthread_mutex_lock(&server->lock);
+		struct eos_list *node = eos_list_take(&server->threads.ended);
+		pthread_mutex_unlock(&server->lock);
+		if (node == NULL)
+			return;
+		struct http_thread *thread = EOS_CONTAINER_OF(node, struct http_thread, all_node);
+		pthread_join(thread->id, NULL);
+		free(thread);
+	}
 }
 
 static void *thread_main(void *ctx)
@@ -229,7 +273,10 @@ static void *thread_main(void *ctx)
 /* A silent client is left after the idle time; what trickles is the watchdog's. */
 static void set_options(const struct http_server *server, int fd)
 {
-	const struct timeval idle = {.tv_sec = (time_t)(server->idle_ns / EOS_NS_PER_S)};
+	const struct timeval idle = {
+		.tv_sec = (time_t)(server->idle_ns / EOS_NS_PER_S),
+		.tv_usec = (suseconds_t)(server->idle_ns % EOS_NS_PER_S / EOS_NS_PER_US),
+	};
 	const int on = 1;
 	/* Local sockets know no delay, and a zero is "for ever". */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -240,23 +287,25 @@ static void set_options(const struct http_server *server, int fd)
 static int start_thread(struct http_thread *thread)
 {
 	pthread_attr_t attr;
-	pthread_t id;
-	int err = pthread_attr_init(&attr);
+	int err = eos_fault("http.thread_create");
+	if (err < 0)
+		return err;
+	err = pthread_attr_init(&attr);
 	if (err != 0)
 		return -err;
 	(void)pthread_attr_setstacksize(&attr, HTTP_STACK_BYTES);
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	err = pthread_create(&id, &attr, thread_main, thread);
+	err = pthread_create(&thread->id, &attr, thread_main, thread);
 	pthread_attr_destroy(&attr);
 	return -err;
 }
 
-static void open_connection(struct http_server *server, int fd, const struct sockaddr *address)
+/* False: there is no memory for it, and it was closed. */
+static bool open_connection(struct http_server *server, int fd, const struct sockaddr *address)
 {
 	struct http_thread *thread = calloc(1, sizeof(*thread));
 	if (thread == NULL) {
 		eos_close(fd);
-		return;
+		return false;
 	}
 	set_options(server, fd);
 	eos_buf_init(&thread->out);
@@ -267,18 +316,26 @@ static void open_connection(struct http_server *server, int fd, const struct soc
 	server->threads.count++;
 	pthread_mutex_unlock(&server->lock);
 	if (start_thread(thread) == 0)
-		return;
+		return true;
+	pthread_mutex_lock(&server->lock);
+	eos_list_remove(&thread->all_node);
+	server->threads.count--;
+	pthread_mutex_unlock(&server->lock);
 	http_connection_close(&thread->connection);
 	eos_close(fd);
-	leave(server, thread);
+	free(thread);
+	return false;
 }
 
 /* --- accepting --- */
 
 static bool has_room(struct http_server *server)
 {
+	struct http_threads *threads = &server->threads;
 	pthread_mutex_lock(&server->lock);
-	bool has = server->threads.count + server->threads.mhd_count < server->threads.count_max;
+	if (threads->given_count > 0 && eos_now_ns() - threads->given_ns > GIVEN_WAIT_NS)
+		threads->given_count = 0;
+	bool has = threads->count + threads->given_count + threads->mhd_count < threads->count_max;
 	pthread_mutex_unlock(&server->lock);
 	return has;
 }
@@ -288,14 +345,16 @@ static bool accept_one(struct http_server *server)
 {
 	struct sockaddr_storage address = {0};
 	socklen_t len = sizeof(address);
+	if (eos_fault("http.accept") < 0)
+		return false;
 	int fd = accept4(server->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+	/* The client may have gone, or another process accepted it. */
 	if (fd < 0)
-		return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+		return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+	if (!server->is_secure)
+		return open_connection(server, fd, (struct sockaddr *)&address);
 	/* Where TLS is spoken nothing is plain. */
-	if (server->is_secure)
-		give_away(server, fd);
-	else
-		open_connection(server, fd, (struct sockaddr *)&address);
+	give_away(server, fd);
 	return true;
 }
 
@@ -304,20 +363,21 @@ static void *acceptor_main(void *ctx)
 	struct http_server *server = ctx;
 	struct pollfd fds[] = {{.fd = server->threads.wake_fd, .events = POLLIN},
 			       {.fd = server->listen_fd, .events = POLLIN}};
-	int pause_ms = -1;
+	bool is_pausing = false;
 
 	while (!server->is_stopping) {
 		uint64_t wakes;
 		/* Who connects when there is no room waits in the socket's queue. */
-		bool may_accept = pause_ms < 0 && has_room(server);
-		if (poll(fds, may_accept ? 2 : 1, pause_ms) < 0)
-			continue;
-		pause_ms = -1;
-		if ((fds[0].revents & POLLIN) != 0)
+		bool may_accept = !is_pausing && has_room(server);
+		int timeout_ms = is_pausing ? ACCEPT_PAUSE_MS : ROOM_LOOK_MS;
+		int count = poll(fds, may_accept ? 2 : 1, may_accept ? -1 : timeout_ms);
+		is_pausing = false;
+		if (count > 0 && (fds[0].revents & POLLIN) != 0)
 			(void)!read(fds[0].fd, &wakes, sizeof(wakes));
-		if (may_accept && fds[1].revents != 0 && !accept_one(server))
-			pause_ms = ACCEPT_PAUSE_MS;
-		fds[0].revents = fds[1].revents = 0;
+		/* What ends gives back memory, before anything is made anew. */
+		join_ended(server);
+		if (count > 0 && may_accept && fds[1].revents != 0)
+			is_pausing = !accept_one(server);
 	}
 	return NULL;
 }
@@ -325,6 +385,8 @@ static void *acceptor_main(void *ctx)
 void http_threads_count(struct http_server *server, int change)
 {
 	pthread_mutex_lock(&server->lock);
+	if (change > 0)
+		arrive_locked(&server->threads);
 	server->threads.mhd_count += (unsigned)change;
 	pthread_mutex_unlock(&server->lock);
 	if (change < 0)
@@ -360,6 +422,7 @@ void http_threads_stop(struct http_server *server)
 		(void)shutdown(thread->connection.fd, SHUT_RDWR);
 	}
 	while (threads->count > 0)
-		pthread_cond_wait(&threads->ended, &server->lock);
+		pthread_cond_wait(&threads->all_ended, &server->lock);
 	pthread_mutex_unlock(&server->lock);
+	join_ended(server);
 }

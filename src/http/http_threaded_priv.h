@@ -9,10 +9,11 @@
 
 struct http_thread {
 	struct http_connection connection;
-	struct eos_list all_node;
-	bool is_broken;	    /* nothing can be read or sent any more */
-	bool is_reading;    /* the request's body */
-	uint64_t body_left; /* of the request's body, in the socket or on its way */
+	pthread_t id;		  /* the acceptor's, which joins it */
+	struct eos_list all_node; /* of those that run, then of those that ended */
+	bool is_broken;		  /* nothing can be read or sent any more */
+	bool is_reading;	  /* the request's body */
+	uint64_t body_left;	  /* of the request's body, in the socket or on its way */
 	/* The answer: the head, and the body where it is there already. */
 	struct eos_buf out;
 	/* A stream's: READ is NULL when all is in OUT. */

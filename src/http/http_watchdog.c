@@ -44,7 +44,8 @@ static bool is_late(const struct http_server *server, struct http_connection *co
 		    uint64_t now_ns)
 {
 	int phase = atomic_load_explicit(&connection->phase, memory_order_acquire);
-	if (phase == HTTP_PHASE_WORKING)
+	/* Where clients may be silent for ever they may be slow as well. */
+	if (phase == HTTP_PHASE_WORKING || server->grace_ns == 0)
 		return false;
 	uint64_t start_ns =
 		atomic_load_explicit(&connection->phase_started_ns, memory_order_relaxed);

@@ -268,6 +268,8 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	if (err == 0)
 		err = local_recover(local, why);
 	if (err == 0)
+		err = local_map_find(local);
+	if (err == 0)
 		err = local_upkeep_start(local);
 	if (err == 0)
 		local_space_reserve(local);

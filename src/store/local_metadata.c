@@ -51,6 +51,7 @@ int local_delete(MDB_txn *txn, MDB_dbi dbi, MDB_val *key)
 
 int local_read_begin(struct local *local, MDB_txn **ret_txn)
 {
+	local_map_note_read(local);
 	return local_error(mdb_txn_begin(local->env, NULL, MDB_RDONLY, ret_txn));
 }
 
@@ -66,6 +67,15 @@ int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
 }
 
 static char state_name[] = "state";
+
+int local_state_find(struct local *local, MDB_txn *txn, const void **ret_state)
+{
+	MDB_val key = {.mv_size = sizeof(state_name), .mv_data = state_name}, value;
+	int err = local_error(mdb_get(txn, local->meta, &key, &value));
+	if (err == 0)
+		*ret_state = value.mv_data;
+	return err;
+}
 
 int local_state_get(struct local *local, MDB_txn *txn, struct local_state *ret_state)
 {

@@ -30,6 +30,7 @@
 #include "base/macros.h"
 #include "store/local_commit_priv.h"
 #include "store/local_crypt_priv.h"
+#include "store/local_map_priv.h"
 #include "store/local_pins_priv.h"
 #include "store/local_records_priv.h"
 #include "store/local_scrub_priv.h"
@@ -67,6 +68,7 @@ struct local {
 	struct local_segments segments;
 	struct local_pins chunk_pins, manifest_pins;
 	struct local_crypt crypt;
+	struct local_map map;
 	struct local_upkeep upkeep;
 	struct local_scrub scrub;
 	struct local_committer committer;
@@ -98,6 +100,8 @@ int local_read_begin(struct local *local, MDB_txn **ret_txn) EOS_MUST_CHECK;
 /* The root node and record of a bucket. -ENOENT, -EBADMSG. */
 int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
 		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
+/* Where the state record is in LMDB's map. */
+int local_state_find(struct local *local, MDB_txn *txn, const void **ret_state) EOS_MUST_CHECK;
 int local_state_get(struct local *local, MDB_txn *txn,
 		    struct local_state *ret_state) EOS_MUST_CHECK;
 /* Of the store's format; 0: there is no whole state record. */
