@@ -181,6 +181,46 @@ def test_customer_multipart(node):
     assert found_on_disk(node) == []
 
 
+def test_customer_keys_tell_nothing(node):
+    """Neither conditions, ranges nor listings get around the key; completion compares it."""
+    s3 = make_client(node, signature_version="s3v4")
+    s3.create_bucket(Bucket="raw")
+    form = s3.generate_presigned_post("raw", "a", Fields=headers(KEY),
+                                      Conditions=[{k: v} for k, v in headers(KEY).items()])
+    body = marked(2 * MIB)
+    answer = requests.post(form["url"], data=form["fields"], files={"file": ("f", body)},
+                           timeout=30)
+    assert answer.status_code == 204 and answer.headers[f"{SSE}-customer-algorithm"] == "AES256"
+    for asked in {"if-none-match": "*"}, {"if-match": '"x"'}, {"range": "bytes=99999999-"}:
+        for given, status in ({}, 400), (headers(OTHER), 403):
+            for method in "GET", "HEAD":
+                answer = signed(node, method, "/raw/a", headers={**asked, **given})
+                assert answer.status == status
+                assert not {"etag", "last-modified", "content-range"} & {
+                    name.lower() for name in answer.headers}
+    for start in range(0, len(body) - 70000, 99991):
+        got = s3.get_object(Bucket="raw", Key="a", Range=f"bytes={start}-{start + 69999}",
+                            **customer(KEY))["Body"].read()
+        assert got == body[start:start + 70000]
+    at = {"Bucket": "raw", "Key": "b"}
+    mine, plain = customer(KEY), {}
+    for begin, wrong in (mine, OTHER), (plain, KEY):
+        upload = s3.create_multipart_upload(**at, **begin)["UploadId"]
+        etag = s3.upload_part(**at, UploadId=upload, PartNumber=1, Body=b"abc", **begin)["ETag"]
+        for target in "/raw?uploads", f"/raw/b?uploadId={upload}", "/raw?versions":
+            answer = signed(node, "GET", target)
+            assert answer.status == 200 and b"customer-key" not in answer.body
+        document = (f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}"
+                    "</ETag></Part></CompleteMultipartUpload>").encode()
+        target = f"/raw/b?uploadId={upload}"
+        assert signed(node, "POST", target, document, headers(wrong)).status == 400
+        right = headers(KEY) if begin else {}
+        assert signed(node, "POST", target, document, right).status == 200
+        assert s3.get_object(**at, **begin)["Body"].read() == b"abc"
+    assert found_on_disk(node) == []
+    assert not any(base64.b64encode(key).decode() in node.log() for key in (KEY, OTHER))
+
+
 def test_headers(shared_node, s3, bucket):  # noqa: F811
     good = headers(KEY)
     names = list(good)
@@ -293,8 +333,8 @@ def test_functions_keep_encryption(node):
         int main(void)
         {
                 FILE *out = fopen("/raw/a", "a");
-                printf("Content-Type: text/plain\n\n%s",
-                       out != NULL && fputs("more", out) >= 0 && fclose(out) == 0 ? "ok" : "failed");
+                int err = out == NULL || fputs("more", out) < 0 || fclose(out) != 0;
+                printf("Content-Type: text/plain\n\n%s", err ? "failed" : "ok");
                 return 0;
         }""", manifest="grants:\n  - {bucket: raw, access: read-write}\n")
     for size in 900, 50000:
