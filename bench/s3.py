@@ -65,6 +65,14 @@ class Client:
     def request(self, method, path, body=None, headers=None, **params):
         """Status and body of the answer."""
         target = self.signer.presign(method, path, **params)
+        try:
+            return self.ask(method, target, body, headers)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            # The node leaves a connection that was not used for a minute.
+            self.connection.close()
+            return self.ask(method, target, body, headers)
+
+    def ask(self, method, target, body, headers):
         self.connection.request(method, target, body=body, headers=headers or {})
         answer = self.connection.getresponse()
         return answer.status, answer.read()

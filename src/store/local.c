@@ -26,9 +26,10 @@
 #include "store/local_priv.h"
 #include "store/local_upkeep_priv.h"
 
-#define MAP_BYTES_MAX	 (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
-#define LOCAL_TABLES_MAX 16
-#define MAP_BYTES_MIN	 ((size_t)64 << 20)
+#define MAP_BYTES_MAX	     (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
+#define LOCAL_TABLES_MAX     16
+#define OPEN_CHECK_BYTES_MAX (1LL << 30)
+#define MAP_BYTES_MIN	     ((size_t)64 << 20)
 
 static int open_dir(int parent_fd, const char *name, int *ret_fd, struct eos_why *why)
 {
@@ -94,15 +95,19 @@ static int env_open_at(struct local *local, const char *path, size_t map_bytes)
 	return local_error(rc);
 }
 
-/* Before LMDB believes the file. */
+/* Before LMDB believes the file. One so large that a start would take many seconds is left to the
+ * scrub. */
 static int check_pages(struct local *local, struct eos_why *why)
 {
+	struct stat file;
 	uint64_t bytes;
 	int fd = openat(local->dir_fd, "metadata.mdb", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0
 				       : eos_why(why, -errno, "metadata.mdb: %s", strerror(errno));
-	int err = local_pages_check(fd, 0, NULL, NULL, &bytes, why);
+	int err = fstat(fd, &file) < 0 ? -errno : 0;
+	if (err == 0 && file.st_size <= OPEN_CHECK_BYTES_MAX)
+		err = local_pages_check(fd, 0, NULL, NULL, &bytes, why);
 	fd = eos_close(fd);
 	if (err == -EBADMSG)
 		eos_why_prefix(why, "metadata.mdb is damaged or not a store's");
