@@ -105,7 +105,7 @@ struct store_bucket_settings {
 	uint64_t quota_bytes, quota_objects;
 };
 /* store_bucket_create() with settings from the first moment: it is never seen as somebody else's.
- * -EEXIST; -EINVAL and -ENOTSUP as of store_bucket_settings_set(). */
+ * -EEXIST; -EINVAL, -ENOKEY and so on as of store_bucket_settings_set(). */
 int store_bucket_create_with(struct store *store, const char *name,
 			     const struct store_bucket_settings *settings) EOS_MUST_CHECK;
 /* A new bucket has all zeros. -ENOENT. */
