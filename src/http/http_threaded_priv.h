@@ -5,7 +5,9 @@
 
 #include "http/http_server_priv.h"
 
-#define HTTP_BLOCK_BYTES (128u << 10) /* bodies move in pieces of up to this */
+#define HTTP_BLOCK_BYTES (128u << 10) /* requests' bodies come in pieces of up to this */
+/* What streams are asked for at once: from there on stores read without a copy of their own. */
+#define HTTP_STREAM_BYTES (512u << 10)
 
 struct http_thread {
 	struct http_connection connection;

@@ -31,7 +31,7 @@ void http_thread_send(struct http_thread *thread, const void *data, size_t len, 
 
 static void send_stream(struct http_thread *thread)
 {
-	size_t block = (size_t)EOS_MIN(thread->size, (uint64_t)HTTP_BLOCK_BYTES);
+	size_t block = (size_t)EOS_MIN(thread->size, (uint64_t)HTTP_STREAM_BYTES);
 	char *data = malloc(block);
 	if (data == NULL)
 		thread->is_broken = true;

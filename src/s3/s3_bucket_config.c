@@ -233,9 +233,6 @@ static enum s3_code change_settings(struct s3_request *request,
 {
 	int err = store_bucket_settings_update(request->server->store, request->bucket, change,
 					       request);
-	if (err == -ENOTSUP)
-		return s3_say(request, S3_NOT_IMPLEMENTED,
-			      "This store does not encrypt what it keeps.");
 	if (err < 0)
 		return s3_code_of(err, S3_NO_SUCH_BUCKET);
 	s3_respond(request, status, NULL, 0, NULL, 0);

@@ -111,16 +111,20 @@ static enum s3_code add_parts(struct s3_request *request, const struct store_obj
 	return S3_OK;
 }
 
-/* Who has not got the customer's key is told nothing of the object. */
-static enum s3_code check_key(struct s3_request *request)
+/* Who has not got the customer's key is told nothing of the object: what is told is of the very
+ * version that the key was compared with. */
+static enum s3_code find(struct s3_request *request, struct store_object_info *ret_info)
 {
 	const struct s3_place place = s3_place_of(request);
 	struct store_reader *reader;
 
 	enum s3_code code = s3_open(request, &place, &request->encryption.customer, &reader);
-	if (code == S3_OK)
-		store_reader_close(reader);
-	return code;
+	if (code != S3_OK)
+		return code;
+	*ret_info = *store_reader_info(reader);
+	store_reader_close(reader);
+	s3_add_version(request, "x-amz-version-id", request->bucket, ret_info->version);
+	return S3_OK;
 }
 
 enum s3_code s3_get_attributes(struct s3_request *request)
@@ -133,10 +137,7 @@ enum s3_code s3_get_attributes(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	struct store_object_info *info = malloc(sizeof(*info));
-	code = info != NULL ? s3_find(request, info) : S3_INTERNAL_ERROR;
-	if (code == S3_OK && (info->encryption == STORE_ENCRYPTED_BY_CUSTOMER ||
-			      request->encryption.customer.is_given))
-		code = check_key(request);
+	code = info != NULL ? find(request, info) : S3_INTERNAL_ERROR;
 	if (code != S3_OK) {
 		free(info);
 		return code;

@@ -262,6 +262,20 @@ static bool is_word(const char *name)
 	return eos_str_starts_with(name, "metadata") || eos_str_starts_with(name, "response-");
 }
 
+/* A presigned URL's own. */
+static bool is_signature_param(const char *name)
+{
+	static const char *const names[] = {
+		"X-Amz-Algorithm",	"X-Amz-Credential", "X-Amz-Date",
+		"X-Amz-Expires",	"X-Amz-Signature",  "X-Amz-SignedHeaders",
+		"X-Amz-Content-Sha256", "X-Amz-User-Agent",
+	};
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static bool is_allowed_param(const struct s3_operation *operation, const char *name)
 {
 	if (operation->params == any_params || has_param(operation, name))
@@ -272,9 +286,13 @@ static bool is_allowed_param(const struct s3_operation *operation, const char *n
 		strcmp(operation->method, "GET") == 0 || strcmp(operation->method, "HEAD") == 0;
 	if (is_read && strncasecmp(name, "x-amz-", 6) != 0 && !is_word(name))
 		return true;
-	/* The signature's own, and what S3 lets clients add for their logs. */
+	/* Clients move headers into presigned URLs. We read none there: of what asks for
+	 * encryption, a lock or a list nobody may believe that it was done. */
 	if (eos_str_starts_with(name, "X-Amz-"))
-		return strcmp(name, "X-Amz-Security-Token") != 0;
+		return is_signature_param(name) ||
+		       (is_read && strcmp(name, "X-Amz-Security-Token") != 0 &&
+			!eos_str_starts_with(name, "X-Amz-Server-Side-"));
+	/* What S3 lets clients add for their logs. */
 	return eos_str_starts_with(name, "x-") && !eos_str_starts_with(name, "x-amz-");
 }
 

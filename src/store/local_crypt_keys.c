@@ -97,26 +97,45 @@ static int reserve_slot(struct local_crypt *crypt, uint16_t id)
 	return 0;
 }
 
-static int load_slot(struct local_crypt *crypt, const MDB_val *key, const MDB_val *value)
+/* The id that KEY is, or 0. */
+static uint16_t parse_id(const MDB_val *key)
 {
-	struct local_key_record record;
 	const uint8_t *name = key->mv_data;
 	uint16_t id = key->mv_size == 2 ? (uint16_t)(name[0] << 8 | name[1]) : 0;
-	if (id == 0 || id > LOCAL_KEY_ID_MAX)
+	return id <= LOCAL_KEY_ID_MAX ? id : 0;
+}
+
+static int parse_record(const MDB_val *value, uint16_t id, struct local_key_record *ret_record)
+{
+	struct local_key_record record;
+	if (value->mv_size != sizeof(record))
+		return -EBADMSG;
+	memcpy(&record, value->mv_data, sizeof(record));
+	if (record.sum == 0 || record.sum != record_sum(&record, id) ||
+	    memchr(record.tenant, '\0', sizeof(record.tenant)) == NULL)
+		return -EBADMSG;
+	*ret_record = record;
+	return 0;
+}
+
+int local_key_record_check(const MDB_val *key, const MDB_val *value)
+{
+	struct local_key_record record;
+	uint16_t id = parse_id(key);
+	return id != 0 ? parse_record(value, id, &record) : -EBADMSG;
+}
+
+static int load_slot(struct local_crypt *crypt, const MDB_val *key, const MDB_val *value)
+{
+	uint16_t id = parse_id(key);
+	if (id == 0)
 		return local_damaged("number of a data key", "", NULL, 0);
 	int err = reserve_slot(crypt, id);
 	if (err < 0)
 		return err;
-	if (value->mv_size == sizeof(record)) {
-		memcpy(&record, value->mv_data, sizeof(record));
-		if (record.sum != 0 && record.sum == record_sum(&record, id) &&
-		    memchr(record.tenant, '\0', sizeof(record.tenant)) != NULL) {
-			crypt->slots[id - 1].record = record;
-			return 0;
-		}
-	}
 	/* What it sealed is lost; the rest of the store is not. */
-	(void)local_damaged("data key", "", NULL, 0);
+	if (parse_record(value, id, &crypt->slots[id - 1].record) < 0)
+		(void)local_damaged("data key", "", NULL, 0);
 	return 0;
 }
 
@@ -311,7 +330,8 @@ int local_crypt_key(struct local *local, uint16_t id, const struct local_key **r
 		key = crypt->slots[id - 1].key;
 		record = crypt->slots[id - 1].record;
 		err = key != NULL ? 0 : load_node_key_locked(crypt);
-		node_key = crypt->node_key;
+		if (err == 0 && key == NULL)
+			node_key = crypt->node_key;
 	}
 	pthread_mutex_unlock(&crypt->lock);
 	if (err == 0 && key == NULL) {
@@ -538,12 +558,12 @@ int local_rekey(struct store *store)
 {
 	struct local *local = local_of(store);
 	struct local_crypt *crypt = &local->crypt;
-	int err = local_check_writable(local);
-	if (err < 0)
-		return err;
 	pthread_mutex_lock(&crypt->make_lock);
+	/* Behind the lock: when the one before us does not know what the disk has, PATH.next may be
+	 * the node key, and must stay. */
+	int err = local_check_writable(local);
 	/* Nothing was ever encrypted: nothing to wrap. */
-	if (crypt->count > 0) {
+	if (err == 0 && crypt->count > 0) {
 		struct local_key_record *records = calloc(crypt->count, sizeof(records[0]));
 		err = records == NULL ? -ENOMEM : rekey(local, records);
 		free(records);

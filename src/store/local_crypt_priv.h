@@ -156,6 +156,8 @@ int local_customer_key_make(struct store *store, const uint8_t customer_key[LOCA
 			    char out[STORE_CUSTOMER_KEY_TEXT_SIZE]);
 /* Wraps all data keys with a new node key. */
 int local_rekey(struct store *store);
+/* Whether an entry of `keys` is whole. -EBADMSG. */
+int local_key_record_check(const MDB_val *key, const MDB_val *value) EOS_MUST_CHECK;
 /* In the committer's transaction. */
 int local_apply_keys_put(struct local_txn *t, struct local_op *op) EOS_MUST_CHECK;
 

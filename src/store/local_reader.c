@@ -416,10 +416,15 @@ static int fill_window(struct local_reader *r, struct run *run, uint64_t offset)
 	return 0;
 }
 
+static bool is_in_window(const struct local_reader *r, uint64_t offset)
+{
+	return offset >= r->window_start && offset - r->window_start < r->window_len;
+}
+
 /* Reads from OFFSET on: into OUT or through the window. Returns the count of bytes. */
 static int64_t read_some(struct local_reader *r, char *out, size_t len, uint64_t offset)
 {
-	if (offset < r->window_start || offset - r->window_start >= r->window_len) {
+	if (!is_in_window(r, offset)) {
 		struct run run;
 		bool is_sequence = offset == r->expected || len >= RUN_BYTES;
 		int err = look_at(r, offset, is_sequence ? RUN_BYTES : 0, &run);
@@ -466,8 +471,12 @@ int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, u
 		offset += (uint64_t)n;
 		rest -= (size_t)n;
 		r->expected = offset;
+		/* Too little room for the next run: better whole, and without a copy, in the next
+		 * call. */
+		if (len >= RUN_BYTES && rest < RUN_BYTES && !is_in_window(r, offset))
+			break;
 	}
-	return (int64_t)len;
+	return (int64_t)(len - rest);
 }
 
 bool local_reader_is_shareable(const struct store_reader *reader, uint16_t key_id,

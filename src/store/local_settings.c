@@ -90,7 +90,11 @@ int local_bucket_settings_set(struct store *store, const char *bucket,
 		.expected = expected,
 		.settings = settings,
 	};
-	int err = local_bucket_need_key(local_of(store), settings);
+	/* Without the node key other settings of an encrypted bucket can be changed nevertheless.
+	 */
+	bool is_new_key = expected == NULL || !expected->is_encrypted ||
+			  strcmp(expected->tenant, settings->tenant) != 0;
+	int err = is_new_key ? local_bucket_need_key(local_of(store), settings) : 0;
 	return err < 0 ? err : local_commit(local_of(store), &op);
 }
 

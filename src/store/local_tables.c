@@ -68,6 +68,7 @@ const struct local_table local_tables[] = {
 	{"bucket record", offsetof(struct local, buckets), check_bucket},
 	{"document", offsetof(struct local, documents), local_document_check},
 	{"tenant record", offsetof(struct local, tenants), check_tenant},
+	{"data key", offsetof(struct local, keys), local_key_record_check},
 	{"index entry", offsetof(struct local, index), check_index},
 	{"chunk record", offsetof(struct local, chunks), check_chunk},
 	{"page of a manifest", offsetof(struct local, manifests), check_page},

@@ -465,8 +465,9 @@ static int append_bytes(struct local_upload *u, struct store_reader *reader, uin
 	char *piece = malloc(COPY_BYTES);
 	int err = piece == NULL ? -ENOMEM : u->sealing.is_locked ? -ENOKEY : 0;
 	while (err == 0 && len > 0) {
-		size_t n = EOS_MIN(len, (uint64_t)COPY_BYTES);
-		int64_t got = local_reader_read(reader, piece, n, offset);
+		int64_t got = local_reader_read(reader, piece, EOS_MIN(len, (uint64_t)COPY_BYTES),
+						offset);
+		size_t n = got < 0 ? 0 : (size_t)got;
 		if (got < 0)
 			err = (int)got;
 		else if (is_part)

@@ -279,7 +279,8 @@ static int check_tables(struct verify *v)
 		MDB_dbi dbi = local_table_dbi(local, table);
 		MDB_cursor *cursor;
 		MDB_val key, value;
-		if (dbi != local->documents && dbi != local->index && dbi != local->outbox)
+		if (dbi != local->documents && dbi != local->keys && dbi != local->index &&
+		    dbi != local->outbox)
 			continue;
 		err = local_error(mdb_cursor_open(v->audit.txn, dbi, &cursor));
 		if (err < 0)

@@ -105,7 +105,7 @@ struct store_bucket_settings {
 	uint64_t quota_bytes, quota_objects;
 };
 /* store_bucket_create() with settings from the first moment: it is never seen as somebody else's.
- * -EEXIST; -EINVAL and -ENOTSUP as of store_bucket_settings_set(). */
+ * -EEXIST; -EINVAL, -ENOKEY and so on as of store_bucket_settings_set(). */
 int store_bucket_create_with(struct store *store, const char *name,
 			     const struct store_bucket_settings *settings) EOS_MUST_CHECK;
 /* A new bucket has all zeros. -ENOENT. */
@@ -308,7 +308,8 @@ int store_reader_open_encrypted(struct store *store, const char *bucket, const c
 				size_t key_len, uint64_t version, const uint8_t *customer_key,
 				struct store_reader **ret_reader) EOS_MUST_CHECK;
 const struct store_object_info *store_reader_info(const struct store_reader *reader);
-/* Count of bytes, 0 at the end, or -EBADMSG: damaged. */
+/* Count of bytes, 0 at the end, or -EBADMSG: damaged. Fewer than LEN come at the end, and where LEN
+ * is 512 KiB or more, if so the next ones can be read without copying them once more. */
 int64_t store_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
 struct store_reader *store_reader_close(struct store_reader *reader);
 

@@ -74,7 +74,7 @@ static void test_repetition_within_an_object(void **state)
 	fixture_reopen(f);
 	assert_int_equal(store_reader_open(f->store, "raw", "z", 1, STORE_VERSION_LATEST, &reader),
 			 0);
-	assert_int_equal(store_reader_read(reader, got, LARGE, 0), LARGE);
+	assert_int_equal(fixture_read(reader, got, LARGE, 0), LARGE);
 	assert_memory_equal(got, zeros, LARGE);
 	store_reader_close(reader);
 	free(zeros);
@@ -105,7 +105,7 @@ static void expect_bytes(struct store *store, const char *key, const char *expec
 	assert_int_equal(
 		store_reader_open(store, "raw", key, strlen(key), STORE_VERSION_LATEST, &reader),
 		0);
-	assert_int_equal(store_reader_read(reader, got, len + 1, 0), len);
+	assert_int_equal(fixture_read(reader, got, len + 1, 0), len);
 	assert_memory_equal(got, expected, len);
 	store_reader_close(reader);
 	free(got);
@@ -211,8 +211,7 @@ static void test_large_upload(void **state)
 		store_reader_open(f->store, "raw", "big", 3, STORE_VERSION_LATEST, &reader), 0);
 	for (size_t i = 0; i < pieces; i++) {
 		content_fill(7, i * piece_len, piece, piece_len);
-		assert_int_equal(store_reader_read(reader, got, piece_len, i * piece_len),
-				 piece_len);
+		assert_int_equal(fixture_read(reader, got, piece_len, i * piece_len), piece_len);
 		assert_memory_equal(got, piece, piece_len);
 	}
 	store_reader_close(reader);
@@ -247,7 +246,7 @@ static void test_compression(void **state)
 	assert_int_equal(
 		store_reader_open(f->store, "raw", "text", 4, STORE_VERSION_LATEST, &reader), 0);
 	for (uint64_t at = 0; at + sizeof(got) < len; at += 77777) {
-		assert_int_equal(store_reader_read(reader, got, sizeof(got), at), sizeof(got));
+		assert_int_equal(fixture_read(reader, got, sizeof(got), at), sizeof(got));
 		assert_memory_equal(got, text + at, sizeof(got));
 	}
 	store_reader_close(reader);
@@ -280,7 +279,7 @@ static void test_compaction(void **state)
 	assert_in_range(stats.segment_bytes, 11 * 500000, 12 * 500000);
 	static char got[500000], expected[500000];
 	content_fill(2, 0, expected, sizeof(expected));
-	assert_int_equal(store_reader_read(reader, got, sizeof(got), 0), sizeof(got));
+	assert_int_equal(fixture_read(reader, got, sizeof(got), 0), sizeof(got));
 	assert_memory_equal(got, expected, sizeof(got));
 	store_reader_close(reader);
 	for (unsigned round = 0; round < 2; round++) {

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,18 @@
 #include "base/fault.h"
 #include "store/local_changes_priv.h"
 #include "store/store_crypt_fixture_priv.h"
+
+static int set_quota(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->quota_bytes = (settings->quota_bytes | 1u << 30) + 1;
+	return 0;
+}
+
+static int give_away(void *ctx, struct store_bucket_settings *settings)
+{
+	settings->tenant[0] = 'n';
+	return 0;
+}
 
 /* With the node key lost or another one: what is encrypted cannot be read or written, everything
  * else can; nothing is called damaged; and with the key all is well again. */
@@ -28,6 +41,8 @@ static void expect_locked(struct fixture *f)
 	assert_int_equal(object_put(f->store, "plain", "x", 1, 10), 0);
 	struct store_bucket_settings settings = {.is_encrypted = true, .tenant = "new"};
 	assert_int_equal(store_bucket_settings_set(f->store, "plain", &settings), -ENOKEY);
+	assert_int_equal(store_bucket_settings_update(f->store, "safe", set_quota, NULL), 0);
+	assert_int_equal(store_bucket_settings_update(f->store, "safe", give_away, NULL), -ENOKEY);
 	assert_int_equal(store_repair(f->store, NULL, NULL, NULL, &verdict), 0);
 	assert_int_equal(verdict.damaged_objects + verdict.damaged_chunks, 0);
 	uint64_t freed;
@@ -180,6 +195,42 @@ static void test_rekey(void **state)
 	}
 }
 
+static void *rekey_main(void *arg)
+{
+	struct fixture *f = arg;
+	return (void *)(intptr_t)store_rekey(f->store);
+}
+
+/* One that waited for another that failed, so that nobody knows which of the two files counts on
+ * the disk, leaves both as they are. */
+static void test_rekey_behind_failure(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t next[32] = {7, 7, 7};
+	struct local *local = local_of(f->store);
+	char path[96], next_path[110];
+	uint8_t got[32];
+	pthread_t thread;
+	void *result;
+	crypt_make_bucket(f, "safe", "t1", true, false);
+	crypt_key_path(f, path);
+	snprintf(next_path, sizeof(next_path), "%s.next", path);
+	pthread_mutex_lock(&local->crypt.make_lock);
+	assert_int_equal(pthread_create(&thread, NULL, rekey_main, f), 0);
+	usleep(50000); /* until it waits; without that the test is only easier */
+	write_key(next_path, next, sizeof(next), 0600);
+	local_turn_read_only(local, "a test", -EIO);
+	pthread_mutex_unlock(&local->crypt.make_lock);
+	pthread_join(thread, &result);
+	assert_int_equal((intptr_t)result, -EROFS);
+	int fd = open(next_path, O_RDONLY);
+	assert_int_equal(read(fd, got, sizeof(got)), 32);
+	close(fd);
+	assert_memory_equal(got, next, sizeof(got));
+	assert_int_equal(unlink(next_path), 0);
+	fixture_reopen(f);
+}
+
 /* A damaged data key: what it sealed is an error, everything else goes on. */
 static void test_damaged_data_key(void **state)
 {
@@ -197,8 +248,18 @@ static void test_damaged_data_key(void **state)
 		.key_records_count = 1,
 		.key_first = 1,
 	};
+	struct store_verdict verdict;
 	assert_int_equal(local_commit(local, &op), 0);
 	f->is_damaged = true;
+	/* Told while the key is still in memory, from where a rekey puts it right. */
+	assert_int_equal(store_verify(f->store, NULL, NULL, NULL, &verdict), 0);
+	assert_int_equal(verdict.damaged_objects, 1);
+	assert_int_equal(store_rekey(f->store), 0);
+	fixture_reopen(f);
+	store_audit(f->store);
+	assert_int_equal(crypt_check(f->store, "one", "a", CRYPT_LARGE, NULL), 0);
+	local = local_of(f->store);
+	assert_int_equal(local_commit(local, &op), 0);
 	fixture_reopen(f);
 	assert_int_equal(crypt_check(f->store, "one", "a", CRYPT_LARGE, NULL), -EBADMSG);
 	assert_int_equal(crypt_check(f->store, "two", "a", CRYPT_LARGE, NULL), 0);
@@ -246,8 +307,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_node_key),	     TEST(test_key_path),     TEST(test_rekey),
-		TEST(test_damaged_data_key), TEST(test_making_fails),
+		TEST(test_node_key),	 TEST(test_key_path),
+		TEST(test_rekey),	 TEST(test_damaged_data_key),
+		TEST(test_making_fails), TEST(test_rekey_behind_failure),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,3 +203,17 @@ void store_audit(struct store *store)
 	assert_int_equal(verdict.wrong_counts, 0);
 	assert_int_equal(verdict.leaked_bytes, 0);
 }
+
+int64_t fixture_read(struct store_reader *reader, void *data, size_t len, uint64_t offset)
+{
+	char *out = data;
+	size_t got = 0;
+	int64_t n = 1;
+	while (got < len && n > 0) {
+		n = store_reader_read(reader, out + got, len - got, offset + got);
+		if (n < 0)
+			return n;
+		got += (size_t)n;
+	}
+	return (int64_t)got;
+}

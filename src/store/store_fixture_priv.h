@@ -49,3 +49,6 @@ unsigned segment_files_count(const char *dir);
 unsigned staging_files_count(const char *dir);
 /* The path of the only segment. */
 void segment_file_path(const char *dir, char *out, size_t size);
+
+/* As store_reader_read(), which may give less at once: LEN bytes, or as many as there are. */
+int64_t fixture_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);

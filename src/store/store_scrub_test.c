@@ -169,6 +169,9 @@ static void test_tables(void **state)
 	static struct store_object_info info;
 	struct store_upload *upload;
 	store_set_matcher(f->store, all_events, NULL, NULL);
+	settings.is_encrypted = true; /* for the key */
+	assert_int_equal(store_bucket_settings_set(f->store, "raw", &settings), 0);
+	settings.is_encrypted = false;
 	assert_int_equal(store_bucket_settings_set(f->store, "raw", &settings), 0);
 	assert_int_equal(store_bucket_document_set(f->store, "raw", "policy", "text of it", 10), 0);
 	assert_int_equal(object_put(f->store, "raw", "k", 1, 300), 0);
@@ -181,7 +184,7 @@ static void test_tables(void **state)
 	const MDB_dbi tables[] = {local->buckets, local->documents, local->tenants,
 				  local->objects, local->versions,  local->index,
 				  local->chunks,  local->manifests, local->segments_dbi,
-				  local->outbox};
+				  local->outbox,  local->keys};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(tables); i++) {
 		flip_value(f, tables[i], 3);
 		assert_true(pass(f).damages > 0);

@@ -452,7 +452,7 @@ static void test_repair_versions(void **state)
 	struct store_reader *reader;
 	static char data[LARGE], expected[LARGE];
 	assert_int_equal(store_reader_open(f->store, "raw", "a", 1, oldest, &reader), 0);
-	assert_int_equal(store_reader_read(reader, data, LARGE, 0), LARGE);
+	assert_int_equal(fixture_read(reader, data, LARGE, 0), LARGE);
 	content_fill(5, 0, expected, LARGE);
 	assert_memory_equal(data, expected, LARGE);
 	reader = store_reader_close(reader);

@@ -145,9 +145,14 @@ static int open_upload(struct supervisor_request *r)
 		if (err != -ENOENT || (r->flags & LINK_OPEN_CREATE) == 0)
 			return err;
 	}
-	/* The old object's metadata speaks of the old content: its type, its multipart ETag. */
+	/* The old object's metadata speaks of the old content: its type, its multipart ETag. But
+	 * what its client asked to be encrypted stays so in a bucket that does not ask for it. */
+	const struct store_upload_encryption encryption = {
+		.is_encrypted = !is_new && info.encryption == STORE_ENCRYPTED,
+	};
 	info = (struct store_object_info){0};
-	err = store_upload_begin(r->store, r->bucket, r->path, r->path_len, &info, &upload);
+	err = store_upload_begin_encrypted(r->store, r->bucket, r->path, r->path_len, &info,
+					   &encryption, &upload);
 	if (err < 0)
 		return err;
 	if (!is_empty)

@@ -128,11 +128,13 @@ def test_customer_keys(node):
             got = s3.get_object(**at, **mine, Range="bytes=100-799")["Body"].read()
             assert got == body[100:800]
     body = marked(6 * MIB)
+    s3.put_bucket_versioning(Bucket="raw", VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(**at, Body=body, **mine)
     for given, status in (headers(KEY), 200), (headers(OTHER), 403), ({}, 400):
         answer = signed(node, "GET", "/raw/a?attributes", headers={
             "x-amz-object-attributes": "ObjectSize", **given})
         assert answer.status == status, given
+        assert ("x-amz-version-id" in answer.headers) == (status == 200)
     assert code_of(s3.get_object, **at, **others) == "AccessDenied"
     # Copies: to plain, to another key, onto itself with another key; the source's key is needed.
     source = customer(KEY, "CopySource")
@@ -179,6 +181,46 @@ def test_customer_multipart(node):
     assert found_on_disk(node) == []
 
 
+def test_customer_keys_tell_nothing(node):
+    """Neither conditions, ranges nor listings get around the key; completion compares it."""
+    s3 = make_client(node, signature_version="s3v4")
+    s3.create_bucket(Bucket="raw")
+    form = s3.generate_presigned_post("raw", "a", Fields=headers(KEY),
+                                      Conditions=[{k: v} for k, v in headers(KEY).items()])
+    body = marked(2 * MIB)
+    answer = requests.post(form["url"], data=form["fields"], files={"file": ("f", body)},
+                           timeout=30)
+    assert answer.status_code == 204 and answer.headers[f"{SSE}-customer-algorithm"] == "AES256"
+    for asked in {"if-none-match": "*"}, {"if-match": '"x"'}, {"range": "bytes=99999999-"}:
+        for given, status in ({}, 400), (headers(OTHER), 403):
+            for method in "GET", "HEAD":
+                answer = signed(node, method, "/raw/a", headers={**asked, **given})
+                assert answer.status == status
+                assert not {"etag", "last-modified", "content-range"} & {
+                    name.lower() for name in answer.headers}
+    for start in range(0, len(body) - 70000, 99991):
+        got = s3.get_object(Bucket="raw", Key="a", Range=f"bytes={start}-{start + 69999}",
+                            **customer(KEY))["Body"].read()
+        assert got == body[start:start + 70000]
+    at = {"Bucket": "raw", "Key": "b"}
+    mine, plain = customer(KEY), {}
+    for begin, wrong in (mine, OTHER), (plain, KEY):
+        upload = s3.create_multipart_upload(**at, **begin)["UploadId"]
+        etag = s3.upload_part(**at, UploadId=upload, PartNumber=1, Body=b"abc", **begin)["ETag"]
+        for target in "/raw?uploads", f"/raw/b?uploadId={upload}", "/raw?versions":
+            answer = signed(node, "GET", target)
+            assert answer.status == 200 and b"customer-key" not in answer.body
+        document = (f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}"
+                    "</ETag></Part></CompleteMultipartUpload>").encode()
+        target = f"/raw/b?uploadId={upload}"
+        assert signed(node, "POST", target, document, headers(wrong)).status == 400
+        right = headers(KEY) if begin else {}
+        assert signed(node, "POST", target, document, right).status == 200
+        assert s3.get_object(**at, **begin)["Body"].read() == b"abc"
+    assert found_on_disk(node) == []
+    assert not any(base64.b64encode(key).decode() in node.log() for key in (KEY, OTHER))
+
+
 def test_headers(shared_node, s3, bucket):  # noqa: F811
     good = headers(KEY)
     names = list(good)
@@ -199,7 +241,13 @@ def test_headers(shared_node, s3, bucket):  # noqa: F811
     put({SSE: "aes:kms"}, (400, "InvalidArgument"))
     put({SSE: "AES256", f"{SSE}-aws-kms-key-id": "a"}, (400, "InvalidArgument"))
     put({f"{SSE}-aws-kms-key-id": "a"}, (400, "InvalidArgument"))
+    # Where clients put it that presign URLs with headers in them: not ignored.
+    for name in SSE, SSE.title(), SSE.title() + "-Customer-Algorithm", "X-Amz-Object-Lock-Mode":
+        answer = signed(shared_node, "PUT", f"/{bucket}/k?{name}=AES256", b"x")
+        assert (answer.status, answer.code) == (501, "NotImplemented"), name
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    answer = signed(shared_node, "GET", f"/{bucket}/k?{SSE.title()}=AES256")
+    assert (answer.status, answer.code) == (501, "NotImplemented")
     answer = signed(shared_node, "GET", f"/{bucket}/k", headers={SSE: "AES256"})
     assert (answer.status, answer.code) == (400, "InvalidArgument")
     answer = signed(shared_node, "GET", f"/{bucket}/k", headers=good)
@@ -274,6 +322,28 @@ def test_functions(node):
     s3.put_object(Bucket="raw", Key="b", Body=b"hello", **customer(KEY))
     assert requests.get(f"{node.http_url}/f/look?a", timeout=60).text == "hello"
     assert requests.get(f"{node.http_url}/f/look?b", timeout=60).text == "EACCES"
+
+
+def test_functions_keep_encryption(node):
+    """What a client had encrypted is not written back in plain by a function that adds to it."""
+    s3 = make_client(node)
+    s3.create_bucket(Bucket="raw")
+    deploy_c(node, "add", r"""
+        #include <stdio.h>
+        int main(void)
+        {
+                FILE *out = fopen("/raw/a", "a");
+                int err = out == NULL || fputs("more", out) < 0 || fclose(out) != 0;
+                printf("Content-Type: text/plain\n\n%s", err ? "failed" : "ok");
+                return 0;
+        }""", manifest="grants:\n  - {bucket: raw, access: read-write}\n")
+    for size in 900, 50000:
+        s3.put_object(Bucket="raw", Key="a", Body=marked(size), ServerSideEncryption="AES256")
+        assert requests.get(f"{node.http_url}/f/add", timeout=60).text == "ok"
+        got = s3.get_object(Bucket="raw", Key="a")
+        assert got["Body"].read() == marked(size) + b"more"
+        assert got["ServerSideEncryption"] == "AES256"
+    assert found_on_disk(node) == []
 
 
 def test_node_key_lost(make_node):
