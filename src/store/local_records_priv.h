@@ -20,12 +20,13 @@
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the formats are little-endian");
 
-#define LOCAL_FORMAT_VERSION 3
-#define LOCAL_INLINE_MAX     (16u * 1024)
-#define LOCAL_MD5_SIZE	     16
-#define LOCAL_KEY_NONE	     0u	     /* not encrypted */
-#define LOCAL_KEY_CUSTOMER   0xFFFFu /* with a key that is not the store's */
-#define LOCAL_SEAL_BYTES     28u     /* that encryption adds: local_crypt_priv.h */
+#define LOCAL_FORMAT_VERSION	    3
+#define LOCAL_INLINE_MAX	    (16u * 1024)
+#define LOCAL_INLINE_COMPRESSED_MAX 512u /* in buckets that are compressed */
+#define LOCAL_MD5_SIZE		    16
+#define LOCAL_KEY_NONE		    0u	    /* not encrypted */
+#define LOCAL_KEY_CUSTOMER	    0xFFFFu /* with a key that is not the store's */
+#define LOCAL_SEAL_BYTES	    28u	    /* that encryption adds: local_crypt_priv.h */
 
 enum local_record_kind {
 	LOCAL_RECORD_INLINE = 1,  /* the data stands behind the metadata */

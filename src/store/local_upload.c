@@ -415,11 +415,21 @@ static int make_etag(struct local_upload *u, uint8_t out[LOCAL_MD5_SIZE])
 	return err;
 }
 
+static bool is_inline(const struct local_upload *u)
+{
+	if (u->file != NULL || u->chunker != NULL)
+		return false;
+	/* A customer's key opens no inline data: other objects may take the chunks over without. */
+	if (u->sealing.is_customers)
+		return u->size == 0;
+	/* Where space counts more than time, what is small is shared and compressed, too. */
+	return u->size <= (u->is_compressed ? LOCAL_INLINE_COMPRESSED_MAX : LOCAL_INLINE_MAX);
+}
+
 /* Steps 1 and 2 (local_commit.c). */
 static int make_chunked(struct local_upload *u, struct local_op *op)
 {
 	int err = u->file != NULL ? stream_file(u) : 0;
-	/* A customer's key opens no inline data: other objects may take the chunks over without. */
 	if (err == 0 && u->chunker == NULL)
 		err = spill(u);
 	if (err == 0)
@@ -574,11 +584,9 @@ int local_upload_commit(struct store_upload *upload, const struct store_put_opti
 			   .size = u->size,
 			   .key = local_upload_key_id(&u->sealing)},
 	};
-	bool is_inline =
-		u->file == NULL && u->chunker == NULL && (!u->sealing.is_customers || u->size == 0);
 	int err = u->failed < 0 ? u->failed : local_check_writable(u->local);
 	if (err == 0)
-		err = is_inline ? make_inline(u, &op) : make_chunked(u, &op);
+		err = is_inline(u) ? make_inline(u, &op) : make_chunked(u, &op);
 	if (err < 0) {
 		local_upload_abort(upload);
 		return err == -EDQUOT ? -ENOSPC : err;
