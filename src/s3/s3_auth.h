@@ -34,7 +34,8 @@ struct s3_auth {
 	char signed_headers[S3_SIGNED_HEADERS_MAX + 1]; /* "host;x-amz-date" */
 };
 
-/* The Authorization header. S3_AUTH_HEADER_MALFORMED; S3_INVALID_REQUEST: it is of Signature
+/* What is read by a function that fails is not to be used.
+ * The Authorization header. S3_AUTH_HEADER_MALFORMED; S3_INVALID_REQUEST: it is of Signature
  * Version 2; S3_INVALID_ARGUMENT: of no scheme that S3 ever had. */
 enum s3_code s3_auth_parse_header(const char *text, struct s3_auth *ret_auth) EOS_MUST_CHECK;
 /* The X-Amz-… parameters of a presigned URL. S3_AUTH_QUERY_ERROR. */

@@ -125,9 +125,16 @@ static const char *value_of(const char *text, const char *end, const char *name)
 	return text + len + 1;
 }
 
+/* All but the names of signed headers, which are long. */
+static struct s3_auth *clear(struct s3_auth *auth)
+{
+	memset(auth, 0, offsetof(struct s3_auth, signed_headers) + 1);
+	return auth;
+}
+
 enum s3_code s3_auth_parse_header(const char *text, struct s3_auth *ret_auth)
 {
-	struct s3_auth auth = {0};
+	struct s3_auth *auth = clear(ret_auth);
 	unsigned seen = 0;
 
 	if (!eos_str_starts_with(text, ALGORITHM " "))
@@ -145,13 +152,13 @@ enum s3_code s3_auth_parse_header(const char *text, struct s3_auth *ret_auth)
 		bool is_good;
 		if ((value = value_of(at, end, "Credential")) != NULL) {
 			bit = 1;
-			is_good = parse_credential(value, (size_t)(end - value), &auth);
+			is_good = parse_credential(value, (size_t)(end - value), auth);
 		} else if ((value = value_of(at, end, "SignedHeaders")) != NULL) {
 			bit = 2;
-			is_good = parse_signed_headers(value, (size_t)(end - value), &auth);
+			is_good = parse_signed_headers(value, (size_t)(end - value), auth);
 		} else if ((value = value_of(at, end, "Signature")) != NULL) {
 			bit = 4;
-			is_good = parse_signature(value, (size_t)(end - value), &auth);
+			is_good = parse_signature(value, (size_t)(end - value), auth);
 		} else {
 			return S3_AUTH_HEADER_MALFORMED;
 		}
@@ -164,13 +171,12 @@ enum s3_code s3_auth_parse_header(const char *text, struct s3_auth *ret_auth)
 	}
 	if (seen != 7)
 		return S3_AUTH_HEADER_MALFORMED;
-	*ret_auth = auth;
 	return S3_OK;
 }
 
 enum s3_code s3_auth_parse_query(const struct s3_query *query, struct s3_auth *ret_auth)
 {
-	struct s3_auth auth = {.is_presigned = true};
+	struct s3_auth *auth = clear(ret_auth);
 	const char *algorithm = s3_query_get(query, "X-Amz-Algorithm");
 	const char *credential = s3_query_get(query, "X-Amz-Credential");
 	const char *date = s3_query_get(query, "X-Amz-Date");
@@ -179,35 +185,34 @@ enum s3_code s3_auth_parse_query(const struct s3_query *query, struct s3_auth *r
 	const char *signature = s3_query_get(query, "X-Amz-Signature");
 	int64_t time_s;
 
+	auth->is_presigned = true;
 	if (algorithm == NULL || credential == NULL || date == NULL || expires == NULL ||
 	    signed_headers == NULL || signature == NULL)
 		return S3_AUTH_QUERY_ERROR;
 	if (strcmp(algorithm, ALGORITHM) != 0 ||
-	    !parse_credential(credential, strlen(credential), &auth) ||
-	    s3_auth_parse_time(date, &time_s) < 0 || eos_parse_u64(expires, &auth.expires_s) < 0 ||
-	    auth.expires_s > S3_PRESIGN_S_MAX ||
-	    !parse_signed_headers(signed_headers, strlen(signed_headers), &auth) ||
-	    !parse_signature(signature, strlen(signature), &auth))
+	    !parse_credential(credential, strlen(credential), auth) ||
+	    s3_auth_parse_time(date, &time_s) < 0 || eos_parse_u64(expires, &auth->expires_s) < 0 ||
+	    auth->expires_s > S3_PRESIGN_S_MAX ||
+	    !parse_signed_headers(signed_headers, strlen(signed_headers), auth) ||
+	    !parse_signature(signature, strlen(signature), auth))
 		return S3_AUTH_QUERY_ERROR;
-	memcpy(auth.amz_date, date, sizeof(auth.amz_date));
-	if (memcmp(auth.amz_date, auth.day, 8) != 0)
+	memcpy(auth->amz_date, date, sizeof(auth->amz_date));
+	if (memcmp(auth->amz_date, auth->day, 8) != 0)
 		return S3_AUTH_QUERY_ERROR;
-	*ret_auth = auth;
 	return S3_OK;
 }
 
 enum s3_code s3_auth_parse_form(const char *algorithm, const char *credential, const char *date,
 				const char *signature, struct s3_auth *ret_auth)
 {
-	struct s3_auth auth = {0};
+	struct s3_auth *auth = clear(ret_auth);
 	int64_t time_s;
 
 	if (strcmp(algorithm, ALGORITHM) != 0 ||
-	    !parse_credential(credential, strlen(credential), &auth) ||
-	    s3_auth_parse_time(date, &time_s) < 0 || memcmp(date, auth.day, 8) != 0 ||
-	    !parse_signature(signature, strlen(signature), &auth))
+	    !parse_credential(credential, strlen(credential), auth) ||
+	    s3_auth_parse_time(date, &time_s) < 0 || memcmp(date, auth->day, 8) != 0 ||
+	    !parse_signature(signature, strlen(signature), auth))
 		return S3_INVALID_ARGUMENT;
-	memcpy(auth.amz_date, date, sizeof(auth.amz_date));
-	*ret_auth = auth;
+	memcpy(auth->amz_date, date, sizeof(auth->amz_date));
 	return S3_OK;
 }

@@ -59,12 +59,12 @@ struct answer {
 	const struct store_object_info *info;
 	unsigned status;
 	uint64_t first, len; /* of the object's bytes */
-	struct http_header headers[S3_RESPONSE_HEADERS_MAX];
-	size_t count;
-	char etag[S3_ETAG_TEXT_SIZE], modified[EOS_HTTP_DATE_SIZE];
-	char *values[S3_HEADERS_MAX]; /* encoded for the answer, to be freed */
-	size_t values_count;
+	size_t count, values_count;
 	bool has_failed; /* for want of memory */
+	/* From here on not cleared. */
+	struct http_header headers[S3_RESPONSE_HEADERS_MAX];
+	char *values[S3_HEADERS_MAX]; /* encoded for the answer, to be freed */
+	char etag[S3_ETAG_TEXT_SIZE], modified[EOS_HTTP_DATE_SIZE];
 };
 
 static void add(struct answer *answer, const char *name, const char *value)
@@ -73,6 +73,14 @@ static void add(struct answer *answer, const char *name, const char *value)
 		answer->headers[answer->count++] = (struct http_header){name, value};
 	else
 		answer->has_failed = true;
+}
+
+static bool has_overrides(const struct s3_request *request)
+{
+	for (size_t i = 0; i < request->query.count; i++)
+		if (eos_str_starts_with(request->query.params[i].name, "response-"))
+			return true;
+	return false;
 }
 
 /* The query may replace what the object says of itself. */
@@ -88,8 +96,9 @@ static void add_content_headers(struct answer *answer)
 	static const char *const content[] = {"content-type",	     "content-encoding",
 					      "content-disposition", "content-language",
 					      "cache-control",	     "expires"};
+	bool is_overridden = has_overrides(answer->request);
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(content); i++) {
-		const char *value = override_of(answer->request, content[i]);
+		const char *value = is_overridden ? override_of(answer->request, content[i]) : NULL;
 		if (value == NULL)
 			value = store_metadata_get(answer->info, content[i]);
 		if (value == NULL && i == 0)
@@ -332,12 +341,12 @@ static enum s3_code answer_object(struct answer *answer)
 
 static enum s3_code check_overrides(struct s3_request *request)
 {
-	for (size_t i = 0; request->is_anonymous && i < request->query.count; i++)
-		if (eos_str_starts_with(request->query.params[i].name, "response-"))
-			return s3_say(request, S3_INVALID_REQUEST,
-				      "Request specific response headers cannot be used for "
-				      "anonymous GET requests.");
-	return S3_OK;
+	return request->is_anonymous && has_overrides(request)
+		       ? s3_say(request, S3_INVALID_REQUEST,
+				"Request specific response headers cannot be used for anonymous "
+				"GET "
+				"requests.")
+		       : S3_OK;
 }
 
 enum s3_code s3_get_object(struct s3_request *request)
@@ -350,11 +359,12 @@ enum s3_code s3_get_object(struct s3_request *request)
 		code = s3_open(request, &place, &request->encryption.customer, &reader);
 	if (code != S3_OK)
 		return code;
-	struct answer *answer = calloc(1, sizeof(*answer));
+	struct answer *answer = malloc(sizeof(*answer));
 	if (answer == NULL) {
 		store_reader_close(reader);
 		return S3_INTERNAL_ERROR;
 	}
+	memset(answer, 0, offsetof(struct answer, headers));
 	answer->request = request;
 	answer->reader = reader;
 	answer->info = store_reader_info(reader);

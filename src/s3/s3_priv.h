@@ -90,9 +90,7 @@ struct s3_request {
 	/* Of the bucket, once the request was let in. */
 	struct store_bucket_settings settings;
 	struct s3_query query;
-	struct s3_header headers[S3_HEADERS_MAX];
 	size_t headers_count;
-	struct s3_auth auth;
 	struct s3_signer signer;
 	bool has_body;
 	struct s3_body body;
@@ -106,6 +104,9 @@ struct s3_request {
 	struct s3_encryption encryption;
 	struct s3_checksum form_sum; /* of a form's file, if the form has one */
 	uint64_t version;	     /* that versionId names, or STORE_VERSION_LATEST */
+	/* What is large comes last, and is not cleared for each request. */
+	struct s3_auth auth;
+	struct s3_header headers[S3_HEADERS_MAX];
 };
 
 /* s3_route.c */

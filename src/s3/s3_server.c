@@ -326,10 +326,20 @@ static enum s3_code begin(struct s3_request *request)
 	return code;
 }
 
+static struct s3_request *request_new(void)
+{
+	const size_t cleared =
+		offsetof(struct s3_request, auth) + offsetof(struct s3_auth, signed_headers) + 1;
+	struct s3_request *request = malloc(sizeof(*request));
+	if (request != NULL)
+		memset(request, 0, cleared);
+	return request;
+}
+
 static void on_begin(void *ctx, struct http_request *http)
 {
 	struct s3_server *server = ctx;
-	struct s3_request *request = calloc(1, sizeof(*request));
+	struct s3_request *request = request_new();
 
 	eos_counter_add(&requests_total, 1);
 	if (request == NULL) {
