@@ -158,17 +158,38 @@ static const char *value_of(void *ctx, const char *key)
 	return now_value(decision, strcmp(key, "aws:EpochTime") == 0);
 }
 
-static enum s3_code load_policy(struct s3_request *request, const char *bucket,
-				struct s3_policy **ret_policy)
+/* The bucket's settings and policy (NULL: none); for the request's own bucket also its lifecycle
+ * rules, which are told of later. */
+static enum s3_code look(struct s3_request *request, const char *bucket,
+			 struct store_bucket_settings *ret_settings, struct s3_policy **ret_policy)
 {
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
+	static const char *const names[] = {"policy", "lifecycle"};
+	struct eos_buf texts[2] = {0};
 	struct eos_why why = {""};
+	bool is_own = bucket == request->bucket && !request->has_lifecycle;
 
 	*ret_policy = NULL;
-	enum s3_code code = s3_read_document(request, bucket, "policy", &text);
-	if (code != S3_OK || text.len == 0)
-		return code;
-	int err = s3_policy_parse(text.data, text.len, bucket, ret_policy, &why);
+	int err = store_bucket_look(request->server->store, bucket, ret_settings, names, texts,
+				    is_own ? 2 : 1);
+	/* Rules that cannot be read keep nobody out: their own reader says so. */
+	if (err == -EBADMSG && is_own) {
+		is_own = false;
+		eos_buf_clear(&texts[0]);
+		err = store_bucket_look(request->server->store, bucket, ret_settings, names, texts,
+					1);
+	}
+	if (err == 0 && is_own) {
+		request->has_lifecycle = true;
+		request->lifecycle = texts[1];
+		texts[1] = (struct eos_buf){0};
+	}
+	if (err < 0 || texts[0].len == 0) {
+		eos_buf_fini(&texts[0]);
+		eos_buf_fini(&texts[1]);
+		return s3_code_of(err, S3_NO_SUCH_BUCKET);
+	}
+	err = s3_policy_parse(texts[0].data, texts[0].len, bucket, ret_policy, &why);
+	eos_buf_fini(&texts[0]);
 	/* It was checked when it came: nobody is let in by a policy that cannot be read. */
 	if (err == -EINVAL)
 		eos_log(EOS_LOG_ERROR, "s3", "event=stored_policy_invalid bucket=%s why=\"%s\"",
@@ -380,11 +401,7 @@ static enum s3_code check(struct s3_request *request, const struct s3_access *ac
 	decision->tenant = request->is_anonymous ? NULL : s3_owner_id(request->tenant);
 	snprintf(decision->resource, sizeof(decision->resource), "%s%s%s", access->bucket,
 		 access->key_len > 0 ? "/" : "", access->key);
-	int err = store_bucket_settings_get(request->server->store, access->bucket,
-					    &decision->settings);
-	enum s3_code code = s3_code_of(err, S3_NO_SUCH_BUCKET);
-	if (code == S3_OK)
-		code = load_policy(request, access->bucket, &policy);
+	enum s3_code code = look(request, access->bucket, &decision->settings, &policy);
 	if (code == S3_OK)
 		code = decide(decision, policy);
 	if (code == S3_OK)

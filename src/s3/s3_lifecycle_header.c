@@ -26,18 +26,21 @@ static void add_header(struct s3_request *request, const char *id, uint64_t ns)
 
 void s3_add_expiration(struct s3_request *request, const struct store_object_info *info)
 {
-	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
+	struct eos_buf *text = &request->lifecycle;
 	const struct s3_config *config = &request->server->config;
 	const struct s3_lifecycle_subject subject = {
 		.key = request->key, .key_len = request->key_len, .info = info};
 	struct s3_lifecycle *lifecycle;
 	uint64_t ns;
 
-	enum s3_code code = s3_read_document(request, request->bucket, "lifecycle", &text);
-	if (code == S3_OK && text.len == 0)
+	enum s3_code code = S3_OK;
+	if (!request->has_lifecycle)
+		code = s3_read_document(request, request->bucket, "lifecycle", text);
+	request->has_lifecycle = code == S3_OK;
+	if (code == S3_OK && text->len == 0)
 		return;
 	if (code == S3_OK)
-		code = s3_lifecycle_read(text.data, text.len, &lifecycle);
+		code = s3_lifecycle_read(text->data, text->len, &lifecycle);
 	if (code != S3_OK) {
 		eos_log(EOS_LOG_WARN, "s3", "event=expiration_not_told bucket=%s why=\"%s\"",
 			request->bucket, s3_code_message(code));

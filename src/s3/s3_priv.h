@@ -89,6 +89,10 @@ struct s3_request {
 	char tenant[STORE_TENANT_MAX + 1];
 	/* Of the bucket, once the request was let in. */
 	struct store_bucket_settings settings;
+	/* The bucket's lifecycle rules as they were then, "" if it has none; where nobody looked,
+	 * HAS_LIFECYCLE is false. */
+	bool has_lifecycle;
+	struct eos_buf lifecycle;
 	struct s3_query query;
 	size_t headers_count;
 	struct s3_signer signer;

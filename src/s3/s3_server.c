@@ -398,6 +398,7 @@ static void on_finish(void *ctx, struct http_request *http)
 	if (request->has_body)
 		s3_body_fini(&request->body);
 	eos_buf_fini(&request->xml);
+	eos_buf_fini(&request->lifecycle);
 	s3_query_fini(&request->query);
 	explicit_bzero(&request->signer, sizeof(request->signer));
 	explicit_bzero(&request->encryption, sizeof(request->encryption));

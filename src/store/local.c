@@ -363,6 +363,7 @@ const struct store_engine_ops store_engine_local = {
 	.bucket_list = local_bucket_list,
 	.bucket_settings_get = local_bucket_settings_get,
 	.bucket_settings_set = local_bucket_settings_set,
+	.bucket_look = local_bucket_look,
 	.bucket_document_get = local_bucket_document_get,
 	.bucket_document_set = local_bucket_document_set,
 	.bucket_document_delete = local_bucket_document_delete,

@@ -174,6 +174,9 @@ int local_bucket_settings_get(struct store *store, const char *bucket,
 int local_bucket_settings_set(struct store *store, const char *bucket,
 			      const struct store_bucket_settings *expected,
 			      const struct store_bucket_settings *settings);
+int local_bucket_look(struct store *store, const char *bucket,
+		      struct store_bucket_settings *ret_settings, const char *const *names,
+		      struct eos_buf *texts, size_t count) EOS_MUST_CHECK;
 int local_bucket_document_get(struct store *store, const char *bucket, const char *name,
 			      struct eos_buf *out);
 int local_bucket_document_set(struct store *store, const char *bucket, const char *name,

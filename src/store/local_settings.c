@@ -145,34 +145,60 @@ int local_apply_settings(struct local_txn *t, struct local_op *op)
 	return err < 0 ? err : local_accept(t, op);
 }
 
+/* Appends the document to OUT. */
+static int read_document(struct local *local, MDB_txn *txn, const char *bucket, uint64_t node,
+			 const char *name, struct eos_buf *out)
+{
+	struct document_key key;
+	MDB_val entry = document_key(&key, node, name), value;
+	uint64_t sum;
+	int err = local_error(mdb_get(txn, local->documents, &entry, &value));
+	if (err < 0)
+		return err;
+	const char *text = (const char *)value.mv_data + sizeof(sum);
+	if (value.mv_size >= sizeof(sum))
+		memcpy(&sum, value.mv_data, sizeof(sum));
+	if (value.mv_size < sizeof(sum) ||
+	    sum != document_sum(&key, text, value.mv_size - sizeof(sum)))
+		return local_damaged("document", bucket, name, strlen(name));
+	return eos_buf_append(out, text, value.mv_size - sizeof(sum));
+}
+
 int local_bucket_document_get(struct store *store, const char *bucket, const char *name,
 			      struct eos_buf *out)
 {
 	struct local *local = local_of(store);
 	struct local_bucket found;
-	struct document_key key;
-	MDB_val value;
 	MDB_txn *txn;
-	uint64_t sum;
 	int err = local_read_begin(local, &txn);
 	if (err < 0)
 		return err;
 	err = local_bucket_find(local, txn, bucket, &found);
-	if (err == 0) {
-		MDB_val entry = document_key(&key, found.node, name);
-		err = local_error(mdb_get(txn, local->documents, &entry, &value));
-	}
-	if (err == 0) {
-		const char *text = (const char *)value.mv_data + sizeof(sum);
-		if (value.mv_size >= sizeof(sum))
-			memcpy(&sum, value.mv_data, sizeof(sum));
-		if (value.mv_size < sizeof(sum) ||
-		    sum != document_sum(&key, text, value.mv_size - sizeof(sum)))
-			err = local_damaged("document", bucket, name, strlen(name));
-		else
-			err = eos_buf_append(out, text, value.mv_size - sizeof(sum));
+	if (err == 0)
+		err = read_document(local, txn, bucket, found.node, name, out);
+	mdb_txn_abort(txn);
+	return err;
+}
+
+int local_bucket_look(struct store *store, const char *bucket,
+		      struct store_bucket_settings *ret_settings, const char *const *names,
+		      struct eos_buf *texts, size_t count)
+{
+	struct local *local = local_of(store);
+	struct local_bucket found;
+	MDB_txn *txn;
+	int err = local_read_begin(local, &txn);
+	if (err < 0)
+		return err;
+	err = local_bucket_find(local, txn, bucket, &found);
+	for (size_t i = 0; i < count && err == 0; i++) {
+		err = read_document(local, txn, bucket, found.node, names[i], &texts[i]);
+		if (err == -ENOENT)
+			err = 0;
 	}
 	mdb_txn_abort(txn);
+	if (err == 0)
+		settings_of(&found, ret_settings);
 	return err;
 }
 

@@ -163,6 +163,18 @@ int store_bucket_settings_update(struct store *store, const char *bucket,
 	return err;
 }
 
+int store_bucket_look(struct store *store, const char *bucket,
+		      struct store_bucket_settings *ret_settings, const char *const *names,
+		      struct eos_buf *texts, size_t count)
+{
+	if (!bucket_name_is_valid(bucket))
+		return -ENOENT;
+	for (size_t i = 0; i < count; i++)
+		if (!document_name_is_valid(names[i]))
+			return -EINVAL;
+	return store->ops->bucket_look(store, bucket, ret_settings, names, texts, count);
+}
+
 int store_bucket_document_get(struct store *store, const char *bucket, const char *name,
 			      struct eos_buf *out)
 {

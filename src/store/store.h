@@ -135,6 +135,11 @@ int store_bucket_settings_update(struct store *store, const char *bucket,
 /* Appends it to OUT. -ENOENT: the bucket or the document; store_bucket_get() tells which. */
 int store_bucket_document_get(struct store *store, const char *bucket, const char *name,
 			      struct eos_buf *out) EOS_MUST_CHECK;
+/* Settings and documents of one state of the bucket: TEXTS[i] gets the one that is called NAMES[i]
+ * appended, nothing if there is none. -ENOENT: no such bucket. */
+int store_bucket_look(struct store *store, const char *bucket,
+		      struct store_bucket_settings *ret_settings, const char *const *names,
+		      struct eos_buf *texts, size_t count) EOS_MUST_CHECK;
 /* Durable on return; replaces what was there. -ENOENT: no such bucket; -EFBIG. */
 int store_bucket_document_set(struct store *store, const char *bucket, const char *name,
 			      const void *data, size_t len) EOS_MUST_CHECK;

@@ -48,6 +48,9 @@ struct store_engine_ops {
 	int (*bucket_settings_set)(struct store *store, const char *bucket,
 				   const struct store_bucket_settings *expected,
 				   const struct store_bucket_settings *settings);
+	int (*bucket_look)(struct store *store, const char *bucket,
+			   struct store_bucket_settings *ret_settings, const char *const *names,
+			   struct eos_buf *texts, size_t count);
 	int (*bucket_document_get)(struct store *store, const char *bucket, const char *name,
 				   struct eos_buf *out);
 	int (*bucket_document_set)(struct store *store, const char *bucket, const char *name,
