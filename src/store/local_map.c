@@ -23,8 +23,8 @@
 EOS_COUNTER(unmapped_total, "store.map_unmapped_total",
 	    "Times that metadata.mdb was taken out of the node's memory, which then was too much.")
 
-/* 24 MiB, if each fault maps all that it may: fault_around_bytes is 64 KiB. */
-#define FAULTS_MAX 384
+/* 16 MiB, if each fault maps all that it may: fault_around_bytes is 64 KiB. */
+#define FAULTS_MAX 256
 /* Asking the kernel costs about a tenth of a look-up. */
 #define READS_BETWEEN 64u
 
