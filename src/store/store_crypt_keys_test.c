@@ -35,7 +35,8 @@ static void expect_locked(struct fixture *f)
 	assert_int_equal(crypt_check(f->store, "safe", "large", CRYPT_LARGE, NULL), -ENOKEY);
 	assert_int_equal(crypt_check(f->store, "safe", "small", CRYPT_SMALL, NULL), -ENOKEY);
 	assert_int_equal(object_put(f->store, "safe", "x", 1, 10), -ENOKEY);
-	assert_int_equal(store_object_rename(f->store, "safe", "small", 5, "x", 1), -ENOKEY);
+	/* It stands inline, sealed for its key. */
+	assert_int_equal(store_object_rename(f->store, "safe", "tiny", 4, "x", 1), -ENOKEY);
 	assert_int_equal(crypt_encryption_of(f->store, "safe", "large"), STORE_ENCRYPTED);
 	assert_int_equal(crypt_check(f->store, "plain", "large", CRYPT_LARGE, NULL), 0);
 	assert_int_equal(object_put(f->store, "plain", "x", 1, 10), 0);
@@ -87,6 +88,7 @@ static void test_node_key(void **state)
 	assert_int_equal(status.st_size, 32);
 	assert_int_equal(crypt_put(f->store, "safe", "large", CRYPT_LARGE, false, NULL, NULL), 0);
 	assert_int_equal(crypt_put(f->store, "safe", "small", CRYPT_SMALL, false, NULL, NULL), 0);
+	assert_int_equal(crypt_put(f->store, "safe", "tiny", 300, false, NULL, NULL), 0);
 	assert_int_equal(crypt_put(f->store, "plain", "large", CRYPT_LARGE, false, NULL, NULL), 0);
 	put_for_locked(f);
 	int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
