@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static uint64_t read_clock(clockid_t id)
@@ -65,14 +66,27 @@ void eos_format_iso8601(uint64_t wall_ns, char out[EOS_ISO8601_SIZE])
 		 (unsigned)(wall_ns / EOS_NS_PER_MS % 1000));
 }
 
+static void put_two(char *out, unsigned number)
+{
+	out[0] = (char)('0' + number / 10 % 10);
+	out[1] = (char)('0' + number % 10);
+}
+
+/* Without printf, as each answer has one or two. */
 void eos_format_http_date(uint64_t wall_ns, char out[EOS_HTTP_DATE_SIZE])
 {
 	static const char days[] = "SunMonTueWedThuFriSat";
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	struct date d = date_of(wall_ns);
-	snprintf(out, EOS_HTTP_DATE_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-		 days + 3 * d.weekday, d.day % 100, months + 3 * (d.month - 1), d.year % 10000,
-		 d.hour % 100, d.minute % 100, d.second % 100);
+	memcpy(out, "Day, 00 Mon 0000 00:00:00 GMT", EOS_HTTP_DATE_SIZE);
+	memcpy(out, days + 3 * (size_t)d.weekday, 3);
+	put_two(out + 5, d.day);
+	memcpy(out + 8, months + 3 * (size_t)(d.month - 1), 3);
+	put_two(out + 12, d.year / 100);
+	put_two(out + 14, d.year);
+	put_two(out + 17, d.hour);
+	put_two(out + 20, d.minute);
+	put_two(out + 23, d.second);
 }
 
 /* Days since 1970-01-01; the inverse of date_of(), by the same author. YEAR is at least 1970. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 
 CRYPTO_INIT_BEFORE_MAIN
 
@@ -24,6 +25,7 @@ static void contexts_free(void *ctx)
 	struct crypto_contexts *contexts = ctx;
 	EVP_MD_CTX_free(contexts->sha256);
 	EVP_MAC_CTX_free(contexts->hmac_sha256);
+	OPENSSL_cleanse(contexts->hmac_key, sizeof(contexts->hmac_key));
 	free(contexts);
 }
 

@@ -23,6 +23,9 @@ const EVP_MD *crypto_md(enum crypto_hash_kind kind);
 struct crypto_contexts {
 	EVP_MD_CTX *sha256;
 	EVP_MAC_CTX *hmac_sha256;
+	/* What HMAC_SHA256 was set up with last: most often the next message has the same key. */
+	uint8_t hmac_key[CRYPTO_SHA256_SIZE];
+	bool has_hmac_key;
 };
 /* NULL: no memory. */
 struct crypto_contexts *crypto_contexts(void);

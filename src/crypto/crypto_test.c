@@ -70,6 +70,33 @@ static void test_hmac(void **state)
 		   "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+/* The key of the call before is remembered: neither message nor key may stay behind. Computed with
+ * another implementation. */
+static void test_hmac_again(void **state)
+{
+	static const char first[] =
+		"608fd82956249da9e8e10ac0fb624c3fda13b5b4c742fe33e945fe32c5d9022a";
+	static const char second[] =
+		"a59ca56f9d47a67bb42683af26d01a7aab98d820b2717c7140d97ede00949550";
+	static const char other[] =
+		"377c8e9b82e6204b21c540ee71aa621898200845a9f43d31e027007992a5ca58";
+	static const char shorter[] =
+		"305bc880039821ed5767abc0028ac1027b9285ec64f496c4410c9df7bb994747";
+	uint8_t key[33], out[CRYPTO_SHA256_SIZE];
+	for (unsigned i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)i;
+	for (unsigned turn = 0; turn < 2; turn++) {
+		assert_int_equal(crypto_hmac_sha256(key, 32, "first", 5, out), 0);
+		assert_hex(out, sizeof(out), first);
+		assert_int_equal(crypto_hmac_sha256(key, 32, "second", 6, out), 0);
+		assert_hex(out, sizeof(out), second);
+		assert_int_equal(crypto_hmac_sha256(key + 1, 32, "second", 6, out), 0);
+		assert_hex(out, sizeof(out), other);
+		assert_int_equal(crypto_hmac_sha256(key, 31, "second", 6, out), 0);
+		assert_hex(out, sizeof(out), shorter);
+	}
+}
+
 /* RFC 8032, section 7.1, test 2. */
 static void test_sign(void **state)
 {
@@ -242,15 +269,11 @@ static void test_mac(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hash),
-		cmocka_unit_test(test_sha256_empty),
-		cmocka_unit_test(test_hmac),
-		cmocka_unit_test(test_sign),
-		cmocka_unit_test(test_aead_vector),
-		cmocka_unit_test(test_aead_refuses),
-		cmocka_unit_test(test_xts),
-		cmocka_unit_test(test_mac),
-		cmocka_unit_test(test_equal_and_random),
+		cmocka_unit_test(test_hash),	     cmocka_unit_test(test_sha256_empty),
+		cmocka_unit_test(test_hmac),	     cmocka_unit_test(test_hmac_again),
+		cmocka_unit_test(test_sign),	     cmocka_unit_test(test_aead_vector),
+		cmocka_unit_test(test_aead_refuses), cmocka_unit_test(test_xts),
+		cmocka_unit_test(test_mac),	     cmocka_unit_test(test_equal_and_random),
 		cmocka_unit_test(test_base64),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

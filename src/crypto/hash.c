@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include <openssl/crypto.h>
@@ -71,15 +72,29 @@ int crypto_sha256(const void *data, size_t len, uint8_t out[CRYPTO_SHA256_SIZE])
 	return 0;
 }
 
+/* Begins a message; a key that is there already spares two blocks of SHA-256 and more. */
+static bool hmac_begin(struct crypto_contexts *contexts, const void *key, size_t key_len)
+{
+	if (contexts->has_hmac_key && key_len == sizeof(contexts->hmac_key) &&
+	    crypto_equal(contexts->hmac_key, key, key_len))
+		return EVP_MAC_init(contexts->hmac_sha256, NULL, 0, NULL) == 1;
+	/* An empty key is legal, but OpenSSL takes NULL to mean the key of an earlier call. */
+	contexts->has_hmac_key = false;
+	if (EVP_MAC_init(contexts->hmac_sha256, key_len == 0 ? "" : key, key_len, NULL) != 1)
+		return false;
+	if (key_len == sizeof(contexts->hmac_key)) {
+		memcpy(contexts->hmac_key, key, key_len);
+		contexts->has_hmac_key = true;
+	}
+	return true;
+}
+
 int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 		       uint8_t out[CRYPTO_SHA256_SIZE])
 {
-	/* An empty key is legal, but OpenSSL takes NULL to mean the key of an earlier call. */
-	const void *key_or_empty = key_len == 0 ? "" : key;
 	struct crypto_contexts *contexts = crypto_contexts();
 	size_t out_len;
-	if (contexts == NULL ||
-	    EVP_MAC_init(contexts->hmac_sha256, key_or_empty, key_len, NULL) != 1 ||
+	if (contexts == NULL || !hmac_begin(contexts, key, key_len) ||
 	    EVP_MAC_update(contexts->hmac_sha256, data, len) != 1 ||
 	    EVP_MAC_final(contexts->hmac_sha256, out, &out_len, CRYPTO_SHA256_SIZE) != 1)
 		return -ENOMEM;
