@@ -278,20 +278,22 @@ static bool is_signature_param(const char *name)
 
 static bool is_allowed_param(const struct s3_operation *operation, const char *name)
 {
-	if (operation->params == any_params || has_param(operation, name))
+	if (operation->params == any_params)
 		return true;
-	/* What is not S3's at all (a page's "utm_source") does not change what is read; in what
-	 * changes something nothing may be misunderstood. */
 	bool is_read =
 		strcmp(operation->method, "GET") == 0 || strcmp(operation->method, "HEAD") == 0;
-	if (is_read && strncasecmp(name, "x-amz-", 6) != 0 && !is_word(name))
-		return true;
 	/* Clients move headers into presigned URLs. We read none there: of what asks for
 	 * encryption, a lock or a list nobody may believe that it was done. */
 	if (eos_str_starts_with(name, "X-Amz-"))
 		return is_signature_param(name) ||
 		       (is_read && strcmp(name, "X-Amz-Security-Token") != 0 &&
 			!eos_str_starts_with(name, "X-Amz-Server-Side-"));
+	if (has_param(operation, name))
+		return true;
+	/* What is not S3's at all (a page's "utm_source") does not change what is read; in what
+	 * changes something nothing may be misunderstood. */
+	if (is_read && strncasecmp(name, "x-amz-", 6) != 0 && !is_word(name))
+		return true;
 	/* What S3 lets clients add for their logs. */
 	return eos_str_starts_with(name, "x-") && !eos_str_starts_with(name, "x-amz-");
 }

@@ -54,15 +54,23 @@ struct s3_place s3_place_of(const struct s3_request *request)
 	};
 }
 
+static bool keeps_versions(const struct s3_request *request, const char *bucket)
+{
+	struct store_bucket_settings settings;
+	/* Of the request's own bucket that is known. */
+	if (bucket == request->bucket)
+		return request->settings.versioning != STORE_VERSIONING_OFF;
+	return store_bucket_settings_get(request->server->store, bucket, &settings) == 0 &&
+	       settings.versioning != STORE_VERSIONING_OFF;
+}
+
 void s3_add_version(struct s3_request *request, const char *name, const char *bucket,
 		    uint64_t version)
 {
 	char text[S3_VERSION_SIZE];
-	struct store_bucket_settings settings;
 
-	if (version == STORE_VERSION_NULL &&
-	    (store_bucket_settings_get(request->server->store, bucket, &settings) < 0 ||
-	     settings.versioning == STORE_VERSIONING_OFF))
+	/* Only a bucket that keeps versions has one that is called "null". */
+	if (version == STORE_VERSION_NULL && !keeps_versions(request, bucket))
 		return;
 	s3_format_version(version, text);
 	s3_add_header(request, name, text);
