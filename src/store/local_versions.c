@@ -7,7 +7,6 @@
  *     delete of a version                removes it; the newest that is left becomes the latest
  *     rename         replaces            put at the new key; the version itself leaves the old
  *                                        key, where a marker becomes the latest
- *
  * How versions are stored and what is true of them: local_history.c.
  */
 #include <errno.h>
@@ -589,7 +588,6 @@ int local_apply_update(struct local_txn *t, struct local_op *op)
 		err = -EINVAL;
 	if (err < 0)
 		return local_refuse(t, op, err);
-
 	take_copy(&found, t->scratch);
 	err = found.is_latest ? leave_index(t, &p) : 0;
 	if (err < 0)
