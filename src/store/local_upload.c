@@ -8,8 +8,8 @@
  *
  * What is written from front to back goes through the chunker (local_chunker.c) as it comes, and
  * through MD5. The first write elsewhere, truncation or read ends that: what is there is copied to
- * a file in staging/ that has no name any more (local_crypt_staging.c), and goes through the chunker
- * at commit. Functions that use an object as a file pay for that; uploads over S3 never do.
+ * a file in staging/ that has no name any more (local_crypt_staging.c), and is cut at the commit.
+ * Functions that use an object as a file pay for that; uploads over S3 never do.
  *
  * The ETag is the MD5 of the content. Of an upload that takes ranges of other objects over by
  * reference, and so never sees their bytes, it is the MD5 of what identifies its pieces, in order:
