@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "store/local_audit_priv.h"
 #include "store/local_keys_priv.h"
 #include "store/local_pages_priv.h"
@@ -21,6 +23,7 @@
 #define SLICE_BYTES   (256u << 10)
 /* So many damaged entries one behind the other are taken for a tree that does not end. */
 #define DAMAGED_IN_A_ROW_MAX 1024u
+#define PAGES_BETWEEN_NAPS   256u
 
 struct walk {
 	struct local_audit audit; /* for its checks; of the slice */
@@ -223,21 +226,33 @@ static int table_slice(struct local *local, const struct local_table *table, uin
 	return rc == 0 ? 1 : rc == MDB_NOTFOUND ? 0 : local_error(rc);
 }
 
+struct page_walk {
+	struct local_scrub *scrub;
+	unsigned pages;
+};
+
+/* Naps often, so that a processor is left for those who read and write meanwhile. */
 static bool goes_on(void *ctx)
 {
-	struct local_scrub *scrub = ctx;
+	static const struct timespec nap = {.tv_nsec = EOS_NS_PER_MS};
+	struct page_walk *walk = ctx;
+	struct local_scrub *scrub = walk->scrub;
+	if (++walk->pages % PAGES_BETWEEN_NAPS == 0)
+		(void)nanosleep(&nap, NULL);
 	pthread_mutex_lock(&scrub->lock);
 	bool result = scrub->rate > 0 && !scrub->is_stopping;
 	pthread_mutex_unlock(&scrub->lock);
 	return result;
 }
 
-/* At once, for the snapshot should not be held for long; the time that it costs is taken behind. */
+/* Some hundred megabytes a second, whatever the rate, for the snapshot should not be held for long;
+ * the time that it costs is taken behind. */
 static int scrub_pages(struct local *local)
 {
+	struct page_walk walk = {.scrub = &local->scrub};
 	struct eos_why why = {""};
 	uint64_t bytes = 0;
-	int err = local_pages_check_now(local, goes_on, &local->scrub, &bytes, &why);
+	int err = local_pages_check_now(local, goes_on, &walk, &bytes, &why);
 	if (err == -EBADMSG)
 		local_scrub_damage(local, why.text, "", NULL, 0);
 	else if (err < 0)
