@@ -135,6 +135,7 @@ struct plane {
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE];
 	struct plane_watch control_watch;
 	bool must_stop;
+	int stop_err; /* why; 0: it was asked to */
 	struct plane_peers peers;
 	struct plane_streams streams;
 	struct plane_datagrams *datagrams;

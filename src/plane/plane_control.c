@@ -1,0 +1,192 @@
+/*
+ * The control socket: requests of edged, each with one reply, in order. A request that cannot be
+ * fulfilled gets an error in words and changes nothing; one that is not well formed ends the data
+ * plane, as its owner is not what it should be.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/node.h"
+#include "image/image.h"
+#include "plane/plane_priv.h"
+#include "plane/plane_protocol.h"
+
+#define REPLY_MS 1000
+
+struct request {
+	const struct eos_node *root;
+	uint64_t id;
+	int fds[PLANE_FDS_MAX];
+	unsigned fds_count;
+};
+
+static int reply(struct plane *plane, uint64_t id, const char *error, int document, size_t len)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0};
+	struct eos_json json = eos_json_begin(&buf);
+	eos_json_open(&json, NULL, '{');
+	eos_json_u64(&json, "id", id);
+	eos_json_text(&json, "error", error);
+	eos_json_u64(&json, "len", len);
+	eos_json_close(&json, '}');
+	if (eos_buf_failed(&buf))
+		return -ENOMEM;
+	return plane_message_send(plane->control_fd, buf.data, buf.len, &document,
+				  document >= 0 ? 1 : 0, REPLY_MS);
+}
+
+/* --- apply --- */
+
+static void images_free(struct fwp_image **images, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		fwp_image_unref(images[i]);
+}
+
+static int load_image(const struct plane *plane, int fd, struct fwp_image **ret_image,
+		      struct eos_why *why)
+{
+	struct image *image;
+	size_t count;
+	const struct fwp_import *imports = chain_imports(&count);
+	int err = image_open(fd, plane->public_key, &image, why);
+	if (err < 0)
+		return err;
+	err = fwp_image_load(image, imports, count, ret_image, why);
+	image_close(image);
+	if (err == 0 && !fwp_image_has_export(*ret_image, "edgeos_packet", "ii:i")) {
+		*ret_image = fwp_image_unref(*ret_image);
+		err = eos_why(why, -EINVAL, "is no packet function: it exports no edgeos_packet()");
+	}
+	return err;
+}
+
+static int apply_manifest(struct plane *plane, struct request *request,
+			  struct plane_manifest *manifest, struct eos_why *why)
+{
+	struct fwp_image *images[CHAIN_STAGES_MAX];
+	unsigned count = 0;
+	int err = 0;
+	if (request->fds_count != manifest->stages_count) {
+		plane_manifest_free(manifest);
+		return -EPROTO;
+	}
+	for (; err == 0 && count < manifest->stages_count; count += err == 0) {
+		err = load_image(plane, request->fds[count], &images[count], why);
+		if (err < 0)
+			eos_why_prefix(why, "%s", manifest->stages[count].image);
+	}
+	if (err == 0)
+		err = plane_entry_apply(plane, manifest, images, why);
+	else
+		plane_manifest_free(manifest);
+	images_free(images, count);
+	return err;
+}
+
+static int apply(struct plane *plane, struct request *request, struct eos_why *why)
+{
+	const char *name = "chain", *text = NULL;
+	struct eos_doc *doc;
+	struct plane_manifest *manifest;
+	if (eos_node_get_text(request->root, "name", &name, why) < 0 ||
+	    eos_node_get_text(request->root, "manifest", &text, why) < 0 || text == NULL)
+		return -EPROTO;
+	int err = eos_doc_parse_yaml(name, text, strlen(text), &doc, why);
+	if (err < 0)
+		return err;
+	err = plane_manifest_decode(eos_doc_root(doc), &manifest, why);
+	eos_doc_free(doc);
+	return err < 0 ? err : apply_manifest(plane, request, manifest, why);
+}
+
+/* --- the others --- */
+
+static int remove_chain(struct plane *plane, struct request *request, struct eos_why *why)
+{
+	const char *name = NULL;
+	if (eos_node_get_text(request->root, "name", &name, why) < 0 || name == NULL)
+		return -EPROTO;
+	int err = plane_entry_remove(plane, name);
+	return err < 0 ? eos_why(why, err, "no chain \"%s\"", name) : 0;
+}
+
+static int send_state(struct plane *plane, uint64_t id)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0};
+	plane_status_put(plane, &buf);
+	if (eos_buf_failed(&buf))
+		return reply(plane, id, "no memory", -1, 0);
+	int fd = plane_document_new(buf.data, buf.len);
+	if (fd < 0)
+		return reply(plane, id, strerror(-fd), -1, 0);
+	int err = reply(plane, id, NULL, fd, buf.len);
+	eos_close(fd);
+	return err;
+}
+
+static int answer(struct plane *plane, struct request *request)
+{
+	struct eos_why why = {""};
+	const char *op = "";
+	if (eos_node_get_u64(request->root, "id", 0, UINT64_MAX, &request->id, &why) < 0 ||
+	    eos_node_get_text(request->root, "op", &op, &why) < 0)
+		return -EPROTO;
+	if (strcmp(op, "state") == 0)
+		return send_state(plane, request->id);
+	int err = -EPROTO;
+	if (strcmp(op, "apply") == 0)
+		err = apply(plane, request, &why);
+	else if (strcmp(op, "remove") == 0)
+		err = remove_chain(plane, request, &why);
+	if (err == -EPROTO)
+		return err;
+	const char *text = why.text[0] != '\0' ? why.text : strerror(-err);
+	return reply(plane, request->id, err < 0 ? text : NULL, -1, 0);
+}
+
+static int take_request(struct plane *plane, struct eos_buf *buf)
+{
+	struct request request = {0};
+	struct eos_doc *doc;
+	struct eos_why why = {""};
+	int err = plane_message_receive(plane->control_fd, buf, request.fds, &request.fds_count);
+	if (err < 0)
+		return err;
+	err = eos_doc_parse_json("request", buf->data, buf->len, &doc, &why);
+	if (err == 0) {
+		request.root = eos_doc_root(doc);
+		err = answer(plane, &request);
+		eos_doc_free(doc);
+	} else if (err == -EINVAL) {
+		err = -EPROTO;
+	}
+	plane_fds_close(request.fds, request.fds_count);
+	return err;
+}
+
+void plane_control_ready(struct plane *plane, struct plane_watch *watch, uint32_t events,
+			 uint64_t now_ns)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0};
+	(void)watch;
+	(void)events;
+	(void)now_ns;
+	int err = take_request(plane, &buf);
+	if (err == 0 || err == -EAGAIN)
+		return;
+	plane->must_stop = true;
+	plane->stop_err = err == -EPIPE ? 0 : err;
+}
+
+int plane_control_hello(struct plane *plane)
+{
+	static const char hello[] = "{\"ready\":1}";
+	return plane_message_send(plane->control_fd, hello, sizeof(hello) - 1, NULL, 0, REPLY_MS);
+}
