@@ -1,0 +1,444 @@
+/*
+ * One lock guards the socket: who holds it may send and receive. Requests hold it until their
+ * answer came; the client's own thread takes it when the socket is readable and nobody asks, which
+ * is when a worker says that it has started, or why it could not.
+ *
+ * A worker's "ready" may come while somebody waits for the answer of the one before it: the request
+ * fails then (-EAGAIN), and the thread is told.
+ */
+#include "plane/plane_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/node.h"
+#include "base/str.h"
+#include "plane/plane_protocol.h"
+
+#define ANSWER_NS   (30 * EOS_NS_PER_S) /* initialisations run while we wait */
+#define SEND_MS	    5000
+#define STOP_MS	    3000
+#define CHILD_FDS   2
+#define CHILD_FIRST 3
+
+struct plane_client {
+	int socket, wake_fd;
+	pid_t pid;
+	pthread_t thread;
+	bool has_thread;
+	void (*started)(void *ctx);
+	void *ctx;
+	_Atomic bool is_stopping;
+	pthread_mutex_t lock;
+	/* Guarded by lock. */
+	uint64_t next_id;
+	bool is_ready;	  /* a worker runs */
+	bool has_started; /* since started() was called last */
+	char failure[EOS_WHY_SIZE];
+};
+
+/* --- the process --- */
+
+static const char *const kept_variables[] = {
+	"EDGEOS_FAULTS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS",
+};
+
+static void fill_environment(char **environment)
+{
+	extern char **environ;
+	size_t count = 0;
+	for (char **e = environ; e != NULL && *e != NULL; e++) {
+		for (size_t i = 0; i < EOS_ARRAY_SIZE(kept_variables); i++) {
+			size_t len = strlen(kept_variables[i]);
+			if (strncmp(*e, kept_variables[i], len) == 0 && (*e)[len] == '=' &&
+			    count < EOS_ARRAY_SIZE(kept_variables))
+				environment[count++] = *e;
+		}
+	}
+	environment[count] = NULL;
+}
+
+static int add_actions(posix_spawn_file_actions_t *actions, const int fds[CHILD_FDS])
+{
+	int err = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+	if (err == 0) /* standard output is edged's alone */
+		err = posix_spawn_file_actions_adddup2(actions, 2, 1);
+	for (int i = 0; err == 0 && i < CHILD_FDS; i++)
+		err = posix_spawn_file_actions_adddup2(actions, fds[i], CHILD_FIRST + i);
+	if (err == 0)
+		err = posix_spawn_file_actions_addclosefrom_np(actions, CHILD_FIRST + CHILD_FDS);
+	return -err;
+}
+
+static int set_signals(posix_spawnattr_t *attributes)
+{
+	sigset_t none, all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	int err = posix_spawnattr_setsigmask(attributes, &none);
+	if (err == 0)
+		err = posix_spawnattr_setsigdefault(attributes, &all);
+	if (err == 0)
+		err = posix_spawnattr_setflags(attributes,
+					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	return -err;
+}
+
+static int spawn(const char *program, const uint8_t *key, const int fds[CHILD_FDS], pid_t *ret_pid)
+{
+	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], parent[16], numbers[CHILD_FDS][8];
+	char name[] = "edge-plane";
+	char *environment[EOS_ARRAY_SIZE(kept_variables) + 1];
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	if (posix_spawn_file_actions_init(&actions) != 0)
+		return -ENOMEM;
+	if (posix_spawnattr_init(&attributes) != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return -ENOMEM;
+	}
+	eos_hex_encode(key, CRYPTO_SIGN_PUBLIC_SIZE, hex);
+	snprintf(parent, sizeof(parent), "%d", (int)getpid());
+	for (int i = 0; i < CHILD_FDS; i++)
+		snprintf(numbers[i], sizeof(numbers[i]), "%d", CHILD_FIRST + i);
+	fill_environment(environment);
+	char *argv[] = {name, numbers[0], numbers[1], hex, parent, NULL};
+	int err = add_actions(&actions, fds);
+	if (err == 0)
+		err = set_signals(&attributes);
+	if (err == 0)
+		err = -posix_spawn(ret_pid, program, &actions, &attributes, argv, environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return err;
+}
+
+/* The configuration's file and the program's end of the socket, above the child's numbers. */
+static int make_fds(const struct plane_client_config *config, int *ret_ours, int fds[CHILD_FDS])
+{
+	int pair[2] = {-1, -1};
+	int document = plane_document_new(config->config, config->config_len);
+	int err = document < 0 ? document : 0;
+	if (err == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		err = -errno;
+	fds[0] = err < 0 ? -1 : fcntl(document, F_DUPFD_CLOEXEC, CHILD_FIRST + CHILD_FDS);
+	fds[1] = err < 0 ? -1 : fcntl(pair[1], F_DUPFD_CLOEXEC, CHILD_FIRST + CHILD_FDS);
+	if (err == 0 && (fds[0] < 0 || fds[1] < 0))
+		err = -errno;
+	if (document >= 0)
+		eos_close(document);
+	eos_close(pair[1]);
+	if (err < 0) {
+		eos_close(pair[0]);
+		plane_fds_close(fds, CHILD_FDS);
+		return err;
+	}
+	*ret_ours = pair[0];
+	return 0;
+}
+
+int plane_client_new(const struct plane_client_config *config, struct plane_client **ret_client,
+		     struct eos_why *why)
+{
+	int fds[CHILD_FDS];
+	struct plane_client *client = calloc(1, sizeof(*client));
+	if (client == NULL)
+		return eos_why(why, -ENOMEM, "no memory");
+	client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int err = client->wake_fd < 0 ? -errno : make_fds(config, &client->socket, fds);
+	if (err < 0) {
+		eos_close(client->wake_fd);
+		free(client);
+		return eos_why(why, err, "the data plane's socket: %s", strerror(-err));
+	}
+	client->started = config->started;
+	client->ctx = config->ctx;
+	pthread_mutex_init(&client->lock, NULL);
+	strcpy(client->failure, "it is starting");
+	err = spawn(config->program, config->public_key, fds, &client->pid);
+	plane_fds_close(fds, CHILD_FDS);
+	if (err < 0) {
+		plane_client_free(client);
+		return eos_why(why, err, "%s: %s", config->program, strerror(-err));
+	}
+	*ret_client = client;
+	return 0;
+}
+
+static bool has_ended(struct plane_client *client, int wait_ms)
+{
+	uint64_t end_ns = eos_now_ns() + (uint64_t)wait_ms * EOS_NS_PER_MS;
+	for (;;) {
+		pid_t pid = waitpid(client->pid, NULL, WNOHANG);
+		if (pid == client->pid || (pid < 0 && errno == ECHILD))
+			return true;
+		if (eos_now_ns() >= end_ns)
+			return false;
+		(void)poll(NULL, 0, 5);
+	}
+}
+
+struct plane_client *plane_client_free(struct plane_client *client)
+{
+	if (client == NULL)
+		return NULL;
+	atomic_store(&client->is_stopping, true);
+	if (client->has_thread) {
+		(void)eventfd_write(client->wake_fd, 1);
+		pthread_join(client->thread, NULL);
+	}
+	/* The worker ends with it, and the keeper with the worker. */
+	client->socket = eos_close(client->socket);
+	if (client->pid > 0 && !has_ended(client, STOP_MS)) {
+		kill(client->pid, SIGKILL);
+		(void)has_ended(client, STOP_MS);
+	}
+	eos_close(client->wake_fd);
+	pthread_mutex_destroy(&client->lock);
+	free(client);
+	return NULL;
+}
+
+/* --- messages --- */
+
+struct answer {
+	uint64_t id;
+	char error[EOS_WHY_SIZE];
+	bool has_error;
+	uint64_t len;
+	int fd;
+};
+
+/* What a message says; 1: it is the answer to ANSWER's id. -EPROTO: it is not one of ours. */
+static int take_locked(struct plane_client *client, const struct eos_node *root,
+		       struct answer *answer)
+{
+	struct eos_why why = {""};
+	const char *text = NULL;
+	uint64_t id = 0;
+	if (eos_node_get(root, "ready") != NULL) {
+		client->is_ready = client->has_started = true;
+		client->failure[0] = '\0';
+		return 0;
+	}
+	if (eos_node_get(root, "failed") != NULL) {
+		if (eos_node_get_text(root, "failed", &text, &why) < 0 || text == NULL)
+			return -EPROTO;
+		client->is_ready = false;
+		snprintf(client->failure, sizeof(client->failure), "%s", text);
+		eos_make_printable(client->failure, strlen(client->failure));
+		return 0;
+	}
+	if (eos_node_get_u64(root, "id", 0, UINT64_MAX, &id, &why) < 0 ||
+	    eos_node_get_u64(root, "len", 0, PLANE_STATE_MAX, &answer->len, &why) < 0)
+		return -EPROTO;
+	const struct eos_node *error = eos_node_get(root, "error");
+	answer->has_error = error != NULL && !eos_node_is_null(error);
+	if (answer->has_error)
+		snprintf(answer->error, sizeof(answer->error), "%s", eos_node_text(error));
+	/* Of a request that nobody waits for any more. */
+	return answer->id != 0 && id == answer->id ? 1 : 0;
+}
+
+/* Reads what is there. 1: ANSWER is complete, with its descriptor; 0: nothing more for now. */
+static int read_locked(struct plane_client *client, struct answer *answer)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0};
+	for (;;) {
+		int fds[PLANE_FDS_MAX];
+		unsigned count = 0;
+		struct eos_doc *doc;
+		int err = plane_message_receive(client->socket, &buf, fds, &count);
+		if (err == -EAGAIN)
+			return 0;
+		if (err < 0)
+			return err;
+		err = eos_doc_parse_json("answer", buf.data, buf.len, &doc, NULL);
+		if (err == 0) {
+			err = take_locked(client, eos_doc_root(doc), answer);
+			eos_doc_free(doc);
+		}
+		if (err == 1 && count > 0) {
+			answer->fd = fds[0];
+			fds[0] = -1;
+		}
+		plane_fds_close(fds, count);
+		if (err != 0)
+			return err == -EINVAL ? -EPROTO : err;
+	}
+}
+
+static int wait_locked(struct plane_client *client, struct answer *answer)
+{
+	uint64_t end_ns = eos_now_ns() + ANSWER_NS;
+	client->has_started = false;
+	for (;;) {
+		int err = read_locked(client, answer);
+		if (err != 0)
+			return err < 0 ? err : 0;
+		/* The worker that was asked is gone. */
+		if (client->has_started)
+			return -EAGAIN;
+		uint64_t now_ns = eos_now_ns();
+		if (now_ns >= end_ns)
+			return -ETIMEDOUT;
+		struct pollfd ready = {.fd = client->socket, .events = POLLIN};
+		(void)poll(&ready, 1, (int)((end_ns - now_ns) / EOS_NS_PER_MS) + 1);
+	}
+}
+
+static int ask_locked(struct plane_client *client, const struct eos_buf *request, const int *fds,
+		      unsigned count, struct answer *answer, struct eos_why *why)
+{
+	/* What came since: also that there is a worker. */
+	struct answer none = {.fd = -1};
+	int err = read_locked(client, &none);
+	bool has_started = client->has_started;
+	if (err >= 0 && !client->is_ready)
+		return eos_why(why, -EAGAIN, "the data plane does not run: %s", client->failure);
+	if (err >= 0)
+		err = plane_message_send(client->socket, request->data, request->len, fds, count,
+					 SEND_MS);
+	if (err == 0)
+		err = wait_locked(client, answer);
+	bool must_tell = has_started || client->has_started;
+	client->has_started = must_tell;
+	if (must_tell)
+		(void)eventfd_write(client->wake_fd, 1);
+	if (err == -EAGAIN)
+		return eos_why(why, err, "the data plane was started anew meanwhile");
+	if (err < 0)
+		return eos_why(why, err, "the data plane: %s", strerror(-err));
+	return answer->has_error ? eos_why(why, -EINVAL, "%s", answer->error) : 0;
+}
+
+/* Sends REQUEST, which ends with "{"id":" being open, as BODY says. */
+static int ask(struct plane_client *client, const char *op, const char *name, const char *manifest,
+	       size_t manifest_len, const int *fds, unsigned count, struct answer *answer,
+	       struct eos_why *why)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf request = {0};
+	struct eos_json json = eos_json_begin(&request);
+	pthread_mutex_lock(&client->lock);
+	*answer = (struct answer){.id = ++client->next_id, .fd = -1};
+	eos_json_open(&json, NULL, '{');
+	eos_json_u64(&json, "id", answer->id);
+	eos_json_text(&json, "op", op);
+	if (name != NULL)
+		eos_json_text(&json, "name", name);
+	if (manifest != NULL)
+		eos_json_text_n(&json, "manifest", manifest, manifest_len);
+	eos_json_close(&json, '}');
+	int err = eos_buf_failed(&request) ? eos_why(why, -ENOMEM, "no memory")
+					   : ask_locked(client, &request, fds, count, answer, why);
+	pthread_mutex_unlock(&client->lock);
+	return err;
+}
+
+int plane_client_apply(struct plane_client *client, const char *name, const char *manifest,
+		       size_t manifest_len, const int *image_fds, unsigned count,
+		       struct eos_why *why)
+{
+	struct answer answer;
+	int err =
+		ask(client, "apply", name, manifest, manifest_len, image_fds, count, &answer, why);
+	eos_close(answer.fd);
+	return err;
+}
+
+int plane_client_remove(struct plane_client *client, const char *chain, struct eos_why *why)
+{
+	struct answer answer;
+	int err = ask(client, "remove", chain, NULL, 0, NULL, 0, &answer, why);
+	eos_close(answer.fd);
+	return err;
+}
+
+int plane_client_state(struct plane_client *client, struct eos_buf *buf, struct eos_why *why)
+{
+	struct answer answer;
+	int err = ask(client, "state", NULL, NULL, 0, NULL, 0, &answer, why);
+	if (err == 0 && answer.fd < 0)
+		err = eos_why(why, -EPROTO, "the data plane sent no state");
+	if (err == 0)
+		err = eos_buf_reserve(buf, answer.len);
+	if (err == 0)
+		err = eos_pread_full(answer.fd, buf->data + buf->len, answer.len, 0);
+	if (err == 0) {
+		buf->len += answer.len;
+		buf->data[buf->len] = '\0';
+	}
+	eos_close(answer.fd);
+	return err;
+}
+
+void plane_client_failure(struct plane_client *client, char *out, size_t size)
+{
+	pthread_mutex_lock(&client->lock);
+	snprintf(out, size, "%s", client->failure);
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* --- the thread --- */
+
+/* True: a worker has started since the last look. */
+static bool look(struct plane_client *client)
+{
+	struct answer none = {.fd = -1};
+	pthread_mutex_lock(&client->lock);
+	int err = read_locked(client, &none);
+	bool has_started = client->has_started;
+	client->has_started = false;
+	if (err < 0) {
+		client->is_ready = false;
+		snprintf(client->failure, sizeof(client->failure), "it has ended");
+	}
+	pthread_mutex_unlock(&client->lock);
+	/* Nothing will come any more; not to be asked again and again. */
+	if (err < 0 && !atomic_load(&client->is_stopping)) {
+		eos_log(EOS_LOG_ERROR, "plane", "connection lost error=%s", strerror(-err));
+		atomic_store(&client->is_stopping, true);
+	}
+	return has_started;
+}
+
+static void *thread_main(void *ctx)
+{
+	struct plane_client *client = ctx;
+	while (!atomic_load(&client->is_stopping)) {
+		struct pollfd fds[] = {{.fd = client->socket, .events = POLLIN},
+				       {.fd = client->wake_fd, .events = POLLIN}};
+		eventfd_t wakes;
+		if (poll(fds, EOS_ARRAY_SIZE(fds), -1) < 0)
+			continue;
+		if (fds[1].revents != 0)
+			(void)eventfd_read(client->wake_fd, &wakes);
+		if (!atomic_load(&client->is_stopping) && look(client))
+			client->started(client->ctx);
+	}
+	return NULL;
+}
+
+int plane_client_start(struct plane_client *client)
+{
+	int err = pthread_create(&client->thread, NULL, thread_main, client);
+	client->has_thread = err == 0;
+	return -err;
+}
