@@ -12,23 +12,13 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/modules.h"
 
 #define MANIFEST_MAX (64u << 10)
-#define MODULE_MAX   (64u << 20)
 
 struct deploy_options {
 	const char *http, *on_object, *read_bucket, *write_bucket;
 };
-
-static int read_file(const char *path, size_t max, struct eos_buf *buf)
-{
-	int err = eos_read_file(AT_FDCWD, path, max, buf);
-	if (err == -EFBIG)
-		return cli_fail("%s: over the limit of %zu bytes", path, max);
-	if (err < 0)
-		return cli_fail("%s: %s", path, strerror(-err));
-	return 0;
-}
 
 /* Sends manifest and module in one body and says what is there now. */
 static int send(struct cli *cli, const char *source, const char *name,
@@ -38,7 +28,7 @@ static int send(struct cli *cli, const char *source, const char *name,
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf answer = {0};
 	eos_buf_append(&body, manifest->data, manifest->len);
-	int code = read_file(module_path, MODULE_MAX, &body);
+	int code = cli_read_module(module_path, &body);
 	if (code != 0)
 		return code;
 	cli_path(&path, "/api/v1/functions/", name, false);
@@ -60,20 +50,11 @@ static int send(struct cli *cli, const char *source, const char *name,
 	return code;
 }
 
-/* MODULE as the manifest at MANIFEST_PATH means it: relative to the manifest. */
-static int module_path_of(const char *manifest_path, const char *module, char *out, size_t size)
-{
-	const char *slash = strrchr(manifest_path, '/');
-	int dir_len = module[0] == '/' || slash == NULL ? 0 : (int)(slash - manifest_path) + 1;
-	int n = snprintf(out, size, "%.*s%s", dir_len, manifest_path, module);
-	return n >= 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
-}
-
 static int deploy_manifest(struct cli *cli, const char *path)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf manifest = {0};
 	struct eos_why why = {""};
-	int code = read_file(path, MANIFEST_MAX, &manifest);
+	int code = cli_read_file(path, MANIFEST_MAX, &manifest);
 	if (code != 0)
 		return code;
 	struct eos_doc *doc = NULL;
@@ -89,7 +70,7 @@ static int deploy_manifest(struct cli *cli, const char *path)
 	if (err == 0 && image == NULL)
 		err = eos_node_fail(root, &why, "image: the module's file is missing");
 	char module[4096];
-	if (err == 0 && module_path_of(path, image, module, sizeof(module)) < 0)
+	if (err == 0 && cli_path_beside(path, image, module, sizeof(module)) < 0)
 		err = eos_node_fail(root, &why, "image: the path is too long");
 	code = err < 0 ? cli_fail("%s", why.text) : send(cli, path, name, &manifest, module);
 	eos_doc_free(doc);

@@ -72,6 +72,20 @@ const struct cli_verb cli_verbs[] = {
 			"  edgeos deploy thumb thumb.wasm --on-object photos/in --write thumbs\n",
 	},
 	{
+		.name = "chain",
+		.run = cmd_chain,
+		.usage = "apply FILE.yaml | list | show NAME | rm NAME",
+		.summary = "chains of packet functions in the data plane",
+		.help = "From a manifest (docs/chains.md): whose packets, which stages (Click "
+			"configurations or\n"
+			"modules), where they leave. A new version replaces the old one without "
+			"losing packets.\n"
+			"The node's configuration must have the key plane.\n"
+			"\n"
+			"  edgeos chain apply subscriber.yaml\n"
+			"  edgeos chain show subscriber --json\n",
+	},
+	{
 		.name = "function",
 		.run = cmd_function,
 		.usage = "list | show NAME | logs NAME | invoke NAME [FILE] | rm NAME",

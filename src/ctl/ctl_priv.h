@@ -46,6 +46,7 @@ extern const struct ctl_route ctl_object_routes[];
 extern const struct ctl_route ctl_bucket_routes[];
 extern const struct ctl_route ctl_store_routes[];
 extern const struct ctl_route ctl_tenant_routes[];
+extern const struct ctl_route ctl_chain_routes[];
 extern const struct ctl_route ctl_status_routes[]; /* each ends with a NULL method */
 
 /* Answers. ERR is a negative errno that becomes a status; TEXT is for people. */

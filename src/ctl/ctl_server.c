@@ -126,9 +126,9 @@ static bool route_matches(const struct ctl_route *route, const char *method, con
 /* Splits the path and finds the route. -EINVAL: badly encoded; -ENOENT: nothing there. */
 static int find_route(struct ctl_request *request)
 {
-	static const struct ctl_route *const tables[] = {ctl_status_routes, ctl_function_routes,
-							 ctl_bucket_routes, ctl_object_routes,
-							 ctl_store_routes,  ctl_tenant_routes};
+	static const struct ctl_route *const tables[] = {
+		ctl_status_routes, ctl_function_routes, ctl_bucket_routes, ctl_object_routes,
+		ctl_store_routes,  ctl_tenant_routes,	ctl_chain_routes};
 	const char *path = http_request_path(request->http);
 	if (!eos_str_starts_with(path, API_PREFIX))
 		return -ENOENT;

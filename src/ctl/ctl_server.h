@@ -8,7 +8,7 @@
  *
  * Paths (all below /api/v1): status; functions[/NAME[/logs|/manifest|/invoke]];
  * buckets[/NAME[/settings]]; objects/BUCKET[/KEY]; find; store[/upkeep|/verify|/repair|/compact];
- * tenants[/NAME[/keys|/quota]]. docs/control-api.md describes them.
+ * tenants[/NAME[/keys|/quota]]; chains[/NAME]. docs/control-api.md describes them.
  */
 #pragma once
 
@@ -37,6 +37,16 @@ struct ctl_ops {
 	 * it ended badly, and WHY says how. */
 	int (*invoke)(void *ctx, const char *name, const void *input, size_t input_len,
 		      struct eos_buf *output, struct eos_why *why);
+	/* Builds, keeps and applies a chain of COUNT stages, each with its module. Blocks. -ENOSYS:
+	 * the node has no data plane. */
+	int (*chain_apply)(void *ctx, const char *name, const char *source, const char *manifest,
+			   size_t manifest_len, const void *const *modules,
+			   const size_t *modules_len, unsigned count, struct eos_why *why);
+	/* -ENOENT, -ENOSYS. */
+	int (*chain_remove)(void *ctx, const char *name, struct eos_why *why);
+	/* Appends the data plane's state, a JSON document; NAME: that of one chain. -ENOSYS,
+	 * -EAGAIN, -EINVAL: there is none. */
+	int (*chain_state)(void *ctx, const char *name, struct eos_buf *buf, struct eos_why *why);
 	/* Adds the fields of the node's state to an open JSON object. */
 	void (*status)(void *ctx, struct eos_json *json);
 	/* True when functions can run. */

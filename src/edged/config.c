@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -10,6 +11,7 @@
 #include "base/file.h"
 #include "base/node.h"
 #include "base/str.h"
+#include "plane/plane_config.h"
 #include "router/router.h"
 #include "store/store.h"
 
@@ -224,10 +226,27 @@ static int decode_cells(const struct eos_node *map, struct edged_config *config,
 	return err < 0 ? err : decode_cell(map, &config->cell, why);
 }
 
+/* Checked here, so that mistakes are told before anything starts; used by edge-plane. */
+static int decode_plane(const struct eos_node *map, struct edged_config *config,
+			struct eos_why *why)
+{
+	struct plane_config *plane = NULL;
+	if (map == NULL)
+		return 0;
+	config->has_plane = true;
+	plane = malloc(sizeof(*plane));
+	if (plane == NULL)
+		return -ENOMEM;
+	plane_config_init(plane);
+	int err = plane_config_decode(map, plane, why);
+	free(plane);
+	return err;
+}
+
 static int decode(const struct eos_node *root, struct edged_config *config, struct eos_why *why)
 {
-	static const char *const keys[] = {"log", "s3",	  "store",   "functions",
-					   "tls", "cell", "tenants", NULL};
+	static const char *const keys[] = {"log",  "s3",      "store", "functions", "tls",
+					   "cell", "tenants", "plane", NULL};
 	int err = eos_node_check_keys(root, keys, why);
 	const char *log = NULL;
 	if (err == 0)
@@ -251,6 +270,8 @@ static int decode(const struct eos_node *root, struct edged_config *config, stru
 	if (err == 0 && cell != NULL)
 		err = decode_cells(cell, config, why);
 	if (err == 0)
+		err = decode_plane(eos_node_get(root, "plane"), config, why);
+	if (err == 0)
 		err = func_tenants_decode(eos_node_get(root, "tenants"), &config->tenants, why);
 	return err;
 }
@@ -268,7 +289,13 @@ int edged_config_load(struct edged_config *config, const char *path, struct eos_
 	struct edged_config decoded = *config;
 	err = decode(eos_doc_root(doc), &decoded, why);
 	eos_doc_free(doc);
-	if (err == 0)
-		*config = decoded;
-	return err;
+	if (err < 0)
+		return err;
+	eos_buf_fini(&config->text);
+	*config = decoded;
+	if (config->has_plane) {
+		config->text = text;
+		eos_buf_init(&text);
+	}
+	return 0;
 }

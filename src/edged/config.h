@@ -4,8 +4,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/why.h"
@@ -43,6 +45,8 @@ struct edged_config {
 	unsigned cells;		 /* how many; 0: by the machine */
 	struct link_config cell; /* how each is set up */
 	struct func_tenants tenants;
+	bool has_plane;	     /* there is a data plane */
+	struct eos_buf text; /* then: the file as it is, for the data plane; owned */
 };
 
 void edged_config_init(struct edged_config *config);

@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "edged/edged.h"
 
-static struct aot_config aot_config_of(const struct edged *edged)
+struct aot_config edged_aot_config(const struct edged *edged)
 {
 	return (struct aot_config){
 		.cache_dir_fd = edged->images_fd,
@@ -23,7 +23,7 @@ static struct aot_config aot_config_of(const struct edged *edged)
 
 void edged_deploy_clean(struct edged *edged)
 {
-	const struct aot_config config = aot_config_of(edged);
+	const struct aot_config config = edged_aot_config(edged);
 	aot_clean(&config);
 }
 
@@ -36,7 +36,7 @@ int edged_open_image(void *ctx, const struct func *func, struct image **ret_imag
 	if (err < 0)
 		return eos_why(why, err, "%s: reading its module: %s", func->manifest->name,
 			       strerror(-err));
-	const struct aot_config config = aot_config_of(edged);
+	const struct aot_config config = edged_aot_config(edged);
 	return aot_build(&config, func->manifest->name, module.data, module.len, ret_image, why);
 }
 
@@ -61,7 +61,7 @@ int edged_deploy(void *ctx, const char *name, const char *source, const char *ma
 		func_manifest_free(decoded);
 		return err;
 	}
-	const struct aot_config config = aot_config_of(edged);
+	const struct aot_config config = edged_aot_config(edged);
 	const char *slash = strrchr(decoded->image, '/');
 	struct image *image = NULL;
 	err = aot_build(&config, slash == NULL ? decoded->image : slash + 1, module, module_len,

@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aot/aot.h"
 #include "base/buf.h"
 #include "base/loop.h"
 #include "base/macros.h"
 #include "base/why.h"
 #include "ctl/ctl_server.h"
+#include "edged/chains.h"
 #include "edged/config.h"
 #include "func/func.h"
 #include "image/image.h"
@@ -41,6 +43,7 @@ struct edged {
 	struct s3_notifications *notifications;
 	struct eos_buf tls_certificate, tls_key; /* PEM; empty: no TLS */
 	struct func_log *log;
+	struct edged_chains *chains; /* NULL: without a data plane */
 	/* The loop's thread. */
 	struct func_queue *queue;
 	struct router *router;
@@ -79,6 +82,8 @@ int edged_invoke(void *ctx, const char *name, const void *input, size_t input_le
 void edged_put_status(void *ctx, struct eos_json *json);
 /* Removes what deploys left behind that a kill cut off. The data directory is ours alone. */
 void edged_deploy_clean(struct edged *edged);
+/* How modules are built here. Any thread. */
+struct aot_config edged_aot_config(const struct edged *edged);
 /* For the supervisor: the image of a deployed function. */
 int edged_open_image(void *ctx, const struct func *func, struct image **ret_image,
 		     struct eos_why *why);

@@ -1,9 +1,9 @@
 /*
  * Wiring: what is made in which order, and unmade in the reverse one.
  *
- * Order of the start: data directory and keys → sandbox (before the first thread) → store →
- * registry → loop, queue, cells → triggers → servers. The servers come last, so that
- * nobody is answered by half a node; they go first at the stop.
+ * Order of the start: data directory and keys → data plane (which needs rights) → sandbox (before
+ * the first thread) → store → registry → loop, queue, cells → triggers → servers. The servers come
+ * last, so that nobody is answered by half a node; they go first at the stop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -352,6 +352,9 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		.invoke = edged_invoke,
 		.status = edged_put_status,
 		.is_ready = is_ready,
+		.chain_apply = edged_chain_apply,
+		.chain_remove = edged_chain_remove,
+		.chain_state = edged_chain_state,
 		.ctx = edged,
 	};
 	/* Before the sandbox and the data directory: the paths are the user's. */
@@ -360,6 +363,8 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		err = enter_data_dir(edged, why);
 	if (err == 0)
 		err = load_keys(edged, why);
+	if (err == 0)
+		err = edged_chains_new(edged, &edged->chains, why);
 	if (err == 0)
 		err = enter_sandbox(edged, why);
 	if (err == 0) {
@@ -395,6 +400,8 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		err = start_triggers(edged, why);
 	if (err == 0)
 		err = start_servers(edged, why);
+	if (err == 0)
+		err = edged_chains_start(edged->chains, why);
 	if (err < 0) {
 		edged_stop(edged);
 		return err;
@@ -415,6 +422,7 @@ void edged_stop(struct edged *edged)
 	edged->ctl_server = ctl_server_free(edged->ctl_server);
 	edged->s3_server = s3_server_free(edged->s3_server);
 	edged->functions_server = http_server_free(edged->functions_server);
+	edged->chains = edged_chains_free(edged->chains);
 	edged->router = router_free(edged->router);
 	edged->trigger_object = trigger_object_free(edged->trigger_object);
 	edged->trigger_http = trigger_http_free(edged->trigger_http);
@@ -431,6 +439,7 @@ void edged_stop(struct edged *edged)
 		explicit_bzero(edged->tls_key.data, edged->tls_key.len);
 	eos_buf_fini(&edged->tls_key);
 	eos_buf_fini(&edged->tls_certificate);
+	eos_buf_fini(&edged->config.text);
 	edged->stop_fd = eos_close(edged->stop_fd);
 	edged->signal_fd = eos_close(edged->signal_fd);
 	edged->images_fd = eos_close(edged->images_fd);

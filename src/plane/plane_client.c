@@ -371,10 +371,11 @@ int plane_client_remove(struct plane_client *client, const char *chain, struct e
 	return err;
 }
 
-int plane_client_state(struct plane_client *client, struct eos_buf *buf, struct eos_why *why)
+int plane_client_state(struct plane_client *client, const char *chain, struct eos_buf *buf,
+		       struct eos_why *why)
 {
 	struct answer answer;
-	int err = ask(client, "state", NULL, NULL, 0, NULL, 0, &answer, why);
+	int err = ask(client, "state", chain, NULL, 0, NULL, 0, &answer, why);
 	if (err == 0 && answer.fd < 0)
 		err = eos_why(why, -EPROTO, "the data plane sent no state");
 	if (err == 0)

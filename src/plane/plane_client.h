@@ -46,8 +46,8 @@ int plane_client_apply(struct plane_client *client, const char *name, const char
 		       struct eos_why *why) EOS_MUST_CHECK;
 int plane_client_remove(struct plane_client *client, const char *chain,
 			struct eos_why *why) EOS_MUST_CHECK;
-/* Appends the data plane's state, a JSON document. */
-int plane_client_state(struct plane_client *client, struct eos_buf *buf,
+/* Appends the data plane's state, a JSON document; CHAIN: that of one chain only. */
+int plane_client_state(struct plane_client *client, const char *chain, struct eos_buf *buf,
 		       struct eos_why *why) EOS_MUST_CHECK;
 /* Why no worker runs, in words ("" when one does). */
 void plane_client_failure(struct plane_client *client, char *out, size_t size);

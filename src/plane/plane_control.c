@@ -117,10 +117,20 @@ static int remove_chain(struct plane *plane, struct request *request, struct eos
 	return err < 0 ? eos_why(why, err, "no chain \"%s\"", name) : 0;
 }
 
-static int send_state(struct plane *plane, uint64_t id)
+static int send_state(struct plane *plane, const struct request *request)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0};
-	plane_status_put(plane, &buf);
+	struct eos_why why = {""};
+	const char *name = NULL;
+	uint64_t id = request->id;
+	if (eos_node_get_text(request->root, "name", &name, &why) < 0)
+		return -EPROTO;
+	if (name == NULL) {
+		plane_status_put(plane, &buf);
+	} else if (plane_status_put_chain(plane, name, &buf) < 0) {
+		eos_why(&why, -ENOENT, "no chain \"%s\"", name);
+		return reply(plane, id, why.text, -1, 0);
+	}
 	if (eos_buf_failed(&buf))
 		return reply(plane, id, "no memory", -1, 0);
 	int fd = plane_document_new(buf.data, buf.len);
@@ -139,7 +149,7 @@ static int answer(struct plane *plane, struct request *request)
 	    eos_node_get_text(request->root, "op", &op, &why) < 0)
 		return -EPROTO;
 	if (strcmp(op, "state") == 0)
-		return send_state(plane, request->id);
+		return send_state(plane, request);
 	int err = -EPROTO;
 	if (strcmp(op, "apply") == 0)
 		err = apply(plane, request, &why);

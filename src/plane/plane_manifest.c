@@ -255,10 +255,12 @@ static int decode_settings(const struct eos_node *map, struct plane_stage *stage
 			return eos_node_fail(value, why,
 					     "config: %.63s: not a text of up to %u bytes", key,
 					     PLANE_SETTING_BYTES);
-		char *copy_key = strdup(key), *copy_value = strdup(eos_node_text(value));
-		*setting = (struct chain_setting){.key = copy_key, .value = copy_value};
+		char **texts = &stage->texts[2 * stage->settings_count];
+		texts[0] = strdup(key);
+		texts[1] = strdup(eos_node_text(value));
+		*setting = (struct chain_setting){.key = texts[0], .value = texts[1]};
 		stage->settings_count++;
-		if (copy_key == NULL || copy_value == NULL)
+		if (texts[0] == NULL || texts[1] == NULL)
 			return -ENOMEM;
 	}
 	return 0;
@@ -450,10 +452,8 @@ struct plane_manifest *plane_manifest_free(struct plane_manifest *manifest)
 		return NULL;
 	for (unsigned i = 0; i < manifest->stages_count; i++) {
 		struct plane_stage *stage = &manifest->stages[i];
-		for (unsigned k = 0; k < stage->settings_count; k++) {
-			free((char *)stage->settings[k].key);
-			free((char *)stage->settings[k].value);
-		}
+		for (unsigned k = 0; k < 2 * stage->settings_count; k++)
+			free(stage->texts[k]);
 	}
 	free(manifest);
 	return NULL;

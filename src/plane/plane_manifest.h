@@ -44,7 +44,8 @@ struct plane_endpoint {
 struct plane_stage {
 	char image[PLANE_IMAGE_NAME_MAX + 1]; /* the file's name, relative to the manifest */
 	unsigned settings_count;
-	struct chain_setting settings[PLANE_SETTINGS_MAX]; /* owned texts */
+	struct chain_setting settings[PLANE_SETTINGS_MAX];
+	char *texts[2 * PLANE_SETTINGS_MAX]; /* owned: theirs */
 };
 
 struct plane_next {

@@ -209,3 +209,6 @@ int plane_control_hello(struct plane *plane) EOS_MUST_CHECK;
 /* --- plane_status.c --- */
 
 void plane_status_put(struct plane *plane, struct eos_buf *buf);
+/* One chain of it. -ENOENT. */
+int plane_status_put_chain(struct plane *plane, const char *name,
+			   struct eos_buf *buf) EOS_MUST_CHECK;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -25,7 +26,7 @@ int plane_message_send(int socket, const void *data, size_t len, const int *fds,
 		       int timeout_ms)
 {
 	union control control = {0};
-	struct iovec part = {.iov_base = (void *)data, .iov_len = len};
+	struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 	if (len > PLANE_MESSAGE_MAX || count > PLANE_FDS_MAX)
 		return -EMSGSIZE;

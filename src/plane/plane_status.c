@@ -1,6 +1,8 @@
 /*
  * The data plane's state as one JSON document, for `edgeos chain show`, metrics and tests.
  */
+#include <errno.h>
+
 #include "plane/plane_ports.h"
 #include "plane/plane_priv.h"
 
@@ -65,6 +67,16 @@ static void put_entry(struct eos_json *json, const struct plane_entry *entry)
 		put_stage(json, entry, i);
 	eos_json_close(json, ']');
 	eos_json_close(json, '}');
+}
+
+int plane_status_put_chain(struct plane *plane, const char *name, struct eos_buf *buf)
+{
+	struct eos_json json = eos_json_begin(buf);
+	const struct plane_entry *entry = plane_entry_find(plane, name);
+	if (entry == NULL)
+		return -ENOENT;
+	put_entry(&json, entry);
+	return 0;
 }
 
 void plane_status_put(struct plane *plane, struct eos_buf *buf)
