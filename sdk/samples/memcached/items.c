@@ -1,0 +1,246 @@
+#include "items.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS_MIN 64u
+#define BUCKETS_MAX (1u << 24)
+/* What malloc() adds to each item, about. */
+#define OVERHEAD 16u
+
+static struct {
+	struct item **buckets;
+	uint32_t mask;
+	struct item *oldest, *newest;
+	uint64_t limit, next_cas;
+	uint32_t flush_before; /* what was stored earlier is gone, once this time has come */
+	uint32_t seed;
+	struct items_stats stats;
+} table;
+
+static uint32_t hash_of(const char *key, uint32_t len)
+{
+	/* FNV-1a, begun at random: keys are chosen by clients, who own what they slow down. */
+	uint32_t hash = table.seed;
+	for (uint32_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)key[i]) * 16777619u;
+	return hash ^ hash >> 15;
+}
+
+static uint64_t size_of(const struct item *item)
+{
+	return sizeof(*item) + item->key_len + item->value_len + 2 + OVERHEAD;
+}
+
+bool items_init(uint64_t limit)
+{
+	table.buckets = calloc(BUCKETS_MIN, sizeof(*table.buckets));
+	table.mask = BUCKETS_MIN - 1;
+	table.limit = limit;
+	table.next_cas = 1;
+	table.seed = 2166136261u;
+	return table.buckets != NULL;
+}
+
+void items_seed(uint32_t seed)
+{
+	table.seed ^= seed;
+}
+
+uint64_t items_limit(void)
+{
+	return table.limit;
+}
+
+const struct items_stats *items_stats(void)
+{
+	return &table.stats;
+}
+
+/* Twice the buckets when there are more items than buckets; without memory it stays as it is. */
+static void grow(void)
+{
+	uint32_t count = table.mask + 1;
+	if (table.stats.count <= count || count >= BUCKETS_MAX)
+		return;
+	struct item **buckets = calloc(2 * (size_t)count, sizeof(*buckets));
+	if (buckets == NULL)
+		return;
+	uint32_t mask = 2 * count - 1;
+	for (uint32_t i = 0; i < count; i++) {
+		for (struct item *item = table.buckets[i], *next; item != NULL; item = next) {
+			next = item->next;
+			item->next = buckets[item->hash & mask];
+			buckets[item->hash & mask] = item;
+		}
+	}
+	free(table.buckets);
+	table.buckets = buckets;
+	table.mask = mask;
+}
+
+static void unlink_use(struct item *item)
+{
+	*(item->older != NULL ? &item->older->newer : &table.oldest) = item->newer;
+	*(item->newer != NULL ? &item->newer->older : &table.newest) = item->older;
+}
+
+static void link_newest(struct item *item)
+{
+	item->older = table.newest;
+	item->newer = NULL;
+	*(table.newest != NULL ? &table.newest->newer : &table.oldest) = item;
+	table.newest = item;
+}
+
+static void unlink_item(struct item *item)
+{
+	struct item **at = &table.buckets[item->hash & table.mask];
+	while (*at != item)
+		at = &(*at)->next;
+	*at = item->next;
+	unlink_use(item);
+	table.stats.count--;
+	table.stats.bytes -= size_of(item);
+}
+
+void items_remove(struct item *item)
+{
+	unlink_item(item);
+	free(item);
+}
+
+static bool is_over(const struct item *item, uint32_t now)
+{
+	if (item->expires != 0 && item->expires <= now)
+		return true;
+	return table.flush_before != 0 && table.flush_before <= now &&
+	       item->stored < table.flush_before;
+}
+
+static void evict(uint32_t now)
+{
+	struct item *item = table.oldest;
+	if (is_over(item, now)) {
+		table.stats.expired++;
+	} else {
+		table.stats.evictions++;
+		table.stats.unfetched += !item->was_fetched;
+	}
+	items_remove(item);
+}
+
+void items_set_limit(uint64_t limit)
+{
+	table.limit = limit;
+	while (table.oldest != NULL && table.stats.bytes > limit)
+		evict(0);
+}
+
+struct item *items_find(const char *key, uint32_t key_len, uint32_t now)
+{
+	uint32_t hash = hash_of(key, key_len);
+	for (struct item *item = table.buckets[hash & table.mask]; item != NULL;
+	     item = item->next) {
+		if (item->hash != hash || item->key_len != key_len ||
+		    memcmp(item->data, key, key_len) != 0)
+			continue;
+		if (!is_over(item, now))
+			return item;
+		table.stats.expired++;
+		items_remove(item);
+		return NULL;
+	}
+	return NULL;
+}
+
+void item_touch(struct item *item, uint32_t now)
+{
+	item->used = now;
+	item->was_fetched = true;
+	if (item == table.newest)
+		return;
+	unlink_use(item);
+	link_newest(item);
+}
+
+struct item *item_new(const char *key, uint32_t key_len, uint32_t value_len, uint32_t now)
+{
+	uint64_t size = sizeof(struct item) + key_len + value_len + 2 + OVERHEAD;
+	if (size > table.limit)
+		return NULL;
+	while (table.oldest != NULL && table.stats.bytes + size > table.limit)
+		evict(now);
+	struct item *item = malloc(size);
+	/* The limit may be more than the instance's memory. */
+	while (item == NULL && table.oldest != NULL) {
+		evict(now);
+		item = malloc(size);
+	}
+	if (item == NULL)
+		return NULL;
+	memset(item, 0, sizeof(*item));
+	item->hash = hash_of(key, key_len);
+	item->key_len = (uint8_t)key_len;
+	item->value_len = value_len;
+	memcpy(item->data, key, key_len);
+	memcpy(item->data + key_len + value_len, "\r\n", 2);
+	return item;
+}
+
+void item_free(struct item *item)
+{
+	free(item);
+}
+
+void item_link(struct item *item, uint64_t cas, uint32_t now)
+{
+	struct item *old = items_find(item->data, item->key_len, now);
+	if (old != NULL)
+		items_remove(old);
+	item->cas = cas != 0 ? cas : table.next_cas++;
+	item->stored = item->used = now;
+	item->next = table.buckets[item->hash & table.mask];
+	table.buckets[item->hash & table.mask] = item;
+	link_newest(item);
+	table.stats.count++;
+	table.stats.total++;
+	table.stats.bytes += size_of(item);
+	grow();
+}
+
+struct item *items_join(const struct item *given, bool given_is_first, uint32_t now)
+{
+	const struct item *old = items_find(given->data, given->key_len, now);
+	if (old == NULL || old->value_len + given->value_len > VALUE_MAX)
+		return NULL;
+	uint64_t cas = old->cas;
+	struct item *joined =
+		item_new(given->data, given->key_len, old->value_len + given->value_len, now);
+	/* Making room may have taken the old one. */
+	old = items_find(given->data, given->key_len, now);
+	if (joined == NULL || old == NULL || old->cas != cas) {
+		item_free(joined);
+		return NULL;
+	}
+	const struct item *first = given_is_first ? given : old;
+	const struct item *second = given_is_first ? old : given;
+	memcpy(item_value(joined), item_value_of(first), first->value_len);
+	memcpy(item_value(joined) + first->value_len, item_value_of(second), second->value_len);
+	joined->flags = old->flags;
+	joined->expires = old->expires;
+	return joined;
+}
+
+void items_flush(uint32_t when)
+{
+	table.flush_before = when;
+}
+
+void items_flush_all(uint32_t now)
+{
+	(void)now;
+	while (table.oldest != NULL)
+		items_remove(table.oldest);
+	table.flush_before = 0;
+}
