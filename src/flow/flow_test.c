@@ -249,6 +249,41 @@ static void fragments_are_possible(void **state)
 	assert_true(is_bad(frame, len));
 }
 
+/* All that 16 bits can say, behind two tags; and one byte more. */
+static void longest_packets_fit(void **state)
+{
+	enum { LEN = 22 + 65535 };
+	uint8_t *frame = calloc(1, LEN), sample[FLOW_SAMPLE_MAX];
+	struct flow_packet packet;
+
+	assert_non_null(frame);
+	uint32_t len = flow_sample_named("udp4_tags", sample);
+
+	memcpy(frame, sample, len);
+	put_u16(frame + 24, 65535);
+	put_u16(frame + 46, 65515);
+	assert_int_equal(flow_parse(frame, LEN, &packet), FLOW_IPV4);
+	flow_check_packet(&packet, LEN);
+	assert_int_equal(packet.payload_len, 65507);
+	flow_checksums_set(frame, &packet);
+	assert_true(flow_checksums_are_good(frame, &packet));
+	assert_true(is_bad(frame, LEN - 1));
+	memset(frame + 22, 0, 65535);
+	flow_sample_named("udp6", sample);
+	memcpy(frame + 22, sample + 14, 48);
+	put_u16(frame + 20, 0x86dd);
+	put_u16(frame + 26, 65495);
+	put_u16(frame + 66, 65495);
+	assert_int_equal(flow_parse(frame, LEN, &packet), FLOW_IPV6);
+	flow_check_packet(&packet, LEN);
+	assert_int_equal(packet.l3_len, 65535);
+	flow_checksums_set(frame, &packet);
+	assert_true(flow_checksums_are_good(frame, &packet));
+	put_u16(frame + 26, 65496);
+	assert_true(is_bad(frame, LEN));
+	free(frame);
+}
+
 static void third_tag_is_not_looked_behind(void **state)
 {
 	uint8_t frame[FLOW_SAMPLE_MAX];
@@ -415,6 +450,7 @@ int main(void)
 		cmocka_unit_test(mapped_addresses_are_bad),
 		cmocka_unit_test(extension_headers_are_counted),
 		cmocka_unit_test(fragments_are_possible),
+		cmocka_unit_test(longest_packets_fit),
 		cmocka_unit_test(third_tag_is_not_looked_behind),
 		cmocka_unit_test(keys_are_of_both_directions),
 		cmocka_unit_test(keys_differ),
