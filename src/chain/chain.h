@@ -179,6 +179,7 @@ struct chain_stage_stats {
 struct chain_stats {
 	uint32_t chains, chains_max, version;
 	uint64_t started, reclaimed, replaced;
+	uint64_t start_ns; /* that all starts took together */
 	uint64_t packets, no_chain; /* NO_CHAIN: from the out side, to nobody known */
 	uint64_t limit;		    /* new clients refused: chains_max, FWPs, memory */
 	uint64_t send_failed;
