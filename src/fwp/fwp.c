@@ -56,6 +56,9 @@ const struct fwp_death fwp_death_no_timer = {
 /* Starts after which the counters are brought up to date at the latest. */
 #define COUNTS_MAX 1024u
 
+#define PREFETCH_LINE	     64u
+#define PREFETCH_STACK_BYTES 512u
+
 #define TO(state) (1u << (state))
 static const uint8_t allowed[] = {
 	[FWP_READY] = TO(FWP_RUNNING) | TO(FWP_DEAD),
@@ -497,6 +500,20 @@ uint64_t fwp_memory_bytes(const struct fwp *fwp)
 struct fwp_memory_view fwp_memory_view(struct fwp *fwp)
 {
 	return (struct fwp_memory_view){(uint8_t *)fwp->slot.memory, &fwp->memory_bytes};
+}
+
+void fwp_prefetch(const struct fwp *fwp)
+{
+	const char *stack = fwp->slot.stack_top;
+	__builtin_prefetch(&fwp->in_host, 1);
+	__builtin_prefetch(&fwp->context, 1);
+	__builtin_prefetch(&fwp->rate_from_ns, 1);
+	__builtin_prefetch(&fwp->slot);
+	__builtin_prefetch(&fwp->history[fwp->changes % FWP_HISTORY_MAX], 1);
+	/* Where an FWP that waits in its entry has its frames. */
+	for (size_t at = PREFETCH_LINE; at <= PREFETCH_STACK_BYTES; at += PREFETCH_LINE)
+		__builtin_prefetch(stack - at, 1);
+	__builtin_prefetch(fwp->slot.memory - PREFETCH_LINE, 1);
 }
 
 void fwp_death_place(const struct fwp *fwp, char *out, size_t size)
