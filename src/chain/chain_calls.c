@@ -34,7 +34,7 @@ static uint32_t result_of(int result)
 
 static int call_packets(struct chain_fwp *c, uint32_t address)
 {
-	struct chain_stage *stage = c->initialising;
+	struct chain_stage *stage = c->is_init ? c->stage : NULL;
 	struct chain_abi_packet slot;
 	/* Who has no place yet is being initialised. */
 	if (stage == NULL || stage->capacity != 0)
@@ -128,7 +128,7 @@ static int call_timer_set(struct chain_fwp *c, uint32_t id, uint64_t delay_ns)
 		return -EINVAL;
 	if (c->stage->timer == NULL)
 		return -EOPNOTSUPP;
-	struct chain_stage *stage = c->initialising;
+	struct chain_stage *stage = c->is_init ? c->stage : NULL;
 	if (stage == NULL) {
 		chain_timer_set(c, id, delay_ns, eos_now_ns());
 		return 0;

@@ -11,14 +11,21 @@
 
 #include "chain/chain_priv.h"
 
+/* fwp_memory(), without a look at where its memory is. */
+static inline void *memory_at(const struct chain_fwp *c, uint32_t address, uint64_t len)
+{
+	uint64_t bytes = fwp_memory_bytes(c->fwp);
+	return address > bytes || len > bytes - address ? NULL : c->memory + address;
+}
+
 int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, const uint8_t *data,
 		  uint32_t len)
 {
 	const struct chain_stage *stage = to->stage;
 	if (EOS_UNLIKELY(len > stage->room))
 		return -EMSGSIZE;
-	struct chain_abi_packet *slot = fwp_memory(to->fwp, stage->slot, sizeof(*slot));
-	uint8_t *buffer = fwp_memory(to->fwp, stage->buffer, CHAIN_ABI_HEADROOM + (uint64_t)len);
+	struct chain_abi_packet *slot = memory_at(to, stage->slot, sizeof(*slot));
+	uint8_t *buffer = memory_at(to, stage->buffer, CHAIN_ABI_HEADROOM + (uint64_t)len);
 	if (EOS_UNLIKELY(slot == NULL || buffer == NULL))
 		return -EFAULT;
 	struct chain_abi_packet copy = *head;
@@ -37,7 +44,7 @@ int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, con
 bool chain_copy_result(const struct chain_fwp *from, const uint8_t **ret_data, uint32_t *ret_len)
 {
 	const struct chain_stage *stage = from->stage;
-	const struct chain_abi_packet *slot = fwp_memory(from->fwp, stage->slot, sizeof(*slot));
+	const struct chain_abi_packet *slot = memory_at(from, stage->slot, sizeof(*slot));
 	if (EOS_UNLIKELY(slot == NULL))
 		return false;
 	uint32_t address = __atomic_load_n(&slot->address, __ATOMIC_RELAXED);
@@ -46,7 +53,7 @@ bool chain_copy_result(const struct chain_fwp *from, const uint8_t **ret_data, u
 	if (EOS_UNLIKELY(offset > stage->capacity || len > stage->capacity - offset || len == 0 ||
 			 len > CHAIN_ABI_PACKET_MAX))
 		return false;
-	const uint8_t *data = fwp_memory(from->fwp, address, len);
+	const uint8_t *data = memory_at(from, address, len);
 	if (EOS_UNLIKELY(data == NULL))
 		return false;
 	*ret_data = data;

@@ -29,7 +29,7 @@ static int clean_name(char *name)
 
 int chain_counters_register(struct chain_fwp *c, uint32_t table, uint32_t count)
 {
-	struct chain_stage *stage = c->initialising;
+	struct chain_stage *stage = c->is_init ? c->stage : NULL;
 	if (stage == NULL || stage->counter_names != NULL)
 		return -EEXIST;
 	if (count == 0 || count > CHAIN_ABI_COUNTERS_MAX)

@@ -22,6 +22,7 @@ static bool make_fwp(struct chain_fwp *c, uint64_t now_ns)
 		return false;
 	}
 	c->memory = fwp_memory_view(c->fwp).base;
+	c->stack = fwp_stack(c->fwp);
 	c->is_done = true;
 	for (uint32_t id = 0, set = stage->timers_set; set != 0; id++, set >>= 1)
 		if ((set & 1u) != 0)

@@ -21,6 +21,7 @@
 #include "sched/heap.h"
 
 #define CHAIN_BURST_MAX	     64u
+#define CHAIN_AHEAD_MAX	     32u
 #define CHAIN_CHAINS_DEFAULT 4096u
 #define CHAIN_CHAINS_MAX     65536u
 #define CHAIN_FLOWS_DEFAULT  65536u
@@ -130,8 +131,9 @@ enum chain_task { CHAIN_TASK_PACKET, CHAIN_TASK_TIMER };
 /* One stage's FWP in one chain: its fwp_context(). */
 struct chain_fwp {
 	struct fwp *fwp; /* NULL: it could not be made */
-	const struct chain_stage *stage;
-	uint8_t *memory; /* start of the linear memory */
+	struct chain_stage *stage; /* changed by the initialisation only */
+	uint8_t *memory;	   /* start of the linear memory */
+	const void *stack;	   /* fwp_stack() */
 	struct chain *chain;
 	/* What it is to do, or has done. */
 	uint32_t argument; /* address of the packet; number of the timer */
@@ -140,9 +142,8 @@ struct chain_fwp {
 	uint8_t task;	 /* enum chain_task */
 	bool is_done;	 /* it waits for the next one */
 	uint8_t index;	 /* which stage */
-	uint8_t is_init; /* it makes a template: CHAIN is a struct chain on the host's stack */
+	bool is_init;	 /* it makes a template: CHAIN is a struct chain on the host's stack */
 	struct chain_timers *timers; /* NULL: none was set */
-	struct chain_stage *initialising;
 };
 static_assert(sizeof(struct chain_fwp) == 64, "a cache line");
 
@@ -205,8 +206,13 @@ struct chain_run {
 	const struct chain_packet *packets;
 	unsigned count, next;
 	uint64_t now_ns;
-	/* The next packet and hop of it that is fetched into the caches. */
-	unsigned ahead_packet, ahead_hop, ahead_count;
+	/* The stages that were fetched into the caches last, and of which packet and hop the next
+	 * ones will be. */
+	struct {
+		const struct chain_fwp *c;
+		uint32_t len;
+	} ahead[CHAIN_AHEAD_MAX];
+	unsigned ahead_at, ahead_count, ahead_packet, ahead_hop;
 	struct chain_target targets[CHAIN_BURST_MAX];
 };
 
@@ -245,6 +251,14 @@ static inline void chain_copy_prefetch(const struct chain_fwp *c)
 	__builtin_prefetch(c->memory + c->stage->slot, 1);
 	__builtin_prefetch(data, 1);
 	__builtin_prefetch(data + 64, 1);
+}
+
+/* The rest of what LEN bytes will. */
+static inline void chain_copy_prefetch_bytes(const struct chain_fwp *c, uint32_t len)
+{
+	const uint8_t *data = c->memory + c->stage->buffer + CHAIN_ABI_HEADROOM;
+	for (uint32_t at = 128; at < len; at += 64)
+		__builtin_prefetch(data + at, 1);
 }
 
 /* chain_fwp.c */

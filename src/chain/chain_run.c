@@ -31,8 +31,8 @@
 #include "base/clock.h"
 #include "chain/chain_priv.h"
 
-/* So many hops before its turn a stage is fetched into the caches. */
-#define AHEAD_HOPS 3u
+/* So many hops before its turn the room for a packet is fetched into the caches. */
+#define AHEAD_BYTES 2u
 #define TIMERS_MAX 64u
 #define RENEW_MAX  8u
 
@@ -41,32 +41,53 @@ static struct chain_stage_stats *stats_of(const struct chain_fwp *c)
 	return &c->chain->template->stages[c->index];
 }
 
-/*
- * Fetches what a switch to the hop AHEAD_HOPS from now will touch, in the order in which packets
- * take their stages if nobody drops any.
- */
-static inline void fetch_ahead(struct chain_run *run)
+/* The stages that the next packets pass if nobody drops any, at most CHAIN_AHEAD_MAX. */
+static void collect_ahead(struct chain_run *run)
 {
-	while (run->ahead_count < AHEAD_HOPS && run->ahead_packet < run->count) {
+	unsigned count = 0;
+	while (count < CHAIN_AHEAD_MAX && run->ahead_packet < run->count) {
+		const struct chain_packet *packet = &run->packets[run->ahead_packet];
 		const struct chain *chain = run->targets[run->ahead_packet].chain;
 		if (chain == NULL || run->ahead_hop >= chain->stages_count) {
 			run->ahead_packet++;
 			run->ahead_hop = 0;
 			continue;
 		}
-		bool is_back = run->packets[run->ahead_packet].side == CHAIN_OUT;
-		unsigned stage =
-			is_back ? chain->stages_count - 1u - run->ahead_hop : run->ahead_hop;
-		const struct chain_fwp *c = chain->fwps[stage];
-		run->ahead_hop++;
-		run->ahead_count++;
-		if (c->fwp == NULL)
+		unsigned stage = run->ahead_hop++;
+		if (packet->side == CHAIN_OUT)
+			stage = chain->stages_count - 1u - stage;
+		if (chain->fwps[stage]->fwp == NULL)
 			continue;
-		fwp_prefetch(c->fwp);
-		chain_copy_prefetch(c);
+		run->ahead[count].c = chain->fwps[stage];
+		run->ahead[count++].len = packet->len;
 	}
-	if (run->ahead_count > 0)
-		run->ahead_count--;
+	run->ahead_count = count;
+	run->ahead_at = 0;
+}
+
+/*
+ * Fetches what the switches to the next stages will touch, for many of them at once: each lives at
+ * addresses of its own, which must be translated, and the processor does some of that at a time.
+ */
+static void __attribute__((noinline)) fetch_ahead(struct chain_run *run)
+{
+	collect_ahead(run);
+	for (unsigned i = 0; i < run->ahead_count; i++)
+		fwp_prefetch_stack(run->ahead[i].c->stack);
+	for (unsigned i = 0; i < run->ahead_count; i++)
+		chain_copy_prefetch(run->ahead[i].c);
+	for (unsigned i = 0; i < run->ahead_count; i++)
+		fwp_prefetch(run->ahead[i].c->fwp, run->ahead[i].c->stack);
+}
+
+/* A hop begins. Where packets are long, the place for the bytes of one of the next is fetched. */
+static inline void look_ahead(struct chain_run *run)
+{
+	if (run->ahead_at == run->ahead_count)
+		fetch_ahead(run);
+	unsigned next = run->ahead_at++ + AHEAD_BYTES;
+	if (next < run->ahead_count)
+		chain_copy_prefetch_bytes(run->ahead[next].c, run->ahead[next].len);
 }
 
 /* C gets TASK next. */
@@ -245,7 +266,7 @@ static bool step(struct chains *chains, bool on_engine)
 		if (run->ahead_packet < run->next) {
 			run->ahead_packet = run->next;
 			run->ahead_hop = 0;
-			run->ahead_count = 0;
+			run->ahead_at = run->ahead_count;
 		}
 		if (chain != NULL && start_packet(run, chain, packet))
 			return true;
@@ -279,7 +300,7 @@ static struct fwp_turn turn(struct chains *chains, uint64_t now_ns)
 {
 	struct chain_run *run = &chains->run;
 	struct chain_fwp *c = run->current;
-	fetch_ahead(run);
+	look_ahead(run);
 	run->start_ns = now_ns;
 	run->end_ns = now_ns + c->chain->version->timeout_ns / 2;
 	fwp_engine_set_now(chains->engine, now_ns);
@@ -352,7 +373,7 @@ void chains_deliver(struct chains *chains, const struct chain_packet *packets, u
 	chains->is_busy = true;
 	run->packets = packets;
 	run->count = count;
-	run->next = run->ahead_packet = run->ahead_hop = run->ahead_count = 0;
+	run->next = run->ahead_packet = run->ahead_hop = run->ahead_at = run->ahead_count = 0;
 	run->now_ns = now_ns;
 	chain_clients_find(chains);
 	run_all(chains);

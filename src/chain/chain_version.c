@@ -103,7 +103,6 @@ static int initialise(struct chain_template *template, struct chain_stage *stage
 		.chain = &chain,
 		.index = (uint8_t)index,
 		.is_init = true,
-		.initialising = stage,
 	};
 	struct fwp_engine *engine = template->chains->engine;
 	struct fwp_limits limits = stage->limits;
