@@ -1,12 +1,12 @@
 /*
- * An open-loop client for memcached over UDP: requests leave at the times of a plan, whatever became
- * of those before, and what is measured is the time from the intended moment to the answer. So a
- * server that falls behind shows it.
+ * An open-loop client for memcached over UDP: requests leave at the times of a plan, whatever
+ * became of those before, and what is measured is the time from the intended moment to the answer.
+ * So a server that falls behind shows it.
  *
  *     udp_load ADDRESS FIRST-PORT PORTS REQUESTS-PER-SECOND SECONDS
  *
- * First a key is stored at every port (and waited for); then GETs go to ports at random, with several
- * sockets, as the frame's 16-bit number tells requests apart. One thread: it spins until
+ * First a key is stored at every port (and waited for); then GETs go to ports at random, with
+ * several sockets, as the frame's 16-bit number tells requests apart. One thread: it spins until
  * the next moment and reads what has come meanwhile. Prints one line of JSON; times in ns.
  */
 #include <arpa/inet.h>
@@ -77,7 +77,8 @@ static int take(unsigned s, const char *wanted)
 	ssize_t n = recv(load.fds[s], data, sizeof(data), MSG_DONTWAIT);
 	if (n < 0)
 		return -1;
-	if (n < 8 || (size_t)n < 8 + strlen(wanted) || memcmp(data + 8, wanted, strlen(wanted)) != 0) {
+	if (n < 8 || (size_t)n < 8 + strlen(wanted) ||
+	    memcmp(data + 8, wanted, strlen(wanted)) != 0) {
 		fprintf(stderr, "udp_load: not the answer that was expected: %.*s\n",
 			n > 8 ? (int)n - 8 : 0, (char *)data + 8);
 		exit(1);
@@ -121,8 +122,7 @@ static int compare(const void *a, const void *b)
 
 static uint64_t percentile(unsigned percent)
 {
-	return load.samples_count == 0 ? 0
-				       : load.samples[(load.samples_count - 1) * percent / 100];
+	return load.samples_count == 0 ? 0 : load.samples[(load.samples_count - 1) * percent / 100];
 }
 
 static void run(uint64_t rate, uint64_t seconds)
@@ -156,7 +156,8 @@ int main(int argc, char **argv)
 	load.first_port = (uint16_t)strtoul(argv[2], NULL, 10);
 	load.ports = (uint32_t)strtoul(argv[3], NULL, 10);
 	load.random = 88172645463325252ull;
-	if (inet_pton(AF_INET, argv[1], &load.server.sin_addr) != 1 || rate == 0 || load.ports == 0) {
+	if (inet_pton(AF_INET, argv[1], &load.server.sin_addr) != 1 || rate == 0 ||
+	    load.ports == 0) {
 		fprintf(stderr, "udp_load: wrong arguments\n");
 		return 2;
 	}

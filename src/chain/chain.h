@@ -59,10 +59,9 @@ struct chain_packet {
 	uint32_t len;
 	uint8_t kind, side; /* enum chain_packet_kind, enum chain_side */
 	uint32_t flags;
-	struct chain_template *template;   /* NULL, on the out side only: by the flow alone */
+	struct chain_template *template;
 	const struct flow_packet *headers; /* frames: what flow_parse() said; not bad */
 	/* Datagrams and streams: */
-	uint16_t domain; /* frames of the out side: its out_domain */
 	uint32_t peer;
 	uint8_t peer_address[16];
 	uint16_t peer_port, local_port;
@@ -130,11 +129,11 @@ struct chain_stage_config {
 struct chain_config {
 	const char *name, *tenant;
 	enum chain_isolation isolation;
-	uint32_t fixed_count;	     /* CHAIN_FIXED: from 1 on */
-	uint32_t chains_max;	     /* of this one; 0: as many as fit */
-	uint64_t idle_ns;	     /* 0: never reclaimed */
-	uint64_t timeout_ns;	     /* of one packet in one stage; 0: CHAIN_TIMEOUT_NS */
-	uint16_t domain, out_domain; /* of the two sides' addresses; see flow.h */
+	uint32_t fixed_count; /* CHAIN_FIXED: from 1 on */
+	uint32_t chains_max;  /* of this one; 0: as many as fit */
+	uint64_t idle_ns;     /* 0: never reclaimed */
+	uint64_t timeout_ns;  /* of one packet in one stage; 0: CHAIN_TIMEOUT_NS */
+	uint16_t domain;      /* of the addresses on both sides; see flow.h */
 	const char
 		*ports[2 + CHAIN_NEXT_MAX]; /* names: client side, out side, next hops; or NULL */
 	uint32_t ports_mtu[2 + CHAIN_NEXT_MAX]; /* bytes of a packet; 0: EDGEOS_PACKET_MAX */
@@ -156,6 +155,11 @@ const char *chain_template_name(const struct chain_template *template);
 /* The owner's word for it, 0 at first; it survives versions. */
 void chain_template_set_tag(struct chain_template *template, uintptr_t tag);
 uintptr_t chain_template_tag(const struct chain_template *template);
+
+/* Would a frame with these headers, which come from the out side, find a chain of TEMPLATE's? */
+bool chain_template_knows(struct chain_template *template, const struct flow_packet *headers);
+/* The longest packet that its first stage takes. */
+uint32_t chain_template_packet_max(const struct chain_template *template);
 
 /* COUNT packets, at most 64, in order. What becomes of each is counted; an error of one does not
  * stop the others. Inside, ops->send() is called. Never from inside of ops. */
@@ -179,9 +183,10 @@ struct chain_stage_stats {
 struct chain_stats {
 	uint32_t chains, chains_max, version;
 	uint64_t started, reclaimed, replaced;
-	uint64_t start_ns; /* that all starts took together */
+	uint64_t start_ns;	    /* that all starts took together */
 	uint64_t packets, no_chain; /* NO_CHAIN: from the out side, to nobody known */
 	uint64_t limit;		    /* new clients refused: chains_max, FWPs, memory */
+	uint64_t flows_refused; /* not remembered for answers: the table, or the chain's share */
 	uint64_t send_failed;
 };
 void chain_template_stats(const struct chain_template *template, struct chain_stats *ret_stats);
