@@ -32,6 +32,8 @@ static bool parse_decimal(const char **at, unsigned digits, uint64_t *ret)
 	}
 	for (; **at >= '0' && **at <= '9'; ++*at)
 		has_digit = true;
+	if (has_digit)
+		*ret = value;
 	return has_digit;
 }
 
