@@ -14,6 +14,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../c/edgeos_packet.h"
 #include "core.h"
@@ -34,6 +35,7 @@ static struct click_router *router;
 static struct edgeos_counter counters[EDGEOS_COUNTERS_MAX];
 static uint32_t counters_count; /* of the router's; two of our own are behind them */
 static uint64_t timer_ns = UINT64_MAX;
+static uint64_t wall_offset_ns; /* wall clock less monotonic clock */
 static bool is_late_set, is_in_packet, has_started;
 static int verdict; /* the port by which the slot's packet leaves; below zero: none so far */
 
@@ -42,10 +44,11 @@ uint64_t click_now_ns(void)
 	return edgeos_now_ns();
 }
 
-/* The host tells no other time. */
+/* The host's wall clock is asked once: an instance that lives for months is off by what was
+ * corrected since. */
 uint64_t click_wall_ns(void)
 {
-	return edgeos_now_ns();
+	return edgeos_now_ns() + wall_offset_ns;
 }
 
 static void log_line(void *ctx, const char *line)
@@ -115,8 +118,12 @@ static void finish(void)
 /* An instance's first turn. */
 static void start(void)
 {
+	struct timespec wall = {0, 0};
+	uint64_t now = edgeos_now_ns();
 	has_started = true;
-	router->random ^= (uint32_t)edgeos_now_ns() * 2654435761u;
+	if (clock_gettime(CLOCK_REALTIME, &wall) == 0)
+		wall_offset_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - now;
+	router->random ^= (uint32_t)now * 2654435761u;
 	router->random += router->random == 0;
 }
 
@@ -155,7 +162,7 @@ EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 	struct click_packet *packet = click_packet_borrow(router, edgeos_slot.data, buf, len);
 	if (packet == NULL)
 		return EDGEOS_DROP;
-	packet->time_ns = info->time_ns;
+	packet->time_ns = info->time_ns + wall_offset_ns;
 	verdict = -1;
 	is_in_packet = true;
 	click_router_receive(router, info->port, packet);
