@@ -21,20 +21,19 @@ static void end_period(struct click_ewma *ewma)
 	ewma->events = 0;
 }
 
-/* What is left of AVERAGE after PERIODS without events: times (15/16)^PERIODS, by squaring. */
-static uint64_t decay(uint64_t average, uint64_t periods)
+uint64_t click_decay(uint64_t value, unsigned shift, uint64_t times)
 {
-	if (periods > 1024)
-		return 0;	       /* (15/16)^1024 is less than 2^-95 */
-	uint64_t factor = 15ull << 28; /* of 2^32 */
-	while (periods) {
-		if (periods & 1)
-			average =
-				(average >> 32) * factor + ((average & 0xffffffff) * factor >> 32);
+	/* What is left is less than e^-64 of it. */
+	if (times > 64ull << shift)
+		return 0;
+	uint64_t factor = (1ull << 32) - (1ull << (32 - shift)); /* of 2^32 */
+	while (times) {
+		if (times & 1)
+			value = (value >> 32) * factor + ((value & 0xffffffff) * factor >> 32);
 		factor = factor * factor >> 32;
-		periods >>= 1;
+		times >>= 1;
 	}
-	return average;
+	return value;
 }
 
 void click_ewma_update(struct click_ewma *ewma, uint64_t events, uint64_t now_ns)
@@ -42,7 +41,7 @@ void click_ewma_update(struct click_ewma *ewma, uint64_t events, uint64_t now_ns
 	uint64_t period = now_ns / PERIOD_NS;
 	if (period > ewma->period) {
 		end_period(ewma);
-		ewma->average = decay(ewma->average, period - ewma->period - 1);
+		ewma->average = click_decay(ewma->average, SHIFT, period - ewma->period - 1);
 		ewma->period = period;
 	}
 	ewma->events += events;

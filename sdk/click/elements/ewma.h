@@ -20,3 +20,6 @@ void click_ewma_init(struct click_ewma *ewma, uint64_t now_ns);
 void click_ewma_update(struct click_ewma *ewma, uint64_t events, uint64_t now_ns);
 /* Events a second, as of the last update. */
 uint64_t click_ewma_rate(const struct click_ewma *ewma);
+
+/* VALUE * (1 - 2^-SHIFT)^TIMES, by squaring; SHIFT is 1 to 31. */
+uint64_t click_decay(uint64_t value, unsigned shift, uint64_t times);

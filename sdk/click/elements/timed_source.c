@@ -23,6 +23,7 @@ struct timed_source {
 	uint64_t interval_ns;
 	const char *data;
 	uint32_t data_len;
+	char *written; /* CLICK_PACKET_MAX bytes for the handler */
 	int32_t limit; /* below zero: none */
 	bool is_active;
 	uint64_t count;
@@ -69,8 +70,13 @@ static void arm(struct timed_source *self)
 
 static int initialize(struct click_element *element, struct click_args *args)
 {
-	(void)args;
-	arm((struct timed_source *)element);
+	struct timed_source *self = (struct timed_source *)element;
+	self->written = click_alloc(element->router, CLICK_PACKET_MAX);
+	if (!self->written) {
+		click_args_error(args, "no memory");
+		return -1;
+	}
+	arm(self);
 	return 0;
 }
 
@@ -104,6 +110,21 @@ static uint32_t read_data(struct click_element *element, char *out, uint32_t siz
 	uint32_t len = self->data_len < size ? self->data_len : size;
 	memcpy(out, self->data, len);
 	return len;
+}
+
+/* The text as it stands. */
+static int write_data(struct click_element *element, const char *text, struct click_args *args)
+{
+	struct timed_source *self = (struct timed_source *)element;
+	size_t len = strlen(text);
+	if (len > CLICK_PACKET_MAX) {
+		click_args_error(args, "DATA is longer than %u bytes", CLICK_PACKET_MAX);
+		return -1;
+	}
+	memcpy(self->written, text, len);
+	self->data = self->written;
+	self->data_len = (uint32_t)len;
+	return 0;
 }
 
 static uint32_t read_interval(struct click_element *element, char *out, uint32_t size)
@@ -156,7 +177,7 @@ static int write_reset(struct click_element *element, const char *text, struct c
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "data", .read = read_data},
+	{.name = "data", .read = read_data, .write = write_data},
 	{.name = "interval", .read = read_interval, .write = write_interval},
 	{.name = "active", .read = read_active, .write = write_active},
 	{.name = "count", .read = read_count, .count = count_count},
