@@ -24,6 +24,9 @@
 #define CLICK_IP_MF	0x2000u
 #define CLICK_IP_OFFSET 0x1fffu
 
+/* The annotation (of one byte in anno) of the byte that IPGWOptions found wrong. */
+#define CLICK_ICMP_PARAMPROB 17
+
 enum click_ip_protocol {
 	CLICK_ICMP = 1,
 	CLICK_TCP = 6,

@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "anno.h"
 #include "elements/out_more.h"
 #include "ip.h"
 
@@ -32,7 +31,7 @@ static int set_configure(struct click_element *element, struct click_args *args)
 static struct click_packet *set_simple(struct click_element *element, struct click_packet *packet)
 {
 	struct address *set = (struct address *)element;
-	click_anno_set_u32(packet, set->anno, set->address);
+	click_anno_set(packet, set->anno, 4, set->address);
 	return packet;
 }
 
@@ -122,7 +121,7 @@ static struct click_packet *get_simple(struct click_element *element, struct cli
 		click_kill(element, packet);
 		return NULL;
 	}
-	click_anno_set_u32(packet, get->anno, click_get_address(at));
+	click_anno_set(packet, get->anno, 4, click_get_address(at));
 	return packet;
 }
 

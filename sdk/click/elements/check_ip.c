@@ -67,7 +67,7 @@ static void read_positional(struct check_ip *check, struct click_args *args)
 	unsigned count = click_words(router, first, words, CLICK_LIST_MAX);
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t address;
-		if (click_parse_ip(words[i], &address))
+		if (click_parse_ip_name(router, words[i], &address))
 			add(check, args, &check->bad_src, address);
 		else
 			click_args_error(args, "'%s' is neither an offset nor addresses", words[i]);

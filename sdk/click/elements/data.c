@@ -1,7 +1,6 @@
 /*
  * CheckLength(LENGTH), CheckPaint(COLOR [, ANNO]) and StoreData(OFFSET, DATA [, MASK, GROW]).
  */
-#include "anno.h"
 #include "elements/out_more.h"
 #include "ip.h"
 
@@ -81,7 +80,7 @@ static int paint_configure(struct click_element *element, struct click_args *arg
 static struct click_packet *paint_simple(struct click_element *element, struct click_packet *packet)
 {
 	struct check_paint *check = (struct check_paint *)element;
-	if (click_anno_u8(packet, check->anno) == check->color)
+	if (click_anno_get(packet, check->anno, 1) == check->color)
 		return packet;
 	click_push(element, 1, packet);
 	return NULL;

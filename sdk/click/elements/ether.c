@@ -183,13 +183,8 @@ static uint64_t filter_count_drops(struct click_element *element)
 	return ((struct host_filter *)element)->drops;
 }
 
-static uint32_t filter_read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, filter_count_drops(element));
-}
-
 static const struct click_handler filter_handlers[] = {
-	{.name = "drops", .read = filter_read_drops, .count = filter_count_drops},
+	{.name = "drops", .count = filter_count_drops},
 	{.name = NULL},
 };
 
@@ -224,13 +219,8 @@ static uint64_t drop_count_drops(struct click_element *element)
 	return ((struct drop_broadcasts *)element)->drops;
 }
 
-static uint32_t drop_read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, drop_count_drops(element));
-}
-
 static const struct click_handler drop_handlers[] = {
-	{.name = "drops", .read = drop_read_drops, .count = drop_count_drops},
+	{.name = "drops", .count = drop_count_drops},
 	{.name = NULL},
 };
 

@@ -7,10 +7,8 @@
  */
 #include <string.h>
 
-#include "anno.h"
 #include "elements/address_list.h"
 #include "elements/ip_names.h"
-#include "elements/out_more.h"
 #include "ip.h"
 
 enum icmp_type {
@@ -149,7 +147,7 @@ static void put_rest(const struct icmp_error *error, const struct click_packet *
 		     uint8_t *icmp)
 {
 	if (error->type == PARAMETER_PROBLEM && error->code == ERROR_AT_POINTER)
-		icmp[4] = click_anno_u8(packet, CLICK_ANNO_ICMP_PARAMPROB);
+		icmp[4] = packet->anno[CLICK_ICMP_PARAMPROB];
 	else if (error->type == REDIRECT)
 		click_put_address(icmp + 4, packet->destination);
 	else if (error->type == UNREACHABLE && error->code == NEED_FRAGMENTATION)
@@ -164,7 +162,7 @@ static struct click_packet *make(struct icmp_error *error, const struct click_pa
 		return NULL;
 	/* What is wrong may be the route itself (RFC 1812 4.3.2.6). */
 	if (route && error->type == PARAMETER_PROBLEM && error->code == ERROR_AT_POINTER) {
-		uint32_t at = click_anno_u8(packet, CLICK_ANNO_ICMP_PARAMPROB);
+		uint32_t at = packet->anno[CLICK_ICMP_PARAMPROB];
 		uint32_t begin = (uint32_t)(route - ip->header);
 		if (at >= begin && at < begin + route[1])
 			route = NULL;
@@ -230,19 +228,9 @@ static uint64_t count_drops(struct click_element *element)
 	return ((struct icmp_error *)element)->drops;
 }
 
-static uint32_t read_sent(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_sent(element));
-}
-
-static uint32_t read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_drops(element));
-}
-
 static const struct click_handler handlers[] = {
-	{.name = "count", .read = read_sent, .count = count_sent},
-	{.name = "drops", .read = read_drops, .count = count_drops},
+	{.name = "count", .count = count_sent},
+	{.name = "drops", .count = count_drops},
 	{.name = NULL},
 };
 

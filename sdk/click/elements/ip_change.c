@@ -59,11 +59,6 @@ static uint64_t ttl_count_drops(struct click_element *element)
 	return ((struct dec_ttl *)element)->drops;
 }
 
-static uint32_t ttl_read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, ttl_count_drops(element));
-}
-
 static uint32_t ttl_read_active(struct click_element *element, char *out, uint32_t size)
 {
 	struct click_out text;
@@ -85,7 +80,7 @@ static int ttl_write_active(struct click_element *element, const char *text,
 }
 
 static const struct click_handler ttl_handlers[] = {
-	{.name = "drops", .read = ttl_read_drops, .count = ttl_count_drops},
+	{.name = "drops", .count = ttl_count_drops},
 	{.name = "active", .read = ttl_read_active, .write = ttl_write_active},
 	{.name = NULL},
 };

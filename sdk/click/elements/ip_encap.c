@@ -23,7 +23,7 @@ static void read_dst(struct encap *encap, struct click_args *args)
 	click_arg_text(args, "DST", CLICK_POSITIONAL | CLICK_MANDATORY, &text);
 	if (text && strcmp(text, "DST_ANNO") == 0)
 		encap->to_anno = true;
-	else if (text && !click_parse_ip(text, &encap->fields.dst))
+	else if (text && !click_parse_ip_name(encap->element.router, text, &encap->fields.dst))
 		click_args_error(args, "DST: '%s' is no IP address", text);
 }
 

@@ -51,12 +51,13 @@ static uint16_t parse(struct source *source, unsigned number, bool tells, uint16
 		return CLASSIFY_NO_NODE;
 	}
 	if (!source->has_actions)
-		return ip_pattern_parse(&source->words, 0, number, &source->nodes, source->args,
-					tells);
+		return ip_pattern_parse(&source->words, 0, number, &source->nodes,
+					source->element->router, source->args, tells);
 	*ret_output = read_action(source, number, tells);
 	if (source->words.count == 1)
 		return classify_constant(&source->nodes, true);
-	return ip_pattern_parse(&source->words, 1, number, &source->nodes, source->args, tells);
+	return ip_pattern_parse(&source->words, 1, number, &source->nodes,
+				source->element->router, source->args, tells);
 }
 
 /* Once to find mistakes and to count, and again from the last to the first, as programs grow. */

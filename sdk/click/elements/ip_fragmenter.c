@@ -197,19 +197,9 @@ static uint64_t count_fragments(struct click_element *element)
 	return ((struct fragmenter *)element)->fragments;
 }
 
-static uint32_t read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_drops(element));
-}
-
-static uint32_t read_fragments(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_fragments(element));
-}
-
 static const struct click_handler handlers[] = {
-	{.name = "drops", .read = read_drops, .count = count_drops},
-	{.name = "fragments", .read = read_fragments, .count = count_fragments},
+	{.name = "drops", .count = count_drops},
+	{.name = "fragments", .count = count_fragments},
 	{.name = NULL},
 };
 

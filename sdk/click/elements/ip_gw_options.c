@@ -4,9 +4,7 @@
  *
  * A malformed option goes to output 1, and the annotation for ICMPError says at which byte.
  */
-#include "anno.h"
 #include "elements/address_list.h"
-#include "elements/out_more.h"
 #include "ip.h"
 
 enum option { END = 0, NOP = 1, RECORD_ROUTE = 7, TIMESTAMP = 68 };
@@ -131,7 +129,7 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 	if (!wrong)
 		return packet;
 	options->drops++;
-	click_anno_set_u8(packet, CLICK_ANNO_ICMP_PARAMPROB, (uint8_t)wrong);
+	packet->anno[CLICK_ICMP_PARAMPROB] = (uint8_t)wrong;
 	click_push(element, 1, packet);
 	return NULL;
 }
@@ -141,13 +139,8 @@ static uint64_t count_drops(struct click_element *element)
 	return ((struct gw_options *)element)->drops;
 }
 
-static uint32_t read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_drops(element));
-}
-
 static const struct click_handler handlers[] = {
-	{.name = "drops", .read = read_drops, .count = count_drops},
+	{.name = "drops", .count = count_drops},
 	{.name = NULL},
 };
 

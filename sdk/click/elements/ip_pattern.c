@@ -13,6 +13,7 @@ struct parser {
 	const struct ip_words *words;
 	unsigned at, number, depth;
 	struct classify_nodes *nodes;
+	struct click_router *router;
 	struct click_args *args;
 	bool tells, has_failed;
 	struct ip_primitive previous;
@@ -272,31 +273,43 @@ static bool read_range(struct parser *parser, struct ip_primitive *p)
 	return true;
 }
 
+/* A name of AddressInfo is a network if that is all it is ("NET 10.0.0.0/8"), or asked for. */
+static bool read_network(struct parser *parser, const struct ip_primitive *p, uint32_t *address,
+			 uint32_t *mask)
+{
+	uint32_t host;
+	if (!click_parse_ip_prefix_name(parser->router, word(parser), address, mask))
+		return false;
+	return p->type == IP_NET || strchr(word(parser), '/') ||
+	       (!click_parse_ip(word(parser), &host) && *mask != UINT32_MAX &&
+		(*address & ~*mask) == 0);
+}
+
 static bool read_address(struct parser *parser, struct ip_primitive *p)
 {
-	uint32_t address, mask;
+	uint32_t address, mask = UINT32_MAX;
 	const char *const *words = parser->words->words + parser->at;
-	unsigned left = parser->words->count - parser->at;
-	if (p->is_ether && click_parse_ether(words[0], p->ether)) {
+	unsigned left = parser->words->count - parser->at, used = 1;
+	if (p->is_ether && click_parse_ether_name(parser->router, words[0], p->ether)) {
 		p->data = IP_DATA_ETHER;
 		parser->at++;
 		return true;
 	}
-	if (click_parse_ip(words[0], &address)) {
-		p->data = IP_DATA_HOST;
-		mask = UINT32_MAX;
-		if (left > 2 && strcmp(words[1], "mask") == 0 && click_parse_ip(words[2], &mask)) {
-			p->data = IP_DATA_NET;
-			parser->at += 2;
-		}
-	} else if (click_parse_ip_prefix(words[0], &address, &mask)) {
+	bool is_host = click_parse_ip_name(parser->router, words[0], &address);
+	if (is_host && left > 2 && strcmp(words[1], "mask") == 0 &&
+	    click_parse_ip(words[2], &mask)) {
 		p->data = IP_DATA_NET;
+		used = 3;
+	} else if (read_network(parser, p, &address, &mask)) {
+		p->data = IP_DATA_NET;
+	} else if (click_parse_ip_name(parser->router, words[0], &address)) {
+		p->data = IP_DATA_HOST;
 	} else {
 		return false;
 	}
 	p->value = click_address_to_host(address);
 	p->value_mask = click_address_to_host(mask);
-	parser->at++;
+	parser->at += used;
 	return true;
 }
 
@@ -410,13 +423,14 @@ static uint16_t parse_expression(struct parser *parser)
 }
 
 uint16_t ip_pattern_parse(const struct ip_words *words, unsigned first, unsigned number,
-			  struct classify_nodes *nodes, struct click_args *args, bool tells)
+			  struct classify_nodes *nodes, struct click_router *router, struct click_args *args, bool tells)
 {
 	struct parser parser = {
 		.words = words,
 		.at = first,
 		.number = number,
 		.nodes = nodes,
+		.router = router,
 		.args = args,
 		.tells = tells,
 		.previous = {.protocol = IP_NO_PROTOCOL},

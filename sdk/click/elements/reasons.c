@@ -43,16 +43,6 @@ static uint64_t count_drops(struct click_element *element)
 	return ((struct click_check *)element)->drops;
 }
 
-static uint32_t read_passed(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_passed(element));
-}
-
-static uint32_t read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_drops(element));
-}
-
 static uint32_t read_details(struct click_element *element, char *out, uint32_t size)
 {
 	struct click_check *check = (struct click_check *)element;
@@ -68,8 +58,8 @@ static uint32_t read_details(struct click_element *element, char *out, uint32_t 
 }
 
 const struct click_handler click_check_handlers[] = {
-	{.name = "count", .read = read_passed, .count = count_passed},
-	{.name = "drops", .read = read_drops, .count = count_drops},
+	{.name = "count", .count = count_passed},
+	{.name = "drops", .count = count_drops},
 	{.name = "drop_details", .read = read_details},
 	{.name = NULL},
 };
