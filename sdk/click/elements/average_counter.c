@@ -62,16 +62,6 @@ static uint64_t count_bytes(struct click_element *element)
 	return ((const struct average_counter *)element)->byte_count;
 }
 
-static uint32_t read_count(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_count(element));
-}
-
-static uint32_t read_bytes(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_bytes(element));
-}
-
 static uint32_t read_rate(struct click_element *element, char *out, uint32_t size)
 {
 	const struct average_counter *self = (const struct average_counter *)element;
@@ -95,12 +85,9 @@ static int write_reset(struct click_element *element, const char *text, struct c
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "count", .read = read_count, .count = count_count},
-	{.name = "byte_count", .read = read_bytes, .count = count_bytes},
-	{.name = "rate", .read = read_rate},
-	{.name = "byte_rate", .read = read_byte_rate},
-	{.name = "reset", .write = write_reset},
-	{.name = NULL},
+	{.name = "count", .count = count_count}, {.name = "byte_count", .count = count_bytes},
+	{.name = "rate", .read = read_rate},	 {.name = "byte_rate", .read = read_byte_rate},
+	{.name = "reset", .write = write_reset}, {.name = NULL},
 };
 
 const struct click_class click_class_AverageCounter = {

@@ -7,8 +7,6 @@
  */
 #include <click.h>
 
-#include "elements/out.h"
-
 #define POLYNOMIAL 0x04c11db7u
 #define CRC_BYTES  4u
 
@@ -76,13 +74,8 @@ static uint64_t count_drops(struct click_element *element)
 	return ((const struct crc32 *)element)->drops;
 }
 
-static uint32_t read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_drops(element));
-}
-
 static const struct click_handler handlers[] = {
-	{.name = "drops", .read = read_drops, .count = count_drops},
+	{.name = "drops", .count = count_drops},
 	{.name = NULL},
 };
 

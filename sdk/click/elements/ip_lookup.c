@@ -294,22 +294,12 @@ static uint64_t count_drops(struct click_element *element)
 	return ((const struct ip_lookup *)element)->drops;
 }
 
-static uint32_t read_routes(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_routes(element));
-}
-
-static uint32_t read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_drops(element));
-}
-
 #define READ_HANDLERS                                                                              \
 	{.name = "table", .read = read_table},                                                     \
 		{.name = "lookup", .read = read_lookup, .write = write_lookup},                    \
-		{.name = "routes", .read = read_routes, .count = count_routes},                    \
+		{.name = "routes", .count = count_routes},                                         \
 	{                                                                                          \
-		.name = "drops", .read = read_drops, .count = count_drops                          \
+		.name = "drops", .count = count_drops                                              \
 	}
 #define WRITE_HANDLERS                                                                             \
 	{.name = "add", .write = write_add}, {.name = "set", .write = write_set},                  \

@@ -81,11 +81,6 @@ static uint64_t count_rate(struct click_element *element)
 	return click_ewma_rate(&self->ewma);
 }
 
-static uint32_t read_rate(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_rate(element));
-}
-
 static uint32_t read_meters(struct click_element *element, char *out, uint32_t size)
 {
 	const struct meter *self = (const struct meter *)element;
@@ -100,7 +95,7 @@ static uint32_t read_meters(struct click_element *element, char *out, uint32_t s
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "rate", .read = read_rate, .count = count_rate},
+	{.name = "rate", .count = count_rate},
 	{.name = "meters", .read = read_meters},
 	{.name = NULL},
 };

@@ -1,7 +1,6 @@
 /* PaintTee(COLOR [, ANNO]): packets of that colour go to output 1, too, as copies. */
 #include <click.h>
 
-#include "anno.h"
 #include "elements/out.h"
 
 struct paint_tee {
@@ -26,7 +25,7 @@ static int configure(struct click_element *element, struct click_args *args)
 static void tee(struct click_element *element, const struct click_packet *packet)
 {
 	const struct paint_tee *self = (const struct paint_tee *)element;
-	if (click_anno_u8(packet, self->anno) != self->color)
+	if (click_anno_get(packet, self->anno, 1) != self->color)
 		return;
 	struct click_packet *copy = click_packet_clone(element->router, packet);
 	if (copy)

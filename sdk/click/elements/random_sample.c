@@ -138,16 +138,11 @@ static uint64_t count_drops(struct click_element *element)
 	return ((const struct random_sample *)element)->drops;
 }
 
-static uint32_t read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_drops(element));
-}
-
 static const struct click_handler handlers[] = {
 	{.name = "sampling_prob", .read = read_sampling, .write = write_sampling},
 	{.name = "drop_prob", .read = read_drop, .write = write_drop},
 	{.name = "active", .read = read_active, .write = write_active},
-	{.name = "drops", .read = read_drops, .count = count_drops},
+	{.name = "drops", .count = count_drops},
 	{.name = NULL},
 };
 

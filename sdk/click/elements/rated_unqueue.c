@@ -124,16 +124,11 @@ static uint32_t read_calls(struct click_element *element, char *out, uint32_t si
 	return to.len;
 }
 
-static uint32_t read_pushes(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_pushes(element));
-}
-
 static const struct click_handler handlers[] = {
 	{.name = "rate", .read = read_rate, .write = write_rate},
 	{.name = "active", .read = read_active, .write = write_active},
 	{.name = "calls", .read = read_calls},
-	{.name = "pushes", .read = read_pushes, .count = count_pushes},
+	{.name = "pushes", .count = count_pushes},
 	{.name = NULL},
 };
 

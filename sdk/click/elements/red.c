@@ -302,11 +302,6 @@ static uint64_t count_drops(struct click_element *element)
 	return ((const struct red *)element)->drops;
 }
 
-static uint32_t read_drops(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_drops(element));
-}
-
 static uint32_t read_queues(struct click_element *element, char *out, uint32_t size)
 {
 	const struct red *self = (const struct red *)element;
@@ -350,7 +345,7 @@ static const struct click_handler handlers[] = {
 	{.name = "min_thresh", .read = read_min, .write = write_min},
 	{.name = "max_thresh", .read = read_max, .write = write_max},
 	{.name = "max_p", .read = read_p, .write = write_p},
-	{.name = "drops", .read = read_drops, .count = count_drops},
+	{.name = "drops", .count = count_drops},
 	{.name = "queues", .read = read_queues},
 	{.name = "avg_queue_size", .read = read_average},
 	{.name = "stats", .read = read_stats},

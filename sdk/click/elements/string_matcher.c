@@ -10,7 +10,6 @@
 #include <click.h>
 
 #include "elements/matcher.h"
-#include "elements/out.h"
 #include "ip.h"
 
 struct string_matcher {
@@ -120,11 +119,6 @@ static uint64_t count_matches(struct click_element *element)
 	return ((const struct string_matcher *)element)->matches;
 }
 
-static uint32_t read_matches(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_matches(element));
-}
-
 static int write_reset(struct click_element *element, const char *text, struct click_args *args)
 {
 	(void)text;
@@ -134,7 +128,7 @@ static int write_reset(struct click_element *element, const char *text, struct c
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "matches", .read = read_matches, .count = count_matches},
+	{.name = "matches", .count = count_matches},
 	{.name = "reset_count", .write = write_reset},
 	{.name = NULL},
 };

@@ -4,7 +4,6 @@
  */
 #include <click.h>
 
-#include "anno.h"
 #include "elements/out.h"
 
 /* --- Switch([OUTPUT]), StaticSwitch(OUTPUT) --- */
@@ -212,7 +211,7 @@ static void paint_push(struct click_element *element, unsigned port, struct clic
 {
 	const struct paint_switch *self = (const struct paint_switch *)element;
 	(void)port;
-	uint32_t color = click_anno_u8(packet, self->anno);
+	uint32_t color = click_anno_get(packet, self->anno, 1);
 	if (color != PAINT_ALL) {
 		click_push(element, color, packet); /* freed where there is no such output */
 		return;

@@ -99,11 +99,6 @@ static uint64_t count_count(struct click_element *element)
 	return ((const struct timed_source *)element)->count;
 }
 
-static uint32_t read_count(struct click_element *element, char *out, uint32_t size)
-{
-	return click_out_number(out, size, count_count(element));
-}
-
 static uint32_t read_data(struct click_element *element, char *out, uint32_t size)
 {
 	const struct timed_source *self = (const struct timed_source *)element;
@@ -180,7 +175,7 @@ static const struct click_handler handlers[] = {
 	{.name = "data", .read = read_data, .write = write_data},
 	{.name = "interval", .read = read_interval, .write = write_interval},
 	{.name = "active", .read = read_active, .write = write_active},
-	{.name = "count", .read = read_count, .count = count_count},
+	{.name = "count", .count = count_count},
 	{.name = "reset", .write = write_reset},
 	{.name = NULL},
 };
