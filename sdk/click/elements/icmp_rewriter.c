@@ -210,8 +210,7 @@ static void push(struct click_element *element, unsigned port, struct click_pack
 	    is_error(icmp.payload[0]) && get_embedded(&icmp, &embedded)) {
 		for (uint32_t i = 0; i < self->maps_count; i++) {
 			unsigned way;
-			const struct click_flow *flow =
-				find_flow(self->maps[i], &embedded, &way);
+			const struct click_flow *flow = find_flow(self->maps[i], &embedded, &way);
 			if (!flow)
 				continue;
 			rewrite(self, packet, &icmp, &embedded, self->maps[i], flow, way);

@@ -30,7 +30,7 @@ enum { FLOW_RPC, FLOW_STREAMING };
 #define BOTH_DONE     3u
 #define BOTH_DATA     12u
 /* state[0] of others, state[1] counts */
-#define BOTH_SENT     3u
+#define BOTH_SENT      3u
 #define STREAM_PACKETS 3u
 
 /* --- packets --- */
@@ -173,8 +173,7 @@ static void ignore_old_keywords(struct click_args *args)
 
 static int ip_configure(struct click_element *element, struct click_args *args)
 {
-	static const char *const keys[] = {"UDP_TIMEOUT", "UDP_STREAMING_TIMEOUT",
-					   "UDP_GUARANTEE"};
+	static const char *const keys[] = {"UDP_TIMEOUT", "UDP_STREAMING_TIMEOUT", "UDP_GUARANTEE"};
 	struct click_rewriter *rewriter = (struct click_rewriter *)element;
 	click_rewriter_init(rewriter, &ip_kind);
 	configure_tcp(rewriter, args);
