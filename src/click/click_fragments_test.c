@@ -213,10 +213,10 @@ static void random_fragments_do_no_harm(void **state)
 	load_reassembler("HIMEM 60000, MAX_MTU_ANNO 20");
 	uint8_t packet[2048];
 	for (unsigned round = 0; round < 60000; round++) {
-		uint32_t len = next(8) ? 8 * next(20) : next(160);
+		uint32_t len = next(8) ? 8 * next(8) : next(160);
 		size_t size = make(packet, (uint16_t)next(30), 4 * next(2), len,
-				   (uint16_t)(next(40) | (next(3) ? 0x2000 : 0)));
-		memset(packet + size - len, (int)next(2), len);
+				   (uint16_t)(next(12) | (next(12) ? 0x2000 : 0)));
+		memset(packet + size - len, next(60) == 0, len);
 		if (next(50) == 0)
 			packet[next(20)] = (uint8_t)next(256);
 		if (next(50) == 0)
