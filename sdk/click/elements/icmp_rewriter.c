@@ -120,7 +120,7 @@ static struct click_flow *find_flow(struct click_rewriter *rewriter,
 	}
 	/* Of rewriters of single addresses one or the other address matters. */
 	keys[1] = (struct click_flow_key){.daddr = daddr};
-	unsigned count = rewriter->kind->accepts && !rewriter->kind->has_ports ? 2 : 1;
+	unsigned count = rewriter->kind->is_of_one_address ? 2 : 1;
 	if (count == 2)
 		keys[0].daddr = 0;
 	for (unsigned i = 0; i < count; i++) {
@@ -210,8 +210,7 @@ static void push(struct click_element *element, unsigned port, struct click_pack
 	    is_error(icmp.payload[0]) && get_embedded(&icmp, &embedded)) {
 		for (uint32_t i = 0; i < self->maps_count; i++) {
 			unsigned way;
-			const struct click_flow *flow =
-				find_flow(self->maps[i], &embedded, &way);
+			const struct click_flow *flow = find_flow(self->maps[i], &embedded, &way);
 			if (!flow)
 				continue;
 			rewrite(self, packet, &icmp, &embedded, self->maps[i], flow, way);

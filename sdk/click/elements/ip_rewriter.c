@@ -30,7 +30,7 @@ enum { FLOW_RPC, FLOW_STREAMING };
 #define BOTH_DONE     3u
 #define BOTH_DATA     12u
 /* state[0] of others, state[1] counts */
-#define BOTH_SENT     3u
+#define BOTH_SENT      3u
 #define STREAM_PACKETS 3u
 
 /* --- packets --- */
@@ -89,7 +89,6 @@ static unsigned tcp_timeout(const struct click_rewriter *rewriter, const struct 
 	uint8_t *state = &flow->state[0];
 	const uint8_t flags = ip->payload[13];
 	uint32_t header_len = (ip->payload[12] >> 4) * 4u;
-	/* What the IP header says, as the packet may be the first fragment of more. */
 	if (ip->payload_len > header_len && header_len >= CLICK_TCP_HEADER)
 		*state |= HAS_DATA(way);
 	if (flags & TCP_RST)
@@ -173,8 +172,7 @@ static void ignore_old_keywords(struct click_args *args)
 
 static int ip_configure(struct click_element *element, struct click_args *args)
 {
-	static const char *const keys[] = {"UDP_TIMEOUT", "UDP_STREAMING_TIMEOUT",
-					   "UDP_GUARANTEE"};
+	static const char *const keys[] = {"UDP_TIMEOUT", "UDP_STREAMING_TIMEOUT", "UDP_GUARANTEE"};
 	struct click_rewriter *rewriter = (struct click_rewriter *)element;
 	click_rewriter_init(rewriter, &ip_kind);
 	configure_tcp(rewriter, args);
