@@ -122,6 +122,7 @@ struct click_router {
 	const struct click_host *host;
 	const struct click_class *const *classes;
 	struct click_arena arena;
+	bool is_used[CLICK_CLASSES_MAX];
 	struct click_errors *errors; /* while it is being loaded or a handler is written */
 	struct click_element **elements;
 	struct click_place *places; /* by element */
@@ -163,7 +164,7 @@ bool click_flows(const struct click_class *class, uint32_t input, uint32_t outpu
 /* Who pulls from each element (ports.c). */
 int click_find_listeners(struct click_router *router, struct click_arena *arena);
 
-const struct click_class *click_find_class(const struct click_router *router, const char *name);
+const struct click_class *click_find_class(struct click_router *router, const char *name);
 bool click_packets_init(struct click_router *router);
 void click_packets_fini(struct click_router *router);
 

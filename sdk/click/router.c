@@ -66,12 +66,20 @@ void click_tell(struct click_router *router, const char *file, uint32_t line, co
 	va_end(list);
 }
 
-const struct click_class *click_find_class(const struct click_router *router, const char *name)
+const struct click_class *click_find_class(struct click_router *router, const char *name)
 {
 	for (size_t i = 0; router->classes[i] != NULL; i++)
-		if (strcmp(router->classes[i]->name, name) == 0)
+		if (strcmp(router->classes[i]->name, name) == 0) {
+			if (i < CLICK_CLASSES_MAX)
+				router->is_used[i] = true;
 			return router->classes[i];
+		}
 	return NULL;
+}
+
+bool click_router_uses(const struct click_router *router, size_t index)
+{
+	return index < CLICK_CLASSES_MAX && router->is_used[index];
 }
 
 /* --- building --- */

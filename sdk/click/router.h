@@ -21,6 +21,7 @@
 #define CLICK_MEMORY_MAX      (64u << 20) /* bytes that elements may allocate together */
 #define CLICK_PACKETS_MAX     4096u	  /* in the pool */
 #define CLICK_DEVICES_MAX     16u
+#define CLICK_CLASSES_MAX     512u
 #define CLICK_ERRORS_MAX      32u /* told of a configuration */
 
 struct click_host {
@@ -52,6 +53,9 @@ struct click_router *click_router_free(struct click_router *router);
  * only be freed. NAME is the file's, for messages. Once. */
 int click_router_load(struct click_router *router, const char *text, size_t len, const char *name,
 		      struct click_errors *errors);
+
+/* Did the configuration name the class at INDEX of the table? Others it can do without. */
+bool click_router_uses(const struct click_router *router, size_t index);
 
 /*
  * PACKET, which is taken, came by DEVICE; then tasks run. Where nobody receives from it it is

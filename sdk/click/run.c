@@ -279,6 +279,12 @@ void click_router_receive(struct click_router *router, unsigned device, struct c
 		return;
 	}
 	packet->device = (uint16_t)device;
+	packet->mac = 0;
+	if (packet->len > 0 && (packet->data[0] & 1) != 0) {
+		static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
+		bool is_broadcast = packet->len >= 6 && memcmp(packet->data, broadcast, 6) == 0;
+		packet->packet_type = is_broadcast ? 1 : 2;
+	}
 	click_push(receiver, 0, packet);
 	if (router->tasks_first != NULL)
 		run_tasks(router);

@@ -1,0 +1,170 @@
+/*
+ * Runs a Click configuration over packets from a file: tests/conform/click/run.
+ *
+ *	click_pcap FILE.click OUT.pcap IN.pcap [IN1.pcap …]
+ *
+ * IN is what comes by device 0, IN1 by device 1, and so on, in the order of their times; OUT is
+ * what all devices sent, in the order in which they did. Time is that of the packets, and stands
+ * still but for timers of elements, for which it goes on up to SECONDS_AFTER behind the last one.
+ * Lines that elements print go to standard error; so does "device N" for each packet of OUT, with
+ * --devices.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sdk/click/router.h>
+
+#include "base/file.h"
+#include "click/click_clock.h"
+#include "pcap.h"
+
+#define INPUTS_MAX    CLICK_DEVICES_MAX
+#define SECONDS_AFTER 10u
+#define RUNS_MAX      1000000u
+
+struct session {
+	struct pcap inputs[INPUTS_MAX];
+	size_t next[INPUTS_MAX];
+	unsigned inputs_count;
+	struct eos_buf out;
+	uint64_t now_ns;
+	uint64_t too_long;
+	bool tells_devices;
+};
+
+static void send_packet(void *ctx, unsigned device, const struct click_packet *packet)
+{
+	struct session *session = ctx;
+	pcap_write_packet(&session->out, session->now_ns, packet->data, packet->len);
+	if (session->tells_devices)
+		fprintf(stderr, "device %u\n", device);
+}
+
+static void print_line(void *ctx, const char *line)
+{
+	fprintf(stderr, "%s\n", line);
+}
+
+static void set_time(struct session *session, uint64_t now_ns)
+{
+	if (now_ns > session->now_ns)
+		session->now_ns = now_ns;
+	click_clock_set(session->now_ns, session->now_ns);
+}
+
+/* All that is due up to UNTIL_NS. */
+static void advance(struct session *session, struct click_router *router, uint64_t until_ns)
+{
+	for (unsigned i = 0; i < RUNS_MAX; i++) {
+		uint64_t deadline = click_router_deadline(router);
+		if (deadline > until_ns)
+			break;
+		set_time(session, deadline);
+		(void)click_router_run(router);
+	}
+}
+
+/* The device whose next packet is the oldest; below zero: there are no more. */
+static int next_input(const struct session *session)
+{
+	int found = -1;
+	uint64_t oldest = UINT64_MAX;
+	for (unsigned i = 0; i < session->inputs_count; i++) {
+		const struct pcap *input = &session->inputs[i];
+		if (session->next[i] < input->count &&
+		    (found < 0 || input->packets[session->next[i]].time_ns < oldest)) {
+			found = (int)i;
+			oldest = input->packets[session->next[i]].time_ns;
+		}
+	}
+	return found;
+}
+
+static void play(struct session *session, struct click_router *router)
+{
+	int device;
+	while ((device = next_input(session)) >= 0) {
+		const struct pcap_packet *from =
+			&session->inputs[device].packets[session->next[device]++];
+		advance(session, router, from->time_ns);
+		set_time(session, from->time_ns);
+		struct click_packet *packet = click_packet_new(router, from->len);
+		if (packet == NULL) {
+			session->too_long++;
+			continue;
+		}
+		memcpy(packet->data, from->data, from->len);
+		packet->time_ns = from->time_ns;
+		click_router_receive(router, (unsigned)device, packet);
+	}
+	advance(session, router, session->now_ns + SECONDS_AFTER * UINT64_C(1000000000));
+}
+
+static int run(struct session *session, const char *name, const struct eos_buf *text)
+{
+	const struct click_host host = {.ctx = session, .send = send_packet, .log = print_line};
+	struct click_errors errors = {.tell = print_line};
+	int first = next_input(session);
+	if (first >= 0)
+		set_time(session, session->inputs[first].packets[0].time_ns);
+	struct click_router *router = click_router_new(&host, NULL);
+	int err = router == NULL ? -1
+				 : click_router_load(router, text->len > 0 ? text->data : "",
+						     text->len, name, &errors);
+	if (err == 0)
+		play(session, router);
+	if (err == 0 && session->too_long > 0)
+		fprintf(stderr, "%llu packets were too long, or the pool was empty\n",
+			(unsigned long long)session->too_long);
+	(void)click_router_free(router);
+	return err;
+}
+
+static int write_out(const struct session *session, const char *path)
+{
+	FILE *file = fopen(path, "wb");
+	if (file == NULL)
+		return -1;
+	size_t written = fwrite(session->out.data, 1, session->out.len, file);
+	return fclose(file) == 0 && written == session->out.len ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+	static struct session session;
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0};
+	struct eos_why why = {""};
+	int at = 1;
+	if (at < argc && strcmp(argv[at], "--devices") == 0) {
+		session.tells_devices = true;
+		at++;
+	}
+	if (argc - at < 3 || argc - at - 2 > (int)INPUTS_MAX) {
+		fputs("click_pcap: expected FILE.click OUT.pcap IN.pcap…\n", stderr);
+		return 2;
+	}
+	int err = eos_read_file(AT_FDCWD, argv[at], CLICK_TEXT_MAX, &text);
+	if (err < 0) {
+		fprintf(stderr, "click_pcap: %s: %s\n", argv[at], strerror(-err));
+		return 1;
+	}
+	for (int i = at + 2; i < argc && err == 0; i++)
+		err = pcap_read(argv[i], &session.inputs[session.inputs_count++], &why);
+	if (err == 0) {
+		pcap_write_header(&session.out, session.inputs[0].link_type);
+		err = run(&session, argv[at], &text);
+	} else {
+		fprintf(stderr, "click_pcap: %s\n", why.text);
+	}
+	if (err == 0 && (eos_buf_failed(&session.out) || write_out(&session, argv[at + 1]) < 0)) {
+		fprintf(stderr, "click_pcap: cannot write %s\n", argv[at + 1]);
+		err = -1;
+	}
+	for (unsigned i = 0; i < session.inputs_count; i++)
+		pcap_fini(&session.inputs[i]);
+	eos_buf_fini(&session.out);
+	return err == 0 ? 0 : 1;
+}
