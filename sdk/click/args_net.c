@@ -291,33 +291,46 @@ void click_arg_ip(struct click_args *args, const char *key, unsigned flags, uint
 		click_args_expected(args, key, value, "an IP address");
 }
 
+bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
+				uint32_t *ret_address, uint32_t *ret_mask)
+{
+	static const char *const kinds[] = {"ipnet", "ip4net", "ip", "ip4", NULL};
+	if (click_parse_ip_prefix(text, ret_address, ret_mask))
+		return true;
+	const struct click_address *address = named(router, text, kinds);
+	if (address == NULL || !address->has_ip)
+		return false;
+	*ret_address = address->ip;
+	*ret_mask = address->has_mask ? address->mask : UINT32_MAX;
+	return true;
+}
+
 void click_arg_ip_prefix(struct click_args *args, const char *key, unsigned flags,
 			 uint32_t *ret_address, uint32_t *ret_mask)
 {
-	static const char *const kinds[] = {"ipnet", "ip4net", "ip", "ip4", NULL};
 	const char *value = click_args_take(args, key, flags);
-	if (value == NULL || click_parse_ip_prefix(value, ret_address, ret_mask))
-		return;
-	const struct click_address *address = named(args->router, value, kinds);
-	if (address == NULL || !address->has_ip) {
+	if (value != NULL &&
+	    !click_parse_ip_prefix_name(args->router, value, ret_address, ret_mask))
 		click_args_expected(args, key, value, "an IP address or network (10.0.0.0/8)");
-		return;
-	}
-	*ret_address = address->ip;
-	*ret_mask = address->has_mask ? address->mask : UINT32_MAX;
+}
+
+bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6])
+{
+	static const char *const kinds[] = {"eth", "ether", "ethernet", NULL};
+	if (click_parse_ether(text, ret))
+		return true;
+	const struct click_address *address = named(router, text, kinds);
+	if (address == NULL || !address->has_ether)
+		return false;
+	memcpy(ret, address->ether, 6);
+	return true;
 }
 
 void click_arg_ether(struct click_args *args, const char *key, unsigned flags, uint8_t ret[6])
 {
-	static const char *const kinds[] = {"eth", "ether", "ethernet", NULL};
 	const char *value = click_args_take(args, key, flags);
-	if (value == NULL || click_parse_ether(value, ret))
-		return;
-	const struct click_address *address = named(args->router, value, kinds);
-	if (address == NULL || !address->has_ether)
+	if (value != NULL && !click_parse_ether_name(args->router, value, ret))
 		click_args_expected(args, key, value, "an Ethernet address");
-	else
-		memcpy(ret, address->ether, 6);
 }
 
 void click_arg_port(struct click_args *args, const char *key, unsigned flags, uint16_t *ret)

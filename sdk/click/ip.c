@@ -171,6 +171,20 @@ uint16_t click_ip_payload_checksum(const struct click_ip *ip)
 	return click_sum_finish(click_sum(sum, ip->payload, ip->payload_len));
 }
 
+void click_copy_annotations(struct click_packet *to, const struct click_packet *from)
+{
+	to->packet_type = from->packet_type;
+	to->paint = from->paint;
+	to->destination = from->destination;
+	to->vlan_tci = from->vlan_tci;
+	to->fix_ip_src = from->fix_ip_src;
+	to->extra_len = from->extra_len;
+	to->extra_packets = from->extra_packets;
+	to->time_ns = from->time_ns;
+	memcpy(to->anno, from->anno, sizeof(to->anno));
+	to->device = from->device;
+}
+
 enum click_packet_type click_ether_type(const uint8_t *dst, const uint8_t own[6])
 {
 	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};

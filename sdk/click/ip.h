@@ -14,6 +14,7 @@
 #define CLICK_TCP_HEADER   20u
 #define CLICK_UDP_HEADER   8u
 #define CLICK_ICMP_HEADER  8u
+#define CLICK_ARP_HEADER   28u /* of Ethernet and IPv4 */
 
 #define CLICK_ETHERTYPE_IP   0x0800u
 #define CLICK_ETHERTYPE_ARP  0x0806u
@@ -22,6 +23,9 @@
 #define CLICK_IP_DF	0x4000u
 #define CLICK_IP_MF	0x2000u
 #define CLICK_IP_OFFSET 0x1fffu
+
+/* The annotation (of one byte in anno) of the byte that IPGWOptions found wrong. */
+#define CLICK_ICMP_PARAMPROB 17
 
 enum click_ip_protocol {
 	CLICK_ICMP = 1,
@@ -120,6 +124,9 @@ void click_ip_write(uint8_t *header, const struct click_ip_fields *fields);
 void click_ip_mark(struct click_packet *packet, int32_t offset, uint32_t header_len);
 /* The checksum of IP's payload under the pseudo header; 0 if there is a right one within. */
 uint16_t click_ip_payload_checksum(const struct click_ip *ip);
+
+/* Gives TO the annotations of FROM: all but what says where headers are. */
+void click_copy_annotations(struct click_packet *to, const struct click_packet *from);
 
 /* What an Ethernet address means to a host with the address OWN. */
 enum click_packet_type click_ether_type(const uint8_t *dst, const uint8_t own[6]);
