@@ -1,6 +1,6 @@
 /*
- * SetIPAddress(ADDR [, ANNO]), GetIPAddress(OFFSET [, ANNO, IP]) and StoreIPAddress([ADDR,] OFFSET):
- * addresses between packets and their annotations.
+ * SetIPAddress(ADDR [, ANNO]), GetIPAddress(OFFSET [, ANNO, IP]) and StoreIPAddress([ADDR,]
+ * OFFSET): addresses between packets and their annotations.
  */
 #include <string.h>
 
@@ -152,8 +152,7 @@ static int store_configure(struct click_element *element, struct click_args *arg
 static void update(uint8_t *checksum, uint32_t old, uint32_t new)
 {
 	click_put_u16(checksum,
-		      click_checksum_update_u32(click_get_u16(checksum),
-						click_address_to_host(old),
+		      click_checksum_update_u32(click_get_u16(checksum), click_address_to_host(old),
 						click_address_to_host(new)));
 }
 

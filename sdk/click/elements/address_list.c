@@ -27,8 +27,9 @@ static void read_list(struct click_args *args, struct click_router *router, cons
 	unsigned count = click_words(router, text, words, CLICK_LIST_MAX + 1);
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t address = 0, mask = UINT32_MAX;
-		bool is_right = are_prefixes ? click_parse_ip_prefix_name(router, words[i], &address, &mask)
-					     : click_parse_ip_name(router, words[i], &address);
+		bool is_right =
+			are_prefixes ? click_parse_ip_prefix_name(router, words[i], &address, &mask)
+				     : click_parse_ip_name(router, words[i], &address);
 		if (!is_right) {
 			click_args_error(args, "%s: '%s' is no IP %s", key, words[i],
 					 are_prefixes ? "prefix" : "address");

@@ -61,7 +61,8 @@ enum arp_answer {
 	ARP_KNOWN,
 	ARP_KNOWN_POLL, /* and it is time to ask again */
 };
-/* The address of IP. POLL_NS: how old an answer may be before one asks again; 0: does not matter. */
+/* The address of IP. POLL_NS: how old an answer may be before one asks again; 0: does not matter.
+ */
 enum arp_answer arp_table_lookup(struct arp_table *table, uint32_t ip, uint64_t poll_ns,
 				 uint8_t ret[6]);
 /* Keeps PACKET, which is taken, until IP is known. True: it is time to ask. */

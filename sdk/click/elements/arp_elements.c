@@ -89,14 +89,10 @@ static int table_clear(struct click_element *element, const char *text, struct c
 }
 
 static const struct click_handler table_handlers[] = {
-	{.name = "table", .read = table_read},
-	{.name = "count", .count = table_count},
-	{.name = "length", .count = table_length},
-	{.name = "drops", .count = table_drops},
-	{.name = "insert", .write = table_insert},
-	{.name = "delete", .write = table_delete},
-	{.name = "clear", .write = table_clear},
-	{.name = NULL},
+	{.name = "table", .read = table_read},	   {.name = "count", .count = table_count},
+	{.name = "length", .count = table_length}, {.name = "drops", .count = table_drops},
+	{.name = "insert", .write = table_insert}, {.name = "delete", .write = table_delete},
+	{.name = "clear", .write = table_clear},   {.name = NULL},
 };
 
 const struct click_class click_class_ARPTable = {

@@ -70,8 +70,8 @@ int arp_table_initialize(struct arp_table *table, struct click_args *args)
 {
 	if (!table->entry_capacity || table->entry_capacity > ARP_ENTRIES_MAX)
 		table->entry_capacity = ARP_ENTRIES_MAX;
-	table->entries = click_alloc(table->router,
-				     table->entry_capacity * sizeof(*table->entries));
+	table->entries =
+		click_alloc(table->router, table->entry_capacity * sizeof(*table->entries));
 	if (!table->entries) {
 		click_args_error(args, "there is no memory for %u entries", table->entry_capacity);
 		return -1;
@@ -206,9 +206,9 @@ bool arp_table_wait(struct arp_table *table, uint32_t ip, struct click_packet *p
 	}
 	if (table->capacity && table->packets >= table->capacity)
 		slim(table);
-	bool is_full = (table->entry_packet_capacity &&
-			entry->packets >= table->entry_packet_capacity) ||
-		       (table->capacity && table->packets >= table->capacity);
+	bool is_full =
+		(table->entry_packet_capacity && entry->packets >= table->entry_packet_capacity) ||
+		(table->capacity && table->packets >= table->capacity);
 	if (is_full) {
 		click_packet_free(table->router, packet);
 		table->drops++;
@@ -273,8 +273,8 @@ uint32_t arp_table_text(const struct arp_table *table, char *out, uint32_t size)
 	click_out_init(&text, out, size);
 	for (const struct arp_entry *entry = table->oldest; entry; entry = entry->newer) {
 		click_out_ip(&text, entry->ip);
-		click_out_add(&text, entry->is_known && !is_expired(table, entry, now) ? " 1 "
-										       : " 0 ");
+		click_out_add(&text,
+			      entry->is_known && !is_expired(table, entry, now) ? " 1 " : " 0 ");
 		click_out_ether(&text, entry->ether);
 		click_out_char(&text, ' ');
 		click_out_seconds(&text, now - entry->live_ns);

@@ -16,7 +16,7 @@ enum reason {
 };
 
 static const char *const reasons[] = {
-	"tiny packet",	  "bad IP version",  "bad IP header length",
+	"tiny packet",	 "bad IP version",  "bad IP header length",
 	"bad IP length", "bad IP checksum", "bad source address",
 };
 

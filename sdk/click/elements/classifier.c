@@ -53,8 +53,8 @@ static void get_byte(const struct digits *value, const struct digits *mask, uint
 }
 
 /* Tests of up to four bytes; bytes without a bit in the mask need not be in the packet. */
-static uint16_t add_bytes(struct classify_nodes *nodes, uint32_t offset,
-			  const struct digits *value, const struct digits *mask)
+static uint16_t add_bytes(struct classify_nodes *nodes, uint32_t offset, const struct digits *value,
+			  const struct digits *mask)
 {
 	uint16_t all = classify_constant(nodes, true);
 	struct classify_test test = {.width = 0};

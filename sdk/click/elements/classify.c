@@ -47,8 +47,7 @@ static uint16_t add(struct classify_nodes *nodes, const struct classify_node *no
 
 uint16_t classify_constant(struct classify_nodes *nodes, bool value)
 {
-	return add(nodes,
-		   &(struct classify_node){.kind = value ? CLASSIFY_TRUE : CLASSIFY_FALSE});
+	return add(nodes, &(struct classify_node){.kind = value ? CLASSIFY_TRUE : CLASSIFY_FALSE});
 }
 
 uint16_t classify_test(struct classify_nodes *nodes, const struct classify_test *test)
@@ -278,8 +277,7 @@ static void put_target(const struct classify_program *program, struct click_out 
 	}
 }
 
-static void put_step(const struct classify_program *program, struct click_out *text,
-		     uint16_t index)
+static void put_step(const struct classify_program *program, struct click_out *text, uint16_t index)
 {
 	static const char *const wheres[] = {"", "mac+", "ip+", "transp+"};
 	const struct classify_step *step = &program->steps[index];

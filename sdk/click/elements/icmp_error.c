@@ -172,8 +172,8 @@ static struct click_packet *make(struct icmp_error *error, const struct click_pa
 	uint32_t room = error->mtu - header_len - CLICK_ICMP_HEADER;
 	if (quoted > room)
 		quoted = room;
-	struct click_packet *answer = click_packet_new(
-		error->element.router, header_len + CLICK_ICMP_HEADER + quoted);
+	struct click_packet *answer =
+		click_packet_new(error->element.router, header_len + CLICK_ICMP_HEADER + quoted);
 	if (!answer)
 		return NULL;
 	memset(answer->data, 0, header_len + CLICK_ICMP_HEADER);

@@ -29,9 +29,10 @@ static uint16_t read_action(const struct source *source, unsigned number, bool t
 		output = 0;
 	else if (!ip_word_number(word, &output)) {
 		if (tells)
-			click_args_error(source->args,
-					 "pattern %u: '%s' is neither allow, deny, drop nor an output",
-					 number, word);
+			click_args_error(
+				source->args,
+				"pattern %u: '%s' is neither allow, deny, drop nor an output",
+				number, word);
 		return CLASSIFY_DROP;
 	}
 	if (output >= source->element->outputs_count && tells)
@@ -56,8 +57,8 @@ static uint16_t parse(struct source *source, unsigned number, bool tells, uint16
 	*ret_output = read_action(source, number, tells);
 	if (source->words.count == 1)
 		return classify_constant(&source->nodes, true);
-	return ip_pattern_parse(&source->words, 1, number, &source->nodes,
-				source->element->router, source->args, tells);
+	return ip_pattern_parse(&source->words, 1, number, &source->nodes, source->element->router,
+				source->args, tells);
 }
 
 /* Once to find mistakes and to count, and again from the last to the first, as programs grow. */

@@ -50,8 +50,8 @@ static const struct {
 
 static const char *word(const struct parser *parser)
 {
-	return parser->words->words[parser->at < parser->words->count ? parser->at
-								       : parser->words->count];
+	return parser->words
+		->words[parser->at < parser->words->count ? parser->at : parser->words->count];
 }
 
 static bool is(const struct parser *parser, const char *what)
@@ -200,7 +200,7 @@ static void read_relation(struct parser *parser, struct ip_primitive *p)
 		enum ip_relation relation;
 		bool is_negated;
 	} relations[] = {
-		{"=", IP_EQUAL, false},	  {"==", IP_EQUAL, false}, {"!=", IP_EQUAL, true},
+		{"=", IP_EQUAL, false},	  {"==", IP_EQUAL, false},  {"!=", IP_EQUAL, true},
 		{">", IP_GREATER, false}, {"<=", IP_GREATER, true}, {"<", IP_LESS, false},
 		{">=", IP_LESS, true},
 	};
@@ -235,6 +235,11 @@ static bool read_name(struct parser *parser, struct ip_primitive *p)
 		  (no_protocol || p->protocol == CLICK_TCP);
 	is_type = is_type && (!p->type || is_icmp_type) &&
 		  (p->protocol == IP_NO_PROTOCOL || p->protocol == CLICK_ICMP);
+	/* "icmp type echo-reply or echo" is about types still. */
+	if (is_port && is_type && parser->previous.type) {
+		is_port = parser->previous.type == IP_PORT;
+		is_type = !is_port;
+	}
 	if (is_proto + is_port + is_flag + is_type != 1) {
 		fail(parser, is_proto + is_port + is_flag + is_type
 				     ? "a name of several meanings (say 'port' or 'icmp type')"
@@ -342,6 +347,11 @@ static uint16_t parse_primitive(struct parser *parser)
 	}
 	read_relation(parser, &p);
 	read_data(parser, &p);
+	/* "DIRECTIVE & MASK" alone asks for any of these bits. */
+	if (p.mask && p.data == IP_NO_DATA && p.type && p.relation == IP_EQUAL && !p.is_negated) {
+		p.data = IP_DATA_INTEGER;
+		p.is_negated = true;
+	}
 	if (parser->has_failed)
 		return CLASSIFY_NO_NODE;
 	if (parser->at == first)
@@ -423,7 +433,8 @@ static uint16_t parse_expression(struct parser *parser)
 }
 
 uint16_t ip_pattern_parse(const struct ip_words *words, unsigned first, unsigned number,
-			  struct classify_nodes *nodes, struct click_router *router, struct click_args *args, bool tells)
+			  struct classify_nodes *nodes, struct click_router *router,
+			  struct click_args *args, bool tells)
 {
 	struct parser parser = {
 		.words = words,

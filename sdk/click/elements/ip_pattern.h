@@ -18,4 +18,5 @@
 /* The node of WORDS from FIRST on; NUMBER is the pattern's, for messages. CLASSIFY_NO_NODE: what is
  * wrong was told (TELLS), or NODES are full. */
 uint16_t ip_pattern_parse(const struct ip_words *words, unsigned first, unsigned number,
-			  struct classify_nodes *nodes, struct click_router *router, struct click_args *args, bool tells);
+			  struct classify_nodes *nodes, struct click_router *router,
+			  struct click_args *args, bool tells);

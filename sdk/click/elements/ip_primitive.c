@@ -24,10 +24,10 @@ static const char *find_type(struct ip_primitive *p, const struct ip_primitive *
 		p->field = previous->field;
 	} else {
 		static const enum ip_type types[] = {
-			[IP_DATA_HOST] = IP_HOST,   [IP_DATA_NET] = IP_NET,
-			[IP_DATA_PROTO] = IP_PROTO, [IP_DATA_PORT] = IP_PORT,
-			[IP_DATA_FLAGS] = IP_FLAGS, [IP_DATA_ICMP_TYPE] = IP_FIELD,
-			[IP_DATA_ETHER] = IP_HOST,  [IP_NO_DATA] = IP_PROTO,
+			[IP_DATA_HOST] = IP_HOST,	[IP_DATA_NET] = IP_NET,
+			[IP_DATA_PROTO] = IP_PROTO,	[IP_DATA_PORT] = IP_PORT,
+			[IP_DATA_FLAGS] = IP_FLAGS,	[IP_DATA_ICMP_TYPE] = IP_FIELD,
+			[IP_DATA_ETHER] = IP_HOST,	[IP_NO_DATA] = IP_PROTO,
 			[IP_DATA_RANGE] = IP_PORTRANGE,
 		};
 		if (p->data == IP_NO_DATA && p->protocol == IP_NO_PROTOCOL)
@@ -77,7 +77,8 @@ static const char *check_address(struct ip_primitive *p)
 
 static const char *check_proto(struct ip_primitive *p)
 {
-	if (p->data == IP_DATA_INTEGER || p->data == IP_DATA_PROTO) {
+	bool is_number = p->data == IP_DATA_INTEGER || p->data == IP_DATA_PROTO;
+	if (is_number) {
 		if (p->protocol != IP_NO_PROTOCOL && (uint32_t)p->protocol != p->value)
 			return "two transport protocols";
 	} else if (p->data == IP_NO_DATA && p->protocol != IP_NO_PROTOCOL) {
@@ -86,10 +87,9 @@ static const char *check_proto(struct ip_primitive *p)
 		return "'proto' without an IP protocol";
 	}
 	p->protocol = IP_NO_PROTOCOL;
-	if (p->value == IP_TCP_OR_UDP || p->value == IP_ANY_TRANSP)
-		return p->relation != IP_EQUAL || p->mask
-			       ? "a protocol that cannot be compared so"
-			       : NULL;
+	if (!is_number && p->value > UINT8_MAX)
+		return p->relation != IP_EQUAL || p->mask ? "a protocol that cannot be compared so"
+							  : NULL;
 	bool is_one = !p->mask && p->relation == IP_EQUAL && !p->is_negated;
 	const char *error = check_number(p, UINT8_MAX);
 	if (!error && is_one)
@@ -226,8 +226,8 @@ static uint16_t test_field(const struct ip_field *field, const struct ip_primiti
 	return classify_test(nodes, &test);
 }
 
-static uint16_t test_equal(struct classify_nodes *nodes, enum classify_where where,
-			   uint16_t offset, uint8_t width, uint32_t mask, uint32_t value)
+static uint16_t test_equal(struct classify_nodes *nodes, enum classify_where where, uint16_t offset,
+			   uint8_t width, uint32_t mask, uint32_t value)
 {
 	return classify_test(nodes, &(struct classify_test){
 					    .where = (uint8_t)where,
@@ -253,11 +253,11 @@ static uint16_t test_side(const struct ip_primitive *p, struct classify_nodes *n
 {
 	if (p->is_ether) {
 		uint16_t at = side ? 0 : 6;
-		return classify_and(nodes,
-				    test_equal(nodes, CLASSIFY_MAC, at, 4, UINT32_MAX,
-					       click_get_u32(p->ether)),
-				    test_equal(nodes, CLASSIFY_MAC, (uint16_t)(at + 4), 2,
-					       UINT16_MAX, click_get_u16(p->ether + 4)));
+		return classify_and(
+			nodes,
+			test_equal(nodes, CLASSIFY_MAC, at, 4, UINT32_MAX, click_get_u32(p->ether)),
+			test_equal(nodes, CLASSIFY_MAC, (uint16_t)(at + 4), 2, UINT16_MAX,
+				   click_get_u16(p->ether + 4)));
 	}
 	if (p->type == IP_HOST || p->type == IP_NET) {
 		struct ip_field address = {(uint16_t)(12 + 4 * side), 4, 0, 32, IP_NO_PROTOCOL};

@@ -67,8 +67,7 @@ struct ip_primitive {
 };
 
 /* Makes PRIMITIVE complete, from PREVIOUS where it leaves things out. NULL, or what is wrong. */
-const char *ip_primitive_check(struct ip_primitive *primitive,
-			       const struct ip_primitive *previous);
+const char *ip_primitive_check(struct ip_primitive *primitive, const struct ip_primitive *previous);
 uint16_t ip_primitive_nodes(const struct ip_primitive *primitive, struct classify_nodes *nodes);
 /* The bits of FIELD, as a number. */
 uint32_t ip_field_max(const struct ip_field *field);

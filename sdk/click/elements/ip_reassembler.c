@@ -14,14 +14,14 @@
 #include "elements/out_more.h"
 #include "ip.h"
 
-#define NS_PER_S     1000000000ull
-#define TIMEOUT_NS   (30 * NS_PER_S)
-#define REAP_NS	     (10 * NS_PER_S)
-#define HIMEM	     (256u << 10)
-#define SLOTS_MAX    1024u
-#define BUCKETS	     64u
-#define BLOCKS	     (CLICK_PACKET_MAX / 8)
-#define FRONT_MAX    CLICK_HEADROOM
+#define NS_PER_S   1000000000ull
+#define TIMEOUT_NS (30 * NS_PER_S)
+#define REAP_NS	   (10 * NS_PER_S)
+#define HIMEM	   (256u << 10)
+#define SLOTS_MAX  1024u
+#define BUCKETS	   64u
+#define BLOCKS	   (CLICK_PACKET_MAX / 8)
+#define FRONT_MAX  CLICK_HEADROOM
 /* What a slot costs with its packet's buffer. */
 #define SLOT_BYTES ((uint32_t)sizeof(struct slot) + CLICK_HEADROOM + CLICK_PACKET_MAX)
 
@@ -31,9 +31,9 @@ struct slot {
 	uint16_t id;
 	uint8_t protocol;
 	bool has_first, has_last;
-	uint32_t len;	   /* of the payload, as far as is known */
-	uint32_t blocks;   /* that are there */
-	uint32_t mtu;	   /* the largest fragment, with its header */
+	uint32_t len;	 /* of the payload, as far as is known */
+	uint32_t blocks; /* that are there */
+	uint32_t mtu;	 /* the largest fragment, with its header */
 	uint64_t used_ns;
 	uint8_t present[BLOCKS / 8];
 	/* What is in front of the payload: up to the IP header's end, and where in it headers and
@@ -375,12 +375,9 @@ static uint64_t count_waiting(struct click_element *element)
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "fragments", .count = count_fragments},
-	{.name = "good", .count = count_good},
-	{.name = "failed", .count = count_failed},
-	{.name = "bad", .count = count_bad},
-	{.name = "length", .count = count_waiting},
-	{.name = NULL},
+	{.name = "fragments", .count = count_fragments}, {.name = "good", .count = count_good},
+	{.name = "failed", .count = count_failed},	 {.name = "bad", .count = count_bad},
+	{.name = "length", .count = count_waiting},	 {.name = NULL},
 };
 
 const struct click_class click_class_IPReassembler = {

@@ -1,0 +1,2 @@
+out :: ToDevice(out);
+FromDevice(in) -> MarkIPHeader(0) -> e :: ICMPError(10.0.0.254, unreachable, needfrag, PMTU 1400) -> out;

@@ -1,0 +1,2 @@
+out :: ToDevice(out);
+FromDevice(in) -> MarkIPHeader(0) -> e :: ICMPError(10.0.0.254, timeexceeded, transit, BADADDRS 10.0.0.255) -> out;

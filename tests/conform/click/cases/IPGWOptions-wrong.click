@@ -1,0 +1,3 @@
+out :: ToDevice(out);
+FromDevice(in) -> MarkIPHeader(0) -> e :: IPGWOptions(10.0.0.254) -> out;
+e[1] -> ICMPError(10.0.0.254, parameterproblem) -> out;

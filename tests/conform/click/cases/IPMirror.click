@@ -1,0 +1,2 @@
+out :: ToDevice(out);
+FromDevice(in) -> MarkIPHeader(0) -> e :: IPMirror -> StoreIPAddress(20) -> out;

@@ -1,0 +1,2 @@
+out :: ToDevice(out);
+FromDevice(in) -> e :: SetVLANAnno(VLAN_ID 5, VLAN_PCP 3) -> VLANEncap(ANNO) -> out;

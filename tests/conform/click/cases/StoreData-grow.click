@@ -1,0 +1,2 @@
+out :: ToDevice(out);
+FromDevice(in) -> e :: StoreData(2, "XYZ", GROW true) -> out;

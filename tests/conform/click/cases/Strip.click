@@ -1,0 +1,2 @@
+out :: ToDevice(out);
+FromDevice(in) -> e :: Strip(14) -> out;

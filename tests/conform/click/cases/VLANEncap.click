@@ -1,0 +1,2 @@
+out :: ToDevice(out);
+FromDevice(in) -> e :: VLANEncap(0xe123) -> out;
