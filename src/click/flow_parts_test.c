@@ -1,5 +1,4 @@
 /* The parts of elements that need no router's packets, each against a plain reference. */
-#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
