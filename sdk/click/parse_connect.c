@@ -197,51 +197,66 @@ static bool parse_item(struct click_parser *parser, struct click_item *item)
 	return parse_ports(parser, &item->out_ports);
 }
 
-/* name, name :: Class: for all names at the end of LIST that are not declared. */
+/* The element ITEM is DECL. False: the name means something already, and that was told. */
+static bool declare_one(struct click_parser *parser, struct click_item *item,
+			const struct click_decl *decl)
+{
+	struct click_type space;
+	uint32_t index = click_parse_find(parser->scope, item->name);
+	if (index != CLICK_NONE && parser->scope->decls[index].kind != CLICK_REFERENCE) {
+		click_parse_error(parser, item->line,
+				  "element '%s' is declared already, in line %u", item->name,
+				  parser->scope->decls[index].line);
+		return false;
+	}
+	if (click_parse_type(parser, item->name, &space) != NULL) {
+		click_parse_error(parser, item->line, "'%s' is an element class", item->name);
+		return false;
+	}
+	if (index == CLICK_NONE) {
+		item->in = item->out = click_parse_add(parser, decl);
+		return item->in != CLICK_NONE;
+	}
+	/* It was used before; what was noted of that stays. */
+	struct click_decl *known = &parser->scope->decls[index], used = *known;
+	*known = *decl;
+	known->hash = used.hash;
+	known->file = parser->lexer.file;
+	known->inputs = used.inputs;
+	known->outputs = used.outputs;
+	item->in = item->out = index;
+	return true;
+}
+
+/* name, name :: Class: for all plain names at the end of LIST. */
 static bool declare(struct click_parser *parser, struct list *list)
 {
 	struct click_type type;
 	const char *config;
-	uint32_t line;
+	uint32_t line, first = list->count - 1;
 	(void)click_lex(&parser->lexer);
 	if (!parse_class(parser, &type, &config, &line))
 		return false;
-	for (uint32_t i = list->count; i-- > 0;) {
+	while (first > 0) {
+		const struct click_item *item = &list->items[first - 1];
+		if (item->name == NULL || item->in != CLICK_NONE || item->in_ports.count > 0 ||
+		    item->out_ports.count > 0)
+			break;
+		uint32_t index = click_parse_find(parser->scope, item->name);
+		if (index != CLICK_NONE && parser->scope->decls[index].kind != CLICK_REFERENCE)
+			break; /* an element, in front of those that are declared */
+		first--;
+	}
+	for (uint32_t i = first; i < list->count; i++) {
 		struct click_item *item = &list->items[i];
-		if (item->name == NULL || item->in != CLICK_NONE)
-			break;
-		if (i + 1 < list->count && (item->in_ports.count > 0 || item->out_ports.count > 0))
-			break;
 		const struct click_decl decl = {.name = item->name,
 						.kind = CLICK_ELEMENT,
 						.class = type.class,
 						.compound = type.compound,
 						.config = config,
 						.line = line};
-		struct click_type space;
-		uint32_t index = click_parse_find(parser->scope, item->name);
-		if (index != CLICK_NONE && parser->scope->decls[index].kind != CLICK_REFERENCE) {
-			if (i + 1 < list->count)
-				break; /* an element, in front of one that is declared */
-			click_parse_error(parser, item->line,
-					  "element '%s' is declared already, in line %u",
-					  item->name, parser->scope->decls[index].line);
-		} else if (click_parse_type(parser, item->name, &space) != NULL) {
-			click_parse_error(parser, item->line, "'%s' is an element class",
-					  item->name);
-		} else if (index != CLICK_NONE) {
-			struct click_decl *known = &parser->scope->decls[index];
-			uint32_t inputs = known->inputs, outputs = known->outputs;
-			uint32_t hash = known->hash;
-			*known = decl;
-			known->hash = hash;
-			known->file = parser->lexer.file;
-			known->inputs = inputs;
-			known->outputs = outputs;
-		} else {
-			index = click_parse_add(parser, &decl);
-		}
-		item->in = item->out = index;
+		if (!declare_one(parser, item, &decl))
+			return false;
 	}
 	return parse_ports(parser, &list->items[list->count - 1].out_ports);
 }

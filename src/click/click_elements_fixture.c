@@ -8,17 +8,9 @@
 
 #include <cmocka.h>
 
+#include "click/click_clock.h"
+
 uint64_t fixture_now_ns = 1000000000;
-
-uint64_t click_now_ns(void)
-{
-	return fixture_now_ns;
-}
-
-uint64_t click_wall_ns(void)
-{
-	return fixture_now_ns;
-}
 
 static void tell(void *ctx, const char *line)
 {
@@ -52,6 +44,7 @@ int fixture_load(struct fixture *fixture, const char *text)
 {
 	*fixture = (struct fixture){.sent = calloc(SENT_MAX, sizeof(struct sent))};
 	assert_non_null(fixture->sent);
+	click_clock_set(fixture_now_ns, fixture_now_ns);
 	host = host_of(fixture);
 	fixture->router = click_router_new(&host, NULL);
 	assert_non_null(fixture->router);
@@ -94,6 +87,7 @@ void fixture_receive(struct fixture *fixture, const char *device, const void *da
 void fixture_run_at(struct fixture *fixture, uint64_t now_ns)
 {
 	fixture_now_ns = now_ns;
+	click_clock_set(now_ns, now_ns);
 	click_router_run(fixture->router);
 }
 

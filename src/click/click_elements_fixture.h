@@ -24,6 +24,7 @@ struct fixture {
 	char errors[2048];
 };
 
+/* The time, of both clocks; fixture_run_at() sets it, too. */
 extern uint64_t fixture_now_ns;
 
 /* 0, or -1 and ERRORS has what was told. */

@@ -74,7 +74,7 @@ static int configure(struct click_element *element, struct click_args *args,
 		if (count == 0)
 			continue;
 		if (count == 1) {
-			click_args_error(args, "'%.*s' has no %s", 60, text, what);
+			click_args_error(args, "'%.*s': %s is missing", 60, text, what);
 			continue;
 		}
 		struct click_address *address = get(element->router, words[0]);

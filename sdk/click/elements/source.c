@@ -160,6 +160,14 @@ static uint64_t due_ns(const struct source *source)
 	       source->due % source->rate * SECOND_NS / source->rate;
 }
 
+static void skip_missed(struct source *source, uint64_t now)
+{
+	if (due_ns(source) + LATE_NS < now) {
+		source->start_ns = now;
+		source->due = 0;
+	}
+}
+
 static void wait_for_next(struct click_element *element)
 {
 	struct source *source = (struct source *)element;
@@ -167,11 +175,7 @@ static void wait_for_next(struct click_element *element)
 		click_timer_cancel(element);
 		return;
 	}
-	uint64_t now = click_now_ns();
-	if (due_ns(source) + LATE_NS < now) {
-		source->start_ns = now;
-		source->due = 0;
-	}
+	skip_missed(source, click_now_ns());
 	/* Whoever pulls is told when there is something. */
 	click_timer_set(element, due_ns(source));
 }
@@ -206,6 +210,7 @@ static void rated_run_timer(struct click_element *element)
 		return;
 	}
 	uint64_t now = click_now_ns();
+	skip_missed(source, now);
 	for (unsigned i = 0; i < BURST_MAX && due_ns(source) <= now; i++) {
 		struct click_packet *packet = make(source);
 		if (packet == NULL)

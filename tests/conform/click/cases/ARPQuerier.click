@@ -1,5 +1,6 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> c :: Classifier(12/0806, -);
+from -> c :: Classifier(12/0806, -);
 e :: ARPQuerier(10.0.0.1, 02:00:00:00:00:0a);
 c[0] -> [1]e;
 c[1] -> GetIPAddress(16) -> e;

@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> e :: EtherMirror -> out;
+from -> e :: EtherMirror -> out;

@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> e :: GetIPAddress(2) -> StoreIPAddress(6) -> out;
+from -> e :: GetIPAddress(2) -> StoreIPAddress(6) -> out;

@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> MarkIPHeader(0) -> e :: IPMirror -> StoreIPAddress(20) -> out;
+from -> MarkIPHeader(0) -> e :: IPMirror -> StoreIPAddress(20) -> out;

@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> e :: SetIPAddress(1.2.3.4) -> StoreIPAddress(1) -> out;
+from -> e :: SetIPAddress(1.2.3.4) -> StoreIPAddress(1) -> out;

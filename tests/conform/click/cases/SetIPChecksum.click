@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> MarkIPHeader(0) -> e :: SetIPChecksum -> out;
+from -> MarkIPHeader(0) -> e :: SetIPChecksum -> out;

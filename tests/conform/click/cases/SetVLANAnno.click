@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> e :: SetVLANAnno(VLAN_ID 5, VLAN_PCP 3) -> VLANEncap(ANNO) -> out;
+from -> e :: SetVLANAnno(VLAN_ID 5, VLAN_PCP 3) -> VLANEncap(ANNO) -> out;

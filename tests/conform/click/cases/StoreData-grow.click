@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> e :: StoreData(2, "XYZ", GROW true) -> out;
+from -> e :: StoreData(2, "XYZ", GROW true) -> out;

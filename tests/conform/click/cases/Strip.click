@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> e :: Strip(14) -> out;
+from -> e :: Strip(14) -> out;

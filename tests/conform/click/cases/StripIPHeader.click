@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> MarkIPHeader(14) -> e :: StripIPHeader -> out;
+from -> MarkIPHeader(14) -> e :: StripIPHeader -> out;

@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> e :: UDPIPEncap(1.0.0.1, 1234, 2.0.0.2, 53) -> out;
+from -> e :: UDPIPEncap(1.0.0.1, 1234, 2.0.0.2, 53) -> out;

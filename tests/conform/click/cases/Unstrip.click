@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> Strip(14) -> e :: Unstrip(4) -> out;
+from -> Strip(14) -> e :: Unstrip(4) -> out;

@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> SetVLANAnno(7) -> e :: VLANDecap(false) -> VLANEncap(ANNO) -> out;
+from -> SetVLANAnno(7) -> e :: VLANDecap(false) -> VLANEncap(ANNO) -> out;

@@ -1,2 +1,3 @@
+from :: FromDevice(in);
 out :: ToDevice(out);
-FromDevice(in) -> e :: VLANEncap(0xe123) -> out;
+from -> e :: VLANEncap(0xe123) -> out;

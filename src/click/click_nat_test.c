@@ -1,4 +1,5 @@
-/* Rewriters against a model: flows do not share mappings, replies come back, checksums are right. */
+/* Rewriters against a model: flows do not share mappings, replies come back, checksums are right.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,7 @@
 
 #include <sdk/click/ip.h>
 
-#include "click/router_fixture.h"
+#include "click/click_flow_fixture.h"
 
 #define SECOND_NS 1000000000ull
 #define INSIDE	  0u
@@ -352,9 +353,17 @@ static void nat_has_a_capacity(void **state)
 static void nat_shares_a_capacity(void **state)
 {
 	(void)state;
-	load(NAT("IPRewriter(pattern 1.0.0.1 - - - 0 1, drop, MAPPING_CAPACITY 2)")
-	     "a :: UDPRewriter(keep 0 0, MAPPING_CAPACITY rw, GUARANTEE 5);"
-	     "FromDevice(2) -> MarkIPHeader(0) -> a -> ToDevice(1);");
+	load(NAT("IPRewriter(pattern 1.0.0.1 - - - 0 1, drop, MAPPING_CAPACITY 2)") "a :: "
+										    "UDPRewriter("
+										    "keep 0 0, "
+										    "MAPPING_"
+										    "CAPACITY rw, "
+										    "GUARANTEE 5);"
+										    "FromDevice(2) "
+										    "-> "
+										    "MarkIPHeader("
+										    "0) -> a -> "
+										    "ToDevice(1);");
 	struct flow flow = udp(1);
 	begin(&flow, 0, 0);
 	assert_non_null(pass(2, &flow, 0, 0)); /* the same flow, of another table */
@@ -371,8 +380,8 @@ static void nat_shares_a_capacity(void **state)
 static void nat_tells_its_table(void **state)
 {
 	(void)state;
-	load("p :: IPRewriterPatterns(web 1.0.0.1 5000-5001# 9.9.9.9 8080);"
-	     NAT("IPRewriter(pattern web 0 1, pattern 7.7.7.7 1-9? - - 0 1)"));
+	load("p :: IPRewriterPatterns(web 1.0.0.1 5000-5001# 9.9.9.9 8080);" NAT(
+		"IPRewriter(pattern web 0 1, pattern 7.7.7.7 1-9? - - 0 1)"));
 	struct flow flow = tcp(1000);
 	begin(&flow, 0, 2);
 	flow.sport = 1001;
@@ -402,8 +411,8 @@ static void nat_tells_its_table(void **state)
 static void mappers_take_turns(void **state)
 {
 	(void)state;
-	load("m :: RoundRobinIPMapper(- - 9.0.0.1 - 0 1, - - 9.0.0.2 - 0 1);"
-	     NAT("IPRewriter(m, pass 1)"));
+	load("m :: RoundRobinIPMapper(- - 9.0.0.1 - 0 1, - - 9.0.0.2 - 0 1);" NAT(
+		"IPRewriter(m, pass 1)"));
 	for (uint16_t i = 0; i < 6; i++) {
 		struct flow flow = tcp((uint16_t)(100 + i)), outside = begin(&flow, 0, 2);
 		assert_int_equal(outside.daddr, 0x09000001 + i % 2);
@@ -500,12 +509,20 @@ static uint32_t make_error(uint8_t *out, uint8_t type, uint32_t from, uint32_t t
 static void errors_reach_who_sent(void **state)
 {
 	(void)state;
-	load(NAT("IPRewriter(pattern 1.0.0.1 5000-6000# - - 0 1, drop)")
-	     "ping :: ICMPPingRewriter(pattern 1.0.0.1 7-99# - - 0 1, drop);"
-	     "FromDevice(2) -> MarkIPHeader(0) -> [0]ping; Idle -> [1]ping;"
-	     "ping[0] -> ToDevice(1); ping[1] -> ToDevice(0);"
-	     "FromDevice(3) -> MarkIPHeader(0) -> e :: ICMPRewriter(rw ping);"
-	     "e[0] -> ToDevice(0); e[1] -> ToDevice(4);");
+	load(NAT("IPRewriter(pattern 1.0.0.1 5000-6000# - - 0 1, drop)") "ping :: "
+									 "ICMPPingRewriter(pattern "
+									 "1.0.0.1 7-99# - - 0 1, "
+									 "drop);"
+									 "FromDevice(2) -> "
+									 "MarkIPHeader(0) -> "
+									 "[0]ping; Idle -> [1]ping;"
+									 "ping[0] -> ToDevice(1); "
+									 "ping[1] -> ToDevice(0);"
+									 "FromDevice(3) -> "
+									 "MarkIPHeader(0) -> e :: "
+									 "ICMPRewriter(rw ping);"
+									 "e[0] -> ToDevice(0); "
+									 "e[1] -> ToDevice(4);");
 	static const uint8_t protocols[] = {CLICK_UDP, CLICK_TCP, CLICK_ICMP};
 	for (unsigned i = 0; i < 300; i++) {
 		uint8_t protocol = protocols[i % 3], inside[400], error[500];
@@ -523,8 +540,8 @@ static void errors_reach_who_sent(void **state)
 		uint32_t from = i % 2 ? 0x08080808 : 0x09090909;
 		uint32_t part = i % 4 < 2 ? 28 : len;
 		uint8_t type = i % 5 ? 3 : 11;
-		uint32_t error_len = make_error(error, type, from, 0x01000001,
-						fixture.sent[0].data, part);
+		uint32_t error_len =
+			make_error(error, type, from, 0x01000001, fixture.sent[0].data, part);
 		fixture_clear(&fixture);
 		assert_true(fixture_send(&fixture, 3, error, error_len));
 		assert_int_equal(fixture.sent_count, 1);
@@ -551,14 +568,18 @@ static void damaged_packets_do_no_harm(void **state)
 {
 	(void)state;
 	load(NAT("IPRewriter(pattern 1.0.0.1 1024-65535 - - 0 1, pattern 2.0.0.0 1-9 - - 1 0,"
-		 " MAPPING_CAPACITY 500)")
-	     "FromDevice(2) -> MarkIPHeader(0) -> t :: Tee(5);"
-	     "t[0] -> [0]ping :: ICMPPingRewriter(pattern 1.0.0.1 7-9# - - 0 0) -> Discard;"
-	     "t[1] -> IPAddrRewriter(pattern 1.0.0.0/24 - 0 0, MAPPING_CAPACITY 99) -> Discard;"
-	     "t[2] -> IPAddrPairRewriter(pattern 1.0.0.0/24 - 0 0) -> Discard;"
-	     "t[3] -> ICMPRewriter(rw ping) -> Discard;"
-	     "t[4] -> RadixIPLookup(0/0 0) -> StringMatcher(ab, \"\\<0000>\", PAYLOAD_ONLY true)"
-	     " -> HashSwitch(0, 40) -> SetCRC32 -> CheckCRC32 -> Discard;");
+		 " MAPPING_CAPACITY 500)") "FromDevice(2) -> MarkIPHeader(0) -> t :: Tee(5);"
+					   "t[0] -> [0]ping :: ICMPPingRewriter(pattern 1.0.0.1 "
+					   "7-9# - - 0 0) -> Discard;"
+					   "t[1] -> IPAddrRewriter(pattern 1.0.0.0/24 - 0 0, "
+					   "MAPPING_CAPACITY 99) -> Discard;"
+					   "t[2] -> IPAddrPairRewriter(pattern 1.0.0.0/24 - 0 0) "
+					   "-> Discard;"
+					   "t[3] -> ICMPRewriter(rw ping) -> Discard;"
+					   "t[4] -> RadixIPLookup(0/0 0) -> StringMatcher(ab, "
+					   "\"\\<0000>\", PAYLOAD_ONLY true)"
+					   " -> HashSwitch(0, 40) -> SetCRC32 -> CheckCRC32 -> "
+					   "Discard;");
 	for (unsigned i = 0; i < 30000; i++) {
 		uint8_t packet[400], error[500];
 		struct flow flow = random_flow();
@@ -623,10 +644,14 @@ static void mistakes_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nat_matches_a_model),	    cmocka_unit_test(nat_forgets_in_time),
-		cmocka_unit_test(nat_has_a_capacity),	    cmocka_unit_test(nat_shares_a_capacity),
-		cmocka_unit_test(nat_tells_its_table),	    cmocka_unit_test(mappers_take_turns),
-		cmocka_unit_test(echoes_are_rewritten),	    cmocka_unit_test(addresses_are_rewritten),
+		cmocka_unit_test(nat_matches_a_model),
+		cmocka_unit_test(nat_forgets_in_time),
+		cmocka_unit_test(nat_has_a_capacity),
+		cmocka_unit_test(nat_shares_a_capacity),
+		cmocka_unit_test(nat_tells_its_table),
+		cmocka_unit_test(mappers_take_turns),
+		cmocka_unit_test(echoes_are_rewritten),
+		cmocka_unit_test(addresses_are_rewritten),
 		cmocka_unit_test(errors_reach_who_sent),
 		cmocka_unit_test(damaged_packets_do_no_harm),
 		cmocka_unit_test(mistakes_are_told),

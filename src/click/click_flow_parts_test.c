@@ -16,7 +16,7 @@
 #include <sdk/click/elements/token_bucket.h>
 #include <sdk/click/ip.h>
 
-#include "click/router_fixture.h"
+#include "click/click_flow_fixture.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -169,8 +169,8 @@ static void count_route(void *ctx, const struct click_route *route)
 static void check_lookups(const struct click_route_table *table, const struct reference *reference)
 {
 	for (unsigned i = 0; i < 40; i++) {
-		uint32_t host = random() % 4 ? (random_u32() & 0x00818103) | 0x0a000000
-					     : random_u32();
+		uint32_t host =
+			random() % 4 ? (random_u32() & 0x00818103) | 0x0a000000 : random_u32();
 		uint32_t address = click_address_to_network(host);
 		const struct click_route *wanted = reference_lookup(reference, address);
 		struct click_route route;
@@ -284,8 +284,7 @@ static void matcher_finds_what_memmem_finds(void **state)
 			for (unsigned at = 0; at < 12; at++)
 				bytes[i][at] = (uint8_t)((unsigned)random() % letters);
 		}
-		assert_int_equal(
-			click_matcher_build(&matcher, fixture.router, strings, count), 0);
+		assert_int_equal(click_matcher_build(&matcher, fixture.router, strings, count), 0);
 		for (unsigned text = 0; text < 20; text++) {
 			uint8_t data[80];
 			uint32_t len = (uint32_t)random() % 80;

@@ -1,4 +1,4 @@
-#include "click/router_fixture.h"
+#include "click/click_flow_fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
