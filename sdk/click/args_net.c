@@ -152,11 +152,14 @@ void click_arg_bandwidth(struct click_args *args, const char *key, unsigned flag
 
 /* --- addresses --- */
 
-static bool parse_dotted(const char **at, uint32_t *ret)
+/* Of a prefix the bytes behind its last one that is not 0 may be left out: "10/8". */
+static bool parse_dotted(const char **at, bool is_prefix, uint32_t *ret)
 {
-	uint8_t bytes[4];
+	uint8_t bytes[4] = {0};
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned value = 0, digits = 0;
+		if (is_prefix && i > 0 && **at == '/')
+			break;
 		if (i > 0 && *(*at)++ != '.')
 			return false;
 		for (; **at >= '0' && **at <= '9' && digits < 4; ++*at, digits++)
@@ -172,7 +175,7 @@ static bool parse_dotted(const char **at, uint32_t *ret)
 bool click_parse_ip(const char *text, uint32_t *ret)
 {
 	uint32_t ip;
-	if (!parse_dotted(&text, &ip) || *text != '\0')
+	if (!parse_dotted(&text, false, &ip) || *text != '\0')
 		return false;
 	*ret = ip;
 	return true;
@@ -193,7 +196,7 @@ static uint32_t mask_of(unsigned bits)
 bool click_parse_ip_prefix(const char *text, uint32_t *ret_address, uint32_t *ret_mask)
 {
 	uint32_t address, mask = UINT32_MAX, bits;
-	if (!parse_dotted(&text, &address))
+	if (!parse_dotted(&text, true, &address))
 		return false;
 	if (*text == '/') {
 		const char *behind = text + 1;

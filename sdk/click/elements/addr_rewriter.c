@@ -85,7 +85,8 @@ static unsigned one_timeout(const struct click_rewriter *rewriter, const struct 
 	return 0;
 }
 
-static const struct click_rewriter_kind addr_kind = {.keys = addr_keys,
+static const struct click_rewriter_kind addr_kind = {.is_of_one_address = true,
+						     .keys = addr_keys,
 						     .accepts = addr_accepts,
 						     .rewrite = rewrite_addr,
 						     .timeout = one_timeout};

@@ -58,7 +58,7 @@ static int initialize(struct click_element *element, struct click_args *args)
 	}
 	if (count == 0)
 		click_args_error(args, "expected rewriters");
-	return click_args_end(args);
+	return 0; /* what was told counts */
 }
 
 static bool is_error(uint8_t type)
@@ -120,7 +120,7 @@ static struct click_flow *find_flow(struct click_rewriter *rewriter,
 	}
 	/* Of rewriters of single addresses one or the other address matters. */
 	keys[1] = (struct click_flow_key){.daddr = daddr};
-	unsigned count = rewriter->kind->accepts && !rewriter->kind->has_ports ? 2 : 1;
+	unsigned count = rewriter->kind->is_of_one_address ? 2 : 1;
 	if (count == 2)
 		keys[0].daddr = 0;
 	for (unsigned i = 0; i < count; i++) {

@@ -89,7 +89,6 @@ static unsigned tcp_timeout(const struct click_rewriter *rewriter, const struct 
 	uint8_t *state = &flow->state[0];
 	const uint8_t flags = ip->payload[13];
 	uint32_t header_len = (ip->payload[12] >> 4) * 4u;
-	/* What the IP header says, as the packet may be the first fragment of more. */
 	if (ip->payload_len > header_len && header_len >= CLICK_TCP_HEADER)
 		*state |= HAS_DATA(way);
 	if (flags & TCP_RST)

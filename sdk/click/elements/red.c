@@ -152,7 +152,7 @@ static int initialize(struct click_element *element, struct click_args *args)
 	if (self->queues_count == 0)
 		click_args_error(args, "there is no queue");
 	self->random = click_random(element->router) & (P_ONE - 1);
-	return click_args_end(args);
+	return 0; /* what was told counts */
 }
 
 /* --- the average --- */

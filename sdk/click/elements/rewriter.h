@@ -27,7 +27,8 @@
 struct click_rewriter;
 
 struct click_rewriter_kind {
-	bool has_ports; /* patterns have four words, not two */
+	bool has_ports;		/* patterns have four words, not two */
+	bool is_of_one_address; /* keys have a source or a destination, not both */
 	/* The keys by which PACKET's flow may be there, of which the first is that of a new one, at
 	 * most two; 0: it cannot be mapped. *RET_MAY_CREATE is true before. */
 	unsigned (*keys)(const struct click_rewriter *rewriter, const struct click_ip *ip,
@@ -97,8 +98,8 @@ struct click_mapper {
 /* Sets the defaults of what follows; the class' own keywords are read next. */
 void click_rewriter_init(struct click_rewriter *rewriter, const struct click_rewriter_kind *kind);
 /* The timeout of that number: KEY, DEFAULT_NS; and its guarantee. Timeouts are not shorter. */
-void click_rewriter_timeout(struct click_rewriter *rewriter, unsigned timeout,
-			    uint64_t timeout_ns, uint64_t guarantee_ns);
+void click_rewriter_timeout(struct click_rewriter *rewriter, unsigned timeout, uint64_t timeout_ns,
+			    uint64_t guarantee_ns);
 /* Reads the shared keywords and the specifications. 0 or -1. */
 int click_rewriter_configure(struct click_rewriter *rewriter, struct click_args *args);
 int click_rewriter_initialize(struct click_element *element, struct click_args *args);
@@ -158,4 +159,6 @@ uint32_t click_rewriter_read_lookup(struct click_element *element, char *out, ui
 		{.name = "patterns", .read = click_rewriter_read_patterns},                        \
 		{.name = "clear", .write = click_rewriter_write_clear},                            \
 		{.name = "table", .read = click_rewriter_read_table},                              \
-		{.name = "mappings", .read = click_rewriter_read_table}
+	{                                                                                          \
+		.name = "mappings", .read = click_rewriter_read_table                              \
+	}
