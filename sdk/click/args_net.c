@@ -152,11 +152,14 @@ void click_arg_bandwidth(struct click_args *args, const char *key, unsigned flag
 
 /* --- addresses --- */
 
-static bool parse_dotted(const char **at, uint32_t *ret)
+/* Of a prefix the bytes behind its last one that is not 0 may be left out: "10/8". */
+static bool parse_dotted(const char **at, bool is_prefix, uint32_t *ret)
 {
-	uint8_t bytes[4];
+	uint8_t bytes[4] = {0};
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned value = 0, digits = 0;
+		if (is_prefix && i > 0 && **at == '/')
+			break;
 		if (i > 0 && *(*at)++ != '.')
 			return false;
 		for (; **at >= '0' && **at <= '9' && digits < 4; ++*at, digits++)
@@ -172,7 +175,7 @@ static bool parse_dotted(const char **at, uint32_t *ret)
 bool click_parse_ip(const char *text, uint32_t *ret)
 {
 	uint32_t ip;
-	if (!parse_dotted(&text, &ip) || *text != '\0')
+	if (!parse_dotted(&text, false, &ip) || *text != '\0')
 		return false;
 	*ret = ip;
 	return true;
@@ -193,7 +196,7 @@ static uint32_t mask_of(unsigned bits)
 bool click_parse_ip_prefix(const char *text, uint32_t *ret_address, uint32_t *ret_mask)
 {
 	uint32_t address, mask = UINT32_MAX, bits;
-	if (!parse_dotted(&text, &address))
+	if (!parse_dotted(&text, true, &address))
 		return false;
 	if (*text == '/') {
 		const char *behind = text + 1;
@@ -291,33 +294,46 @@ void click_arg_ip(struct click_args *args, const char *key, unsigned flags, uint
 		click_args_expected(args, key, value, "an IP address");
 }
 
+bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
+				uint32_t *ret_address, uint32_t *ret_mask)
+{
+	static const char *const kinds[] = {"ipnet", "ip4net", "ip", "ip4", NULL};
+	if (click_parse_ip_prefix(text, ret_address, ret_mask))
+		return true;
+	const struct click_address *address = named(router, text, kinds);
+	if (address == NULL || !address->has_ip)
+		return false;
+	*ret_address = address->ip;
+	*ret_mask = address->has_mask ? address->mask : UINT32_MAX;
+	return true;
+}
+
 void click_arg_ip_prefix(struct click_args *args, const char *key, unsigned flags,
 			 uint32_t *ret_address, uint32_t *ret_mask)
 {
-	static const char *const kinds[] = {"ipnet", "ip4net", "ip", "ip4", NULL};
 	const char *value = click_args_take(args, key, flags);
-	if (value == NULL || click_parse_ip_prefix(value, ret_address, ret_mask))
-		return;
-	const struct click_address *address = named(args->router, value, kinds);
-	if (address == NULL || !address->has_ip) {
+	if (value != NULL &&
+	    !click_parse_ip_prefix_name(args->router, value, ret_address, ret_mask))
 		click_args_expected(args, key, value, "an IP address or network (10.0.0.0/8)");
-		return;
-	}
-	*ret_address = address->ip;
-	*ret_mask = address->has_mask ? address->mask : UINT32_MAX;
+}
+
+bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6])
+{
+	static const char *const kinds[] = {"eth", "ether", "ethernet", NULL};
+	if (click_parse_ether(text, ret))
+		return true;
+	const struct click_address *address = named(router, text, kinds);
+	if (address == NULL || !address->has_ether)
+		return false;
+	memcpy(ret, address->ether, 6);
+	return true;
 }
 
 void click_arg_ether(struct click_args *args, const char *key, unsigned flags, uint8_t ret[6])
 {
-	static const char *const kinds[] = {"eth", "ether", "ethernet", NULL};
 	const char *value = click_args_take(args, key, flags);
-	if (value == NULL || click_parse_ether(value, ret))
-		return;
-	const struct click_address *address = named(args->router, value, kinds);
-	if (address == NULL || !address->has_ether)
+	if (value != NULL && !click_parse_ether_name(args->router, value, ret))
 		click_args_expected(args, key, value, "an Ethernet address");
-	else
-		memcpy(ret, address->ether, 6);
 }
 
 void click_arg_port(struct click_args *args, const char *key, unsigned flags, uint16_t *ret)

@@ -250,6 +250,9 @@ unsigned click_words(struct click_router *router, const char *text, const char *
 bool click_parse_u32(const char *text, uint32_t *ret);
 /* Also names of AddressInfo. */
 bool click_parse_ip_name(struct click_router *router, const char *text, uint32_t *ret);
+bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
+				uint32_t *ret_address, uint32_t *ret_mask);
+bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6]);
 bool click_parse_ip(const char *text, uint32_t *ret);
 bool click_parse_ip_prefix(const char *text, uint32_t *ret_address, uint32_t *ret_mask);
 bool click_parse_ether(const char *text, uint8_t ret[6]);
