@@ -89,7 +89,8 @@ struct chains_ops {
 	int (*close)(void *ctx, const struct chain_output *output);
 	void (*log)(void *ctx, const struct chain_template *template, unsigned stage,
 		    unsigned level, const char *text, size_t len);
-	/* A stage of CHAIN died: DEATH says of what, PLACE where. */
+	/* A stage of CHAIN died: DEATH says of what, PLACE where; NULL: so many died that it is not
+	 * worth a line. */
 	void (*died)(void *ctx, const struct chain_template *template, uint32_t chain,
 		     unsigned stage, const struct fwp_death *death, const char *place);
 };

@@ -350,12 +350,15 @@ static void bury(struct chains *chains)
 		fwp_kill(c->fwp, FWP_DEATH_TIMEOUT, "a packet took longer than allowed");
 	if (run->is_late)
 		stats->timed_out++;
-	if (chains->ops->died != NULL &&
-	    chain_limiter_allow(&template->deaths, CHAIN_DEATHS_PER_S, run->now_ns)) {
-		fwp_death_place(c->fwp, place, sizeof(place));
+	if (chains->ops->died != NULL) {
+		bool is_told =
+			chain_limiter_allow(&template->deaths, CHAIN_DEATHS_PER_S, run->now_ns);
+		if (is_told) {
+			fwp_death_place(c->fwp, place, sizeof(place));
+			template->deaths.refused = 0;
+		}
 		chains->ops->died(chains->ctx, template, c->chain->number, c->index,
-				  fwp_death(c->fwp), place);
-		template->deaths.refused = 0;
+				  fwp_death(c->fwp), is_told ? place : NULL);
 	}
 	run->current = NULL;
 	run->is_late = false;

@@ -56,8 +56,9 @@ static int load_image(const struct plane *plane, int fd, struct fwp_image **ret_
 	size_t count;
 	const struct fwp_import *imports = chain_imports(&count);
 	int err = image_open(fd, plane->public_key, &image, why);
+	/* That is a word for another version's images, too, which do not break this protocol. */
 	if (err < 0)
-		return err;
+		return err == -EPROTO ? -EINVAL : err;
 	err = fwp_image_load(image, imports, count, ret_image, why);
 	image_close(image);
 	if (err == 0 && !fwp_image_has_export(*ret_image, "edgeos_packet", "ii:i")) {

@@ -149,7 +149,7 @@ static struct plane_entry *entry_free(struct plane_entry *entry)
 {
 	if (entry == NULL)
 		return NULL;
-	plane_streams_end(entry->plane, entry, 0);
+	plane_streams_end(entry->plane, entry);
 	plane_peers_forget(&entry->plane->peers, entry, 0);
 	plane_sockets_close(entry);
 	plane_manifest_free(entry->manifest);
@@ -275,11 +275,13 @@ static void stage_died(void *ctx, const struct chain_template *template, uint32_
 {
 	struct plane *plane = ctx;
 	struct plane_entry *entry = (struct plane_entry *)chain_template_tag(template);
-	eos_log(EOS_LOG_WARN, "chain", "stage_died chain=%s stage=%u reason=\"%s\" place=%s",
-		chain_template_name(template), stage, death->text, place);
+	if (place != NULL)
+		eos_log(EOS_LOG_WARN, "chain",
+			"stage_died chain=%s stage=%u reason=\"%s\" place=%s",
+			chain_template_name(template), stage, death->text, place);
 	/* What it remembered of connections is gone. */
 	if (entry != NULL && entry->manifest->has_endpoint && entry->manifest->endpoint.is_tcp)
-		plane_streams_end(plane, entry, chain + 1);
+		plane_streams_break(plane, entry, chain);
 }
 
 const struct chains_ops plane_chains_ops = {
