@@ -303,6 +303,8 @@ static int take_locked(struct plane_client *client, const struct eos_node *root,
 	answer->has_error = error != NULL && !eos_node_is_null(error);
 	if (answer->has_error)
 		snprintf(answer->error, sizeof(answer->error), "%s", eos_node_text(error));
+	if (answer->has_error)
+		eos_make_printable(answer->error, strlen(answer->error));
 	/* Of a request that nobody waits for any more. */
 	return answer->id != 0 && id == answer->id ? 1 : 0;
 }
