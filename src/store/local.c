@@ -388,6 +388,7 @@ const struct store_engine_ops store_engine_local = {
 	.reader_open = local_reader_open,
 	.reader_info = local_reader_info,
 	.reader_read = local_reader_read,
+	.reader_whole = local_reader_whole,
 	.reader_close = local_reader_close,
 	.object_get = local_object_get,
 	.object_delete = local_object_delete,

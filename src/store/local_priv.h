@@ -245,6 +245,7 @@ int local_reader_open(struct store *store, const char *bucket, const char *key, 
 		      struct store_reader **ret_reader);
 const struct store_object_info *local_reader_info(const struct store_reader *reader);
 int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
+const char *local_reader_whole(const struct store_reader *reader);
 void local_reader_close(struct store_reader *reader);
 void local_readers_fini(struct local *local);
 

@@ -526,6 +526,12 @@ int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, u
 	return (int64_t)(len - rest);
 }
 
+const char *local_reader_whole(const struct store_reader *reader)
+{
+	const struct local_reader *r = (const struct local_reader *)reader;
+	return r->is_inline && !r->is_sealed && r->key_id != LOCAL_KEY_CUSTOMER ? r->data : NULL;
+}
+
 bool local_reader_is_shareable(const struct store_reader *reader, uint16_t key_id,
 			       const char *wrapped)
 {

@@ -370,6 +370,11 @@ int64_t store_reader_read(struct store_reader *reader, void *data, size_t len, u
 					offset);
 }
 
+const char *store_reader_whole(const struct store_reader *reader)
+{
+	return reader->ops->reader_whole(reader);
+}
+
 struct store_reader *store_reader_close(struct store_reader *reader)
 {
 	if (reader != NULL)
