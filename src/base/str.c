@@ -1,5 +1,6 @@
 #include "base/str.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -92,11 +93,32 @@ int eos_parse_duration(const char *text, uint64_t *ret_ns)
 	return parse_with_unit(text, units, ret_ns);
 }
 
+/* The digits of four bytes at once: each half of a byte gets a byte, those over nine the distance
+ * to the letters besides. */
+static uint64_t hex_of(const uint8_t bytes[4])
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint32_t four;
+	memcpy(&four, bytes, sizeof(four));
+	uint64_t spread = le32toh(four);
+	spread = (spread | spread << 16) & UINT64_C(0x0000ffff0000ffff);
+	spread = (spread | spread << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	uint64_t halves =
+		((spread >> 4) & (ones * 0x0f)) | ((spread & UINT64_C(0x000f000f000f000f)) << 8);
+	uint64_t letters = ((halves + ones * 6) >> 4) & ones;
+	return htole64(halves + ones * '0' + letters * ('a' - '0' - 10));
+}
+
 void eos_hex_encode(const void *data, size_t len, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	const uint8_t *bytes = data;
-	for (size_t i = 0; i < len; i++) {
+	size_t i = 0;
+	for (; len - i >= 4; i += 4) {
+		uint64_t eight = hex_of(bytes + i);
+		memcpy(out + 2 * i, &eight, sizeof(eight));
+	}
+	for (; i < len; i++) {
 		out[2 * i] = digits[bytes[i] >> 4];
 		out[2 * i + 1] = digits[bytes[i] & 15];
 	}

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,20 @@ static void test_hex(void **state)
 	uint8_t back[4];
 	assert_int_equal(eos_hex_decode("007FffA5", back, 4), 0);
 	assert_memory_equal(back, bytes, 4);
+	/* All bytes, at all places of those that are done at once. */
+	uint8_t all[256 + 7];
+	char digits[2 * sizeof(all) + 1], two[3];
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = (uint8_t)i;
+	for (size_t skipped = 0; skipped < 8; skipped++) {
+		size_t len = sizeof(all) - skipped;
+		eos_hex_encode(all + skipped, len, digits);
+		assert_int_equal(strlen(digits), 2 * len);
+		for (size_t i = 0; i < len; i++) {
+			snprintf(two, sizeof(two), "%02x", all[skipped + i]);
+			assert_memory_equal(digits + 2 * i, two, 2);
+		}
+	}
 	assert_int_equal(eos_hex_decode("007fffa", back, 4), -EINVAL);
 	assert_int_equal(eos_hex_decode("007fffa5a", back, 4), -EINVAL);
 	assert_int_equal(eos_hex_decode("007fffg5", back, 4), -EINVAL);

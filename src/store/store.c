@@ -16,10 +16,14 @@
 
 static bool bucket_name_is_valid(const char *name)
 {
-	size_t len = strnlen(name, STORE_BUCKET_NAME_MAX + 1);
-	if (len < 3 || len > STORE_BUCKET_NAME_MAX)
-		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len;
+	size_t len = 0;
+	/* By hand: each request is about a bucket. */
+	for (; name[len] != '\0' && len <= STORE_BUCKET_NAME_MAX; len++) {
+		char c = name[len];
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '.' && c != '-')
+			return false;
+	}
+	return len >= 3 && len <= STORE_BUCKET_NAME_MAX;
 }
 
 static bool key_is_valid(const char *key, size_t len)
