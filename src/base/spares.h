@@ -16,8 +16,12 @@
 /* As many as requests are computed at once on a small machine; who waits, waits without one. */
 #define EOS_SPARES_MAX 8u
 
+/* A slot has a line of the processor's cache for itself, wherever the struct begins. */
 struct eos_spares {
-	_Atomic(void *) slots[EOS_SPARES_MAX];
+	struct {
+		_Atomic(void *) thing;
+		char unused[64 - sizeof(void *)];
+	} slots[EOS_SPARES_MAX];
 };
 
 /* One, which is the caller's then, or NULL. */
