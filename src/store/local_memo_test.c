@@ -1,4 +1,6 @@
-/* What a thread remembers of a bucket is never older than what was acknowledged. */
+/* What is kept from one read to the next: what a thread remembers of a bucket is never older than
+ * what was acknowledged, and of readers and transactions nothing shows that they were used before.
+ */
 #include "store/store_fixture_priv.h"
 
 #include <errno.h>
@@ -142,6 +144,79 @@ static void never_older_than_acknowledged(void **state)
 	assert_true(race.looks > 0);
 }
 
+static void expect_whole(struct store *store, const char *key, uint64_t seed, size_t size)
+{
+	struct store_reader *reader;
+	char expected[5000];
+	assert_int_equal(
+		store_reader_open(store, "raw", key, strlen(key), STORE_VERSION_LATEST, &reader),
+		0);
+	content_fill(seed, 0, expected, size);
+	assert_non_null(store_reader_whole(reader));
+	assert_memory_equal(store_reader_whole(reader), expected, size);
+	store_reader_close(reader);
+}
+
+/* Each open is with the reader of the last. */
+static void readers_are_as_new(void **state)
+{
+	struct fixture *f = *state;
+	struct store_reader *reader;
+	const size_t large = 3u << 20;
+	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
+	assert_int_equal(object_put(f->store, "raw", "small", 1, 5000), 0);
+	assert_int_equal(object_put(f->store, "raw", "tiny", 2, 7), 0);
+	assert_int_equal(object_put(f->store, "raw", "large", 3, large), 0);
+	assert_int_equal(object_put(f->store, "raw", "empty", 4, 0), 0);
+	for (int i = 0; i < 3; i++) {
+		expect_whole(f->store, "small", 1, 5000);
+		expect_whole(f->store, "tiny", 2, 7);
+		assert_int_equal(store_reader_open(f->store, "raw", "large", 5,
+						   STORE_VERSION_LATEST, &reader),
+				 0);
+		assert_null(store_reader_whole(reader));
+		store_reader_close(reader);
+		assert_int_equal(object_check(f->store, "raw", "large", 3, large), 0);
+		assert_int_equal(store_reader_open(f->store, "raw", "none", 4, STORE_VERSION_LATEST,
+						   &reader),
+				 -ENOENT);
+		assert_int_equal(object_check(f->store, "raw", "empty", 4, 0), 0);
+		expect_whole(f->store, "small", 1, 5000);
+	}
+	/* More at once than are kept. */
+	struct store_reader *readers[2 * EOS_SPARES_MAX];
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(readers); i++)
+		assert_int_equal(store_reader_open(f->store, "raw", "tiny", 4, STORE_VERSION_LATEST,
+						   &readers[i]),
+				 0);
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(readers); i++)
+		store_reader_close(readers[i]);
+	expect_whole(f->store, "tiny", 2, 7);
+}
+
+/* A transaction that is kept holds no page back: the file does not grow with each change. */
+static void kept_reads_hold_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct local *local = local_of(f->store);
+	struct store_stats before, after;
+	MDB_txn *txns[EOS_SPARES_MAX];
+	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
+	/* As many as are kept; most of them are not used again here. */
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(txns); i++)
+		assert_int_equal(local_read_begin(local, &txns[i]), 0);
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(txns); i++)
+		local_read_end(local, txns[i]);
+	for (uint64_t i = 0; i < 300; i++) {
+		assert_int_equal(object_put(f->store, "raw", "key", i, 10000), 0);
+		assert_int_equal(object_check(f->store, "raw", "key", i, 10000), 0);
+		if (i == 50)
+			assert_int_equal(store_stats(f->store, &before), 0);
+	}
+	assert_int_equal(store_stats(f->store, &after), 0);
+	assert_in_range(after.metadata_bytes, 0, before.metadata_bytes + (256u << 10));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +224,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_change_is_seen, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(never_older_than_acknowledged, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(readers_are_as_new, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(kept_reads_hold_nothing, fixture_setup,
 						fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
