@@ -26,7 +26,6 @@
 #include "store/local_priv.h"
 #include "store/local_upkeep_priv.h"
 
-#define MAP_BYTES_MAX	     (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
 #define LOCAL_TABLES_MAX     16
 #define OPEN_CHECK_BYTES_MAX (1LL << 30)
 #define MAP_BYTES_MIN	     ((size_t)64 << 20)
@@ -123,7 +122,7 @@ static int open_env(struct local *local, const char *dir_path, size_t map_bytes,
 	int n = snprintf(path, sizeof(path), "%s/metadata.mdb", dir_path);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return eos_why(why, -ENAMETOOLONG, "the path is too long");
-	size_t bytes = map_bytes != 0 ? map_bytes : MAP_BYTES_MAX;
+	size_t bytes = map_bytes != 0 ? map_bytes : LOCAL_MAP_BYTES_MAX;
 	int err = env_open_at(local, path, bytes);
 	while ((err == -ENOMEM || err == -EINVAL || err == -EFBIG) && bytes / 2 >= MAP_BYTES_MIN) {
 		bytes /= 2;
