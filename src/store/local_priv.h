@@ -100,6 +100,9 @@ int local_read_begin(struct local *local, MDB_txn **ret_txn) EOS_MUST_CHECK;
 /* The root node and record of a bucket. -ENOENT, -EBADMSG. */
 int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
 		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
+/* The same by a look of its own. */
+int local_bucket_read(struct local *local, const char *name,
+		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
 /* Where the state record is in LMDB's map. */
 int local_state_find(struct local *local, MDB_txn *txn, const void **ret_state) EOS_MUST_CHECK;
 int local_state_get(struct local *local, MDB_txn *txn,
