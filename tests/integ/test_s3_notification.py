@@ -243,10 +243,25 @@ def test_a_bucket_in_other_hands(shared_node, tenants):
     assert [e[3] for e in heard(a_client, a_heard, bucket, 1)] == [b""]
 
 
-def dropped(node):
+def metric(node, name):
     lines = requests.get(node.http_url + "/metrics", timeout=30).text.splitlines()
-    return sum(int(line.split()[1]) for line in lines
-               if line.startswith("edgeos_trigger_events_dropped_total "))
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"edgeos_{name} "))
+
+
+def dropped(node):
+    return metric(node, "trigger_events_dropped_total")
+
+
+def test_rules_go_with_their_bucket(shared_node, s3, hearer):
+    before = metric(shared_node, "s3_notification_buckets")
+    names = [f"gone-{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    for name in names:
+        s3.create_bucket(Bucket=name)
+        put(s3, name, rule(arn("hearer"), "ObjectCreated:*"))
+    assert metric(shared_node, "s3_notification_buckets") == before + 2
+    s3.delete_bucket(Bucket=names[0])
+    shared_node.cli("bucket", "rm", names[1])
+    assert metric(shared_node, "s3_notification_buckets") == before
 
 
 def test_a_function_that_is_gone(shared_node, s3, bucket):
