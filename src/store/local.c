@@ -242,6 +242,7 @@ static void local_close(struct store *store)
 	local_committer_fini(&local->committer);
 	local_upkeep_fini(&local->upkeep);
 	local_scrub_fini(&local->scrub);
+	local_damages_fini(&local->damages);
 	local_segments_fini(&local->segments);
 	local_pins_fini(&local->chunk_pins);
 	local_pins_fini(&local->manifest_pins);
@@ -266,6 +267,7 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	local_committer_init(&local->committer);
 	local_upkeep_init(&local->upkeep);
 	local_scrub_init(&local->scrub);
+	local_damages_init(&local->damages);
 	int err = local_crypt_set_path(&local->crypt, options->key_path, dir_path);
 	if (err == 0)
 		err = open_files(local, dir_path, options->map_bytes, why);

@@ -280,6 +280,7 @@ static void *upkeep_main(void *arg)
 			continue;
 		if (!atomic_load(&local->has_reserve))
 			local_space_reserve(local);
+		local_damages_tell(local);
 		pthread_mutex_lock(&local->upkeep.compact_lock);
 		int err = compact_all(local, LIVE_PERCENT_MAX, local->upkeep.rate, NULL, NULL);
 		pthread_mutex_unlock(&local->upkeep.compact_lock);

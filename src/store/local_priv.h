@@ -30,6 +30,7 @@
 #include "base/macros.h"
 #include "store/local_commit_priv.h"
 #include "store/local_crypt_priv.h"
+#include "store/local_damages_priv.h"
 #include "store/local_map_priv.h"
 #include "store/local_pins_priv.h"
 #include "store/local_records_priv.h"
@@ -70,6 +71,7 @@ struct local {
 	struct local_crypt crypt;
 	struct local_map map;
 	struct local_upkeep upkeep;
+	struct local_damages damages;
 	struct local_scrub scrub;
 	struct local_committer committer;
 };

@@ -1,5 +1,6 @@
 """Notification configurations of buckets: the document, its targets, and functions that hear."""
 import json
+import os
 import subprocess
 import uuid
 
@@ -241,6 +242,28 @@ def test_a_bucket_in_other_hands(shared_node, tenants):
     b_client.create_bucket(Bucket=bucket)
     b_client.put_object(Bucket=bucket, Key="k", Body=b"secret")
     assert [e[3] for e in heard(a_client, a_heard, bucket, 1)] == [b""]
+
+
+def test_damage_is_heard_of(make_node):
+    """An object that a read, or the scrub, found to be damaged is one that S3 calls lost."""
+    node = make_node(config="store: {scrub_rate: 1GiB, scrub_interval: 1h}\n")
+    client = node.s3()
+    output = deploy_hearer(node, "hearer", "default", client)
+    client.create_bucket(Bucket="data")
+    put(client, "data", rule(arn("hearer"), "ReducedRedundancyLostObject"))
+    body = os.urandom(MIB)
+    client.put_object(Bucket="data", Key="ill", Body=body)
+    client.put_object(Bucket="data", Key="well", Body=b"x")
+    for segment in (node.data_dir / "store" / "segments").iterdir():
+        at = segment.read_bytes().find(body[:64])
+        if at >= 0:
+            with segment.open("r+b") as file:
+                file.seek(at)
+                file.write(bytes([body[0] ^ 1]))
+    assert signed(node, "GET", "/data/ill").code == "InternalError"
+    ((name, key, _, data),) = heard(client, output, "data", 1)
+    # Nor can the function read it.
+    assert (name, key, data) == ("ReducedRedundancyLostObject", "ill", b"")
 
 
 def metric(node, name):
