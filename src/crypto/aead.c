@@ -7,8 +7,10 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 
 #include "crypto/crypto_priv.h"
 
@@ -21,27 +23,33 @@ struct crypto_cipher {
 
 /* Fetched once, for the life of the process; NULL: then no cipher can be made. */
 static EVP_CIPHER *aes_gcm, *aes_xts;
+static EVP_MAC *hmac;
 
 __attribute__((constructor)) static void fetch_before_main(void)
 {
 	crypto_init();
 	aes_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 	aes_xts = EVP_CIPHER_fetch(NULL, "AES-256-XTS", NULL);
-	/* What hashes need is looked up with the first of them. */
-	(void)crypto_md(CRYPTO_SHA256);
+	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 }
 
 int crypto_cipher_new(struct crypto_cipher **ret_cipher)
 {
+	static char digest[] = "SHA256";
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
 	struct crypto_cipher *cipher = calloc(1, sizeof(*cipher));
 	if (cipher == NULL)
 		return -ENOMEM;
-	if (aes_gcm != NULL && aes_xts != NULL) {
+	if (aes_gcm != NULL && aes_xts != NULL && hmac != NULL) {
 		cipher->gcm = EVP_CIPHER_CTX_new();
 		cipher->xts = EVP_CIPHER_CTX_new();
-		cipher->mac = crypto_hmac_sha256_new();
+		cipher->mac = EVP_MAC_CTX_new(hmac);
 	}
-	if (cipher->gcm == NULL || cipher->xts == NULL || cipher->mac == NULL) {
+	if (cipher->gcm == NULL || cipher->xts == NULL || cipher->mac == NULL ||
+	    EVP_MAC_CTX_set_params(cipher->mac, params) != 1) {
 		crypto_cipher_free(cipher);
 		return -ENOMEM;
 	}

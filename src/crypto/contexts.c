@@ -44,30 +44,20 @@ const EVP_MD *crypto_md(enum crypto_hash_kind kind)
 	return mds[kind];
 }
 
-EVP_MAC_CTX *crypto_hmac_sha256_new(void)
+static struct crypto_contexts *contexts_new(void)
 {
 	char digest[] = "SHA256";
 	const OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
 		OSSL_PARAM_construct_end(),
 	};
-	pthread_once(&fetched, fetch);
-	EVP_MAC_CTX *ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
-	if (ctx != NULL && EVP_MAC_CTX_set_params(ctx, params) != 1) {
-		EVP_MAC_CTX_free(ctx);
-		ctx = NULL;
-	}
-	return ctx;
-}
-
-static struct crypto_contexts *contexts_new(void)
-{
 	struct crypto_contexts *contexts = calloc(1, sizeof(*contexts));
 	if (contexts == NULL)
 		return NULL;
 	contexts->sha256 = EVP_MD_CTX_new();
-	contexts->hmac_sha256 = crypto_hmac_sha256_new();
+	contexts->hmac_sha256 = EVP_MAC_CTX_new(hmac);
 	if (contexts->sha256 == NULL || contexts->hmac_sha256 == NULL ||
+	    EVP_MAC_CTX_set_params(contexts->hmac_sha256, params) != 1 ||
 	    pthread_setspecific(contexts_key, contexts) != 0) {
 		contexts_free(contexts);
 		return NULL;
@@ -78,7 +68,7 @@ static struct crypto_contexts *contexts_new(void)
 struct crypto_contexts *crypto_contexts(void)
 {
 	pthread_once(&fetched, fetch);
-	if (!has_key)
+	if (!has_key || hmac == NULL)
 		return NULL;
 	struct crypto_contexts *contexts = pthread_getspecific(contexts_key);
 	return contexts != NULL ? contexts : contexts_new();

@@ -19,8 +19,6 @@ void crypto_init(void);
 /* contexts.c */
 /* NULL: no memory. */
 const EVP_MD *crypto_md(enum crypto_hash_kind kind);
-/* A context for HMAC-SHA-256, owned by the caller, which wants its key first. NULL: no memory. */
-EVP_MAC_CTX *crypto_hmac_sha256_new(void);
 /* Of the calling thread, for what begins and ends within one call. */
 struct crypto_contexts {
 	EVP_MD_CTX *sha256;
