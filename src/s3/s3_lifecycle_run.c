@@ -285,29 +285,44 @@ static int gather(void *ctx, const struct store_list_entry *entry)
 	return 0;
 }
 
-/* The entry, and then its parts: an upload without an entry is nobody's any more. */
-static int abort_upload(struct round *round, const char *entry, const char *id, const char *pieces)
+/* What begins with PREFIX in the bucket PIECES. */
+static int remove_parts(struct store *store, const char *pieces, const char *prefix,
+			struct names *names)
 {
-	char prefix[2 * STORE_KEY_MAX];
-	struct names *names = malloc(sizeof(*names));
-	int err = names != NULL ? 0 : -ENOMEM;
-
-	if (err == 0)
-		err = store_object_delete(round->store, S3_MULTIPART_BUCKET, entry, strlen(entry),
-					  NULL, NULL);
-	int n = snprintf(prefix, sizeof(prefix), "%s/p/%s/", round->bucket, id);
-	const struct store_list_query query = {
-		.prefix = prefix, .prefix_len = (size_t)n, .limit = EOS_ARRAY_SIZE(names->items)};
+	const struct store_list_query query = {.prefix = prefix,
+					       .prefix_len = strlen(prefix),
+					       .limit = EOS_ARRAY_SIZE(names->items)};
+	int err = 0;
 	for (bool has_more = true; has_more && err == 0;) {
 		names->count = 0;
-		err = store_object_list(round->store, pieces, &query, gather, names, &has_more);
+		err = store_object_list(store, pieces, &query, gather, names, &has_more);
 		for (size_t i = 0; i < names->count && err == 0; i++) {
-			err = store_object_delete(round->store, pieces, names->items[i].key,
+			err = store_object_delete(store, pieces, names->items[i].key,
 						  names->items[i].len, NULL, NULL);
 			if (err == -ENOENT)
 				err = 0;
 		}
 	}
+	return err;
+}
+
+/* In the order of s3_remove_upload(), and for its reasons: what is cut off is found again by its
+ * entry, and parts that nobody finds would stay for ever. */
+static int abort_upload(struct round *round, const char *entry, const char *id, const char *pieces)
+{
+	char prefix[2 * STORE_KEY_MAX];
+	struct names *names = malloc(sizeof(*names));
+	if (names == NULL)
+		return -ENOMEM;
+
+	snprintf(prefix, sizeof(prefix), "%s/p/%s/", round->bucket, id);
+	int err = remove_parts(round->store, pieces, prefix, names);
+	/* No such bucket: there were never any. */
+	if (err == 0 || err == -ENOENT)
+		err = store_object_delete(round->store, S3_MULTIPART_BUCKET, entry, strlen(entry),
+					  NULL, NULL);
+	if (err == 0)
+		err = remove_parts(round->store, pieces, prefix, names);
 	free(names);
 	if (err == 0)
 		eos_counter_add(&expired_total, 1);
