@@ -1,0 +1,127 @@
+/*
+ * Network ports that bypass the kernel (DPDK), and the frames that they receive and send.
+ *
+ * Concepts
+ * - The environment (struct nic) is DPDK's, once a process: memory for frames, with hugepages or
+ *   without, and its devices.
+ * - A port is a device: a physical NIC, or one made from a description ("af_xdp:IF",
+ *   "af_packet:IF", "tap:NAME", "memif:SOCKET,role=server", "vhost:SOCKET", "virtio_user:SOCKET",
+ *   "pcap:IN.pcap,OUT.pcap", "null", "ring", "pci:0000:01:00.0"). It has as many queues as cores
+ *   poll it.
+ * - A frame is borrowed memory of the environment: received ones are the caller's until it sends or
+ *   frees them. Each lies in one piece, with room before and behind.
+ * - The adaptive loop: nic_wait() sleeps until a port has something, where its driver can say so
+ *   (interrupts, descriptors), and in growing steps where it cannot.
+ *
+ * Threads: opening, closing and the environment are one thread's; a queue of a port is one thread's
+ * at a time. Sending and receiving do not allocate, lock or log, nor call the kernel beyond what
+ * the driver does.
+ *
+ * Peers (the other end of a memif or virtio socket) are not trusted with anything but frames.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/why.h"
+
+#define NIC_BURST_MAX 64u
+#define NIC_NAME_MAX  31u
+#define NIC_PORTS_MAX 32u
+#define NIC_FRAME_MAX 9728u /* bytes */
+
+struct nic;
+struct nic_port;
+
+struct nic_config {
+	const char *cores;	 /* "1" or "1,3"; NULL: where the process may run */
+	uint32_t memory_mib;	 /* without hugepages; 0: 256 */
+	bool with_hugepages;	 /* false: none are asked for */
+	uint32_t frames_max;	 /* that can exist at once; 0: 16,384 */
+	uint32_t frame_bytes;	 /* the longest; 0: 1,600, with NIC_FRAME_MAX for jumbo frames */
+	const char *runtime_dir; /* DPDK's own files; NULL: the default */
+};
+
+/* Once a process. -EBUSY: there is one; -ENOMEM; -EIO: DPDK said no, and WHY has its words. */
+int nic_new(const struct nic_config *config, struct nic **ret_nic,
+	    struct eos_why *why) EOS_MUST_CHECK;
+/* All ports were closed. The process cannot make another one afterwards. */
+struct nic *nic_free(struct nic *nic);
+
+struct nic_port_config {
+	const char *name;   /* ours: "lan"; letters, digits, "-", "_" */
+	const char *device; /* as above */
+	uint8_t mac[6];	    /* all zero: the device's own */
+	uint16_t mtu;	    /* 0: 1,500 */
+	uint16_t queues;    /* receive and send queues, spread by RSS; 0: 1 */
+	uint16_t vlan; /* 0: untagged; else frames carry this tag outside, and lose it inside */
+	bool is_promiscuous;
+};
+
+/* -EINVAL: WHY names the value; -ENODEV: no such device; -EEXIST: the name is taken; -ENOTSUP: the
+ * device cannot do this (queues, MTU); -ENOMEM; -EIO. */
+int nic_port_open(struct nic *nic, const struct nic_port_config *config, struct nic_port **ret_port,
+		  struct eos_why *why) EOS_MUST_CHECK;
+/* Frames in its queues are freed. NULL is fine. */
+struct nic_port *nic_port_close(struct nic_port *port);
+
+struct nic_port_info {
+	char name[NIC_NAME_MAX + 1];
+	char driver[32];
+	uint8_t mac[6];
+	uint16_t mtu, queues;
+	bool is_up; /* link */
+	uint32_t speed_mbps;
+	bool can_sleep; /* nic_wait() is woken by it */
+	bool has_rss;
+};
+/* Any thread. */
+void nic_port_info(const struct nic_port *port, struct nic_port_info *ret_info);
+
+/* Counted since it was opened. Any thread. */
+struct nic_port_stats {
+	uint64_t received, received_bytes, sent, sent_bytes;
+	uint64_t missed;    /* by the device, as nobody took them */
+	uint64_t no_frames; /* no memory to receive into */
+	uint64_t errors;    /* the device's */
+	uint64_t send_full; /* not sent: the queue was full, or the link down */
+	uint64_t too_long, wrong_vlan;
+};
+void nic_port_stats(const struct nic_port *port, struct nic_port_stats *ret_stats);
+
+#define NIC_FRAME_CHECKSUM_GOOD 1u /* the device says so */
+#define NIC_FRAME_CHECKSUM_BAD	2u
+
+struct nic_frame {
+	uint8_t *data; /* may be moved within head- and tailroom, with len */
+	uint32_t len;
+	uint16_t headroom, tailroom; /* when it was received or made */
+	uint32_t flags;
+	uint32_t hash; /* RSS; 0: none */
+	void *memory;  /* the environment's */
+};
+
+/* Up to COUNT (at most NIC_BURST_MAX) frames; returns how many. */
+unsigned nic_port_receive(struct nic_port *port, unsigned queue, struct nic_frame *frames,
+			  unsigned count);
+/* Takes all COUNT frames: what cannot be sent is freed and counted. Returns how many were sent. */
+unsigned nic_port_send(struct nic_port *port, unsigned queue, struct nic_frame *frames,
+		       unsigned count);
+/* LEN bytes, not cleared, with headroom. -ENOBUFS: frames_max are in use; -EMSGSIZE. */
+int nic_frame_new(struct nic *nic, uint32_t len, struct nic_frame *ret_frame) EOS_MUST_CHECK;
+void nic_frames_free(struct nic_frame *frames, unsigned count);
+
+/*
+ * Sleeps until one of the ports of POLLED has something to receive on its QUEUE, until WAKE_FD (-1:
+ * none) is readable, or until TIMEOUT_NS is over. Returns at once when there may be something
+ * already. Where a driver cannot say, it looks again after STEP_NS.
+ */
+struct nic_polled {
+	struct nic_port *port;
+	unsigned queue;
+};
+void nic_wait(struct nic *nic, const struct nic_polled *polled, unsigned count, int wake_fd,
+	      uint64_t timeout_ns, uint64_t step_ns);
