@@ -125,8 +125,8 @@ int local_apply_damage(struct local_txn *t, struct local_op *op)
 		return local_refuse(t, op, err);
 	err = local_version_find(t->local, t->txn, op->bucket, bucket.node, op->key, op->key_len,
 				 op->version, &found);
-	if (err == 0 && op->record.sequence != 0 && op->record.sequence != found.record.sequence)
-		err = -ENOENT; /* replaced meanwhile */
+	if (err == 0 && op->record.sequence != found.record.sequence)
+		err = -ENOENT; /* replaced meanwhile, or made whole */
 	if (err < 0 && err != -EBADMSG)
 		return local_refuse(t, op, err);
 	/* Of what its record said nothing can be told. */
