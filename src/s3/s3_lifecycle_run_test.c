@@ -1,4 +1,5 @@
-/* A node that is killed while a rule aborts an upload: what is left is found again. */
+/* Uploads under way: what is left of them by a node that was killed, or of a bucket that is gone,
+ * is found and removed. */
 #include "s3/s3_lifecycle_run.h"
 
 #include <errno.h>
@@ -36,12 +37,22 @@ static void put(struct store *store, const char *key, const struct store_object_
 }
 
 /* As s3_multipart.c has it. */
+static void fill_entry(struct store_object_info *entry, uint64_t bucket_created_ns)
+{
+	char time[24];
+	entry->metadata_len = 0;
+	snprintf(time, sizeof(time), "%llu", (unsigned long long)bucket_created_ns);
+	assert_int_equal(store_metadata_add(entry, S3_METADATA_KEY, "k"), 0);
+	assert_int_equal(store_metadata_add(entry, S3_METADATA_PIECES, S3_MULTIPART_BUCKET), 0);
+	assert_int_equal(store_metadata_add(entry, S3_METADATA_BUCKET, time), 0);
+}
+
 static void begin_upload(struct store *store)
 {
 	static struct store_object_info entry;
-	entry.metadata_len = 0;
-	assert_int_equal(store_metadata_add(&entry, S3_METADATA_KEY, "k"), 0);
-	assert_int_equal(store_metadata_add(&entry, S3_METADATA_PIECES, S3_MULTIPART_BUCKET), 0);
+	struct store_bucket_info bucket;
+	assert_int_equal(store_bucket_get(store, "raw", &bucket), 0);
+	fill_entry(&entry, bucket.created_ns);
 	put(store, "raw/m/1", &entry);
 	for (int i = 1; i <= PARTS; i++) {
 		char name[32];
@@ -134,9 +145,52 @@ static void test_killed(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void begin_upload_in(struct store *store, const char *bucket, uint64_t created_ns)
+{
+	static struct store_object_info entry;
+	char name[96];
+	fill_entry(&entry, created_ns);
+	snprintf(name, sizeof(name), "%s/m/%llu", bucket, (unsigned long long)created_ns);
+	put(store, name, &entry);
+	snprintf(name, sizeof(name), "%s/p/%llu/p00001", bucket, (unsigned long long)created_ns);
+	put(store, name, NULL);
+}
+
+/* Uploads go with their buckets, also of buckets that nobody deleted over S3. */
+static void test_buckets_that_are_gone(void **state)
+{
+	const struct s3_lifecycle_config config = {.interval_ms = 1, .day_ns = 1};
+	char dir[] = "/tmp/eos-lifecycle-XXXXXX", command[64];
+	struct s3_lifecycle_runner *runner;
+	struct store_bucket_info info;
+	assert_non_null(mkdtemp(dir));
+	struct store *store = open_store(dir);
+	assert_int_equal(store_bucket_create(store, S3_MULTIPART_BUCKET), 0);
+	assert_int_equal(store_bucket_create(store, "made-anew"), 0);
+	assert_int_equal(store_bucket_get(store, "made-anew", &info), 0);
+	begin_upload_in(store, "gone", info.created_ns);
+	begin_upload_in(store, "made-anew", info.created_ns - 1);
+	begin_upload_in(store, "made-anew", info.created_ns);
+	assert_int_equal(s3_lifecycle_start(store, &config, &runner), 0);
+	for (int i = 0; i < PATIENCE && count_of(store, "") > 2; i++)
+		usleep(1000);
+	/* More rounds. */
+	usleep(20000);
+	s3_lifecycle_stop(runner);
+	assert_int_equal(count_of(store, "gone/"), 0);
+	assert_int_equal(count_of(store, "made-anew/m/"), 1);
+	assert_int_equal(count_of(store, "made-anew/p/"), 1);
+	store_close(store);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_buckets_that_are_gone),
+	};
 	s3_xml_read_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
