@@ -42,10 +42,13 @@ struct nic_config {
 	bool with_hugepages;	 /* false: none are asked for */
 	uint32_t frames_max;	 /* that can exist at once; 0: 16,384 */
 	uint32_t frame_bytes;	 /* the longest; 0: 1,600, with NIC_FRAME_MAX for jumbo frames */
-	const char *runtime_dir; /* DPDK's own files; NULL: the default */
+	const char *runtime_dir; /* for DPDK's own files, removed at the end; NULL: the default */
+	bool with_pci;		 /* look for PCI devices, without which there is no "pci:" */
 };
 
-/* Once a process. -EBUSY: there is one; -ENOMEM; -EIO: DPDK said no, and WHY has its words. */
+/* Once a process. -EBUSY: there is one, or was; -EINVAL; -ENOMEM; -EIO: DPDK said no, and WHY has
+ * its words. Other threads than the caller's take and give frames more slowly: they have no cache
+ * of them. Where the caller may run is not changed. */
 int nic_new(const struct nic_config *config, struct nic **ret_nic,
 	    struct eos_why *why) EOS_MUST_CHECK;
 /* All ports were closed. The process cannot make another one afterwards. */
@@ -76,7 +79,7 @@ struct nic_port_info {
 	bool is_up; /* link */
 	uint32_t speed_mbps;
 	bool can_sleep; /* nic_wait() is woken by it */
-	bool has_rss;
+	bool has_rss;	/* the device spreads over the queues, by the hash of frames */
 };
 /* Any thread. */
 void nic_port_info(const struct nic_port *port, struct nic_port_info *ret_info);
@@ -86,11 +89,20 @@ struct nic_port_stats {
 	uint64_t received, received_bytes, sent, sent_bytes;
 	uint64_t missed;    /* by the device, as nobody took them */
 	uint64_t no_frames; /* no memory to receive into */
-	uint64_t errors;    /* the device's */
+	uint64_t errors;    /* the device's, and frames that were not made right */
 	uint64_t send_full; /* not sent: the queue was full, or the link down */
 	uint64_t too_long, wrong_vlan;
 };
 void nic_port_stats(const struct nic_port *port, struct nic_port_stats *ret_stats);
+
+struct nic_counter {
+	char name[64];
+	uint64_t value;
+};
+/* The driver's own counters: up to MAX are written. Returns how many, 0 where it has none. Any
+ * thread. */
+unsigned nic_port_driver_counters(const struct nic_port *port, struct nic_counter *ret_counters,
+				  unsigned max);
 
 #define NIC_FRAME_CHECKSUM_GOOD 1u /* the device says so */
 #define NIC_FRAME_CHECKSUM_BAD	2u
