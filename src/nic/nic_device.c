@@ -20,8 +20,9 @@
 
 /* A frame's header with two VLAN tags. */
 #define LINK_HEADER 22u
-/* What the kernel puts before a frame in a ring of packet sockets, and more. */
-#define PACKET_RING_HEADER 96u
+/* What the kernel puts before a frame in a ring of packet sockets (TPACKET_V2). */
+#define PACKET_RING_HEADER 66u
+#define PAGE		   4096u
 
 #define OPTIONS_MAX 4u
 #define TEXT_MAX    640u
@@ -187,12 +188,15 @@ static int make_af_packet(struct words *words, const struct nic_device_wants *wa
 	int err = take_interface(words, device, why);
 	if (err < 0)
 		return err;
-	/* Powers of two, of which a block holds a whole number: the kernel insists. */
-	unsigned frame = 2048;
-	while (frame < wants->mtu + LINK_HEADER + PACKET_RING_HEADER)
-		frame *= 2;
+	/* The kernel wants blocks of whole pages, the driver frames that follow each other without
+	 * a gap at the end of a block: so a block is a multiple of both. */
+	unsigned frame =
+		EOS_ALIGN_UP(wants->mtu + LINK_HEADER + PACKET_RING_HEADER, NIC_PACKET_RING_STEP);
+	unsigned block = frame;
+	while (block % PAGE != 0)
+		block += frame;
 	add(device, "iface=%s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=512", device->interface,
-	    wants->queues, EOS_MAX(frame, 4096u), frame);
+	    wants->queues, block, frame);
 	return 0;
 }
 
@@ -245,10 +249,12 @@ static int make_virtio_user(struct words *words, const struct nic_device_wants *
 			    struct nic_device *device, struct eos_why *why)
 {
 	int err = take_socket(words, device, false, why);
+	/* DPDK 22.11 would stand still until somebody connects. */
+	if (err == 0 && device->listens)
+		return eos_why(why, -ENOTSUP, "device of kind virtio_user: it connects only");
 	if (err < 0)
 		return err;
-	add(device, "path=%s,queues=%u,server=%d,queue_size=512", device->path, wants->queues,
-	    device->listens);
+	add(device, "path=%s,queues=%u,queue_size=512", device->path, wants->queues);
 	if (has_mac(wants))
 		add_mac(device, wants);
 	return 0;

@@ -31,6 +31,9 @@ enum nic_wake {
 #define NIC_KIND_SET_MAC  32u /* takes its address as an argument */
 #define NIC_KIND_NO_QUEUE 64u /* one queue only */
 
+/* Frames of af_packet's rings are multiples of this, and buffers must have room for them. */
+#define NIC_PACKET_RING_STEP 1024u
+
 struct nic_kind {
 	const char *word;   /* "af_packet" */
 	const char *driver; /* "net_af_packet" */

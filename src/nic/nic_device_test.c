@@ -36,8 +36,7 @@ static void test_kinds(void **state)
 		 "role=client,id=0,socket=/run/a.sock,socket-abstract=no,bsize=2048"},
 		{"vhost:/run/v", "net_vhost3", "iface=/run/v,queues=1,client=0"},
 		{"vhost:/run/v,role=client", "net_vhost3", "iface=/run/v,queues=1,client=1"},
-		{"virtio_user:/run/v", "net_virtio_user3",
-		 "path=/run/v,queues=1,server=0,queue_size=512"},
+		{"virtio_user:/run/v", "net_virtio_user3", "path=/run/v,queues=1,queue_size=512"},
 		{"pcap:/tmp/in.pcap,/tmp/out.pcap", "net_pcap3",
 		 "rx_pcap=/tmp/in.pcap,tx_pcap=/tmp/out.pcap"},
 		{"null", "net_null3", ""},
@@ -60,14 +59,15 @@ static void test_wants(void **state)
 	struct nic_device device;
 	assert_int_equal(parse("af_packet:eth0", &wants, &device), 0);
 	assert_string_equal(device.args,
-			    "iface=eth0,qpairs=4,blocksz=16384,framesz=16384,framecnt=512");
+			    "iface=eth0,qpairs=4,blocksz=36864,framesz=9216,framecnt=512");
 	assert_string_equal(device.interface, "eth0");
 	assert_int_equal(parse("tap:t0", &wants, &device), 0);
 	assert_string_equal(device.args, "iface=t0,mac=02:00:00:00:00:fe");
-	assert_int_equal(parse("virtio_user:/v,role=server", &wants, &device), 0);
-	assert_string_equal(device.args,
-			    "path=/v,queues=4,server=1,queue_size=512,mac=02:00:00:00:00:fe");
-	assert_true(device.listens);
+	assert_int_equal(parse("virtio_user:/v", &wants, &device), 0);
+	assert_string_equal(device.args, "path=/v,queues=4,queue_size=512,mac=02:00:00:00:00:fe");
+	assert_false(device.listens);
+	assert_int_equal(parse("virtio_user:/v,role=server", &wants, &device), -ENOTSUP);
+	assert_int_equal(parse("virtio_user:/v", &wants, &device), 0);
 	assert_string_equal(device.path, "/v");
 	/* These have one queue. */
 	assert_int_equal(parse("memif:/m", &wants, &device), -ENOTSUP);
@@ -102,7 +102,7 @@ static void test_hostile(void **state)
 		"memif:/a b",
 		"vhost:/a[1]",
 		"vhost:/a,role",
-		"virtio_user:/a,role=server,,",
+		"virtio_user:/a,role=client,,",
 		"virtio_user:/a\\,b",
 		"pcap:/in",
 		"pcap:/in,/out,/more",

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,13 @@ struct args {
 	char cores[1024], memory[16], prefix[32];
 };
 
+/* Bytes of a buffer behind the headroom: as many as af_packet's rings give at once; and AF_XDP does
+ * not take less than 2,048. */
+static uint32_t frame_room(uint32_t frame_bytes)
+{
+	return EOS_ALIGN_UP(EOS_MAX(frame_bytes + NIC_TAILROOM, 2048u), NIC_PACKET_RING_STEP);
+}
+
 static int check_config(struct nic_config *config, struct eos_why *why)
 {
 	if (config->frames_max == 0)
@@ -64,7 +72,7 @@ static int check_config(struct nic_config *config, struct eos_why *why)
 		return eos_why(why, -EINVAL,
 			       "cores \"%.40s\": they are numbers, as \"1\", \"1,3\" or \"2-5\"",
 			       config->cores);
-	uint64_t bytes = (uint64_t)config->frames_max * (config->frame_bytes + 512);
+	uint64_t bytes = (uint64_t)config->frames_max * (frame_room(config->frame_bytes) + 512);
 	uint32_t mib = (uint32_t)((bytes + ENVIRONMENT_BYTES) >> 20);
 	if (config->memory_mib == 0)
 		config->memory_mib = EOS_MAX(mib, MEMORY_MIB);
@@ -163,10 +171,10 @@ static int start_dpdk(const struct nic_config *config, struct eos_why *why)
 
 static int make_pool(struct nic *nic, const struct nic_config *config, struct eos_why *why)
 {
-	uint32_t room = RTE_PKTMBUF_HEADROOM + config->frame_bytes + NIC_TAILROOM;
+	uint32_t room = RTE_PKTMBUF_HEADROOM + frame_room(config->frame_bytes);
 	nic_log_begin();
 	nic->pool = rte_pktmbuf_pool_create("frames", config->frames_max, FRAMES_CACHE, 0,
-					    (uint16_t)EOS_ALIGN_UP(room, 64u), SOCKET_ID_ANY);
+					    (uint16_t)room, SOCKET_ID_ANY);
 	return nic_log_failed(why, nic->pool != NULL ? 0 : -ENOMEM, "%u frames of %u bytes",
 			      config->frames_max, config->frame_bytes);
 }
@@ -174,6 +182,7 @@ static int make_pool(struct nic *nic, const struct nic_config *config, struct eo
 int nic_new(const struct nic_config *config, struct nic **ret_nic, struct eos_why *why)
 {
 	struct nic_config checked = *config;
+	struct sigaction pipe_action;
 	int err = check_config(&checked, why);
 	if (err < 0)
 		return err;
@@ -184,6 +193,9 @@ int nic_new(const struct nic_config *config, struct nic **ret_nic, struct eos_wh
 		return eos_why(why, -ENOMEM, "no memory");
 	nic->frame_bytes = checked.frame_bytes;
 	nic->with_pci = checked.with_pci;
+	/* A peer of a virtio socket that has gone would end the process otherwise. */
+	if (sigaction(SIGPIPE, NULL, &pipe_action) == 0 && pipe_action.sa_handler == SIG_DFL)
+		(void)signal(SIGPIPE, SIG_IGN);
 	if (checked.runtime_dir != NULL &&
 	    setenv("RUNTIME_DIRECTORY", checked.runtime_dir, 1) < 0) {
 		err = eos_why(why, -ENOMEM, "no memory");

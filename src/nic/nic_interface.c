@@ -21,6 +21,18 @@ bool nic_interface_exists(const char *name)
 	return if_nametoindex(name) != 0;
 }
 
+bool nic_interface_is_up(const char *name)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	int err = ioctl(fd, SIOCGIFFLAGS, &request);
+	(void)eos_close(fd);
+	return err == 0 && (request.ifr_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+}
+
 int nic_interface_set_mtu(const char *name, uint16_t mtu, struct eos_why *why)
 {
 	struct ifreq request = {0};
@@ -36,6 +48,24 @@ int nic_interface_set_mtu(const char *name, uint16_t mtu, struct eos_why *why)
 		if (ioctl(fd, SIOCSIFMTU, &request) < 0)
 			err = eos_why(why, -ENOTSUP, "%s: an MTU of %u: %s", name, mtu,
 				      strerror(errno));
+	}
+	(void)eos_close(fd);
+	return err;
+}
+
+int nic_interface_set_mac(const char *name, const uint8_t mac[6], uint8_t ret_before[6])
+{
+	struct ifreq request = {0};
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int err = ioctl(fd, SIOCGIFHWADDR, &request) < 0 ? -errno : 0;
+	if (err == 0) {
+		memcpy(ret_before, request.ifr_hwaddr.sa_data, 6);
+		memcpy(request.ifr_hwaddr.sa_data, mac, 6);
+		if (memcmp(ret_before, mac, 6) != 0 && ioctl(fd, SIOCSIFHWADDR, &request) < 0)
+			err = -errno;
 	}
 	(void)eos_close(fd);
 	return err;

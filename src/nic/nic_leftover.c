@@ -3,9 +3,9 @@
  * interface, which would take its frames away from everybody and keep the next program off; and
  * sockets in the file system, on which nobody can listen again.
  *
- * Only what nobody uses is removed. Whether an AF_XDP socket is open on an interface the kernel
- * tells (sock_diag; where it cannot, the next process finds the queue busy). Whose program is
- * attached its name tells: libxdp's and DPDK's are known.
+ * Only what nobody uses is removed. Whose program is attached its name tells: libxdp's and DPDK's
+ * are known. Whether a process of ours is using it a lock tells: a socket with an abstract name,
+ * which is one network namespace's, as interfaces are, and ends with its process.
  */
 #include "nic/nic_priv.h"
 
@@ -14,9 +14,8 @@
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
-#include <linux/xdp_diag.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -146,48 +145,6 @@ static int detach(int fd, unsigned index, uint32_t flags)
 	return ask(fd, &request.head, take_none, NULL);
 }
 
-struct diag_search {
-	unsigned index;
-	bool is_found;
-};
-
-static int read_diag(const struct nlmsghdr *message, void *ctx)
-{
-	struct diag_search *search = ctx;
-	const struct xdp_diag_msg *diag = NLMSG_DATA(message);
-	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*diag)))
-		return 0;
-	int left = (int)(message->nlmsg_len - NLMSG_SPACE(sizeof(*diag)));
-	for (const struct rtattr *a =
-		     (const struct rtattr *)((const char *)diag + NLMSG_ALIGN(sizeof(*diag)));
-	     RTA_OK(a, left); a = RTA_NEXT(a, left)) {
-		const struct xdp_diag_info *info = RTA_DATA(a);
-		if (a->rta_type == XDP_DIAG_INFO && RTA_PAYLOAD(a) >= sizeof(*info) &&
-		    info->ifindex == search->index)
-			search->is_found = true;
-	}
-	return 0;
-}
-
-static bool has_xdp_socket(unsigned index)
-{
-	struct {
-		struct nlmsghdr head;
-		struct xdp_diag_req diag;
-	} request = {
-		.head = {sizeof(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 3, 0},
-		.diag = {.sdiag_family = AF_XDP, .xdiag_show = XDP_SHOW_INFO},
-	};
-	struct diag_search search = {index, false};
-	int fd = open_netlink(NETLINK_SOCK_DIAG);
-	if (fd < 0)
-		return false;
-	/* An error means that this kernel cannot tell. */
-	(void)ask(fd, &request.head, read_diag, &search);
-	(void)eos_close(fd);
-	return search.is_found;
-}
-
 static int get_program_name(uint32_t id, char *out, size_t size)
 {
 	struct bpf_prog_info info = {0};
@@ -226,6 +183,25 @@ static int check_program(const char *interface, uint32_t id, struct eos_why *why
 		       interface, name, interface);
 }
 
+int nic_leftover_lock_xdp(const char *interface, struct eos_why *why)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int len = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "edgeos-xdp-%s",
+			   interface);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return eos_why(why, -errno, "socket: %s", strerror(errno));
+	if (bind(fd, (const struct sockaddr *)&address,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) < 0) {
+		int err = errno == EADDRINUSE ? -EBUSY : -errno;
+		(void)eos_close(fd);
+		return err == -EBUSY
+			       ? eos_why(why, err, "another process has %s with AF_XDP", interface)
+			       : eos_why(why, err, "lock of %s: %s", interface, strerror(-err));
+	}
+	return fd;
+}
+
 int nic_leftover_xdp(const char *interface, struct eos_why *why)
 {
 	unsigned index = if_nametoindex(interface);
@@ -240,8 +216,6 @@ int nic_leftover_xdp(const char *interface, struct eos_why *why)
 		err = eos_why(why, err, "%s: is XDP attached? %s", interface, strerror(-err));
 	if (err == 0 && attached.mode != XDP_ATTACHED_NONE) {
 		err = check_program(interface, attached.program, why);
-		if (err == 0 && has_xdp_socket(index))
-			err = eos_why(why, -EBUSY, "another process has %s with AF_XDP", interface);
 		if (err == 0)
 			err = detach(fd, index,
 				     attached.mode == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE

@@ -62,7 +62,9 @@ static void take_line(const char *line, int len)
 {
 	enum eos_log_level level = level_of(rte_log_cur_msg_loglevel());
 	if (level == EOS_LOG_WARN && kept.is_kept) {
-		(void)snprintf(kept.text, sizeof(kept.text), "%.*s", len, line);
+		/* The first says why; those behind it, of its callers, say that. */
+		if (kept.text[0] == '\0')
+			(void)snprintf(kept.text, sizeof(kept.text), "%.*s", len, line);
 		level = EOS_LOG_DEBUG;
 	}
 	log_line(level, line, len);

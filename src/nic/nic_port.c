@@ -20,6 +20,7 @@
 
 #include "base/assert.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #define MTU	   1500u
@@ -109,6 +110,41 @@ static int check_unused(const struct nic *nic, const struct nic_device *device, 
 	return 0;
 }
 
+static bool has_mac(const struct nic_port_config *config)
+{
+	static const uint8_t none[6];
+	return memcmp(config->mac, none, sizeof(none)) != 0;
+}
+
+static int lock_xdp(struct nic_port *port, struct eos_why *why)
+{
+	int lock = nic_leftover_lock_xdp(port->device.interface, why);
+	if (lock < 0)
+		return lock;
+	port->lock = lock;
+	return nic_leftover_xdp(port->device.interface, why);
+}
+
+/* Of an interface that was there before the port. */
+static int prepare_interface(struct nic_port *port, const struct nic_port_config *config,
+			     struct eos_why *why)
+{
+	const char *name = port->device.interface;
+	int err = nic_interface_set_mtu(name, port->mtu, why);
+	if (err < 0)
+		return err;
+	if (has_mac(config)) {
+		err = nic_interface_set_mac(name, config->mac, port->mac_before);
+		if (err < 0)
+			return eos_why(why, err, "%s: its MAC address: %s", name, strerror(-err));
+		port->has_other_mac = true;
+	}
+	port->hold_socket = nic_interface_hold(name, config->is_promiscuous);
+	return port->hold_socket >= 0 ? 0
+				      : eos_why(why, port->hold_socket, "a packet socket on %s: %s",
+						name, strerror(-port->hold_socket));
+}
+
 /* What must be so before the driver sees the device. */
 static int prepare(struct nic_port *port, const struct nic_port_config *config, struct eos_why *why)
 {
@@ -128,16 +164,14 @@ static int prepare(struct nic_port *port, const struct nic_port_config *config, 
 			       : 0;
 	if (!nic_interface_exists(device->interface))
 		return eos_why(why, -ENODEV, "there is no interface %s", device->interface);
+	if ((device->kind->flags & NIC_KIND_XDP) != 0 && port->nic->frame_bytes > NIC_XDP_FRAME_MAX)
+		return eos_why(why, -ENOTSUP,
+			       "AF_XDP wants frames to fit into a page: frame_bytes is %u, %u is "
+			       "possible",
+			       port->nic->frame_bytes, NIC_XDP_FRAME_MAX);
 	if ((device->kind->flags & NIC_KIND_XDP) != 0)
-		err = nic_leftover_xdp(device->interface, why);
-	if (err == 0)
-		err = nic_interface_set_mtu(device->interface, port->mtu, why);
-	if (err < 0)
-		return err;
-	port->hold_socket = nic_interface_hold(device->interface, config->is_promiscuous);
-	return port->hold_socket >= 0 ? 0
-				      : eos_why(why, port->hold_socket, "a packet socket on %s: %s",
-						device->interface, strerror(-port->hold_socket));
+		err = lock_xdp(port, why);
+	return err < 0 ? err : prepare_interface(port, config, why);
 }
 
 static int probe(struct nic_port *port, struct eos_why *why)
@@ -255,15 +289,13 @@ static int start(struct nic_port *port, struct eos_why *why)
 static int set_filters(struct nic_port *port, const struct nic_port_config *config,
 		       struct eos_why *why)
 {
-	static const uint8_t none[6];
 	struct rte_ether_addr address;
 	bool is_pci = (port->device.kind->flags & NIC_KIND_PCI) != 0;
 	int err = rte_eth_macaddr_get(port->id, &address);
 	if (err < 0)
 		return eos_why(why, -EIO, "device %s: %s", port->device.name, strerror(-err));
 	memcpy(port->mac, address.addr_bytes, sizeof(port->mac));
-	if (memcmp(config->mac, none, sizeof(none)) != 0 &&
-	    memcmp(config->mac, port->mac, sizeof(none)) != 0) {
+	if (has_mac(config) && memcmp(config->mac, port->mac, sizeof(port->mac)) != 0) {
 		memcpy(address.addr_bytes, config->mac, sizeof(port->mac));
 		nic_log_begin();
 		err = rte_eth_dev_default_mac_addr_set(port->id, &address);
@@ -320,7 +352,7 @@ static struct nic_port *make(struct nic *nic, const struct nic_port_config *conf
 	port->vlan = config->vlan;
 	port->queues_count = config->queues;
 	port->frame_max = config->mtu + HEADER_LEN + TAG_LEN + (config->vlan != 0 ? TAG_LEN : 0);
-	port->hold_socket = -1;
+	port->hold_socket = port->lock = -1;
 	(void)snprintf(port->name, sizeof(port->name), "%s", config->name);
 	for (unsigned i = 0; i < NIC_QUEUES_MAX; i++)
 		port->queues[i].wait_fd = port->queues[i].socket = -1;
@@ -380,6 +412,8 @@ struct nic_port *nic_port_close(struct nic_port *port)
 {
 	if (port == NULL)
 		return NULL;
+	uint8_t was[6];
+	int err = 0;
 	EOS_ASSERT(port->nic->ports[port->slot] == port);
 	nic_wake_close(port);
 	for (unsigned i = 0; i < port->queues_count; i++)
@@ -391,7 +425,16 @@ struct nic_port *nic_port_close(struct nic_port *port)
 			(void)rte_eth_dev_close(port->id);
 		(void)rte_eal_hotplug_remove(port->device.bus, port->device.name);
 	}
+	if ((port->device.kind->flags & NIC_KIND_XDP) != 0)
+		nic_xdp_close(port);
 	(void)eos_close(port->hold_socket);
+	(void)eos_close(port->lock);
+	/* An interface of the kernel's stays when the port has gone. */
+	if (port->has_other_mac)
+		err = nic_interface_set_mac(port->device.interface, port->mac_before, was);
+	if (err < 0)
+		eos_log(EOS_LOG_WARN, "nic", "interface %s keeps the address of port %s: %s",
+			port->device.interface, port->name, strerror(-err));
 	port->nic->ports[port->slot] = NULL;
 	free(port);
 	return NULL;

@@ -21,6 +21,11 @@ void nic_port_info(const struct nic_port *port, struct nic_port_info *ret_info)
 	memcpy(ret_info->name, port->name, sizeof(ret_info->name));
 	memcpy(ret_info->driver, port->driver, sizeof(ret_info->driver));
 	memcpy(ret_info->mac, port->mac, sizeof(ret_info->mac));
+	/* Drivers of kernel interfaces say that they are up, whatever the interface is. */
+	if (port->device.interface[0] != '\0') {
+		ret_info->is_up = nic_interface_is_up(port->device.interface);
+		return;
+	}
 	if (rte_eth_link_get_nowait(port->id, &link) < 0)
 		return;
 	ret_info->is_up = link.link_status == RTE_ETH_LINK_UP;

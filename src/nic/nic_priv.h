@@ -16,7 +16,10 @@
 
 #define NIC_QUEUES_MAX	16u
 #define NIC_DESCRIPTORS 512u /* frames that wait in a queue of a device */
-#define NIC_TAILROOM	64u
+#define NIC_TAILROOM	66u  /* at least */
+/* DPDK's heads (192 bytes), headroom (128) and a frame with its tailroom, as a multiple of
+ * NIC_PACKET_RING_STEP, have to fit into a page. */
+#define NIC_XDP_FRAME_MAX (3072u - NIC_TAILROOM)
 /* The longest step of nic_wait(): a thousand looks a second take about 1 % of a processor. */
 #define NIC_STEP_NS_MAX UINT64_C(1000000)
 
@@ -54,15 +57,16 @@ struct nic_port {
 	uint16_t id; /* DPDK's */
 	uint16_t mtu, vlan;
 	uint16_t queues_count;
-	uint32_t frame_max; /* bytes of a frame as the device sees it */
-	uint8_t mac[6];
+	uint32_t frame_max;	       /* bytes of a frame as the device sees it */
+	uint8_t mac[6], mac_before[6]; /* the device's own, which it gets back */
 	bool has_rss, can_sleep;
-	bool is_probed, is_started; /* how far opening has come */
+	bool is_probed, is_started, has_other_mac; /* how far opening has come */
+	int lock;				   /* of AF_XDP; -1: none */
 	int hold_socket; /* keeps the interface's filters open; -1: there is no interface */
 	struct nic_queue queues[NIC_QUEUES_MAX];
 };
 
-/* nic_log.c: DPDK's words go to our log, and the last error among them into WHY. */
+/* nic_log.c: DPDK's words go to our log, and the first error among them into WHY. */
 int nic_log_open(void) EOS_MUST_CHECK;
 void nic_log_close(void);
 /* Errors are kept instead of logged, by the calling thread, until nic_log_failed(). */
@@ -71,16 +75,27 @@ void nic_log_begin(void);
 int nic_log_failed(struct eos_why *why, int err, const char *fmt, ...) EOS_PRINTF(3, 4);
 
 /* nic_leftover.c: what a killed process left behind. */
-/* Takes the programs of AF_XDP sockets away from an interface, unless one is open on it. -EBUSY:
- * one is, or the program is of somebody else; or another errno. */
+/* A descriptor, to be kept as long as AF_XDP is used on the interface. -EBUSY: another process of
+ * ours has it; or another errno. */
+int nic_leftover_lock_xdp(const char *interface, struct eos_why *why) EOS_MUST_CHECK;
+/* Takes the program of AF_XDP sockets away from an interface that was locked. -EBUSY: the program
+ * is of somebody else; or another errno. */
 int nic_leftover_xdp(const char *interface, struct eos_why *why) EOS_MUST_CHECK;
 /* Removes a socket that nobody listens on. -EBUSY: somebody does; -EEXIST: it is no socket. */
 int nic_leftover_socket(const char *path, struct eos_why *why) EOS_MUST_CHECK;
 
+/* nic_xdp.c: what DPDK leaves open and forgets of a port that it has closed. */
+void nic_xdp_close(struct nic_port *port);
+
 /* nic_interface.c: the kernel's side of an interface. */
 bool nic_interface_exists(const char *name);
+/* Up, and its link, too. */
+bool nic_interface_is_up(const char *name);
 /* Sets the MTU where it is another one. -ENOTSUP. */
 int nic_interface_set_mtu(const char *name, uint16_t mtu, struct eos_why *why) EOS_MUST_CHECK;
+/* An interface that is not Ethernet may refuse, or one that would have to be down for it. */
+int nic_interface_set_mac(const char *name, const uint8_t mac[6],
+			  uint8_t ret_before[6]) EOS_MUST_CHECK;
 /* A socket: as long as it is open, the interface lets multicasts in, or everything. */
 int nic_interface_hold(const char *name, bool is_promiscuous) EOS_MUST_CHECK;
 

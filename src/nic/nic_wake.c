@@ -95,6 +95,11 @@ static void find_packet_sockets(struct nic_port *port)
 	nic_wake_find(AF_PACKET, if_nametoindex(port->device.interface), &found);
 	for (unsigned i = 0; i < port->queues_count && found.count == port->queues_count; i++)
 		port->queues[i].socket = found.fds[i];
+	/* What the kernel sends by the interface is not for us; old kernels do not know this. */
+	const int yes = 1;
+	for (unsigned i = 0; i < found.count; i++)
+		(void)setsockopt(found.fds[i], SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes,
+				 sizeof(yes));
 }
 
 void nic_wake_open(struct nic_port *port)

@@ -5,8 +5,8 @@
  *	nic_echo DEVICE MAC ADDRESS/PREFIX… [gateway=A] [mtu=N] [queues=N] [vlan=N] [promiscuous]
  *
  * It prints "ready …" when the port is open, and obeys lines of its standard input, whose end is
- *its own: "info", "stats", "cpu", "close", "open", "send ADDRESS PORT TEXT". Datagrams to other
- *ports than 7 and 9 are printed; those to 9 are refused.
+ *its own: "info", "stats", "cpu", "frames", "close", "open", "send ADDRESS PORT TEXT". Datagrams to
+ *other ports than 7 and 9 are printed; those to 9 are refused.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +23,7 @@
 #include "nic/host.h"
 #include "nic/nic.h"
 
+#define FRAMES	    8192u
 #define PORT_ECHO   7u
 #define PORT_REFUSE 9u
 #define POLL_NS	    (250 * EOS_NS_PER_MS)
@@ -171,6 +172,17 @@ static void send_text(struct echo *echo, char *words)
 	printf("send %d\n", err);
 }
 
+/* How many can be had: those that were lost are missing. */
+static void print_frames(const struct echo *echo)
+{
+	static struct nic_frame frames[FRAMES];
+	unsigned count = 0;
+	while (count < FRAMES && nic_frame_new(echo->nic, 60, &frames[count]) == 0)
+		count++;
+	nic_frames_free(frames, count);
+	printf("frames %u\n", count);
+}
+
 static void obey(struct echo *echo, char *line)
 {
 	struct eos_why why = {""};
@@ -182,6 +194,8 @@ static void obey(struct echo *echo, char *line)
 	} else if (strcmp(line, "cpu") == 0) {
 		(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 		printf("cpu %.6f\n", (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
+	} else if (strcmp(line, "frames") == 0) {
+		print_frames(echo);
 	} else if (strcmp(line, "close") == 0) {
 		close_all(echo);
 		printf("closed\n");
@@ -291,6 +305,9 @@ static void loop(struct echo *echo)
 		}
 		if (echo->port != NULL && eos_now_ns() - polled_ns >= POLL_NS) {
 			polled_ns = eos_now_ns();
+			struct nic_port_info info;
+			/* Which is when some drivers look for their peers. */
+			nic_port_info(echo->port, &info);
 			poll_host(echo);
 		}
 		if (taken == 0) {
@@ -303,7 +320,7 @@ static void loop(struct echo *echo)
 int main(int argc, char **argv)
 {
 	struct echo echo = {.config = {.name = "echo", .device = argc > 1 ? argv[1] : ""}};
-	struct nic_config config = {.frames_max = 8192};
+	struct nic_config config = {.frames_max = FRAMES};
 	struct eos_why why = {""};
 	uint8_t *m = echo.config.mac;
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
