@@ -226,7 +226,8 @@ static void samples_are_random(void **state)
 	assert_in_range(fixture_count(&fixture, "c.count"), 9600, 10400);
 	fixture_fini(&fixture);
 	/* Of what is pulled, too: dropped packets do not stop whoever pulls. */
-	load("FromDevice(0) -> Queue -> r :: RandomSample(0.25) -> RatedUnqueue(1000) -> c :: Counter"
+	load("FromDevice(0) -> Queue -> r :: RandomSample(0.25) -> RatedUnqueue(1000) -> c :: "
+	     "Counter"
 	     " -> Discard;");
 	send_many(0, 1000, 60);
 	fixture_run_until(&fixture, fixture_now_ns + 10 * SECOND_NS);
@@ -334,11 +335,16 @@ static void mistakes_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unqueue_keeps_its_rate), cmocka_unit_test(bandwidths_hold),
-		cmocka_unit_test(splitter_keeps_its_rate), cmocka_unit_test(strides_share),
-		cmocka_unit_test(queues_have_handlers),	   cmocka_unit_test(red_drops_in_proportion),
-		cmocka_unit_test(samples_are_random),	   cmocka_unit_test(sources_keep_time),
-		cmocka_unit_test(counters_average),	   cmocka_unit_test(routes_have_handlers),
+		cmocka_unit_test(unqueue_keeps_its_rate),
+		cmocka_unit_test(bandwidths_hold),
+		cmocka_unit_test(splitter_keeps_its_rate),
+		cmocka_unit_test(strides_share),
+		cmocka_unit_test(queues_have_handlers),
+		cmocka_unit_test(red_drops_in_proportion),
+		cmocka_unit_test(samples_are_random),
+		cmocka_unit_test(sources_keep_time),
+		cmocka_unit_test(counters_average),
+		cmocka_unit_test(routes_have_handlers),
 		cmocka_unit_test(mistakes_are_told),
 	};
 	srandom(1);
