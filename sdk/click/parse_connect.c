@@ -235,6 +235,11 @@ static bool declare(struct click_parser *parser, struct list *list)
 	const char *config;
 	uint32_t line, first = list->count - 1;
 	(void)click_lex(&parser->lexer);
+	if (list->items[first].name == NULL) {
+		click_parse_error(parser, list->items[first].line,
+				  "'::' needs the name of an element in front of it");
+		return false;
+	}
 	if (!parse_class(parser, &type, &config, &line))
 		return false;
 	while (first > 0) {

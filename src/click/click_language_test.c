@@ -195,6 +195,8 @@ static void test_syntax_errors(void **state)
 			    "f:1: '=>' connects 2 outputs to 3 inputs");
 	test_must_fail_with("}", "f:1: '}' where a statement is expected\n");
 	test_must_fail_with("a :: 'x'", "f:1: ''' where an element class is expected\n");
+	test_must_fail_with("Idle() :: Idle", "f:1: '::' needs the name of an element");
+	test_must_fail_with("Idle -> {} :: Idle", "f:1: '::' needs the name of an element");
 	test_must_fail_with("require(fastclassifier)", "f:1: require: there is no package "
 						       "'fastclassifier' here\n");
 	test_must_fail_with("require(library x.click)", "f:1: require(library …) is not supported");
