@@ -240,10 +240,10 @@ static bool read_name(struct parser *parser, struct ip_primitive *p)
 		is_port = parser->previous.type == IP_PORT;
 		is_type = !is_port;
 	}
-	if (is_proto + is_port + is_flag + is_type != 1) {
-		fail(parser, is_proto + is_port + is_flag + is_type
-				     ? "a name of several meanings (say 'port' or 'icmp type')"
-				     : "a name that means nothing here");
+	unsigned meanings = (unsigned)is_proto + is_port + is_flag + is_type;
+	if (meanings != 1) {
+		fail(parser, meanings ? "a name of several meanings (say 'port' or 'icmp type')"
+				      : "a name that means nothing here");
 		return true;
 	}
 	if (is_proto)
