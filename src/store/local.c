@@ -22,6 +22,7 @@
 #include "base/assert.h"
 #include "base/file.h"
 #include "store/local_keys_priv.h"
+#include "store/local_memo_priv.h"
 #include "store/local_pages_priv.h"
 #include "store/local_priv.h"
 #include "store/local_upkeep_priv.h"
@@ -235,6 +236,8 @@ static void local_close(struct store *store)
 	local_scrub_stop(local);
 	local_upkeep_stop(local);
 	local_committer_stop(local);
+	local_reads_fini(local);
+	local_readers_fini(local);
 	if (local->env != NULL)
 		mdb_env_close(local->env);
 	local->staging_fd = eos_close(local->staging_fd);
@@ -257,6 +260,7 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	if (local == NULL)
 		return eos_why(why, -ENOMEM, "%s: out of memory", dir_path);
 	local->store.ops = &store_engine_local;
+	local->number = local_memo_number();
 	local->lock_fd = local->dir_fd = local->staging_fd = -1;
 	local_segments_init(&local->segments);
 	if (options->segment_bytes != 0)
@@ -384,6 +388,7 @@ const struct store_engine_ops store_engine_local = {
 	.reader_open = local_reader_open,
 	.reader_info = local_reader_info,
 	.reader_read = local_reader_read,
+	.reader_whole = local_reader_whole,
 	.reader_close = local_reader_close,
 	.object_get = local_object_get,
 	.object_delete = local_object_delete,

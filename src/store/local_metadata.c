@@ -52,7 +52,30 @@ int local_delete(MDB_txn *txn, MDB_dbi dbi, MDB_val *key)
 int local_read_begin(struct local *local, MDB_txn **ret_txn)
 {
 	local_map_note_read(local);
+	MDB_txn *txn = eos_spares_take(&local->reads);
+	if (txn != NULL && mdb_txn_renew(txn) == 0) {
+		*ret_txn = txn;
+		return 0;
+	}
+	if (txn != NULL)
+		mdb_txn_abort(txn);
 	return local_error(mdb_txn_begin(local->env, NULL, MDB_RDONLY, ret_txn));
+}
+
+void local_read_end(struct local *local, MDB_txn *txn)
+{
+	/* From here on it keeps no page from being used anew. */
+	mdb_txn_reset(txn);
+	txn = eos_spares_give(&local->reads, txn);
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+}
+
+void local_reads_fini(struct local *local)
+{
+	MDB_txn *txn;
+	while ((txn = eos_spares_take(&local->reads)) != NULL)
+		mdb_txn_abort(txn);
 }
 
 int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,

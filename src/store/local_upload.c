@@ -93,7 +93,7 @@ static int find_bucket(struct local *local, const char *bucket, struct local_buc
 	if (err < 0)
 		return err;
 	err = local_bucket_find(local, txn, bucket, ret_bucket);
-	mdb_txn_abort(txn);
+	local_read_end(local, txn);
 	return err;
 }
 

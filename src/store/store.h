@@ -316,6 +316,9 @@ const struct store_object_info *store_reader_info(const struct store_reader *rea
 /* Count of bytes, 0 at the end, or -EBADMSG: damaged. Fewer than LEN come at the end, and where LEN
  * is 512 KiB or more, if so the next ones can be read without copying them once more. */
 int64_t store_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
+/* All of the object's bytes, if they are in memory and checked already, as those of small objects
+ * may be; borrowed from READER. NULL: they have to be read. */
+const char *store_reader_whole(const struct store_reader *reader);
 struct store_reader *store_reader_close(struct store_reader *reader);
 
 /* -ENOENT, also for the bucket. A delete marker is found where VERSION names it, not as the latest:
