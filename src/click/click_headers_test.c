@@ -110,6 +110,11 @@ static void arp_responders_change(void **state)
 	assert_reads("e.table", "10.0.0.9/32 02-00-00-00-00-02\n"
 				"10.0.0.0/24 02-00-00-00-00-01\n"
 				"10.0.0.0/8 02-00-00-00-00-02\n");
+	assert_int_equal(write_to("e.lookup", "10.0.0.8"), 0);
+	assert_reads("e.lookup", "02-00-00-00-00-01");
+	assert_int_equal(write_to("e.lookup", "11.0.0.8"), 0);
+	assert_reads("e.lookup", "");
+	assert_int_equal(write_to("e.lookup", "11.0.0"), -1);
 	/* The same prefix again is no second one. */
 	assert_int_equal(write_to("e.add", "10.0.0.0/24 2:0:0:0:0:3"), 0);
 	assert_int_equal(write_to("e.remove", "10.0.0.9"), 0);
