@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <sdk/click/core.h>
+
 #include "click/click_nat_fixture.h"
 
 static void echoes_are_rewritten(void **state)
@@ -193,6 +195,46 @@ static void damaged_packets_do_no_harm(void **state)
 	fixture_fini(&fixture);
 }
 
+/* --- memory --- */
+
+static void tell_nobody(void *ctx, const char *line)
+{
+	(void)line;
+	++*(unsigned *)ctx;
+}
+
+/* With a little more memory each time, until it is enough: refused and told, never worse. */
+static void memory_may_end(void **state)
+{
+	(void)state;
+	static const char config[] =
+		"FromDevice(0) -> MarkIPHeader(0)"
+		" -> a :: IPRewriter(pattern 1.0.0.1 1-9 - - 0 0, MAPPING_CAPACITY 300)"
+		" -> b :: ICMPPingRewriter(pattern p 0 0, MAPPING_CAPACITY 200) -> ICMPRewriter(a "
+		"b)"
+		" -> StringMatcher(one, two, three) -> RadixIPLookup(0/0 0) -> RED(1, 2, 0.5)"
+		" -> FrontDropQueue(500) -> Unqueue -> m :: Meter(1, 2); m[0] -> d :: Discard;"
+		"m[1] -> d; m[2] -> IPAddrRewriter(r) -> d; TimedSource -> d;"
+		"p :: IPRewriterPatterns(p 1.0.0.1 5-6 - -); r :: RoundRobinIPMapper(1.0.0.1 - 0 "
+		"0);";
+	const struct click_host host = {0};
+	unsigned refused = 0;
+	for (size_t max = 0;; max += 1024) {
+		unsigned told = 0;
+		struct click_errors errors = {.ctx = &told, .tell = tell_nobody};
+		struct click_router *router = click_router_new(&host, NULL);
+		assert_non_null(router);
+		router->arena.max = max;
+		int err = click_router_load(router, config, sizeof(config) - 1, "test", &errors);
+		assert_int_equal(err<0, told> 0);
+		click_router_free(router);
+		if (err == 0)
+			break;
+		refused++;
+	}
+	assert_in_range(refused, 50, 4000);
+}
+
 /* --- mistakes --- */
 
 static void mistakes_are_told(void **state)
@@ -237,6 +279,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_rewritten),
 		cmocka_unit_test(errors_reach_who_sent),
 		cmocka_unit_test(damaged_packets_do_no_harm),
+		cmocka_unit_test(memory_may_end),
 		cmocka_unit_test(mistakes_are_told),
 	};
 	srandom(1);

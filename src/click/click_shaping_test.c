@@ -207,6 +207,23 @@ static void red_drops_in_proportion(void **state)
 	fixture_fini(&fixture);
 }
 
+/* The nearest in the direction of packets, through others, and both of two. */
+static void red_finds_its_queues(void **state)
+{
+	(void)state;
+	load("FromDevice(0) -> r :: RED(5, 50, 0.02) -> Null -> s :: RoundRobinSwitch;"
+	     "s[0] -> a :: Queue -> u :: Unqueue -> c :: Queue -> Unqueue -> Discard;"
+	     "s[1] -> b :: FrontDropQueue -> Unqueue -> Discard;");
+	assert_string_equal(fixture_read(&fixture, "r.queues"), "a\nb\n");
+	fixture_fini(&fixture);
+	load("FromDevice(0) -> a :: Queue -> [0]s :: PrioSched -> Null -> r :: RED(5, 50, 0.02)"
+	     " -> Unqueue -> c :: Queue -> Unqueue -> Discard; Idle -> b :: Queue -> [1]s;");
+	assert_string_equal(fixture_read(&fixture, "r.queues"), "a\nb\n");
+	send_many(0, 3, 60);
+	assert_int_equal(fixture_count(&fixture, "a.length"), 0);
+	fixture_fini(&fixture);
+}
+
 static void samples_are_random(void **state)
 {
 	(void)state;
@@ -341,6 +358,7 @@ int main(void)
 		cmocka_unit_test(strides_share),
 		cmocka_unit_test(queues_have_handlers),
 		cmocka_unit_test(red_drops_in_proportion),
+		cmocka_unit_test(red_finds_its_queues),
 		cmocka_unit_test(samples_are_random),
 		cmocka_unit_test(sources_keep_time),
 		cmocka_unit_test(counters_average),
