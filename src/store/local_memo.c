@@ -82,6 +82,7 @@ static bool may_touch_buckets(enum local_op_kind kind)
 	case LOCAL_OP_SEGMENT_DROP:
 	case LOCAL_OP_KEYS_PUT:
 	case LOCAL_OP_SCRUB:
+	case LOCAL_OP_DAMAGE:
 	case LOCAL_OP_RECLAIM:
 		return false;
 	}

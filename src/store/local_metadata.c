@@ -89,6 +89,17 @@ int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
 	return err == -EBADMSG ? local_damaged("bucket record", name, NULL, 0) : err;
 }
 
+int local_bucket_read(struct local *local, const char *name, struct local_bucket *ret_bucket)
+{
+	MDB_txn *txn;
+	int err = local_read_begin(local, &txn);
+	if (err < 0)
+		return err;
+	err = local_bucket_find(local, txn, name, ret_bucket);
+	local_read_end(local, txn);
+	return err;
+}
+
 static char state_name[] = "state";
 
 int local_state_find(struct local *local, MDB_txn *txn, const void **ret_state)

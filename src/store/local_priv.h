@@ -31,6 +31,7 @@
 #include "base/spares.h"
 #include "store/local_commit_priv.h"
 #include "store/local_crypt_priv.h"
+#include "store/local_damages_priv.h"
 #include "store/local_map_priv.h"
 #include "store/local_pins_priv.h"
 #include "store/local_records_priv.h"
@@ -76,6 +77,7 @@ struct local {
 	struct local_crypt crypt;
 	struct local_map map;
 	struct local_upkeep upkeep;
+	struct local_damages damages;
 	struct local_scrub scrub;
 	struct local_committer committer;
 };
@@ -111,6 +113,9 @@ void local_read_end(struct local *local, MDB_txn *txn);
 void local_reads_fini(struct local *local);
 /* The root node and record of a bucket. -ENOENT, -EBADMSG. */
 int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
+		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
+/* The same by a look of its own. */
+int local_bucket_read(struct local *local, const char *name,
 		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
 /* Where the state record is in LMDB's map. */
 int local_state_find(struct local *local, MDB_txn *txn, const void **ret_state) EOS_MUST_CHECK;

@@ -71,6 +71,13 @@ static struct local_reader *reader_of(struct store_reader *reader)
 	return EOS_CONTAINER_OF(reader, struct local_reader, reader);
 }
 
+static int damaged(struct local_reader *r, const char *what)
+{
+	local_damages_note(r->local, r->bucket, r->key, r->key_len, r->info.version,
+			   r->info.sequence);
+	return local_damaged(what, r->bucket, r->key, r->key_len);
+}
+
 static int reserve_data(struct local_reader *r, size_t len)
 {
 	if (r->data != NULL && len <= r->data_cap)
@@ -85,7 +92,7 @@ static int take_inline(struct local_reader *r, const struct local_found *found)
 {
 	size_t len = local_inline_bytes(&found->record);
 	if (local_sum(found->data, len, 0) != found->record.check)
-		return local_damaged("object data", r->bucket, r->key, r->key_len);
+		return damaged(r, "object data");
 	int err = reserve_data(r, len);
 	if (err < 0)
 		return err;
@@ -102,7 +109,7 @@ static int take_key(struct local_reader *r)
 	if (r->key_id != LOCAL_KEY_CUSTOMER || r->customer_key == NULL)
 		return 0;
 	if (wrapped == NULL)
-		return local_damaged("customer's key", r->bucket, r->key, r->key_len);
+		return damaged(r, "customer's key");
 	int err = local_crypt_customer_key(r->local, wrapped, r->customer_key, &r->own_key);
 	r->has_own_key = err == 0;
 	return err;
@@ -119,8 +126,7 @@ static int unseal(struct local_reader *r)
 			  : local_crypt_open_inline(r->local, &record, &owner, r->data, plain);
 	if (err < 0) {
 		free(plain);
-		return err == -EBADMSG ? local_damaged("object data", r->bucket, r->key, r->key_len)
-				       : err;
+		return err == -EBADMSG ? damaged(r, "object data") : err;
 	}
 	free(r->data);
 	r->data = (char *)plain;
@@ -144,6 +150,8 @@ static int look_up(struct local *local, struct local_reader *r, uint64_t *ret_ma
 	if (err == 0)
 		err = local_object_find(local, txn, r->bucket, root.node, r->key, r->key_len,
 					r->version, &found);
+	if (err == -EBADMSG)
+		local_damages_note(local, r->bucket, r->key, r->key_len, r->version, 0);
 	if (err == 0) {
 		local_found_info(&found, &r->info);
 		*ret_manifest = found.data != NULL ? 0 : found.record.manifest;
@@ -200,7 +208,7 @@ static int open_version(struct local *local, struct local_reader *r)
 		if (err != -EAGAIN && err != -ESTALE)
 			return err;
 		if (err == -ESTALE && manifest == missing)
-			return local_damaged("manifest", r->bucket, r->key, r->key_len);
+			return damaged(r, "manifest");
 		if (err == -ESTALE)
 			missing = manifest;
 		else
@@ -511,7 +519,7 @@ int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, u
 	while (rest > 0) {
 		int64_t n = read_some(r, out, rest, offset);
 		if (n == -EBADMSG)
-			return local_damaged("chunk", r->bucket, r->key, r->key_len);
+			return damaged(r, "chunk");
 		if (n < 0)
 			return n;
 		out += n;
@@ -554,8 +562,7 @@ int local_reader_chunk_at(struct store_reader *reader, uint64_t offset,
 	err = find_page(r, txn, offset);
 	local_read_end(r->local, txn);
 	if (err < 0)
-		return err == -EBADMSG ? local_damaged("manifest", r->bucket, r->key, r->key_len)
-				       : err;
+		return err == -EBADMSG ? damaged(r, "manifest") : err;
 	uint64_t start = r->page_start;
 	uint32_t i = 0;
 	while (start + r->page.entries[i].len <= offset)

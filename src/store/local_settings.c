@@ -61,14 +61,8 @@ int local_document_check(const MDB_val *key, const MDB_val *value)
 int local_bucket_settings_get(struct store *store, const char *bucket,
 			      struct store_bucket_settings *ret_settings)
 {
-	struct local *local = local_of(store);
 	struct local_bucket found;
-	MDB_txn *txn;
-	int err = local_read_begin(local, &txn);
-	if (err < 0)
-		return err;
-	err = local_bucket_find(local, txn, bucket, &found);
-	local_read_end(local, txn);
+	int err = local_bucket_read(local_of(store), bucket, &found);
 	if (err < 0)
 		return err;
 	settings_of(&found, ret_settings);

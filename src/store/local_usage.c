@@ -165,14 +165,8 @@ int local_apply_tenant_quota(struct local_txn *t, struct local_op *op)
 
 int local_bucket_usage(struct store *store, const char *bucket, struct store_usage *ret_usage)
 {
-	struct local *local = local_of(store);
 	struct local_bucket found;
-	MDB_txn *txn;
-	int err = local_read_begin(local, &txn);
-	if (err < 0)
-		return err;
-	err = local_bucket_find(local, txn, bucket, &found);
-	local_read_end(local, txn);
+	int err = local_bucket_read(local_of(store), bucket, &found);
 	if (err == 0)
 		*ret_usage = (struct store_usage){.objects = found.objects, .bytes = found.bytes};
 	return err;
