@@ -242,9 +242,14 @@ static struct plane_entry *find_asker(const struct plane_port *port,
 				      const struct flow_packet *headers)
 {
 	bool is_ip = headers->kind == FLOW_IPV4 || headers->kind == FLOW_IPV6;
-	for (unsigned i = 0; is_ip && !headers->is_bad && i < port->askers_count; i++) {
-		if (chain_template_knows(port->askers[i]->template, headers))
-			return port->askers[i];
+	for (unsigned i = 0; i < port->askers_count; i++) {
+		struct plane_entry *entry = port->askers[i];
+		/* What has no addresses is no client's. */
+		bool is_everybodys = entry->manifest->match.is_any &&
+				     entry->manifest->isolation != CHAIN_PER_CLIENT;
+		if (is_ip && !headers->is_bad ? chain_template_knows(entry->template, headers)
+					      : is_everybodys)
+			return entry;
 	}
 	return NULL;
 }

@@ -125,6 +125,7 @@ struct responder {
 	struct click_element element;
 	struct answer *answers; /* the longest prefix first */
 	uint32_t count;
+	uint32_t asked; /* by the handler lookup */
 };
 
 static uint32_t mask_host(const struct answer *answer)
@@ -315,8 +316,29 @@ static int responder_remove(struct click_element *element, const char *text,
 	return -1;
 }
 
+/* Handlers have no parameters: the address is written, and then the answer read. */
+static int responder_ask(struct click_element *element, const char *text, struct click_args *args)
+{
+	if (click_parse_ip_name(element->router, text, &((struct responder *)element)->asked))
+		return 0;
+	click_args_error(args, "'%s' is no IP address", text);
+	return -1;
+}
+
+static uint32_t responder_lookup(struct click_element *element, char *out, uint32_t size)
+{
+	struct responder *responder = (struct responder *)element;
+	const struct answer *answer = lookup(responder, responder->asked);
+	struct click_out text;
+	click_out_init(&text, out, size);
+	if (answer)
+		click_out_ether(&text, answer->ether);
+	return text.len;
+}
+
 static const struct click_handler responder_handlers[] = {
 	{.name = "table", .read = responder_table},
+	{.name = "lookup", .read = responder_lookup, .write = responder_ask},
 	{.name = "add", .write = responder_add},
 	{.name = "remove", .write = responder_remove},
 	{.name = NULL},

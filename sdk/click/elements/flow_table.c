@@ -90,8 +90,9 @@ bool click_flows_init(struct click_flow_table *table, struct click_router *route
 		table->flows[i].next = table->free;
 		table->free = i;
 	}
-	table->seed[0] = random_u64(router);
-	table->seed[1] = random_u64(router);
+	/* The time, too: what click_random() gives later must not tell the whole key. */
+	table->seed[0] = random_u64(router) ^ click_wall_ns() * 0x9e3779b97f4a7c15u;
+	table->seed[1] = random_u64(router) ^ click_now_ns() * 0xd6e8feb86659fd93u;
 	return true;
 }
 

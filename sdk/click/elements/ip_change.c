@@ -1,6 +1,6 @@
 /*
- * DecIPTTL, IPMirror and SetIPDSCP: elements that change fields of an IP header, and its checksum
- * with them.
+ * DecIPTTL, FixIPSrc, IPMirror and SetIPDSCP: elements that change fields of an IP header, and its
+ * checksum with them.
  */
 #include <string.h>
 
@@ -93,6 +93,43 @@ const struct click_class click_class_DecIPTTL = {
 	.configure = ttl_configure,
 	.simple = ttl_simple,
 	.handlers = ttl_handlers,
+};
+
+/* --- FixIPSrc --- */
+
+struct fix_src {
+	struct click_element element;
+	uint32_t address;
+};
+
+static int fix_configure(struct click_element *element, struct click_args *args)
+{
+	click_arg_ip(args, "IPADDR", CLICK_POSITIONAL | CLICK_MANDATORY,
+		     &((struct fix_src *)element)->address);
+	return click_args_end(args);
+}
+
+/* Messages of ICMPError leave with the address of the interface by which they do (RFC 1812
+ * 4.3.2.4). ICMP's own checksum does not cover addresses. */
+static struct click_packet *fix_simple(struct click_element *element, struct click_packet *packet)
+{
+	uint32_t address = click_address_to_host(((struct fix_src *)element)->address);
+	struct click_ip ip;
+	if (!packet->fix_ip_src || !click_ip_get(packet, &ip))
+		return packet;
+	packet->fix_ip_src = 0;
+	change_u16(ip.header, 12, (uint16_t)(address >> 16));
+	change_u16(ip.header, 14, (uint16_t)address);
+	return packet;
+}
+
+const struct click_class click_class_FixIPSrc = {
+	.name = "FixIPSrc",
+	.size = sizeof(struct fix_src),
+	.port_count = "1/1",
+	.processing = "a/a",
+	.configure = fix_configure,
+	.simple = fix_simple,
 };
 
 /* --- IPMirror --- */

@@ -33,10 +33,12 @@ static int configure(struct click_element *element, struct click_args *args)
  * header. Pointers count from 1. */
 static uint32_t record_route(const struct gw_options *options, uint8_t *option, uint32_t len)
 {
-	uint32_t at = len >= 3 ? option[2] - 1u : 0;
 	if (len < 3)
 		return 1;
-	if (at >= 3 && at + 4 <= len) {
+	if (option[2] < 4)
+		return 2;
+	uint32_t at = option[2] - 1u;
+	if (at + 4 <= len) {
 		click_put_address(option + at, options->address);
 		option[2] = (uint8_t)(option[2] + 4);
 		return 0;
@@ -57,11 +59,11 @@ static uint32_t timestamp(const struct gw_options *options, uint8_t *option, uin
 {
 	if (len < 4)
 		return 1;
+	if (option[2] < 5)
+		return 2;
 	uint32_t at = option[2] - 1u;
 	uint32_t flag = option[3] & 15;
 	uint32_t ms = (uint32_t)(click_wall_ns() / 1000000 % MS_PER_DAY);
-	if (option[2] < 5)
-		return 2;
 	if (flag == STAMPS) {
 		if (at + 4 > len)
 			return add_overflow(option);

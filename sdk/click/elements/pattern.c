@@ -157,6 +157,43 @@ static uint32_t first_offset(const struct click_pattern *pattern, struct click_r
 	return (uint32_t)(click_random(router) * values >> 32);
 }
 
+/* Where it is remembered that there was nothing left for flows like FLOW, whose value is taken
+ * out. */
+static struct click_pattern_full *full_of(struct click_pattern *pattern,
+					  struct click_flow_key *flow)
+{
+	if (pattern->is_of_addresses)
+		flow->saddr = 0;
+	else
+		flow->sport = 0;
+	uint32_t hash = (flow->daddr ^ (uint32_t)flow->dport << 16 ^ flow->saddr ^ flow->protocol) *
+			0x9e3779b1u;
+	return &pattern->full[hash >> 16 & (CLICK_PATTERN_FULL - 1)];
+}
+
+/* A value from the range for RET, whose other parts are there. */
+static bool choose(struct click_pattern *pattern, struct click_flow_table *table,
+		   struct click_router *router, uint16_t sport, uint64_t now_ns,
+		   struct click_flow_key *ret)
+{
+	uint32_t offset = first_offset(pattern, router, sport);
+	set_value(pattern, offset, ret);
+	if (!pattern->is_sequential && is_free(table, ret, now_ns))
+		return true;
+	/* Where the source port is not free, a random one is next. */
+	if (!pattern->is_sequential)
+		offset = (uint32_t)(click_random(router) * ((uint64_t)pattern->span + 1) >> 32);
+	for (uint32_t i = 0; i < CLICK_PATTERN_PROBES && i <= pattern->span; i++) {
+		set_value(pattern, offset, ret);
+		offset = offset < pattern->span ? offset + 1 : 0;
+		if (pattern->is_sequential)
+			pattern->next = offset;
+		if (is_free(table, ret, now_ns))
+			return true;
+	}
+	return false;
+}
+
 bool click_pattern_apply(struct click_pattern *pattern, struct click_flow_table *table,
 			 struct click_router *router, const struct click_flow_key *flow,
 			 uint64_t now_ns, struct click_flow_key *ret)
@@ -172,21 +209,13 @@ bool click_pattern_apply(struct click_pattern *pattern, struct click_flow_table 
 		ret->dport = pattern->dport;
 	if (!pattern->is_range)
 		return is_free(table, ret, now_ns);
-	uint32_t offset = first_offset(pattern, router, flow->sport);
-	set_value(pattern, offset, ret);
-	if (!pattern->is_sequential && is_free(table, ret, now_ns))
+	struct click_flow_key key = *ret;
+	struct click_pattern_full *full = full_of(pattern, &key);
+	if (now_ns < full->until_ns && memcmp(&full->flow, &key, sizeof(key)) == 0)
+		return false;
+	if (choose(pattern, table, router, flow->sport, now_ns, ret))
 		return true;
-	/* Where the source port is not free, a random one is next. */
-	if (!pattern->is_sequential)
-		offset = (uint32_t)(click_random(router) * ((uint64_t)pattern->span + 1) >> 32);
-	for (uint32_t i = 0; i < CLICK_PATTERN_PROBES && i <= pattern->span; i++) {
-		set_value(pattern, offset, ret);
-		offset = offset < pattern->span ? offset + 1 : 0;
-		if (pattern->is_sequential)
-			pattern->next = offset;
-		if (is_free(table, ret, now_ns))
-			return true;
-	}
+	*full = (struct click_pattern_full){key, now_ns + CLICK_PATTERN_FULL_NS};
 	return false;
 }
 

@@ -9,13 +9,22 @@
  * or count up with '#'.
  *
  * Of ranges with more than CLICK_PATTERN_PROBES values only so many are tried for a flow: those
- * from a random one on, or from the one after the last.
+ * from a random one on, or from the one after the last. Where all were in use, that is remembered
+ * for a millisecond, so that who sends one new flow after the other to a destination for which
+ * there is no port does not make each of them cost as much.
  */
 #pragma once
 
 #include "elements/flow_table.h"
 
-#define CLICK_PATTERN_PROBES 1024u
+#define CLICK_PATTERN_PROBES  1024u
+#define CLICK_PATTERN_FULL    16u
+#define CLICK_PATTERN_FULL_NS 1000000u
+
+struct click_pattern_full {
+	struct click_flow_key flow; /* without the value that was looked for */
+	uint64_t until_ns;
+};
 
 struct click_pattern {
 	uint32_t saddr, daddr; /* network order; 0: unchanged */
@@ -24,6 +33,7 @@ struct click_pattern {
 	bool is_range, is_sequential, prefers_source;
 	uint32_t low, span; /* of the range, in host order: LOW to LOW + SPAN */
 	uint32_t next;	    /* of those that count up: offset from LOW */
+	struct click_pattern_full full[CLICK_PATTERN_FULL]; /* by a hash of the flow */
 };
 
 /* WORDS are four, or two of addresses. False, and something was told. */

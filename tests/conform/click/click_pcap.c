@@ -55,12 +55,12 @@ static void set_time(uint64_t now_ns)
 	machine_set_time(session.now_ns);
 }
 
-/* All that is due up to UNTIL_NS. */
+/* All that is due before UNTIL_NS: a packet comes before the timers of its time. */
 static void advance(uint64_t until_ns)
 {
 	for (unsigned i = 0; i < RUNS_MAX; i++) {
 		uint64_t deadline = machine_deadline();
-		if (deadline > until_ns)
+		if (deadline >= until_ns)
 			break;
 		set_time(deadline);
 		machine_run();

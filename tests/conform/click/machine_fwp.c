@@ -1,8 +1,9 @@
 /*
  * The configuration as `edgeos build` makes it, in a chain of one stage.
  *
- * Clocks are the packets' here, too: the linker puts __wrap_eos_now_ns() in the place of the
- * host's clock. What limits a packet's time in a stage is therefore no limit.
+ * The host's clock, in the place of which the linker puts __wrap_eos_now_ns(), goes on as it does
+ * and is put forward to the time of each packet and timer: the engine's own timers are the
+ * kernel's, so that it may be ahead of that, and never behind.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,24 +18,29 @@
 #include "click/click_build.h"
 #include "machine.h"
 
+#define STEP_NS UINT64_C(1000000)
+
 static const struct machine_owner *owner;
 static struct fwp_engine *engine;
 static struct fwp_image *image;
 static struct chains *chains;
 static struct chain_template *template;
-static uint64_t clock_ns, deadline_ns;
+static uint64_t deadline_ns;		 /* of the host's clock */
+static uint64_t first_ns, first_host_ns; /* the first packet's time, and the host's then */
+static uint64_t ahead_ns;		 /* by which the clock was put forward */
 
+uint64_t __real_eos_now_ns(void);
 uint64_t __wrap_eos_now_ns(void);
 uint64_t __wrap_eos_wall_ns(void);
 
 uint64_t __wrap_eos_now_ns(void)
 {
-	return clock_ns;
+	return __real_eos_now_ns() + ahead_ns;
 }
 
 uint64_t __wrap_eos_wall_ns(void)
 {
-	return clock_ns;
+	return __wrap_eos_now_ns() - first_host_ns + first_ns;
 }
 
 static int on_send(void *ctx, const struct chain_output *output)
@@ -128,6 +134,8 @@ int machine_open(const char *name, const struct eos_buf *text,
 	eos_log_set_level(EOS_LOG_ERROR);
 	owner = for_owner;
 	int err = compile(name, text, &why);
+	/* Compiling took its time, which is not the packets'. */
+	first_host_ns = __wrap_eos_now_ns();
 	if (err == 0)
 		err = start(&why);
 	if (err < 0)
@@ -145,7 +153,14 @@ void machine_close(void)
 
 void machine_set_time(uint64_t now_ns)
 {
-	clock_ns = now_ns;
+	uint64_t host_ns = __wrap_eos_now_ns();
+	if (first_host_ns == 0) {
+		first_host_ns = host_ns;
+		first_ns = now_ns;
+	}
+	uint64_t wanted_ns = now_ns - first_ns + first_host_ns;
+	if (wanted_ns > host_ns)
+		ahead_ns += wanted_ns - host_ns;
 }
 
 void machine_receive(unsigned device, const uint8_t *data, uint32_t len)
@@ -157,16 +172,20 @@ void machine_receive(unsigned device, const uint8_t *data, uint32_t len)
 		.side = device == 0 ? CHAIN_CLIENT : CHAIN_OUT,
 		.template = template,
 	};
-	chains_deliver(chains, &packet, 1, clock_ns);
-	deadline_ns = chains_work(chains, clock_ns);
+	chains_deliver(chains, &packet, 1, __wrap_eos_now_ns());
+	machine_run();
 }
 
 uint64_t machine_deadline(void)
 {
-	return deadline_ns;
+	return deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - first_host_ns + first_ns;
 }
 
+/* Work that chains have put off comes again and again. */
 void machine_run(void)
 {
-	deadline_ns = chains_work(chains, clock_ns);
+	uint64_t now_ns = __wrap_eos_now_ns();
+	deadline_ns = chains_work(chains, now_ns);
+	if (deadline_ns < now_ns + STEP_NS)
+		deadline_ns = now_ns + STEP_NS;
 }
