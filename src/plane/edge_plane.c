@@ -172,19 +172,12 @@ static bool run_worker(const struct arguments *arguments)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* The other end is closed: a worker would be nobody's. */
-static bool is_alone(int control_fd)
-{
-	struct pollfd end = {.fd = control_fd};
-	return poll(&end, 1, 0) > 0 && (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
-}
-
 static int keep(const struct arguments *arguments)
 {
 	uint64_t pause_ns = PAUSE_NS_MIN;
 	for (;;) {
 		uint64_t started_ns = eos_now_ns();
-		if (run_worker(arguments) || is_alone(arguments->control_fd))
+		if (run_worker(arguments))
 			return 0;
 		if (eos_now_ns() - started_ns >= LIFE_NS)
 			pause_ns = PAUSE_NS_MIN;

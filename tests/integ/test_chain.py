@@ -652,3 +652,19 @@ def test_streams_full(make_node, toy):
             return client.recv(4) == b"echo"
 
     wait_for(is_served, "a place")
+
+
+def test_packaged_configuration(make_node, tmp_path):
+    """What packaging/edgeos.yaml says of `plane`, in comments, is what is understood."""
+    text = (edgeos_node.ROOT / "packaging" / "edgeos.yaml").read_text()
+    lines = text[text.index("# plane:\n") :].splitlines()
+    assert all(line.startswith("#") for line in lines)
+    section = "\n".join(line[2:] for line in lines) + "\n"
+    node = make_node(section[: section.index("  ports:")])
+    wait_for_plane(node)
+    assert node.cli_json("chain", "list")["fwps_max"] == 4096
+    # Its port is right, and the one behind it is not.
+    config = tmp_path / "edgeos.yaml"
+    config.write_text(section + '    last: {device: "null", mtu: 1}\n')
+    result = edgeos_node.run_edgeos("up", "-c", config, "--data", tmp_path / "data", check=False)
+    fails(result, f"{config}:{len(lines) + 1}: ", "mtu")
