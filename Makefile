@@ -84,7 +84,7 @@ cross: all ## build for aarch64 into build-aarch64, run its unit tests under qem
 bench: ## the headline figures beside their baselines
 	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
-	@status=0; for name in start churn switch message neighbour density compute node http; do \
+	@status=0; for name in start churn switch message neighbour density flow compute node http; do \
 		echo "$$name:"; $(BUILD)/edgeos bench $$name || status=1; done; exit $$status
 
 .PHONY: clean

@@ -59,9 +59,10 @@ struct chain_packet {
 	uint32_t len;
 	uint8_t kind, side; /* enum chain_packet_kind, enum chain_side */
 	uint32_t flags;
-	struct chain_template *template;
+	struct chain_template *template;   /* NULL, on the out side only: by the flow alone */
 	const struct flow_packet *headers; /* frames: what flow_parse() said; not bad */
 	/* Datagrams and streams: */
+	uint16_t domain; /* frames of the out side: its out_domain */
 	uint32_t peer;
 	uint8_t peer_address[16];
 	uint16_t peer_port, local_port;
@@ -75,6 +76,8 @@ struct chain_output {
 	uint32_t port;	/* EDGEOS_PORT_... */
 	uint8_t kind;
 	uint32_t peer;
+	bool is_current_peer; /* PEER's packet is what the stage handles now: it may have the number
+			       */
 	const uint8_t *data;
 	uint32_t len;
 };
@@ -87,9 +90,9 @@ struct chains_ops {
 	int (*close)(void *ctx, const struct chain_output *output);
 	void (*log)(void *ctx, const struct chain_template *template, unsigned stage,
 		    unsigned level, const char *text, size_t len);
-	/* A stage died: DEATH says of what, PLACE where. For the log; rate-limited by chains. */
-	void (*died)(void *ctx, const struct chain_template *template, unsigned stage,
-		     const struct fwp_death *death, const char *place);
+	/* A stage of CHAIN died: DEATH says of what, PLACE where. */
+	void (*died)(void *ctx, const struct chain_template *template, uint32_t chain,
+		     unsigned stage, const struct fwp_death *death, const char *place);
 };
 
 struct chains_config {
@@ -127,11 +130,11 @@ struct chain_stage_config {
 struct chain_config {
 	const char *name, *tenant;
 	enum chain_isolation isolation;
-	uint32_t fixed_count; /* CHAIN_FIXED: from 1 on */
-	uint32_t chains_max;  /* of this one; 0: as many as fit */
-	uint64_t idle_ns;     /* 0: never reclaimed */
-	uint64_t timeout_ns;  /* of one packet in one stage; 0: CHAIN_TIMEOUT_NS */
-	uint16_t domain;      /* of the client side's addresses; see flow.h */
+	uint32_t fixed_count;	     /* CHAIN_FIXED: from 1 on */
+	uint32_t chains_max;	     /* of this one; 0: as many as fit */
+	uint64_t idle_ns;	     /* 0: never reclaimed */
+	uint64_t timeout_ns;	     /* of one packet in one stage; 0: CHAIN_TIMEOUT_NS */
+	uint16_t domain, out_domain; /* of the two sides' addresses; see flow.h */
 	const char
 		*ports[2 + CHAIN_NEXT_MAX]; /* names: client side, out side, next hops; or NULL */
 	uint32_t ports_mtu[2 + CHAIN_NEXT_MAX]; /* bytes of a packet; 0: EDGEOS_PACKET_MAX */

@@ -205,6 +205,7 @@ const struct cli_verb cli_verbs[] = {
 			"  message     bytes from one to the other on one core\n"
 			"  neighbour   what one tenant's work costs another in time\n"
 			"  density     the memory of one that waits\n"
+			"  flow        which flow a packet belongs to, of a million\n"
 			"  compute     the speed of what is computed, beside native code\n"
 			"  http        requests a second, beside nginx and CGI\n"
 			"  node        the start of a whole node\n"

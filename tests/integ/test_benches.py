@@ -45,8 +45,15 @@ BENCHES = {
         ["fork_pss", "fork_pss_tables"],
         {"fork_pss/fwp_rss": None, "fork_pss_tables/fwp_rss": None, "fwp_rss_kib": 40},
     ),
+    "flow": (
+        ["flow_lookup_1m", "flow_lookup_1m_alone", "flow_add_1m", "flow_parse_key"],
+        ["chained_lookup_1m"],
+        {"chained_lookup_1m/flow_lookup_1m": 2, "flow_lookup_1m_ns": 100},
+    ),
 }
-LIMITS = {"added_p99_higher_us", "added_p99_same_us", "budget_error", "fwp_rss_kib"}
+LIMITS = {
+    "added_p99_higher_us", "added_p99_same_us", "budget_error", "fwp_rss_kib", "flow_lookup_1m_ns",
+}  # fmt: skip
 
 
 def check_row(row):

@@ -1,0 +1,34 @@
+/*
+ * The data plane: packets in by ports and sockets, through chains of packet functions (src/chain),
+ * and out again. One thread, one core.
+ *
+ * Concepts
+ * - Ports (src/nic) give frames. What is for the node itself (ARP, neighbour discovery, echo) is
+ *   answered here; the rest goes to the chain whose manifest wants it, or is dropped and counted.
+ * - Endpoints give payloads: of UDP on a port, where everything below is done here, or of UDP and
+ *   TCP on sockets of the kernel. The same function runs on both.
+ * - The control socket: its owner (edged) applies and removes chains and asks for the state.
+ *   docs/formats/plane-control.md. What comes by it is checked like anything else.
+ *
+ * The loop polls while there is traffic and for config.spin_ns afterwards; then it sleeps until a
+ * port, a socket, a timer or the control socket has something.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/why.h"
+#include "crypto/crypto.h"
+#include "plane/plane_config.h"
+
+struct plane;
+
+/* Opens the ports. CONTROL_FD, a seqpacket socket, is taken. PUBLIC_KEY: of whoever signs images.
+ * -EINVAL, -ENOMEM, -ENODEV, … and WHY. */
+int plane_new(const struct plane_config *config, int control_fd,
+	      const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct plane **ret_plane,
+	      struct eos_why *why) EOS_MUST_CHECK;
+/* Runs until the control socket's other end is closed. -EPROTO: its owner broke the protocol. */
+int plane_run(struct plane *plane) EOS_MUST_CHECK;
+struct plane *plane_free(struct plane *plane);

@@ -1,0 +1,291 @@
+/*
+ * The chains that were applied: from a manifest and its images to a template of src/chain with its
+ * ports and sockets; and where what leaves them goes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "plane/plane_ports.h"
+#include "plane/plane_priv.h"
+
+struct plane_entry *plane_entry_find(struct plane *plane, const char *name)
+{
+	EOS_LIST_FOR_EACH (node, &plane->entries) {
+		struct plane_entry *entry = EOS_CONTAINER_OF(node, struct plane_entry, node);
+		if (strcmp(entry->manifest->name, name) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+/* --- applying --- */
+
+static int find_port(const struct plane *plane, const char *what, const char *name,
+		     uint16_t *ret_port, struct eos_why *why)
+{
+	*ret_port = PLANE_NOWHERE;
+	if (name[0] == '\0')
+		return 0;
+	if (strcmp(name, PLANE_KERNEL_PORT_NAME) == 0) {
+		*ret_port = PLANE_KERNEL;
+		return 0;
+	}
+	for (unsigned i = 0; i < plane->config.ports_count; i++) {
+		if (strcmp(plane->config.ports[i].name, name) == 0) {
+			*ret_port = (uint16_t)i;
+			return 0;
+		}
+	}
+	return eos_why(why, -ENODEV, "%s: the node has no port \"%s\"", what, name);
+}
+
+static int find_ports(const struct plane *plane, struct plane_entry *entry, struct eos_why *why)
+{
+	const struct plane_manifest *manifest = entry->manifest;
+	const char *client =
+		manifest->has_endpoint ? manifest->endpoint.port : manifest->match.port;
+	int err = find_port(plane, manifest->has_endpoint ? "endpoint" : "match", client,
+			    &entry->ports[0], why);
+	if (err == 0)
+		err = find_port(plane, "out", manifest->out, &entry->ports[1], why);
+	for (unsigned i = 0; err == 0 && i < manifest->next_count; i++)
+		err = find_port(plane, "next", manifest->next[i].port, &entry->ports[2 + i], why);
+	for (unsigned i = 1; err == 0 && i < 2 + manifest->next_count; i++) {
+		if (entry->ports[i] == PLANE_KERNEL)
+			err = eos_why(why, -EINVAL, "frames cannot leave by the kernel's sockets");
+	}
+	return err;
+}
+
+static uint32_t mtu_of(const struct plane *plane, uint16_t port)
+{
+	/* With an Ethernet header. */
+	return port < plane->ports_count ? plane_port_mtu(plane, port) + 14 : 0;
+}
+
+static int apply_template(struct plane *plane, struct plane_entry *entry,
+			  struct fwp_image *const *images, struct eos_why *why)
+{
+	const struct plane_manifest *manifest = entry->manifest;
+	struct chain_stage_config stages[CHAIN_STAGES_MAX];
+	struct chain_config config = {
+		.name = manifest->name,
+		.tenant = manifest->tenant,
+		.isolation = manifest->isolation,
+		.fixed_count = manifest->fixed_count,
+		.chains_max = manifest->chains_max,
+		.idle_ns = manifest->idle_ns,
+		.timeout_ns = manifest->timeout_ns,
+		.domain = (uint16_t)(entry->ports[0] + 1),
+		.out_domain = (uint16_t)(entry->ports[1] + 1),
+		.ports = {manifest->has_endpoint ? manifest->endpoint.port : manifest->match.port,
+			  manifest->out[0] == '\0' ? NULL : manifest->out},
+		.stages = stages,
+		.stages_count = manifest->stages_count,
+	};
+	for (unsigned i = 0; i < manifest->next_count; i++)
+		config.ports[2 + i] = manifest->next[i].name;
+	for (unsigned i = 0; i < 2 + manifest->next_count && !manifest->has_endpoint; i++)
+		config.ports_mtu[i] = mtu_of(plane, entry->ports[i]);
+	for (unsigned i = 0; i < manifest->stages_count; i++) {
+		const struct plane_stage *stage = &manifest->stages[i];
+		stages[i] = (struct chain_stage_config){
+			.name = stage->image,
+			.image = images[i],
+			.limits = {.memory_bytes = manifest->memory_bytes,
+				   .stack_bytes = manifest->stack_bytes},
+			.settings = stage->settings,
+			.settings_count = stage->settings_count,
+		};
+	}
+	return chain_template_apply(plane->chains, &config, &entry->template, why);
+}
+
+static bool has_same_sockets(const struct plane_entry *a, const struct plane_entry *b)
+{
+	const struct plane_endpoint *x = &a->manifest->endpoint, *y = &b->manifest->endpoint;
+	return a->manifest->has_endpoint && b->manifest->has_endpoint && x->is_tcp == y->is_tcp &&
+	       x->first == y->first && x->last == y->last && strcmp(x->port, y->port) == 0 &&
+	       strcmp(x->address, y->address) == 0;
+}
+
+/* The sockets of OLD, whose clients go on, or new ones. */
+static int get_sockets(struct plane_entry *entry, struct plane_entry *old, struct eos_why *why)
+{
+	if (!entry->manifest->has_endpoint || entry->ports[0] != PLANE_KERNEL)
+		return 0;
+	if (old == NULL || !has_same_sockets(entry, old))
+		return plane_sockets_open(entry, why);
+	return 0;
+}
+
+static void hand_over(struct plane_entry *entry, struct plane_entry *old)
+{
+	if (!has_same_sockets(entry, old) || entry->sockets != NULL)
+		return;
+	entry->sockets = old->sockets;
+	entry->sockets_count = old->sockets_count;
+	old->sockets = NULL;
+	old->sockets_count = 0;
+	for (unsigned i = 0; i < entry->sockets_count; i++)
+		entry->sockets[i].entry = entry;
+}
+
+static int watch_sockets(struct plane_entry *entry, struct eos_why *why)
+{
+	for (unsigned i = 0; i < entry->sockets_count; i++) {
+		struct plane_socket *socket = &entry->sockets[i];
+		int err = plane_watch(entry->plane, socket->fd, &socket->watch, EPOLLIN);
+		if (err < 0 && err != -EEXIST)
+			return eos_why(why, err, "watching a socket: %s", strerror(-err));
+	}
+	return 0;
+}
+
+static struct plane_entry *entry_free(struct plane_entry *entry)
+{
+	if (entry == NULL)
+		return NULL;
+	plane_streams_end(entry->plane, entry, 0);
+	plane_peers_forget(&entry->plane->peers, entry, 0);
+	plane_sockets_close(entry);
+	plane_manifest_free(entry->manifest);
+	free(entry);
+	return NULL;
+}
+
+int plane_entry_apply(struct plane *plane, struct plane_manifest *manifest,
+		      struct fwp_image *const *images, struct eos_why *why)
+{
+	struct plane_entry *old = plane_entry_find(plane, manifest->name);
+	struct plane_entry *entry = calloc(1, sizeof(*entry));
+	if (entry == NULL) {
+		plane_manifest_free(manifest);
+		return eos_why(why, -ENOMEM, "no memory");
+	}
+	entry->plane = plane;
+	entry->manifest = manifest;
+	eos_list_init(&entry->node);
+	int err = 0;
+	if (old == NULL && plane->entries_count >= PLANE_CHAINS_MAX)
+		err = eos_why(why, -ENOSPC, "there are %u chains already", PLANE_CHAINS_MAX);
+	if (err == 0)
+		err = find_ports(plane, entry, why);
+	if (err == 0)
+		err = get_sockets(entry, old, why);
+	if (err == 0)
+		err = watch_sockets(entry, why);
+	/* Last, as it cannot be taken back. */
+	if (err == 0)
+		err = apply_template(plane, entry, images, why);
+	if (err < 0) {
+		entry_free(entry);
+		return err;
+	}
+	if (old != NULL) {
+		hand_over(entry, old);
+		eos_list_remove(&old->node);
+		entry_free(old);
+	} else {
+		plane->entries_count++;
+	}
+	chain_template_set_tag(entry->template, (uintptr_t)entry);
+	eos_list_add_tail(&plane->entries, &entry->node);
+	plane_ports_route(plane);
+	return 0;
+}
+
+int plane_entry_remove(struct plane *plane, const char *name)
+{
+	struct plane_entry *entry = plane_entry_find(plane, name);
+	if (entry == NULL)
+		return -ENOENT;
+	int err = chain_template_remove(plane->chains, name);
+	if (err < 0)
+		return err;
+	eos_list_remove(&entry->node);
+	plane->entries_count--;
+	plane_ports_route(plane);
+	entry_free(entry);
+	return 0;
+}
+
+/* --- what leaves --- */
+
+static struct plane_entry *entry_of(const struct chain_output *output)
+{
+	return (struct plane_entry *)chain_template_tag(output->template);
+}
+
+bool plane_may_send(const struct chain_output *output, const struct plane_entry *entry,
+		    uint32_t *owner)
+{
+	if (entry != entry_of(output))
+		return false;
+	if (output->is_current_peer)
+		*owner = output->chain + 1;
+	return *owner == output->chain + 1;
+}
+
+static int send_datagram(struct plane *plane, const struct chain_output *output)
+{
+	struct plane_peer *peer = plane_peers_find(&plane->peers, output->peer);
+	if (peer == NULL || !plane_may_send(output, peer->entry, &peer->owner))
+		return -EBADF;
+	if (peer->socket != NULL)
+		return plane_datagrams_send(plane, peer, output->data, output->len);
+	return plane_ports_send_datagram(plane, peer, output->data, output->len);
+}
+
+static int send_output(void *ctx, const struct chain_output *output)
+{
+	struct plane *plane = ctx;
+	if (output->kind == CHAIN_DATAGRAM)
+		return send_datagram(plane, output);
+	if (output->kind == CHAIN_STREAM)
+		return plane_streams_send(plane, output);
+	const struct plane_entry *entry = entry_of(output);
+	if (output->port >= 2 + entry->manifest->next_count ||
+	    entry->ports[output->port] >= plane->ports_count)
+		return -EBADF;
+	return plane_ports_send(plane, entry->ports[output->port], output->data, output->len);
+}
+
+static int close_output(void *ctx, const struct chain_output *output)
+{
+	return output->kind == CHAIN_STREAM ? plane_streams_close(ctx, output) : -EBADF;
+}
+
+static void log_line(void *ctx, const struct chain_template *template, unsigned stage,
+		     unsigned level, const char *text, size_t len)
+{
+	(void)ctx;
+	static const enum eos_log_level levels[] = {EOS_LOG_ERROR, EOS_LOG_WARN, EOS_LOG_INFO,
+						    EOS_LOG_DEBUG};
+	eos_log(levels[EOS_MIN(level, EOS_ARRAY_SIZE(levels) - 1)], "chain",
+		"says chain=%s stage=%u text=\"%.*s\"", chain_template_name(template), stage,
+		(int)EOS_MIN(len, (size_t)1024), text);
+}
+
+static void stage_died(void *ctx, const struct chain_template *template, uint32_t chain,
+		       unsigned stage, const struct fwp_death *death, const char *place)
+{
+	struct plane *plane = ctx;
+	struct plane_entry *entry = (struct plane_entry *)chain_template_tag(template);
+	eos_log(EOS_LOG_WARN, "chain", "stage_died chain=%s stage=%u reason=\"%s\" place=%s",
+		chain_template_name(template), stage, death->text, place);
+	/* What it remembered of connections is gone. */
+	if (entry != NULL && entry->manifest->has_endpoint && entry->manifest->endpoint.is_tcp)
+		plane_streams_end(plane, entry, chain + 1);
+}
+
+const struct chains_ops plane_chains_ops = {
+	.send = send_output,
+	.close = close_output,
+	.log = log_line,
+	.died = stage_died,
+};

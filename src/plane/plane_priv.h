@@ -1,0 +1,210 @@
+/*
+ * Inside of src/plane: the data plane's state. Everything belongs to its one thread.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/list.h"
+#include "base/why.h"
+#include "chain/chain.h"
+#include "flow/flow_table.h"
+#include "nic/nic.h"
+#include "plane/plane.h"
+#include "plane/plane_config.h"
+#include "plane/plane_manifest.h"
+
+#define PLANE_BURST	    32u
+#define PLANE_DATAGRAM_MAX  9728u
+#define PLANE_STREAM_CHUNK  1400u	 /* bytes of a stream that a function gets at once */
+#define PLANE_STREAM_OUT    (4u << 20)	 /* answers that wait to be sent, of one stream */
+#define PLANE_STREAM_PAUSE  (256u << 10) /* while so many wait, nothing is read */
+#define PLANE_STREAMS_BYTES (64u << 20)	 /* answers that wait, of all */
+#define PLANE_CHAINS_MAX    1024u	 /* chains that can be applied */
+#define PLANE_KERNEL	    UINT16_MAX	 /* the port "kernel" */
+#define PLANE_NOWHERE	    (UINT16_MAX - 1)
+
+struct plane;
+struct plane_port; /* plane_ports.c */
+
+/* What the epoll set leads to: the first member of those who wait there. */
+struct plane_watch {
+	void (*ready)(struct plane *plane, struct plane_watch *watch, uint32_t events,
+		      uint64_t now_ns);
+};
+
+/* A socket of the kernel that an endpoint listens on. */
+struct plane_socket {
+	struct plane_watch watch;
+	struct plane_entry *entry;
+	int fd;
+	uint16_t port;
+	bool is_v6;
+};
+
+/* A chain that was applied. */
+struct plane_entry {
+	struct eos_list node;
+	struct plane *plane;
+	struct plane_manifest *manifest; /* owned */
+	struct chain_template *template; /* chains' */
+	/* Ports by number; PLANE_KERNEL, PLANE_NOWHERE. In the order of EDGEOS_PORT_…. */
+	uint16_t ports[2 + CHAIN_NEXT_MAX];
+	struct plane_socket *sockets; /* owned */
+	unsigned sockets_count;
+};
+
+/*
+ * Whom datagrams come from. A peer has a number as long as it is remembered; who was not heard of
+ * for long makes room for others, and its number is then nobody's.
+ */
+struct plane_peer {
+	uint32_t number;
+	uint32_t owner; /* the chain that it spoke with, plus one; 0: none so far */
+	struct plane_entry *entry;
+	struct plane_socket *socket; /* NULL: by a port of the data plane */
+	uint16_t nic_port;
+	uint16_t port, local_port;
+	uint8_t address[16], local[16];
+	uint8_t mac[6];
+};
+
+struct plane_peers {
+	struct flow_table *table;
+	struct plane_peer *peers; /* by flow_id */
+	uint32_t count, generation;
+};
+
+/* A TCP connection; plane_streams.c. */
+struct plane_stream {
+	struct plane_watch watch;
+	struct eos_list node; /* of free ones, or of those in use */
+	struct plane *plane;
+	struct plane_entry *entry;
+	int fd;
+	uint32_t number;
+	uint32_t owner; /* as a peer's */
+	uint8_t address[16];
+	uint16_t port, local_port;
+	bool was_seen;	 /* the function knows of it */
+	bool is_ended;	 /* by the other side: nothing more will come */
+	bool is_closing; /* by the function: when all was sent */
+	bool is_broken;
+	uint32_t events; /* in the epoll set */
+	size_t sent;	 /* of OUT */
+	struct eos_buf out;
+};
+
+struct plane_streams {
+	struct plane_stream *all;
+	uint32_t count, generation;
+	struct eos_list free, used;
+	uint64_t waiting_bytes;
+	uint8_t chunk[PLANE_STREAM_CHUNK];
+};
+
+/* Datagrams that came in one look, and those that are to leave. */
+struct plane_datagrams {
+	struct mmsghdr in[PLANE_BURST], out[PLANE_BURST];
+	struct iovec in_vectors[PLANE_BURST], out_vectors[PLANE_BURST];
+	struct sockaddr_storage in_names[PLANE_BURST], out_names[PLANE_BURST];
+	alignas(16) uint8_t in_control[PLANE_BURST][64];
+	alignas(16) uint8_t out_control[PLANE_BURST][64];
+	uint8_t in_data[PLANE_BURST][PLANE_DATAGRAM_MAX], out_data[PLANE_BURST][PLANE_DATAGRAM_MAX];
+	unsigned out_count;
+	int out_fd;
+};
+
+struct plane_stats {
+	uint64_t datagrams_cut, datagrams_unsent, streams_refused, streams_full;
+};
+
+struct plane {
+	struct plane_config config;
+	struct fwp_engine *engine;
+	struct chains *chains;
+	struct eos_list entries;
+	unsigned entries_count;
+	int epoll_fd, control_fd;
+	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE];
+	struct plane_watch control_watch;
+	bool must_stop;
+	struct plane_peers peers;
+	struct plane_streams streams;
+	struct plane_datagrams *datagrams;
+	struct plane_stats stats;
+	struct nic *nic; /* NULL: without ports */
+	struct plane_port *ports;
+	unsigned ports_count;
+	unsigned kernel_watches; /* sockets in the epoll set beside the control socket */
+};
+
+/* --- plane_peers.c --- */
+
+int plane_peers_init(struct plane_peers *peers, uint32_t peers_max,
+		     struct eos_why *why) EOS_MUST_CHECK;
+void plane_peers_fini(struct plane_peers *peers);
+/* The peer as SEEN says (address, port, local port, entry, and the way back), found or made; NULL:
+ * there is no room. */
+struct plane_peer *plane_peers_meet(struct plane_peers *peers, const struct plane_peer *seen,
+				    uint64_t now_ns);
+/* NULL: nobody has this number any more. */
+struct plane_peer *plane_peers_find(struct plane_peers *peers, uint32_t number);
+/* Forgets those of ENTRY, or of its chain OWNER - 1 only. */
+void plane_peers_forget(struct plane_peers *peers, const struct plane_entry *entry, uint32_t owner);
+
+/* --- plane_datagrams.c, plane_streams.c: the kernel's sockets --- */
+
+/* Opens the sockets of ENTRY's endpoint. -EADDRINUSE and so on: WHY names address and port. */
+int plane_sockets_open(struct plane_entry *entry, struct eos_why *why) EOS_MUST_CHECK;
+void plane_sockets_close(struct plane_entry *entry);
+int plane_watch(struct plane *plane, int fd, struct plane_watch *watch,
+		uint32_t events) EOS_MUST_CHECK;
+
+void plane_datagrams_ready(struct plane *plane, struct plane_watch *watch, uint32_t events,
+			   uint64_t now_ns);
+/* To a peer of a kernel socket. */
+int plane_datagrams_send(struct plane *plane, const struct plane_peer *peer, const uint8_t *data,
+			 uint32_t len) EOS_MUST_CHECK;
+void plane_datagrams_flush(struct plane *plane);
+
+int plane_streams_init(struct plane *plane) EOS_MUST_CHECK;
+void plane_streams_fini(struct plane *plane);
+/* A listening socket is ready. */
+void plane_streams_accept(struct plane *plane, struct plane_watch *watch, uint32_t events,
+			  uint64_t now_ns);
+int plane_streams_send(struct plane *plane, const struct chain_output *output) EOS_MUST_CHECK;
+int plane_streams_close(struct plane *plane, const struct chain_output *output) EOS_MUST_CHECK;
+/* Ends those of ENTRY, or of its chain OWNER - 1 only. */
+void plane_streams_end(struct plane *plane, const struct plane_entry *entry, uint32_t owner);
+
+/* --- plane_entries.c --- */
+
+struct plane_entry *plane_entry_find(struct plane *plane, const char *name);
+/* IMAGES: as many as the manifest has stages. Takes MANIFEST, also on failure, when nothing has
+ * changed. */
+int plane_entry_apply(struct plane *plane, struct plane_manifest *manifest,
+		      struct fwp_image *const *images, struct eos_why *why) EOS_MUST_CHECK;
+int plane_entry_remove(struct plane *plane, const char *name) EOS_MUST_CHECK;
+/* The chains' ops->send and close. */
+extern const struct chains_ops plane_chains_ops;
+/* May the chain that made OUTPUT speak with a peer that OWNER has? If it is the first to answer it,
+ * it owns it from now on. */
+bool plane_may_send(const struct chain_output *output, const struct plane_entry *entry,
+		    uint32_t *owner);
+
+/* --- plane_control.c --- */
+
+void plane_control_ready(struct plane *plane, struct plane_watch *watch, uint32_t events,
+			 uint64_t now_ns);
+int plane_control_hello(struct plane *plane) EOS_MUST_CHECK;
+
+/* --- plane_status.c --- */
+
+void plane_status_put(struct plane *plane, struct eos_buf *buf);
