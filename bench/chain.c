@@ -23,15 +23,15 @@
 #include "samples.h"
 #include "ticks.h"
 
-#define CLIENTS	       1000u
-#define CLIENTS_QUICK  64u
-#define BURSTS	       60000u
-#define BURSTS_QUICK   100u
-#define STAGES_MAX     6u
-#define CLIENT_FWPS    (STAGES_MAX + 2u)
-#define STAGE_NS_MOST  250.0
-#define MPPS_LEAST     1.0
-#define HEADROOM       128u
+#define CLIENTS	      1000u
+#define CLIENTS_QUICK 64u
+#define BURSTS	      60000u
+#define BURSTS_QUICK  100u
+#define STAGES_MAX    6u
+#define CLIENT_FWPS   (STAGES_MAX + 2u)
+#define STAGE_NS_MOST 250.0
+#define MPPS_LEAST    1.0
+#define HEADROOM      128u
 
 /* What a native function would keep of a client, as far apart as FWPs' memories are not. */
 struct native_client {

@@ -18,12 +18,12 @@
 #include "samples.h"
 
 /* Short ones, of some 100 microseconds: most are not interrupted. */
-#define ROUNDS		  20000u
-#define ROUNDS_QUICK	  100u
-#define CHAINS_MAX	  1024u
+#define ROUNDS		   20000u
+#define ROUNDS_QUICK	   100u
+#define CHAINS_MAX	   1024u
 #define CHAINS_PER_S_LEAST 100000.0
-#define FRAME_BYTES	  64u
-#define STAGES_MAX	  3u
+#define FRAME_BYTES	   64u
+#define STAGES_MAX	   3u
 
 struct churn {
 	struct chain_host host;
@@ -59,7 +59,8 @@ static void burst(struct churn *churn, struct chain_template *template)
 
 static double add_rate(struct bench *bench, struct churn *churn, const char *name)
 {
-	double rate = (double)CHAIN_HOST_BURST * EOS_NS_PER_S / (double)samples_median(&churn->samples);
+	double rate =
+		(double)CHAIN_HOST_BURST * EOS_NS_PER_S / (double)samples_median(&churn->samples);
 
 	report_add_rate(&bench->report, name, "1/s", churn->samples.count * CHAIN_HOST_BURST, rate);
 	return rate;
@@ -104,11 +105,13 @@ static int run_all(struct bench *bench, struct churn *churn, struct eos_why *why
 
 	if (err < 0)
 		return err;
-	report_add_least(&bench->report, "chain_churn_1/100000_per_s", rate / CHAINS_PER_S_LEAST, 1);
+	report_add_least(&bench->report, "chain_churn_1/100000_per_s", rate / CHAINS_PER_S_LEAST,
+			 1);
 	err = measure(bench, churn, "chain_churn_3", 3, &rate, why);
 	if (err < 0)
 		return err;
-	report_add_least(&bench->report, "chain_churn_3/100000_per_s", rate / CHAINS_PER_S_LEAST, 1);
+	report_add_least(&bench->report, "chain_churn_3/100000_per_s", rate / CHAINS_PER_S_LEAST,
+			 1);
 	return 0;
 }
 

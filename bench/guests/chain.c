@@ -1,5 +1,5 @@
-/* For the benches "chain" and "chain_churn": a stage that counts what it sees and lets it pass. With
- * `stages` in its configuration it does so many stages' work for each packet. */
+/* For the benches "chain" and "chain_churn": a stage that counts what it sees and lets it pass.
+ * With `stages` in its configuration it does so many stages' work for each packet. */
 #include <edgeos_packet.h>
 
 #include "guest.h"

@@ -184,10 +184,10 @@ struct chain_stage_stats {
 struct chain_stats {
 	uint32_t chains, chains_max, version;
 	uint64_t started, reclaimed, replaced;
-	uint64_t start_ns; /* that all starts took together */
+	uint64_t start_ns;	    /* that all starts took together */
 	uint64_t packets, no_chain; /* NO_CHAIN: from the out side, to nobody known */
 	uint64_t limit;		    /* new clients refused: chains_max, FWPs, memory */
-	uint64_t flows_refused;	    /* not remembered for answers: the table, or the chain's share */
+	uint64_t flows_refused; /* not remembered for answers: the table, or the chain's share */
 	uint64_t send_failed;
 };
 void chain_template_stats(const struct chain_template *template, struct chain_stats *ret_stats);

@@ -233,9 +233,9 @@ static uint32_t enter_config(struct fwp *fwp, uint32_t key, uint32_t key_len, ui
 		CHAIN_ABI_MODULE, "edgeos_" #name, signature, (void (*)(void))enter_##name         \
 	}
 static const struct fwp_import calls[] = {
-	CALL(packets, "i:i"),	   CALL(packet_send, "iiii:i"), CALL(stream_close, "i:i"),
-	CALL(port, "ii:i"),	   CALL(counters, "ii:i"),	CALL(timer_set, "iI:i"),
-	CALL(now_ns, ":I"),	   CALL(log, "iii:i"),		CALL(config, "iiii:i"),
+	CALL(packets, "i:i"), CALL(packet_send, "iiii:i"), CALL(stream_close, "i:i"),
+	CALL(port, "ii:i"),   CALL(counters, "ii:i"),	   CALL(timer_set, "iI:i"),
+	CALL(now_ns, ":I"),   CALL(log, "iii:i"),	   CALL(config, "iiii:i"),
 };
 
 static struct fwp_import imports[EOS_ARRAY_SIZE(calls) + CHAIN_WASI_COUNT];

@@ -200,8 +200,7 @@ static void classify(struct chains *chains, const struct chain_packet *packet,
 	*target = (struct chain_target){.template = template};
 	if (packet->side == CHAIN_OUT && packet->kind == CHAIN_FRAME && is_ip(headers)) {
 		uint16_t domain = template != NULL ? template->out_domain : packet->domain;
-		struct chain *chain =
-			find_answered(chains, headers, domain, chains->run.now_ns);
+		struct chain *chain = find_answered(chains, headers, domain, chains->run.now_ns);
 		if (chain != NULL && (template == NULL || chain->template == template)) {
 			target->template = chain->template;
 			target->chain = chain;

@@ -160,8 +160,7 @@ static void idle_chains_are_reclaimed(void **state)
 static void limits_hold(void **state)
 {
 	struct fixture *f = *state;
-	fixture_apply(f, &(struct stages){
-				 .ids = "a", .chains_max = 10, .idle_ns = EOS_NS_PER_S});
+	fixture_apply(f, &(struct stages){.ids = "a", .chains_max = 10, .idle_ns = EOS_NS_PER_S});
 	for (unsigned client = 1; client <= 20; client++)
 		assert_int_equal(tell(f, client, '-', 0) != NULL, client <= 10);
 	assert_int_equal(stats(f).limit, 10);

@@ -65,12 +65,11 @@ static void add_values(const struct chain_fwp *c, uint64_t *sums)
 	const struct chain_stage *stage = c->stage;
 	if (c->fwp == NULL)
 		return;
-	const uint8_t *table = chain_copy_look(c->fwp, stage->counters,
-					       stage->counters_count * COUNTER_SIZE);
+	const uint8_t *table =
+		chain_copy_look(c->fwp, stage->counters, stage->counters_count * COUNTER_SIZE);
 	for (uint32_t i = 0; table != NULL && i < stage->counters_count; i++) {
 		uint64_t value;
-		memcpy(&value,
-		       table + i * COUNTER_SIZE + offsetof(struct chain_abi_counter, value),
+		memcpy(&value, table + i * COUNTER_SIZE + offsetof(struct chain_abi_counter, value),
 		       sizeof(value));
 		sums[i] += value;
 	}

@@ -11,8 +11,8 @@
 #include "chain/fixtures/chain_fixture.h"
 
 static const char *const points[] = {
-	"chain.calloc", "chain.strdup", "chain.mmap",	"fwp.calloc",	  "fwp.mmap",
-	"fwp.mprotect", "fwp.memfd",	"fwp.madvise",	"fwp.pagemap_scan",
+	"chain.calloc", "chain.strdup", "chain.mmap",  "fwp.calloc",	   "fwp.mmap",
+	"fwp.mprotect", "fwp.memfd",	"fwp.madvise", "fwp.pagemap_scan",
 };
 
 static void arm(const char *point, unsigned nth)

@@ -73,8 +73,8 @@ static void lies_about_the_packet_are_refused(void **state)
 	assert_int_equal(sent->port, CHAIN_CLIENT);
 	assert_int_equal(sent->kind, CHAIN_FRAME);
 	assert_int_equal(sent->peer, 0);
-	uint64_t all = stage_stats(f, 0).refused + stage_stats(f, 1).refused +
-		       stage_stats(f, 2).refused;
+	uint64_t all =
+		stage_stats(f, 0).refused + stage_stats(f, 1).refused + stage_stats(f, 2).refused;
 	assert_int_equal(all, refused + 1);
 	assert_int_equal(f->died_count, 0);
 }
@@ -145,7 +145,8 @@ static void ping_pong_has_an_end(void **state)
 	uint8_t data[FRAME_BYTES];
 	frame(data, 1, false);
 	memcpy(data + COMMAND, "h*", 2);
-	/* All hop by port 0 if told so; by port 1 from a, and b answers: nothing is endless here. */
+	/* All hop by port 0 if told so; by port 1 from a, and b answers: nothing is endless here.
+	 */
 	assert_non_null(deliver(f, data, sizeof(data), CHAIN_CLIENT));
 	frame(data, 1, false);
 	memcpy(data + COMMAND, "a*", 2);

@@ -210,8 +210,7 @@ unsigned chain_reclaim(struct chain_template *template, unsigned count_max, uint
 	while (count < count_max && looked < CHAIN_IDLE_LOOK_MAX + count) {
 		if (eos_list_is_empty(&template->idle))
 			break;
-		struct chain *chain =
-			EOS_CONTAINER_OF(template->idle.next, struct chain, node);
+		struct chain *chain = EOS_CONTAINER_OF(template->idle.next, struct chain, node);
 		if (now_ns - chain->looked_ns < template->idle_ns)
 			break;
 		looked++;

@@ -65,10 +65,10 @@ bool chain_limiter_allow(struct chain_limiter *limiter, unsigned per_s, uint64_t
 struct chain_stage {
 	/* What each packet looks at. */
 	uint32_t (*packet)(void *instance, uint32_t buf, uint32_t len);
-	struct fwp_template *template; /* a reference */
-	uint32_t slot;		       /* addresses in the guest */
-	uint32_t buffer, capacity;     /* CAPACITY 0: it has not said yet */
-	uint32_t room;		       /* bytes of a packet that arrives */
+	struct fwp_template *template;		    /* a reference */
+	uint32_t slot;				    /* addresses in the guest */
+	uint32_t buffer, capacity;		    /* CAPACITY 0: it has not said yet */
+	uint32_t room;				    /* bytes of a packet that arrives */
 	void (*timer)(void *instance, uint32_t id); /* NULL: none */
 	struct fwp_limits limits;
 
@@ -129,7 +129,7 @@ enum chain_task { CHAIN_TASK_PACKET, CHAIN_TASK_TIMER };
 
 /* One stage's FWP in one chain: its fwp_context(). */
 struct chain_fwp {
-	struct fwp *fwp; /* NULL: it could not be made */
+	struct fwp *fwp;	   /* NULL: it could not be made */
 	struct chain_stage *stage; /* changed by the initialisation only */
 	uint8_t *memory;	   /* start of the linear memory */
 	const void *stack;	   /* fwp_stack() */
@@ -138,10 +138,10 @@ struct chain_fwp {
 	uint32_t argument; /* address of the packet; number of the timer */
 	uint32_t len;
 	uint32_t verdict;
-	uint8_t task;	 /* enum chain_task */
-	bool is_done;	 /* it waits for the next one */
-	uint8_t index;	 /* which stage */
-	bool is_init;	 /* it makes a template: CHAIN is a struct chain on the host's stack */
+	uint8_t task;  /* enum chain_task */
+	bool is_done;  /* it waits for the next one */
+	uint8_t index; /* which stage */
+	bool is_init;  /* it makes a template: CHAIN is a struct chain on the host's stack */
 	struct chain_timers *timers; /* NULL: none was set */
 };
 static_assert(sizeof(struct chain_fwp) == 64, "a cache line");
@@ -196,7 +196,7 @@ struct chain_target {
 
 /* What is under way: a burst of packets, or a timer. */
 struct chain_run {
-	struct chain_fwp *current; /* who has the processor; NULL: nobody */
+	struct chain_fwp *current;    /* who has the processor; NULL: nobody */
 	struct chain_abi_packet head; /* of the packet that it handles */
 	uint64_t start_ns;	      /* when it began */
 	uint64_t end_ns;	      /* of its slice */
@@ -225,7 +225,7 @@ struct chains {
 	struct flow_table *clients; /* value: the chain's number; on both sides */
 	struct eos_fast_clock clock;
 	uint64_t lost;
-	struct flow_table *flows;   /* value: number, and generation << 32 */
+	struct flow_table *flows; /* value: number, and generation << 32 */
 	struct chain_pool chain_pool, fwp_pool, timer_pool;
 	struct chain_queue queue;
 	struct sched_heap timers;

@@ -33,8 +33,8 @@
 
 /* So many hops before its turn the room for a packet is fetched into the caches. */
 #define AHEAD_BYTES 2u
-#define TIMERS_MAX 64u
-#define RENEW_MAX  8u
+#define TIMERS_MAX  64u
+#define RENEW_MAX   8u
 
 static struct chain_stage_stats *stats_of(const struct chain_fwp *c)
 {
@@ -409,8 +409,7 @@ static bool renew_some(struct chain_template *template, uint64_t now_ns)
 	if (template->versions.next->next == &template->versions)
 		return false;
 	for (unsigned i = 0; i < RENEW_MAX && !eos_list_is_empty(&template->idle); i++) {
-		struct chain *chain =
-			EOS_CONTAINER_OF(template->idle.next, struct chain, node);
+		struct chain *chain = EOS_CONTAINER_OF(template->idle.next, struct chain, node);
 		uint64_t last_ns = chain->last_ns;
 		eos_list_remove(&chain->node);
 		eos_list_add_tail(&template->idle, &chain->node);

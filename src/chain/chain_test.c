@@ -1,4 +1,4 @@
-/* The way of packets through stages that behave: fixtures/guest.c says how they are told. */
+/* The way of packets through stages that behave: tests/lib/chain_guest.c says how they are told. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,20 +9,6 @@
 
 #include "base/clock.h"
 #include "chain/fixtures/chain_fixture.h"
-#include "edgeos_packet.h"
-
-_Static_assert(sizeof(struct edgeos_packet) == sizeof(struct chain_abi_packet) &&
-		       offsetof(struct edgeos_packet, address) ==
-			       offsetof(struct chain_abi_packet, address) &&
-		       offsetof(struct edgeos_packet, time_ns) ==
-			       offsetof(struct chain_abi_packet, time_ns) &&
-		       offsetof(struct edgeos_packet, local_port) ==
-			       offsetof(struct chain_abi_packet, local_port) &&
-		       EDGEOS_HEADROOM == CHAIN_ABI_HEADROOM &&
-		       EDGEOS_PACKET_MAX == CHAIN_ABI_PACKET_MAX &&
-		       EDGEOS_PORTS_MAX == CHAIN_ABI_PORTS_MAX &&
-		       EDGEOS_COUNTERS_MAX == CHAIN_ABI_COUNTERS_MAX,
-	       "what guests compile against is what the host believes");
 
 static void verdicts_are_obeyed(void **state)
 {
@@ -119,9 +105,8 @@ static void burst_is_in_order(void **state)
 		for (unsigned i = 0; i < CHAIN_BURST_MAX; i++) {
 			frame(frames[i], 1 + i % 5, false);
 			frames[i][60] = (uint8_t)i;
-			packets[i] = (struct chain_packet){.data = frames[i],
-							   .len = FRAME_BYTES,
-							   .template = f->template};
+			packets[i] = (struct chain_packet){
+				.data = frames[i], .len = FRAME_BYTES, .template = f->template};
 		}
 		f->sent_count = 0;
 		chains_deliver(f->chains, packets, CHAIN_BURST_MAX, ++f->now_ns);
@@ -198,7 +183,8 @@ static void counters_are_summed_over_the_dead(void **state)
 	assert_null(tell(f, 2, 'a', 't'));
 	chain_template_counters(f->template, 0, collect, text);
 	assert_string_equal(text, "packets=4 bad_name_=28 ");
-	/* A new version has the counts of the one before, also of chains that are not changed yet. */
+	/* A new version has the counts of the one before, also of chains that are not changed yet.
+	 */
 	fixture_apply(f, &(struct stages){.ids = "a"});
 	assert_non_null(tell(f, 1, '-', 0));
 	text[0] = '\0';

@@ -85,8 +85,8 @@ static int check_stage(struct chain_stage *stage, const struct fwp_image *image,
 {
 	stage->packet = (uint32_t(*)(void *, uint32_t, uint32_t))(void *)fwp_image_find_export(
 		image, "edgeos_packet", "ii:i");
-	stage->timer = (void (*)(void *, uint32_t))fwp_image_find_export(image, "edgeos_timer",
-									 "i:");
+	stage->timer =
+		(void (*)(void *, uint32_t))fwp_image_find_export(image, "edgeos_timer", "i:");
 	if (stage->packet == NULL)
 		return eos_why(why, -EINVAL,
 			       "stage %s: it exports no function edgeos_packet(buf, len)",

@@ -14,10 +14,10 @@
 #define FLOW_IDLE_NS	 (300 * EOS_NS_PER_S)
 #define FLOW_IDLE_NEW_NS (60 * EOS_NS_PER_S)
 /* One chain may have so much of the table. */
-#define FLOW_SHARE	16u
-#define FLOW_SHARE_MIN	64u
+#define FLOW_SHARE     16u
+#define FLOW_SHARE_MIN 64u
 /* Clients go with their chains, not by themselves. */
-#define CLIENT_IDLE_NS	(UINT64_MAX / 4)
+#define CLIENT_IDLE_NS (UINT64_MAX / 4)
 
 static int make_tables(struct chains *chains, uint32_t chains_max, uint32_t flows_max,
 		       struct eos_why *why)

@@ -92,10 +92,10 @@ struct fwp {
 
 	/* Pool: made once. */
 	alignas(64) struct fwp_pool *pool; /* as its slot is bound */
-	struct fwp *next_clean;	    /* in the pool's stack of clean places */
-	struct eos_list node;	    /* in the pool's dirty list, or in none */
-	struct eos_list dirty_node; /* in the engine's list of dirty places, or in none */
-	bool is_warm;		    /* clean, and the pages that its last FWP wrote are there */
+	struct fwp *next_clean;		   /* in the pool's stack of clean places */
+	struct eos_list node;		   /* in the pool's dirty list, or in none */
+	struct eos_list dirty_node;	   /* in the engine's list of dirty places, or in none */
+	bool is_warm; /* clean, and the pages that its last FWP wrote are there */
 
 	alignas(64) struct fwp_slot slot; /* made once */
 	struct fwp_death death;		  /* also written by the signal handlers */
@@ -104,8 +104,9 @@ struct fwp {
 	struct fwp_notes *notes;   /* owned; NULL unless is_initialising */
 	struct eos_list made_node; /* pool: of all that the engine made */
 };
-_Static_assert(offsetof(struct fwp, context) == 64 && offsetof(struct fwp, on_return) == 128 && offsetof(struct fwp, pool) == 192 &&
-		       offsetof(struct fwp, slot) == 256 && offsetof(struct fwp, slot.low) == 320 &&
+_Static_assert(offsetof(struct fwp, context) == 64 && offsetof(struct fwp, on_return) == 128 &&
+		       offsetof(struct fwp, pool) == 192 && offsetof(struct fwp, slot) == 256 &&
+		       offsetof(struct fwp, slot.low) == 320 &&
 		       offsetof(struct fwp, history) == 384,
 	       "a life touches six cache lines and one of the history");
 
@@ -223,7 +224,7 @@ void fwp_host_calls_refill(struct fwp *fwp);
 /* fwp_pool.c */
 void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
 		   const struct fwp_snapshot *snapshot);
-/* Its places become the engine's plain ones; none of them has an FWP. */
+/* Its places become the engine's plain ones, still to be cleaned; none of them has an FWP. */
 void fwp_pool_fini(struct fwp_pool *pool);
 /* A place with a clean slot, bound as POOL says. -EAGAIN: fwps_max; -ENOMEM. */
 int fwp_pool_take(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;

@@ -1,4 +1,4 @@
-/* The image of src/chain/fixtures/guest.c, for the tests of src/chain, which does not know of the
+/* The image of chain_guest.c, for the tests of src/chain, which does not know of the
  * compiler. */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -12,6 +12,20 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "chain/fixtures/chain_fixture.h"
+#include "edgeos_packet.h"
+
+_Static_assert(sizeof(struct edgeos_packet) == sizeof(struct chain_abi_packet) &&
+		       offsetof(struct edgeos_packet, address) ==
+			       offsetof(struct chain_abi_packet, address) &&
+		       offsetof(struct edgeos_packet, time_ns) ==
+			       offsetof(struct chain_abi_packet, time_ns) &&
+		       offsetof(struct edgeos_packet, local_port) ==
+			       offsetof(struct chain_abi_packet, local_port) &&
+		       EDGEOS_HEADROOM == CHAIN_ABI_HEADROOM &&
+		       EDGEOS_PACKET_MAX == CHAIN_ABI_PACKET_MAX &&
+		       EDGEOS_PORTS_MAX == CHAIN_ABI_PORTS_MAX &&
+		       EDGEOS_COUNTERS_MAX == CHAIN_ABI_COUNTERS_MAX,
+	       "what guests compile against is what the host believes");
 
 static struct fwp_image *image;
 
