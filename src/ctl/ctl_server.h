@@ -39,6 +39,8 @@ struct ctl_ops {
 		      struct eos_buf *output, struct eos_why *why);
 	/* Adds the fields of the node's state to an open JSON object. */
 	void (*status)(void *ctx, struct eos_json *json);
+	/* BUCKET is gone, and what was known of it beside the store can be forgotten. */
+	void (*bucket_deleted)(void *ctx, const char *bucket);
 	/* True when functions can run. */
 	bool (*is_ready)(void *ctx);
 	void *ctx;
