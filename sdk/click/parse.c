@@ -351,7 +351,7 @@ static void parse_define(struct click_parser *parser)
 	}
 }
 
-/* connectiontunnel a -> b: both names mean one pseudo element. */
+/* connectiontunnel a -> b: what compounds do better. */
 static void parse_tunnel(struct click_parser *parser, uint32_t line)
 {
 	click_parse_error(parser, line,

@@ -59,9 +59,10 @@ struct chain_packet {
 	uint32_t len;
 	uint8_t kind, side; /* enum chain_packet_kind, enum chain_side */
 	uint32_t flags;
-	struct chain_template *template;
+	struct chain_template *template;   /* NULL, on the out side only: by the flow alone */
 	const struct flow_packet *headers; /* frames: what flow_parse() said; not bad */
 	/* Datagrams and streams: */
+	uint16_t domain; /* frames of the out side: its out_domain */
 	uint32_t peer;
 	uint8_t peer_address[16];
 	uint16_t peer_port, local_port;
@@ -89,8 +90,7 @@ struct chains_ops {
 	int (*close)(void *ctx, const struct chain_output *output);
 	void (*log)(void *ctx, const struct chain_template *template, unsigned stage,
 		    unsigned level, const char *text, size_t len);
-	/* A stage of CHAIN died: DEATH says of what, PLACE where; NULL: so many died that it is not
-	 * worth a line. */
+	/* A stage of CHAIN died: DEATH says of what, PLACE where. */
 	void (*died)(void *ctx, const struct chain_template *template, uint32_t chain,
 		     unsigned stage, const struct fwp_death *death, const char *place);
 };
@@ -130,11 +130,11 @@ struct chain_stage_config {
 struct chain_config {
 	const char *name, *tenant;
 	enum chain_isolation isolation;
-	uint32_t fixed_count; /* CHAIN_FIXED: from 1 on */
-	uint32_t chains_max;  /* of this one; 0: as many as fit */
-	uint64_t idle_ns;     /* 0: never reclaimed */
-	uint64_t timeout_ns;  /* of one packet in one stage; 0: CHAIN_TIMEOUT_NS */
-	uint16_t domain;      /* of the addresses on both sides; see flow.h */
+	uint32_t fixed_count;	     /* CHAIN_FIXED: from 1 on */
+	uint32_t chains_max;	     /* of this one; 0: as many as fit */
+	uint64_t idle_ns;	     /* 0: never reclaimed */
+	uint64_t timeout_ns;	     /* of one packet in one stage; 0: CHAIN_TIMEOUT_NS */
+	uint16_t domain, out_domain; /* of the two sides' addresses; see flow.h */
 	const char
 		*ports[2 + CHAIN_NEXT_MAX]; /* names: client side, out side, next hops; or NULL */
 	uint32_t ports_mtu[2 + CHAIN_NEXT_MAX]; /* bytes of a packet; 0: EDGEOS_PACKET_MAX */
@@ -157,8 +157,6 @@ const char *chain_template_name(const struct chain_template *template);
 void chain_template_set_tag(struct chain_template *template, uintptr_t tag);
 uintptr_t chain_template_tag(const struct chain_template *template);
 
-/* Would a frame with these headers, which come from the out side, find a chain of TEMPLATE's? */
-bool chain_template_knows(struct chain_template *template, const struct flow_packet *headers);
 /* The longest packet that its first stage takes. */
 uint32_t chain_template_packet_max(const struct chain_template *template);
 
@@ -166,6 +164,11 @@ uint32_t chain_template_packet_max(const struct chain_template *template);
  * stop the others. Inside, ops->send() is called. Never from inside of ops. */
 void chains_deliver(struct chains *chains, const struct chain_packet *packets, unsigned count,
 		    uint64_t now_ns);
+/* Did a chain send what PACKET, which came in on the out side of DOMAIN, is an answer to? Of the
+ * flow, or of the address that it is for. PACKET is IPv4 or IPv6. */
+bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow_packet *packet);
+/* Packets without a template that were nobody's. */
+uint64_t chains_lost(const struct chains *chains);
 /* Fires stages' timers, reclaims idle chains and forgets old flows, a bounded step of each. Returns
  * when it wants to be called again at the latest. */
 uint64_t chains_work(struct chains *chains, uint64_t now_ns);
@@ -179,7 +182,7 @@ struct chain_stage_stats {
 	uint64_t refused;	  /* no such port, bad address or length, too long */
 	uint64_t full;		  /* what it sent besides found no room */
 	uint64_t died, timed_out; /* TIMED_OUT is part of DIED */
-	uint64_t run_ns;	  /* sampled: one packet in 64, times 64 */
+	uint64_t run_ns;	  /* from the switch to the stage until its handler returned */
 };
 struct chain_stats {
 	uint32_t chains, chains_max, version;

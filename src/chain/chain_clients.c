@@ -1,22 +1,26 @@
 /*
  * Which chain a packet is for.
  *
- *	isolation	from the client side		from the out side
- *	per client	the sender's address (of
- *			endpoints, with our port)	the flow, or else the receiver's address
- *	per tenant	the one				the one
- *	fixed		the flow's hash			the flow, or else its hash
+ *	isolation	from the client side
+ *	per client	the sender's address
+ *	per tenant	the one
+ *	fixed		the flow's hash
  *
- * A flow's key is the same for both directions, so answers need nothing to be remembered as long as
- * the stages do not change addresses: chain_clients_remember() looks at what leaves on the out side
- * and remembers only what would not be found again. The first chain that sends as a flow keeps it
- * while it lives, so that no client takes over another one's answers.
+ * From the out side: who sent as that flow, or else who sent as that address. Chains of clients
+ * whose packets leave with the client's own address are known by that, once and for all of its
+ * flows: chain_clients_remember() looks at what leaves. The first that sends as a flow, or address,
+ * keeps it while it lives, so that no client takes over another one's answers. Where the owner says
+ * the template, the table above is for what nobody has sent for: with the receiver's address.
  *
- * The number of the template is in all keys: templates know nothing of each other's clients.
+ * On the client side the number of the template is in all keys: templates know nothing of each
+ * other's clients. On the out side the domain is.
  */
 #include <string.h>
 
 #include "chain/chain_priv.h"
+
+/* A client's address on the out side: instead of a protocol's number in the key. */
+#define OUTSIDE 255u
 
 static void set_id(struct flow_key *key, const struct chain_template *template)
 {
@@ -48,15 +52,16 @@ static bool client_key(const struct chain_packet *packet, const struct flow_pack
 	return true;
 }
 
-/* The same for its flow. */
-static bool conversation_key(const struct chain_packet *packet, const struct flow_packet *headers,
-			     struct flow_key *ret_key)
+/* Of a flow on the client side. */
+static uint64_t hash_conversation(const struct chains *chains, const struct chain_packet *packet,
+				  const struct flow_packet *headers)
 {
-	const struct chain_template *template = packet->template;
+	uint16_t domain = packet->template->domain;
+	struct flow_key key;
 	if (packet->kind == CHAIN_FRAME) {
 		if (!is_ip(headers))
-			return false;
-		flow_key_of(headers, template->domain, ret_key);
+			return 0;
+		flow_key_of(headers, domain, &key);
 	} else {
 		struct flow_packet peer = {
 			.kind = FLOW_IPV6,
@@ -65,10 +70,9 @@ static bool conversation_key(const struct chain_packet *packet, const struct flo
 			.target_port = packet->local_port,
 		};
 		memcpy(peer.source, packet->peer_address, sizeof(peer.source));
-		flow_key_of(&peer, template->domain, ret_key);
+		flow_key_of(&peer, domain, &key);
 	}
-	set_id(ret_key, template);
-	return true;
+	return flow_table_hash(chains->clients, &key);
 }
 
 static struct chain *chain_at(const struct chains *chains, uint32_t number)
@@ -77,12 +81,14 @@ static struct chain *chain_at(const struct chains *chains, uint32_t number)
 	return (struct chain *)(void *)(pool->items + number * pool->item_size);
 }
 
-/* The chain that sent packets of KEY's flow, or NULL. */
-static struct chain *find_flow(struct chains *chains, const struct flow_key *key, bool to_high,
-			       uint64_t now_ns)
+/* The chain that sent packets of the flow that HEADERS is an answer of, or NULL. */
+static struct chain *find_flow(struct chains *chains, const struct flow_packet *headers,
+			       uint16_t domain, uint64_t now_ns)
 {
-	uint64_t hash = flow_table_hash(chains->flows, key);
-	flow_id id = flow_table_find(chains->flows, key, hash);
+	struct flow_key key;
+	bool to_high = flow_key_of(headers, domain, &key);
+	uint64_t hash = flow_table_hash(chains->flows, &key);
+	flow_id id = flow_table_find(chains->flows, &key, hash);
 	if (id == FLOW_NONE)
 		return NULL;
 	uint64_t value = flow_table_value(chains->flows, id);
@@ -93,43 +99,52 @@ static struct chain *find_flow(struct chains *chains, const struct flow_key *key
 	return chain;
 }
 
+/* The chain whose client's address on the out side is HEADERS' target, or NULL. */
+static struct chain *find_outside(struct chains *chains, const struct flow_packet *headers,
+				  uint16_t domain)
+{
+	struct flow_key key;
+	flow_key_of_host(headers, true, domain, &key);
+	key.proto = OUTSIDE;
+	flow_id id = flow_table_find(chains->clients, &key, flow_table_hash(chains->clients, &key));
+	return id == FLOW_NONE ? NULL
+			       : chain_at(chains, (uint32_t)flow_table_value(chains->clients, id));
+}
+
+static struct chain *find_answered(struct chains *chains, const struct flow_packet *headers,
+				   uint16_t domain, uint64_t now_ns)
+{
+	struct flow_table_stats stats;
+	struct chain *chain = NULL;
+	flow_table_stats(chains->flows, &stats);
+	if (stats.flows > 0)
+		chain = find_flow(chains, headers, domain, now_ns);
+	return chain != NULL ? chain : find_outside(chains, headers, domain);
+}
+
+bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow_packet *packet)
+{
+	return find_answered(chains, packet, domain, chains->run.now_ns) != NULL;
+}
+
 static uint64_t value_of(const struct chain *chain)
 {
 	return (uint64_t)chain->generation << 32 | chain->number;
 }
 
-void chain_clients_remember(struct chain *chain, const uint8_t *data, uint32_t len, uint64_t now_ns)
+static void remember_flow(struct chain *chain, const struct flow_packet *packet, uint64_t now_ns)
 {
 	struct chain_template *template = chain->template;
 	struct flow_table *flows = template->chains->flows;
-	struct flow_packet packet;
 	struct flow_key key;
-	if (template->isolation == CHAIN_PER_TENANT)
-		return;
-	flow_parse(data, len, &packet);
-	if (!is_ip(&packet))
-		return;
-	/* Answers to the client's own address are found by that. */
-	if (template->isolation == CHAIN_PER_CLIENT) {
-		flow_key_of_host(&packet, false, template->domain, &key);
-		set_id(&key, template);
-		if (memcmp(&key, flow_table_key(template->chains->clients, chain->client),
-			   sizeof(key)) == 0)
-			return;
-	}
-	bool to_high = flow_key_of(&packet, template->domain, &key);
-	set_id(&key, template);
+	bool to_high = flow_key_of(packet, template->out_domain, &key);
 	uint64_t hash = flow_table_hash(flows, &key);
-	if (template->isolation == CHAIN_FIXED && !template->has_flows &&
-	    hash % template->fixed_count == chain->fixed_index)
-		return;
 	flow_id id = flow_table_find(flows, &key, hash);
 	if (id == FLOW_NONE) {
-		/* A full table, or chain's share of it: counted there. */
+		/* A full table, or the chain's share of it. */
 		if (flow_table_add(flows, &key, hash, chain->number, value_of(chain), now_ns, &id) <
 		    0)
 			template->stats.flows_refused++;
-		template->has_flows = true;
 		return;
 	}
 	uint64_t value = flow_table_value(flows, id);
@@ -138,6 +153,34 @@ void chain_clients_remember(struct chain *chain, const uint8_t *data, uint32_t l
 	else if (value != value_of(chain))
 		return;
 	flow_table_touch(flows, id, to_high, now_ns);
+}
+
+/* True: PACKET has its client's address, and answers to that are CHAIN's. */
+static bool remember_address(struct chain *chain, const struct flow_packet *packet, uint64_t now_ns)
+{
+	struct chain_template *template = chain->template;
+	struct flow_table *clients = template->chains->clients;
+	struct flow_key key;
+	flow_key_of_host(packet, false, template->out_domain, &key);
+	key.proto = OUTSIDE;
+	if (chain->outside != FLOW_NONE)
+		return memcmp(&key, flow_table_key(clients, chain->outside), sizeof(key)) == 0;
+	const struct flow_key *client = flow_table_key(clients, chain->client);
+	if (memcmp(key.low, client->low, sizeof(key.low)) != 0)
+		return false;
+	/* Somebody else's already, or no room: flows are remembered one by one. */
+	return flow_table_add(clients, &key, flow_table_hash(clients, &key), 0, chain->number,
+			      now_ns, &chain->outside) == 0;
+}
+
+void chain_clients_remember(struct chain *chain, const uint8_t *data, uint32_t len, uint64_t now_ns)
+{
+	struct flow_packet packet;
+	flow_parse(data, len, &packet);
+	if (!is_ip(&packet))
+		return;
+	if (chain->client == FLOW_NONE || !remember_address(chain, &packet, now_ns))
+		remember_flow(chain, &packet, now_ns);
 }
 
 static const struct flow_packet *headers_of(const struct chain_packet *packet,
@@ -149,24 +192,6 @@ static const struct flow_packet *headers_of(const struct chain_packet *packet,
 	return ret_parsed;
 }
 
-/* The chain of a flow, where that decides. */
-static struct chain *find_by_flow(struct chains *chains, const struct chain_packet *packet,
-				  const struct flow_packet *headers, uint32_t *ret_index)
-{
-	struct chain_template *template = packet->template;
-	struct flow_key key;
-	if (!conversation_key(packet, headers, &key))
-		return NULL;
-	if (template->isolation == CHAIN_FIXED)
-		*ret_index =
-			(uint32_t)(flow_table_hash(chains->flows, &key) % template->fixed_count);
-	if (packet->side != CHAIN_OUT || packet->kind != CHAIN_FRAME || !template->has_flows)
-		return NULL;
-	bool to_high = flow_key_of(headers, template->domain, &key);
-	set_id(&key, template);
-	return find_flow(chains, &key, to_high, chains->run.now_ns);
-}
-
 /* What can be said of a packet without looking into the table of clients. */
 static void classify(struct chains *chains, const struct chain_packet *packet,
 		     struct chain_target *target)
@@ -174,15 +199,23 @@ static void classify(struct chains *chains, const struct chain_packet *packet,
 	struct chain_template *template = packet->template;
 	struct flow_packet parsed;
 	const struct flow_packet *headers = headers_of(packet, &parsed);
-	target->chain = NULL;
-	target->has_key = false;
-	target->fixed_index = 0;
-	if (template->isolation == CHAIN_FIXED ||
-	    (template->has_flows && packet->side == CHAIN_OUT))
-		target->chain = find_by_flow(chains, packet, headers, &target->fixed_index);
-	if (target->chain != NULL)
+	*target = (struct chain_target){.template = template};
+	if (packet->side == CHAIN_OUT && packet->kind == CHAIN_FRAME && is_ip(headers)) {
+		uint16_t domain = template != NULL ? template->out_domain : packet->domain;
+		struct chain *chain = find_answered(chains, headers, domain, chains->run.now_ns);
+		if (chain != NULL && (template == NULL || chain->template == template)) {
+			target->template = chain->template;
+			target->chain = chain;
+			return;
+		}
+	}
+	if (template == NULL)
 		return;
 	if (template->isolation != CHAIN_PER_CLIENT) {
+		if (template->isolation == CHAIN_FIXED)
+			target->fixed_index =
+				(uint32_t)(hash_conversation(chains, packet, headers) %
+					   template->fixed_count);
 		target->chain = template->fixed[target->fixed_index];
 		return;
 	}
@@ -199,16 +232,6 @@ static struct chain *find_client(struct chains *chains, const struct chain_targe
 	if (id == FLOW_NONE)
 		return NULL;
 	return chain_at(chains, (uint32_t)flow_table_value(chains->clients, id));
-}
-
-bool chain_template_knows(struct chain_template *template, const struct flow_packet *headers)
-{
-	struct chains *chains = template->chains;
-	const struct chain_packet packet = {
-		.kind = CHAIN_FRAME, .side = CHAIN_OUT, .template = template, .headers = headers};
-	struct chain_target target;
-	classify(chains, &packet, &target);
-	return target.chain != NULL || (target.has_key && find_client(chains, &target) != NULL);
 }
 
 void chain_clients_find(struct chains *chains)
@@ -241,8 +264,12 @@ struct chain *chain_clients_get(struct chains *chains, unsigned i, bool may_make
 	struct chain_run *run = &chains->run;
 	struct chain_target *target = &run->targets[i];
 	const struct chain_packet *packet = &run->packets[i];
-	struct chain_template *template = packet->template;
+	struct chain_template *template = target->template;
 	*ret_needs = false;
+	if (EOS_UNLIKELY(template == NULL)) {
+		chains->lost++;
+		return NULL;
+	}
 	/* Another packet of the burst may have made it. */
 	if (target->chain == NULL && target->has_key)
 		target->chain = find_client(chains, target);

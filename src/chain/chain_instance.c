@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "chain/chain_priv.h"
 
 static bool make_fwp(struct chain_fwp *c, uint64_t now_ns)
@@ -119,7 +118,7 @@ static struct chain *take_chain(struct chain_template *template, uint64_t now_ns
 	chain->number = (uint32_t)(((char *)chain - chains->chain_pool.items) /
 				   (ptrdiff_t)chains->chain_pool.item_size);
 	chain->template = template;
-	chain->client = FLOW_NONE;
+	chain->client = chain->outside = FLOW_NONE;
 	chain->last_ns = chain->looked_ns = now_ns;
 	template->stats.chains++;
 	return chain;
@@ -137,7 +136,7 @@ struct chain *chain_new(struct chain_template *template, const struct chain_targ
 			uint64_t now_ns)
 {
 	struct chains *chains = template->chains;
-	uint64_t start_ns = eos_now_ns();
+	uint64_t start_ns = eos_fast_clock_now(&chains->clock);
 	struct chain *chain = take_chain(template, now_ns);
 	if (chain == NULL)
 		goto refused;
@@ -158,7 +157,7 @@ struct chain *chain_new(struct chain_template *template, const struct chain_targ
 		goto refused;
 	}
 	template->stats.started++;
-	template->stats.start_ns += eos_now_ns() - start_ns;
+	template->stats.start_ns += eos_fast_clock_now(&chains->clock) - start_ns;
 	return chain;
 refused:
 	template->stats.limit++;
@@ -173,6 +172,8 @@ void chain_free(struct chain *chain)
 		flow_table_remove(template->chains->clients, chain->client);
 	else
 		template->fixed[chain->fixed_index] = NULL;
+	if (chain->outside != FLOW_NONE)
+		flow_table_remove(template->chains->clients, chain->outside);
 	eos_list_remove(&chain->node);
 	give_chain(chain);
 }

@@ -14,6 +14,7 @@
 #include <stdalign.h>
 
 #include "base/list.h"
+#include "base/ticks.h"
 #include "chain/chain.h"
 #include "chain/chain_abi.h"
 #include "flow/flow_table.h"
@@ -32,7 +33,6 @@
 #define CHAIN_RUNS_MAX	    1024u
 #define CHAIN_QUEUE_BYTES   (256u << 10)
 #define CHAIN_LOGS_PER_S    50u
-#define CHAIN_DEATHS_PER_S  10u
 #define CHAIN_IDLE_LOOK_MAX 8u
 #define CHAIN_RECLAIM_MAX   64u /* in one step of chains_work() */
 
@@ -98,8 +98,7 @@ struct chain_template {
 	struct chain_version *naming;  /* the one that is being made; NULL: none is */
 	uint32_t id;		       /* part of clients' and flows' keys */
 	enum chain_isolation isolation;
-	uint16_t domain;
-	bool has_flows; /* some were remembered */
+	uint16_t domain, out_domain;
 	uint32_t fixed_count;
 	struct chain **fixed; /* CHAIN_PER_TENANT: one; NULL where there is none yet */
 	uint32_t chains_max;
@@ -110,7 +109,7 @@ struct chain_template {
 
 	struct eos_list versions;
 	struct eos_list node;
-	struct chain_limiter logs, deaths;
+	struct chain_limiter logs;
 	uintptr_t tag;
 	char name[CHAIN_NAME_MAX + 1];
 	char *tenant;
@@ -156,7 +155,8 @@ struct chain {
 	uint8_t stages_count;
 	uint8_t missing; /* stages whose FWP could not be made */
 	struct chain_fwp *fwps[CHAIN_STAGES_MAX];
-	flow_id client; /* FLOW_NONE: it is one of the template's fixed ones */
+	flow_id client;	 /* FLOW_NONE: it is one of the template's fixed ones */
+	flow_id outside; /* its client's address on the out side; FLOW_NONE: none was seen */
 	uint32_t generation;
 	uint32_t fixed_index;
 	uint64_t looked_ns;   /* when it was last looked at, for idle ones */
@@ -186,7 +186,8 @@ void chain_queue_remove_first(struct chain_queue *queue);
 
 /* A packet of the burst, as far as was found out ahead. */
 struct chain_target {
-	struct chain *chain; /* NULL: none yet */
+	struct chain_template *template; /* NULL: nobody's */
+	struct chain *chain;		 /* NULL: none yet */
 	uint64_t hash;
 	struct flow_key key;
 	uint32_t fixed_index;
@@ -222,8 +223,10 @@ struct chains {
 	struct fwp_engine *engine;
 	const struct chains_ops *ops;
 	void *ctx;
-	struct flow_table *clients; /* value: the chain's number */
-	struct flow_table *flows;   /* value: number, and generation << 32 */
+	struct flow_table *clients; /* value: the chain's number; on both sides */
+	struct eos_fast_clock clock;
+	uint64_t lost;
+	struct flow_table *flows; /* value: number, and generation << 32 */
 	struct chain_pool chain_pool, fwp_pool, timer_pool;
 	struct chain_queue queue;
 	struct sched_heap timers;

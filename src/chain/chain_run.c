@@ -131,23 +131,26 @@ static unsigned entrance(unsigned port)
 	return port == CHAIN_OUT ? CHAIN_CLIENT : CHAIN_OUT;
 }
 
-/* Did a packet of PEER's come in, which is what is handled now? Stages can name any peer in what
- * they send to each other. */
-static bool is_current(const struct chain_run *run, uint32_t peer)
+/* PEER is that of the packet which C handles now, and which came in: what stages send to each other
+ * can name anybody. */
+static bool is_current_peer(const struct chains *chains, const struct chain_fwp *c, uint32_t peer)
 {
-	return run->has_peer && peer != 0 && peer == run->head.peer;
+	return chains->run.has_peer && c->task == CHAIN_TASK_PACKET &&
+	       chains->run.head.kind != CHAIN_FRAME && chains->run.head.peer == peer;
 }
 
-static int leave(struct chains *chains, struct chain *chain, unsigned port, unsigned kind,
-		 uint32_t peer, const uint8_t *data, uint32_t len)
+static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port, uint32_t peer,
+		 const uint8_t *data, uint32_t len)
 {
+	struct chain *chain = c->chain;
+	unsigned kind = chains->run.head.kind;
 	const struct chain_output output = {
 		.template = chain->template,
 		.chain = chain->number,
 		.port = port,
 		.kind = (uint8_t)kind,
 		.peer = peer,
-		.is_current_peer = is_current(&chains->run, peer),
+		.is_current_peer = is_current_peer(chains, c, peer),
 		.data = data,
 		.len = len,
 	};
@@ -206,7 +209,7 @@ static bool pass_on(struct chains *chains, struct chain_fwp *c)
 		stats->refused++;
 		return false;
 	}
-	(void)leave(chains, c->chain, port, run->head.kind, run->head.peer, data, len);
+	(void)leave(chains, c, port, run->head.peer, data, len);
 	return false;
 }
 
@@ -239,8 +242,8 @@ static bool start_packet(struct chain_run *run, struct chain *chain,
 {
 	bool is_back = packet->side == CHAIN_OUT;
 	run->runs_left = CHAIN_RUNS_MAX;
-	run->has_peer = true;
 	chain->kind = packet->kind;
+	run->has_peer = true;
 	run->head = (struct chain_abi_packet){
 		.kind = packet->kind,
 		.flags = packet->flags,
@@ -271,8 +274,10 @@ static bool step(struct chains *chains, bool on_engine)
 			chain_clients_get(chains, run->next, on_engine, &needs_engine);
 		if (needs_engine)
 			return false;
+		struct chain_template *template = run->targets[run->next].template;
 		const struct chain_packet *packet = &run->packets[run->next++];
-		packet->template->stats.packets++;
+		if (template != NULL)
+			template->stats.packets++;
 		if (run->ahead_packet < run->next) {
 			run->ahead_packet = run->next;
 			run->ahead_hop = 0;
@@ -351,14 +356,9 @@ static void bury(struct chains *chains)
 	if (run->is_late)
 		stats->timed_out++;
 	if (chains->ops->died != NULL) {
-		bool is_told =
-			chain_limiter_allow(&template->deaths, CHAIN_DEATHS_PER_S, run->now_ns);
-		if (is_told) {
-			fwp_death_place(c->fwp, place, sizeof(place));
-			template->deaths.refused = 0;
-		}
+		fwp_death_place(c->fwp, place, sizeof(place));
 		chains->ops->died(chains->ctx, template, c->chain->number, c->index,
-				  fwp_death(c->fwp), is_told ? place : NULL);
+				  fwp_death(c->fwp), place);
 	}
 	run->current = NULL;
 	run->is_late = false;
@@ -400,7 +400,6 @@ void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, ui
 	struct chain_run *run = &chains->run;
 	run->now_ns = now_ns;
 	run->runs_left = CHAIN_RUNS_MAX;
-	run->has_peer = false;
 	run->head = (struct chain_abi_packet){.kind = c->chain->kind, .time_ns = now_ns};
 	c->argument = id;
 	give_task(run, c, CHAIN_TASK_TIMER);
@@ -480,7 +479,7 @@ int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t a
 			return -EAGAIN;
 		}
 	} else {
-		int err = leave(chains, c->chain, port, run->head.kind, peer, data, len);
+		int err = leave(chains, c, port, peer, data, len);
 		if (err == -EAGAIN)
 			stats->full++;
 		if (err < 0)
@@ -501,7 +500,7 @@ int chain_run_close(struct chain_fwp *c, uint32_t peer)
 		.port = CHAIN_CLIENT,
 		.kind = CHAIN_STREAM,
 		.peer = peer,
-		.is_current_peer = is_current(&chains->run, peer),
+		.is_current_peer = is_current_peer(chains, c, peer),
 	};
 	if (chains->ops->close == NULL)
 		return -EBADF;

@@ -105,7 +105,9 @@ static void change(struct chain_template *template, const struct chain_config *c
 {
 	uint32_t fixed_count = fixed_of(config);
 	bool is_same = template->version != NULL && template->isolation == config->isolation &&
-		       template->domain == config->domain && template->fixed_count == fixed_count;
+		       template->domain == config->domain &&
+		       template->out_domain == config->out_domain &&
+		       template->fixed_count == fixed_count;
 	if (is_same) {
 		free(fixed);
 	} else {
@@ -119,6 +121,7 @@ static void change(struct chain_template *template, const struct chain_config *c
 	template->tenant = tenant;
 	template->isolation = config->isolation;
 	template->domain = config->domain;
+	template->out_domain = config->out_domain;
 	template->fixed_count = fixed_count;
 	template->idle_ns = config->idle_ns;
 	template->chains_max = template->chains->chain_pool.max;

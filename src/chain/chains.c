@@ -23,7 +23,7 @@ static int make_tables(struct chains *chains, uint32_t chains_max, uint32_t flow
 		       struct eos_why *why)
 {
 	const struct flow_table_config clients = {
-		.flows_max = chains_max,
+		.flows_max = 2 * chains_max, /* each has one on both sides */
 		.idle_ns = CLIENT_IDLE_NS,
 		.when_full = FLOW_REFUSE,
 	};
@@ -73,6 +73,7 @@ int chains_new(const struct chains_config *config, struct chains **ret_chains, s
 	chains->ctx = config->ctx;
 	eos_list_init(&chains->templates);
 	sched_heap_init(&chains->timers);
+	eos_fast_clock_init(&chains->clock);
 	err = make_pools(chains, chains_max, why);
 	if (err == 0)
 		err = make_tables(chains, chains_max, flows_max, why);
@@ -103,6 +104,11 @@ struct chains *chains_free(struct chains *chains)
 	chain_pool_fini(&chains->chain_pool);
 	free(chains);
 	return NULL;
+}
+
+uint64_t chains_lost(const struct chains *chains)
+{
+	return chains->lost;
 }
 
 bool chains_maintain(struct chains *chains)

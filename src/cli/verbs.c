@@ -223,6 +223,8 @@ const struct cli_verb cli_verbs[] = {
 			"  message     bytes from one to the other on one core\n"
 			"  neighbour   what one tenant's work costs another in time\n"
 			"  density     the memory of one that waits\n"
+			"  chain       what a packet costs that passes packet functions\n"
+			"  chain_churn chains made for new clients, a second\n"
 			"  flow        which flow a packet belongs to, of a million\n"
 			"  compute     the speed of what is computed, beside native code\n"
 			"  http        requests a second, beside nginx and CGI\n"

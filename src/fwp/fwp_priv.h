@@ -224,7 +224,7 @@ void fwp_host_calls_refill(struct fwp *fwp);
 /* fwp_pool.c */
 void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
 		   const struct fwp_snapshot *snapshot);
-/* Its places become the engine's plain ones; none of them has an FWP. */
+/* Its places become the engine's plain ones, still to be cleaned; none of them has an FWP. */
 void fwp_pool_fini(struct fwp_pool *pool);
 /* A place with a clean slot, bound as POOL says. -EAGAIN: fwps_max; -ENOMEM. */
 int fwp_pool_take(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;

@@ -238,18 +238,13 @@ static struct plane_entry *find_match(const struct plane_port *port,
 	return NULL;
 }
 
-static struct plane_entry *find_asker(const struct plane_port *port,
-				      const struct flow_packet *headers)
+/* Who gets what comes back without an address: a chain for everybody and everything. */
+static struct plane_entry *find_bridge(const struct plane_port *port)
 {
-	bool is_ip = headers->kind == FLOW_IPV4 || headers->kind == FLOW_IPV6;
 	for (unsigned i = 0; i < port->askers_count; i++) {
-		struct plane_entry *entry = port->askers[i];
-		/* What has no addresses is no client's. */
-		bool is_everybodys = entry->manifest->match.is_any &&
-				     entry->manifest->isolation != CHAIN_PER_CLIENT;
-		if (is_ip && !headers->is_bad ? chain_template_knows(entry->template, headers)
-					      : is_everybodys)
-			return entry;
+		const struct plane_manifest *manifest = port->askers[i]->manifest;
+		if (manifest->match.is_any && manifest->isolation != CHAIN_PER_CLIENT)
+			return port->askers[i];
 	}
 	return NULL;
 }
@@ -290,12 +285,21 @@ static void to_chain(struct burst *burst, unsigned i)
 				 ? CHAIN_CHECKSUM_GOOD
 				 : 0,
 		.headers = headers,
+		.domain = (uint16_t)(burst->port + 1),
 	};
+	bool is_ip = headers->kind == FLOW_IPV4 || headers->kind == FLOW_IPV6;
 	/* What comes back belongs to who asked, whatever else is wanted here. */
-	entry = find_asker(port, headers);
-	packet->side = entry != NULL ? CHAIN_OUT : CHAIN_CLIENT;
-	if (entry == NULL)
-		entry = find_match(port, headers);
+	if (port->askers_count > 0 && is_ip && !headers->is_bad &&
+	    chains_knows_flow(burst->plane->chains, packet->domain, headers)) {
+		packet->side = CHAIN_OUT;
+		burst->packets_count++;
+		return;
+	}
+	entry = find_match(port, headers);
+	if (entry == NULL) {
+		packet->side = CHAIN_OUT;
+		entry = find_bridge(port);
+	}
 	if (entry == NULL) {
 		port->unwanted++;
 		return;

@@ -142,7 +142,8 @@ struct plane {
 	struct plane_streams streams;
 	struct plane_datagrams *datagrams;
 	struct plane_stats stats;
-	struct nic *nic; /* NULL: without ports */
+	uint64_t death_told_ns, deaths_untold; /* stages' deaths, and the log */
+	struct nic *nic;		       /* NULL: without ports */
 	struct plane_port *ports;
 	unsigned ports_count;
 	unsigned kernel_watches; /* sockets in the epoll set beside the control socket */

@@ -611,6 +611,12 @@ def test_streams_of_a_stage_that_dies_often(node, toy):
                 with contextlib.suppress(ConnectionResetError):
                     assert one.recv(1) == b""
     assert show(node, "streams")["stages"][0]["died"] == 60
+    for _ in range(40):
+        with connect(port) as client:
+            client.sendall(b"trap")
+    wait_for(lambda: show(node, "streams")["stages"][0]["died"] == 100, "their deaths")
+    assert 1 <= node.log().count("stage_died chain=streams") < 90
+    assert "untold=" in node.log()
 
 
 def test_streams_replaced(node, toy):
