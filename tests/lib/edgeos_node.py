@@ -89,6 +89,7 @@ class Node:
         self.s3_url = self.http_url = None
         self.access_key = self.secret_key = None
         self.is_seeded = is_seeded
+        self.command_prefix = []  # a program that runs it
 
     # Start and stop
 
@@ -105,7 +106,7 @@ class Node:
         self._ready = threading.Event()
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                [EDGEOS, "up", "-c", self.config_file, "--data", self.data_dir],
+                [*self.command_prefix, EDGEOS, "up", "-c", self.config_file, "--data", self.data_dir],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
