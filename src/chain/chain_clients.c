@@ -145,6 +145,9 @@ static void remember_flow(struct chain *chain, const struct flow_packet *packet,
 		if (flow_table_add(flows, &key, hash, chain->number, value_of(chain), now_ns, &id) <
 		    0)
 			template->stats.flows_refused++;
+		/* So that the first answer confirms it, and a flood does not push it out. */
+		else
+			flow_table_touch(flows, id, to_high, now_ns);
 		return;
 	}
 	uint64_t value = flow_table_value(flows, id);

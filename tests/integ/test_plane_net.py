@@ -248,9 +248,9 @@ def test_wire_iperf3(wire):
     received = tcp["end"]["sum_received"]["bytes"]
     print("iperf3, TCP, Mbit/s:", tcp["end"]["sum_received"]["bits_per_second"] / 1e6)
     assert received > 1_000_000
-    back = iperf3(net, "lan", "wan", WAN6, "-R")
+    back = iperf3(net, "lan", "wan", WAN6, "-R", seconds=1)
     assert back["end"]["sum_received"]["bytes"] > 1_000_000
-    udp = iperf3(net, "lan", "wan", WAN, "-u", "-b", "20M", "-l", "1200")
+    udp = iperf3(net, "lan", "wan", WAN, "-u", "-b", "20M", "-l", "1200", seconds=1)
     assert udp["end"]["sum"]["packets"] > 1000 and udp["end"]["sum"]["lost_percent"] < 20
     after = show(node, "wire")
     assert (after["packets"] - before["packets"]) * 1400 > received
@@ -281,16 +281,20 @@ def test_wire_tcpdump(wire, tmp_path):
 def test_wire_replaced(wire):
     """New versions, while a TCP connection and a ping are on it."""
     net, node = wire, wire.edge
+    other = WIRE_CLICK.replace("up ::", "more :: Counter; up ::").replace("-> up", "-> more -> up")
+    # Compiled before, so that it is quick below.
+    for text in (other, WIRE_CLICK):
+        put(node, "wire.click", text)
+        apply(node, "wire", WIRE)
     with running(net.spawn("wan", "iperf3", "-s", "-1", "--forceflush")) as server:
         assert server.stdout.readline()
         wait_for(lambda: net.client("wan", "ss", "-Hltn", "sport = 5201").stdout, "iperf3")
         with running(net.spawn("lan", "iperf3", "-c", WAN, "-J", "-t", "4")) as client, \
                 running(net.spawn("lan", "ping", "-c", "60", "-i", "0.05", WAN)) as pings:
             version = show(node, "wire")["version"]
-            for i in range(4):
-                time.sleep(0.5)
-                put(node, "wire.click", WIRE_CLICK.replace("up ::", f"v{i} :: Counter; up ::")
-                    .replace("-> up ->", f"-> v{i} -> up ->"))
+            for text in (other, WIRE_CLICK, other):
+                time.sleep(0.7)
+                put(node, "wire.click", text)
                 apply(node, "wire", WIRE)
             result = json.loads(client.communicate(timeout=60)[0])
             assert "error" not in result, result
@@ -299,22 +303,22 @@ def test_wire_replaced(wire):
             text = pings.communicate(timeout=60)[0]
             # The queues are short: what iperf3 pushes out is its own fault.
             assert int(text.split(" received")[0].split()[-1]) >= 50, text
-        assert show(node, "wire")["version"] == version + 4
-        assert show(node, "wire")["replaced"] >= 4
+        assert show(node, "wire")["version"] == version + 3
+        assert show(node, "wire")["replaced"] >= 3
         assert ping(net, "lan", WAN, 3) == 3
-        assert counters_of(node, "wire")["v3.count"] >= 3
+        assert counters_of(node, "wire")["more.count"] >= 3
 
 
 def test_worker_killed(wire):
     """Another one opens the ports again, and has the chain."""
     net, node = wire, wire.edge
     worker = plane_pids(node)[1]
-    with running(net.spawn("lan", "ping", "-c", "200", "-i", "0.05", WAN)) as pings:
+    with running(net.spawn("lan", "ping", "-c", "100", "-i", "0.05", WAN)) as pings:
         time.sleep(1)
         os.kill(worker, signal.SIGKILL)
         text = pings.communicate(timeout=60)[0]
     received = int(text.split(" received")[0].split()[-1])
-    assert 50 <= received < 200, text
+    assert 25 <= received < 100, text
     assert plane_pids(node)[1] != worker
     assert ping(net, "lan", WAN, 5) == 5
 
