@@ -85,6 +85,11 @@ static void answers_find_who_translated_addresses(void **state)
 		assert_int_equal(sent->port, CHAIN_CLIENT);
 		assert_int_equal(sent->data[33], client);
 	}
+	/* An answer confirms a flow: no flood pushes it out. */
+	struct flow_table_stats flows;
+	flow_table_stats(f->chains->flows, &flows);
+	assert_int_equal(flows.flows, 9);
+	assert_int_equal(flows.confirmed, 9);
 	assert_null(deliver_unknown(f, 150));
 	assert_int_equal(chains_lost(f->chains), 1);
 	/* 4's chain sends as 5 did: 5 keeps its answers. */

@@ -16,6 +16,7 @@ import time
 import pytest
 
 import edgeos_node
+from edgeos_net import in_namespace, run
 
 NIC_ECHO = edgeos_node.BUILD / "src" / "nic" / "nic_echo"
 MAC = "02:00:00:00:00:09"
@@ -27,13 +28,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for interfaces and namespaces"),
     pytest.mark.skipif(not NIC_ECHO.exists(), reason="was built without DPDK"),
 ]
-
-
-def run(*argv, check=True, timeout=LIMIT_S, **options):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, **options)
-    if check:
-        assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
-    return done
 
 
 class Echo:
@@ -155,27 +149,6 @@ def make_wire():
 @pytest.fixture
 def wire(make_wire):
     return make_wire()
-
-
-def in_namespace(name, function):
-    """Runs FUNCTION in a thread that is in the network namespace NAME."""
-    result = []
-
-    def enter():
-        with open(f"/run/netns/{name}", "rb") as namespace:
-            libc = __import__("ctypes").CDLL(None, use_errno=True)
-            assert libc.setns(namespace.fileno(), 0) == 0
-        try:
-            result.append(function())
-        except Exception as error:  # handed to the caller, below
-            result.append(error)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    if isinstance(result[0], Exception):
-        raise result[0]
-    return result[0]
 
 
 def echo_datagrams(address, port, payloads):

@@ -160,7 +160,7 @@ def test_flood_of_clients(net, node, state):
         with flood(net, "host", mac_bytes(HOST_MAC), HOST4, 4000) as process:
             while process.poll() is None:
                 answers.append(int(ask(client, b"again")))
-                time.sleep(0.02)
+                time.sleep(0.01)
         answers.append(int(ask(client, b"last")))
         print("answers during the flood:", len(answers), "memory:", before, rss_of(pid),
               "processor:", cpu_of(pid) - spent, "s")
