@@ -339,16 +339,19 @@ def test_control_api(node, toy):
                                      ("GET", "", 200), ("DELETE", "/toy", 204)):
             got, answer = control.ask(method, path)
             assert got == status, (method, path, got, answer)
+        control.request("PUT", "/api/v1/functions/empty?manifest_bytes=0", b"")
+        assert control.getresponse().status == 400
     assert node.cli_json("chain", "list")["chains"] == []
 
 
 def test_applied_by_many(node, toy):
     """Chains that are applied and removed by several at once: one after the other, each whole."""
     ports = [udp_port() for _ in range(4)]
+    paths = [write(node, f"toy{i}", udp(ports[i], toy)) for i in range(4)]
 
     def work(number):
         for _ in range(3):
-            apply(node, f"toy{number % 4}", udp(ports[number % 4], toy))
+            node.cli("chain", "apply", paths[number % 4])
             node.cli("chain", "list")
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
