@@ -318,6 +318,7 @@ def test_control_api(node, toy):
         (f"/toy?lengths={len(text)}," + "0," * 40, text, 400),
         (f"/toy?lengths={len(text)}" + ",0" * 17, text, 400),
         ("/toy?lengths=0", b"", 400),
+        ("/toy?lengths=0,0", b"", 400),
         (f"/toy?lengths={len(text)}", text, 400),
         (f"/toy?lengths={both},0", text + module, 400),
         (f"/toy?lengths={both}&source=", text + module, 400),
@@ -649,7 +650,7 @@ def test_streams_that_break(node, toy):
 def test_streams_slow_reader(node, toy):
     """Who does not read stops himself, nobody else; what he was sent is whole."""
     port = tcp_port()
-    apply(node, "streams", tcp(port, toy))
+    apply(node, "streams", tcp(port, toy, "limits: {timeout: 1s}"))
     with connect(port, buffer=4096) as slow, connect(port) as other:
         slow.sendall(b"blob")
         for _ in range(50):
