@@ -34,9 +34,9 @@ struct plane_port {
 	struct nic_frame out[NIC_BURST_MAX];
 	unsigned out_count;
 	uint64_t polled_ns;
-	uint64_t unwanted;	/* frames that nobody takes */
-	uint64_t no_frames;	/* for what was to be sent */
-	uint64_t no_neighbour;	/* datagrams to somebody who cannot be reached */
+	uint64_t unwanted;     /* frames that nobody takes */
+	uint64_t no_frames;    /* for what was to be sent */
+	uint64_t no_neighbour; /* datagrams to somebody who cannot be reached */
 };
 
 /* What one look at a port has to deliver. */
@@ -299,8 +299,7 @@ static void to_chain(struct burst *burst, unsigned i)
 static bool to_endpoint(struct burst *burst, const struct nic_host_datagram *datagram)
 {
 	struct plane *plane = burst->plane;
-	struct plane_entry *entry =
-		find_endpoint(&plane->ports[burst->port], datagram->local_port);
+	struct plane_entry *entry = find_endpoint(&plane->ports[burst->port], datagram->local_port);
 	if (entry == NULL)
 		return false;
 	struct plane_peer seen = {
