@@ -158,7 +158,7 @@ bool tcp_take(struct tcp *tcp, const struct frame *frame, unsigned side)
 	if (tcp->state < TCP_CLOSING && (from->has_fin || to->has_fin))
 		tcp->state = TCP_CLOSING;
 	if (from->has_fin && to->has_fin)
-		tcp->state = TCP_RESET;
+		tcp->state = TCP_CLOSED;
 	return true;
 }
 
