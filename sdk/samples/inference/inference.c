@@ -5,7 +5,7 @@
  *     sdk/build inference && edgeos chain apply sdk/samples/inference/manifest.yaml
  *     printf '0 .57 .8 .57 0 -.57 -.8 -.57 0 .57 .8 .57 0 -.57 -.8 -.57' | nc -u -w1 127.0.0.1 7000
  *
- * answers "score 3 normal". The model (train.py makes it, and says of what) has 6 hidden units and
+ * answers "score 0 normal". The model (train.py makes it, and says of what) has 6 hidden units and
  * weights of one byte; there is no floating point in here.
  *
  * Configuration: threshold, of the score, instead of the model's.

@@ -58,7 +58,7 @@ static void test_as_a_service(void **state)
 		assert_string_equal(ask(1 + i % 3, text), expected);
 	}
 	assert_string_equal(ask(60, "0 .57 .8 .57 0 -.57 -.8 -.57 0 .57 .8 .57 0 -.57 -.8 -.57"),
-			    "score 3 normal\n");
+			    "score 0 normal\n");
 	/* Value by value; each sender has a window of his own. */
 	assert_string_equal(ask(50, ".5"), "needs 15 more\n");
 	assert_string_equal(ask(51, "1,2;3\n"), "needs 13 more\n");
