@@ -4,8 +4,8 @@
  *
  * Concepts
  * - A class (struct click_class) is what a configuration names: Counter, IPFilter, … It is one
- *   constant struct, registered in classes.c. Names, arguments, ports and behaviour are those of
- *   Click's documentation.
+ *   constant struct click_class_NAME, of which classes.def has a line. Names, arguments, ports and
+ * behaviour are those of Click's documentation.
  * - An element is an instance of a class: class->size bytes that begin with struct click_element.
  * - Packets are pushed downstream, or pulled from upstream; each port does one of the two. The
  *   router decides that for ports of agnostic classes.
@@ -53,6 +53,7 @@ struct click_packet {
 	uint16_t device;		   /* by which it came */
 	struct click_packet *next;	   /* whoever owns it */
 	uint8_t *buffer;		   /* CLICK_HEADROOM + CLICK_PACKET_MAX bytes */
+	uint8_t *home;			   /* the pool's: the buffer that belongs to it */
 };
 
 /* An uninitialised packet of LEN bytes, with headroom; NULL: the pool is empty (counted), or LEN is
@@ -70,6 +71,29 @@ bool click_packet_put(struct click_packet *packet, uint32_t n);
 bool click_packet_take(struct click_packet *packet, uint32_t n);
 /* The header at offset MEMBER, if SIZE bytes of it are in the packet; NULL otherwise. */
 uint8_t *click_packet_header(const struct click_packet *packet, int16_t offset, uint32_t size);
+
+/*
+ * Annotations by number: an offset in anno below CLICK_ANNO_BYTES, or one of these, which have
+ * fields of their own. As Click's, multi-byte ones are in the machine's order, addresses in the
+ * network's.
+ */
+enum {
+	CLICK_ANNO_DST_IP = 64,
+	CLICK_ANNO_PAINT,
+	CLICK_ANNO_VLAN_TCI,
+	CLICK_ANNO_FIX_IP_SRC,
+	CLICK_ANNO_EXTRA_PACKETS,
+	CLICK_ANNO_EXTRA_LENGTH,
+};
+/* What "PAINT" and the like mean; ends with a name of NULL. */
+struct click_anno {
+	const char *name;
+	uint32_t offset, size;
+};
+extern const struct click_anno click_annos[];
+/* The value of SIZE bytes, 1, 2 or 4, at what click_arg_anno() gave. */
+uint32_t click_anno_get(const struct click_packet *packet, uint32_t anno, uint32_t size);
+void click_anno_set(struct click_packet *packet, uint32_t anno, uint32_t size, uint32_t value);
 
 /* --- classes --- */
 
@@ -112,6 +136,10 @@ struct click_class {
 	bool (*run_task)(struct click_element *element);
 	void (*run_timer)(struct click_element *element);
 	const struct click_handler *handlers; /* ends with a name of NULL; or NULL */
+	/* After initialize() of all elements. NULL: nothing to do. As configure(). */
+	int (*start)(struct click_element *element, struct click_args *args);
+	/* configure() of all elements of this class comes before that of others. */
+	bool configures_first;
 };
 
 struct click_port {
@@ -130,6 +158,9 @@ struct click_element {
 	struct click_element *task_next; /* the router's */
 	bool is_scheduled;
 	uint64_t timer_ns; /* UINT64_MAX: not set */
+	/* The router's: place among the timers, and who pulls from here. */
+	uint32_t timer_index, listeners_count;
+	struct click_element **listeners;
 };
 
 /* Pushes PACKET out of output PORT, and takes it. An output beyond outputs_count frees it, as
@@ -217,6 +248,11 @@ unsigned click_words(struct click_router *router, const char *text, const char *
 		     unsigned max);
 /* One value of its kind out of TEXT; false: it is not one. */
 bool click_parse_u32(const char *text, uint32_t *ret);
+/* Also names of AddressInfo. */
+bool click_parse_ip_name(struct click_router *router, const char *text, uint32_t *ret);
+bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
+				uint32_t *ret_address, uint32_t *ret_mask);
+bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6]);
 bool click_parse_ip(const char *text, uint32_t *ret);
 bool click_parse_ip_prefix(const char *text, uint32_t *ret_address, uint32_t *ret_mask);
 bool click_parse_ether(const char *text, uint8_t ret[6]);

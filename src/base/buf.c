@@ -19,13 +19,16 @@ void eos_buf_fini(struct eos_buf *buf)
 	eos_buf_init(buf);
 }
 
-int eos_buf_reserve(struct eos_buf *buf, size_t more)
+static bool has_room(const struct eos_buf *buf, size_t more)
 {
+	return !buf->failed && buf->data != NULL && buf->cap - buf->len > more;
+}
+
+static int grow(struct eos_buf *buf, size_t more)
+{
+	size_t need;
 	if (buf->failed)
 		return -ENOMEM;
-	if (buf->data != NULL && buf->cap - buf->len > more)
-		return 0;
-	size_t need;
 	if (__builtin_add_overflow(buf->len, more, &need) || need >= SIZE_MAX / 2) {
 		buf->failed = true;
 		return -ENOMEM;
@@ -43,9 +46,14 @@ int eos_buf_reserve(struct eos_buf *buf, size_t more)
 	return 0;
 }
 
+int eos_buf_reserve(struct eos_buf *buf, size_t more)
+{
+	return has_room(buf, more) ? 0 : grow(buf, more);
+}
+
 int eos_buf_append(struct eos_buf *buf, const void *data, size_t len)
 {
-	int err = eos_buf_reserve(buf, len);
+	int err = has_room(buf, len) ? 0 : grow(buf, len);
 	if (err < 0)
 		return err;
 	if (len > 0)

@@ -89,8 +89,8 @@ void eos_format_http_date(uint64_t wall_ns, char out[EOS_HTTP_DATE_SIZE])
 	put_two(out + 23, d.second);
 }
 
-/* Days since 1970-01-01; the inverse of date_of(), by the same author. YEAR is at least 1970. */
-static uint64_t days_of(unsigned year, unsigned month, unsigned day)
+/* The inverse of date_of(), by the same author. */
+uint64_t eos_days_of(unsigned year, unsigned month, unsigned day)
 {
 	unsigned y = year - (month <= 2);
 	unsigned year_of_era = y % 400;
@@ -183,7 +183,7 @@ int eos_parse_iso8601(const char *text, uint64_t *ret_wall_ns)
 	if (year < 1970 || year > 2554)
 		return -ERANGE;
 	uint64_t wall_ns;
-	if (__builtin_mul_overflow(days_of(year, month, day), 86400 * EOS_NS_PER_S, &wall_ns) ||
+	if (__builtin_mul_overflow(eos_days_of(year, month, day), 86400 * EOS_NS_PER_S, &wall_ns) ||
 	    __builtin_add_overflow(wall_ns, time_ns, &wall_ns) ||
 	    __builtin_add_overflow(wall_ns, zone_ns, &wall_ns))
 		return -ERANGE;

@@ -23,6 +23,9 @@ void eos_format_iso8601(uint64_t wall_ns, char out[EOS_ISO8601_SIZE]);
  * and a zone ("Z", "+02:00"). Without a zone it is UTC, a date alone is its midnight. -EINVAL: not
  * of this form, or no such day; -ERANGE: before 1970 or beyond 64 bits. */
 int eos_parse_iso8601(const char *text, uint64_t *ret_wall_ns) EOS_MUST_CHECK;
+/* Days from 1970-01-01 to a day in or behind 1970. A month's 31st is the first of the next where it
+ * has 30 days, and so on. */
+uint64_t eos_days_of(unsigned year, unsigned month, unsigned day);
 #define EOS_HTTP_DATE_SIZE 30
 /* "Sun, 22 Nov 2026 01:02:03 GMT" and a NUL into OUT (RFC 9110, IMF-fixdate). */
 void eos_format_http_date(uint64_t wall_ns, char out[EOS_HTTP_DATE_SIZE]);

@@ -1,5 +1,6 @@
 #include "base/str.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -92,11 +93,32 @@ int eos_parse_duration(const char *text, uint64_t *ret_ns)
 	return parse_with_unit(text, units, ret_ns);
 }
 
+/* The digits of four bytes at once: each half of a byte gets a byte, those over nine the distance
+ * to the letters besides. */
+static uint64_t hex_of(const uint8_t bytes[4])
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint32_t four;
+	memcpy(&four, bytes, sizeof(four));
+	uint64_t spread = le32toh(four);
+	spread = (spread | spread << 16) & UINT64_C(0x0000ffff0000ffff);
+	spread = (spread | spread << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	uint64_t halves =
+		((spread >> 4) & (ones * 0x0f)) | ((spread & UINT64_C(0x000f000f000f000f)) << 8);
+	uint64_t letters = ((halves + ones * 6) >> 4) & ones;
+	return htole64(halves + ones * '0' + letters * ('a' - '0' - 10));
+}
+
 void eos_hex_encode(const void *data, size_t len, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	const uint8_t *bytes = data;
-	for (size_t i = 0; i < len; i++) {
+	size_t i = 0;
+	for (; len - i >= 4; i += 4) {
+		uint64_t eight = hex_of(bytes + i);
+		memcpy(out + 2 * i, &eight, sizeof(eight));
+	}
+	for (; i < len; i++) {
 		out[2 * i] = digits[bytes[i] >> 4];
 		out[2 * i + 1] = digits[bytes[i] & 15];
 	}
@@ -165,11 +187,29 @@ void eos_make_printable(char *text, size_t len)
 	}
 }
 
+/* How many bytes from AT on, eight at a time, are ASCII. */
+static size_t skip_ascii(const uint8_t *p, size_t len)
+{
+	size_t i = 0;
+	uint64_t eight;
+	while (len - i >= sizeof(eight)) {
+		memcpy(&eight, p + i, sizeof(eight));
+		if ((eight & UINT64_C(0x8080808080808080)) != 0)
+			break;
+		i += sizeof(eight);
+	}
+	return i;
+}
+
 bool eos_utf8_is_valid(const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	for (size_t i = 0; i < len;) {
+	for (size_t i = skip_ascii(p, len); i < len;) {
 		uint32_t code, min;
+		if (p[i] < 0x80) {
+			i++;
+			continue;
+		}
 		int n = utf8_sequence(p[i], &code, &min);
 		if (n == 0 || (size_t)n > len - i)
 			return false;
@@ -205,11 +245,11 @@ long eos_percent_decode(const char *text, size_t len, char *out)
 	return (long)n;
 }
 
-static bool is_unreserved(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '.' || c == '_' || c == '~';
-}
+/* A table, because each byte of each request is looked up. */
+static const bool unreserved[256] = {
+	['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['-'] = true,
+	['.'] = true,	      ['_'] = true,	    ['~'] = true,
+};
 
 int eos_percent_encode(struct eos_buf *buf, const char *text, size_t len, bool keep_slash)
 {
@@ -221,7 +261,7 @@ int eos_percent_encode(struct eos_buf *buf, const char *text, size_t len, bool k
 	char *out = buf->data + buf->len;
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
-		if (is_unreserved(text[i]) || (keep_slash && text[i] == '/')) {
+		if (unreserved[c] || (keep_slash && c == '/')) {
 			*out++ = text[i];
 			continue;
 		}
@@ -232,6 +272,22 @@ int eos_percent_encode(struct eos_buf *buf, const char *text, size_t len, bool k
 	*out = '\0';
 	buf->len = (size_t)(out - buf->data);
 	return 0;
+}
+
+/* Where a byte stands among the others when they are encoded: the end, then "%01" to "%FF", then
+ * what stays as it is, which is over '%'. */
+static unsigned encoded_rank(char c)
+{
+	return (unsigned char)c + (unreserved[(unsigned char)c] ? 256u : 0u);
+}
+
+int eos_percent_compare(const char *a, const char *b)
+{
+	while (*a == *b && *a != '\0') {
+		a++;
+		b++;
+	}
+	return (int)encoded_rank(*a) - (int)encoded_rank(*b);
 }
 
 bool eos_str_starts_with(const char *text, const char *prefix)

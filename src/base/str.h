@@ -35,6 +35,8 @@ bool eos_utf8_is_valid(const void *data, size_t len);
 long eos_percent_decode(const char *text, size_t len, char *out) EOS_MUST_CHECK;
 /* Appends TEXT with all but unreserved characters (RFC 3986) as %XX; '/' is kept if KEEP_SLASH. */
 int eos_percent_encode(struct eos_buf *buf, const char *text, size_t len, bool keep_slash);
+/* The order, as strcmp()'s, that two texts have when all but unreserved characters are encoded. */
+int eos_percent_compare(const char *a, const char *b);
 
 bool eos_str_starts_with(const char *text, const char *prefix);
 bool eos_str_ends_with(const char *text, const char *suffix);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,20 @@ static void test_hex(void **state)
 	uint8_t back[4];
 	assert_int_equal(eos_hex_decode("007FffA5", back, 4), 0);
 	assert_memory_equal(back, bytes, 4);
+	/* All bytes, at all places of those that are done at once. */
+	uint8_t all[256 + 7];
+	char digits[2 * sizeof(all) + 1], two[3];
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = (uint8_t)i;
+	for (size_t skipped = 0; skipped < 8; skipped++) {
+		size_t len = sizeof(all) - skipped;
+		eos_hex_encode(all + skipped, len, digits);
+		assert_int_equal(strlen(digits), 2 * len);
+		for (size_t i = 0; i < len; i++) {
+			snprintf(two, sizeof(two), "%02x", all[skipped + i]);
+			assert_memory_equal(digits + 2 * i, two, 2);
+		}
+	}
 	assert_int_equal(eos_hex_decode("007fffa", back, 4), -EINVAL);
 	assert_int_equal(eos_hex_decode("007fffa5a", back, 4), -EINVAL);
 	assert_int_equal(eos_hex_decode("007fffg5", back, 4), -EINVAL);
@@ -111,6 +126,15 @@ static void test_utf8(void **state)
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(bad); i++)
 		assert_false(eos_utf8_is_valid(bad[i], strlen(bad[i])));
 	assert_true(eos_utf8_is_valid("a\0b", 3));
+	/* Wherever it stands, eight bytes being looked at at once. */
+	for (size_t at = 0; at < 17; at++) {
+		char text[19] = "aaaaaaaaaaaaaaaaaa";
+		text[at] = (char)0xc3;
+		assert_false(eos_utf8_is_valid(text, 18));
+		text[at + 1] = (char)0xa9;
+		assert_true(eos_utf8_is_valid(text, 18));
+		assert_false(eos_utf8_is_valid(text, at + 1));
+	}
 }
 
 static void test_percent(void **state)
@@ -134,6 +158,35 @@ static void test_percent(void **state)
 	assert_int_equal(eos_percent_encode(&buf, "a/b", 3, false), 0);
 	assert_string_equal(buf.data, "a%2Fb");
 	eos_buf_fini(&buf);
+}
+
+static int sign(int order)
+{
+	return (order > 0) - (order < 0);
+}
+
+/* All pairs of texts of up to two bytes, one of each kind among them. */
+static void test_percent_compare(void **state)
+{
+	static const unsigned char bytes[] = {0,   1,	'$', '%', '&',	'-',  '/', '0',
+					      '9', ':', '@', 'A', 'F',	'Z',  '[', '_',
+					      '`', 'a', 'f', '~', 0x7f, 0x80, 0xff};
+	const size_t count = EOS_ARRAY_SIZE(bytes);
+	struct eos_buf left = {0}, right = {0};
+	for (size_t i = 0; i < count * count; i++) {
+		for (size_t k = 0; k < count * count; k++) {
+			const char a[] = {(char)bytes[i / count], (char)bytes[i % count], '\0'};
+			const char b[] = {(char)bytes[k / count], (char)bytes[k % count], '\0'};
+			eos_buf_clear(&left);
+			eos_buf_clear(&right);
+			assert_int_equal(eos_percent_encode(&left, a, strlen(a), false), 0);
+			assert_int_equal(eos_percent_encode(&right, b, strlen(b), false), 0);
+			assert_int_equal(sign(eos_percent_compare(a, b)),
+					 sign(strcmp(left.data, right.data)));
+		}
+	}
+	eos_buf_fini(&left);
+	eos_buf_fini(&right);
 }
 
 static void test_prefix_suffix_copy(void **state)
@@ -161,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_hex),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_percent),
+		cmocka_unit_test(test_percent_compare),
 		cmocka_unit_test(test_prefix_suffix_copy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

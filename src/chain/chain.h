@@ -157,10 +157,18 @@ const char *chain_template_name(const struct chain_template *template);
 void chain_template_set_tag(struct chain_template *template, uintptr_t tag);
 uintptr_t chain_template_tag(const struct chain_template *template);
 
+/* The longest packet that its first stage takes. */
+uint32_t chain_template_packet_max(const struct chain_template *template);
+
 /* COUNT packets, at most 64, in order. What becomes of each is counted; an error of one does not
  * stop the others. Inside, ops->send() is called. Never from inside of ops. */
 void chains_deliver(struct chains *chains, const struct chain_packet *packets, unsigned count,
 		    uint64_t now_ns);
+/* Did a chain send what PACKET, which came in on the out side of DOMAIN, is an answer to? Of the
+ * flow, or of the address that it is for. PACKET is IPv4 or IPv6. */
+bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow_packet *packet);
+/* Packets without a template that were nobody's. */
+uint64_t chains_lost(const struct chains *chains);
 /* Fires stages' timers, reclaims idle chains and forgets old flows, a bounded step of each. Returns
  * when it wants to be called again at the latest. */
 uint64_t chains_work(struct chains *chains, uint64_t now_ns);
@@ -174,13 +182,15 @@ struct chain_stage_stats {
 	uint64_t refused;	  /* no such port, bad address or length, too long */
 	uint64_t full;		  /* what it sent besides found no room */
 	uint64_t died, timed_out; /* TIMED_OUT is part of DIED */
-	uint64_t run_ns;	  /* sampled: one packet in 64, times 64 */
+	uint64_t run_ns;	  /* from the switch to the stage until its handler returned */
 };
 struct chain_stats {
 	uint32_t chains, chains_max, version;
 	uint64_t started, reclaimed, replaced;
+	uint64_t start_ns;	    /* that all starts took together */
 	uint64_t packets, no_chain; /* NO_CHAIN: from the out side, to nobody known */
 	uint64_t limit;		    /* new clients refused: chains_max, FWPs, memory */
+	uint64_t flows_refused; /* not remembered for answers: the table, or the chain's share */
 	uint64_t send_failed;
 };
 void chain_template_stats(const struct chain_template *template, struct chain_stats *ret_stats);

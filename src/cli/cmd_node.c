@@ -52,7 +52,7 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
 {
 	if (argc < 2 || argv[1][0] == '-')
 		return cli_usage("bench", "bench: which one?");
-	if (strspn(argv[1], "abcdefghijklmnopqrstuvwxyz") != strlen(argv[1]))
+	if (strspn(argv[1], "abcdefghijklmnopqrstuvwxyz_") != strlen(argv[1]))
 		return cli_usage("bench", "bench: no bench \"%s\"", argv[1]);
 	char name[64];
 	int n = snprintf(name, sizeof(name), "bench/%s", argv[1]);

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "click/click_build.h"
 
 #define MODULE_MAX (64u << 20)
 
@@ -31,5 +33,21 @@ int cli_read_file(const char *path, size_t max, struct eos_buf *buf)
 
 int cli_read_module(const char *path, struct eos_buf *buf)
 {
-	return cli_read_file(path, MODULE_MAX, buf);
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf text = {0}, errors = {0};
+	struct eos_why why = {""};
+	const char *work_dir = getenv("TMPDIR");
+	if (!eos_str_ends_with(path, ".click"))
+		return cli_read_file(path, MODULE_MAX, buf);
+	int code = cli_read_file(path, CLICK_CONFIG_BYTES_MAX, &text);
+	if (code != 0)
+		return code;
+	int err = click_build(path, text.len > 0 ? text.data : "", text.len,
+			      work_dir == NULL || work_dir[0] == '\0' ? "/tmp" : work_dir, buf,
+			      &errors, &why);
+	if (err == 0)
+		return 0;
+	/* A line for each mistake. */
+	if (errors.len > 0)
+		fputs(errors.data, stderr);
+	return cli_fail("%s", errors.len > 0 ? "nothing was changed" : why.text);
 }

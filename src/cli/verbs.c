@@ -42,8 +42,8 @@ const struct cli_verb cli_verbs[] = {
 	{
 		.name = "build",
 		.run = cmd_build,
-		.usage = "FILE.wasm -o FILE.fwp [--target x86_64|aarch64]",
-		.summary = "compile a module to an image, for this machine or another",
+		.usage = "FILE.wasm|FILE.click [-o FILE.fwp] [--target x86_64|aarch64]",
+		.summary = "compile a module or a Click configuration to an image",
 		.help = "`edgeos run` starts an image at once and needs no compiler; it takes only "
 			"images\n"
 			"signed with the same key, ~/.local/share/edgeos/image.key, on the "
@@ -52,9 +52,13 @@ const struct cli_verb cli_verbs[] = {
 			"gcc-aarch64-linux-gnu and libc6-dev-arm64-cross, or "
 			"gcc-x86-64-linux-gnu and\n"
 			"libc6-dev-amd64-cross.\n"
+			"A Click configuration becomes a packet function, FILE.fwp; -o FILE.wasm "
+			"keeps the\n"
+			"module, which `edgeos build` takes too.\n"
 			"\n"
 			"  edgeos build hello.wasm -o hello.fwp\n"
-			"  edgeos build hello.wasm -o hello-arm.fwp --target aarch64\n",
+			"  edgeos build hello.wasm -o hello-arm.fwp --target aarch64\n"
+			"  edgeos build firewall.click\n",
 	},
 	{
 		.name = "deploy",
@@ -219,6 +223,8 @@ const struct cli_verb cli_verbs[] = {
 			"  message     bytes from one to the other on one core\n"
 			"  neighbour   what one tenant's work costs another in time\n"
 			"  density     the memory of one that waits\n"
+			"  chain       what a packet costs that passes packet functions\n"
+			"  chain_churn chains made for new clients, a second\n"
 			"  flow        which flow a packet belongs to, of a million\n"
 			"  compute     the speed of what is computed, beside native code\n"
 			"  http        requests a second, beside nginx and CGI\n"

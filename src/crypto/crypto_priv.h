@@ -4,6 +4,7 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "crypto/crypto.h"
 
@@ -19,13 +20,12 @@ void crypto_init(void);
 /* contexts.c */
 /* NULL: no memory. */
 const EVP_MD *crypto_md(enum crypto_hash_kind kind);
-/* Of the calling thread, for what begins and ends within one call. */
-struct crypto_contexts {
-	EVP_MD_CTX *sha256;
-	EVP_MAC_CTX *hmac_sha256;
-	/* What HMAC_SHA256 was set up with last: most often the next message has the same key. */
-	uint8_t hmac_key[CRYPTO_SHA256_SIZE];
-	bool has_hmac_key;
+/* The key that the calling thread used last for HMAC-SHA256, and the two hashes that begin with it:
+ * most often the next message has the same key. */
+struct crypto_hmac_key {
+	bool has_key;
+	uint8_t key[CRYPTO_SHA256_SIZE];
+	SHA256_CTX inner, outer;
 };
 /* NULL: no memory. */
-struct crypto_contexts *crypto_contexts(void);
+struct crypto_hmac_key *crypto_hmac_key(void);

@@ -70,6 +70,28 @@ static void test_hmac(void **state)
 		   "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+/* Around the size of a block, over which a key is hashed; the last is RFC 4231's test case 6. */
+static void test_hmac_long_keys(void **state)
+{
+	static const char data[] = "Test Using Larger Than Block-Size Key - Hash Key First";
+	static const struct {
+		size_t len;
+		const char *mac;
+	} keys[] = {
+		{63, "b9f6d3205603dddcfb871b8132f698f2fc3b0cf9765fed0113231d1e6739d728"},
+		{64, "84332a7580ed3cf75de83c644c8d2c1c262ad90e0190e5c5ae4b82b2102e8e75"},
+		{65, "c62955a96944ff68deabbc0eab6192065c1c55bb8ddee16151ed5337f911eab9"},
+		{131, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+	};
+	uint8_t key[131], out[CRYPTO_SHA256_SIZE];
+	memset(key, 0xaa, sizeof(key));
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(keys); i++) {
+		assert_int_equal(crypto_hmac_sha256(key, keys[i].len, data, sizeof(data) - 1, out),
+				 0);
+		assert_hex(out, sizeof(out), keys[i].mac);
+	}
+}
+
 /* The key of the call before is remembered: neither message nor key may stay behind. Computed with
  * another implementation. */
 static void test_hmac_again(void **state)
@@ -269,11 +291,17 @@ static void test_mac(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hash),	     cmocka_unit_test(test_sha256_empty),
-		cmocka_unit_test(test_hmac),	     cmocka_unit_test(test_hmac_again),
-		cmocka_unit_test(test_sign),	     cmocka_unit_test(test_aead_vector),
-		cmocka_unit_test(test_aead_refuses), cmocka_unit_test(test_xts),
-		cmocka_unit_test(test_mac),	     cmocka_unit_test(test_equal_and_random),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_sha256_empty),
+		cmocka_unit_test(test_hmac),
+		cmocka_unit_test(test_hmac_again),
+		cmocka_unit_test(test_hmac_long_keys),
+		cmocka_unit_test(test_sign),
+		cmocka_unit_test(test_aead_vector),
+		cmocka_unit_test(test_aead_refuses),
+		cmocka_unit_test(test_xts),
+		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_equal_and_random),
 		cmocka_unit_test(test_base64),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,9 @@
 /*
  * Hashes, HMAC, comparison and random bytes over OpenSSL's EVP interface.
  */
+/* contexts.c says why. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "crypto/crypto.h"
 
 #include <errno.h>
@@ -63,28 +66,47 @@ int crypto_hash_final(struct crypto_hash *hash, uint8_t *out)
 
 int crypto_sha256(const void *data, size_t len, uint8_t out[CRYPTO_SHA256_SIZE])
 {
-	const EVP_MD *md = crypto_md(CRYPTO_SHA256);
-	struct crypto_contexts *contexts = crypto_contexts();
-	if (md == NULL || contexts == NULL || EVP_DigestInit_ex2(contexts->sha256, md, NULL) != 1 ||
-	    EVP_DigestUpdate(contexts->sha256, data, len) != 1 ||
-	    EVP_DigestFinal_ex(contexts->sha256, out, NULL) != 1)
+	SHA256_CTX ctx;
+	if (SHA256_Init(&ctx) != 1 || SHA256_Update(&ctx, data, len) != 1 ||
+	    SHA256_Final(out, &ctx) != 1)
 		return -ENOMEM;
 	return 0;
 }
 
-/* Begins a message; a key that is there already spares two blocks of SHA-256 and more. */
-static bool hmac_begin(struct crypto_contexts *contexts, const void *key, size_t key_len)
+/* RFC 2104: the hashes that begin with the key, each of its bytes changed in one of two ways. */
+static bool begin_hashes(struct crypto_hmac_key *kept, const void *key, size_t key_len)
 {
-	if (contexts->has_hmac_key && key_len == sizeof(contexts->hmac_key) &&
-	    crypto_equal(contexts->hmac_key, key, key_len))
-		return EVP_MAC_init(contexts->hmac_sha256, NULL, 0, NULL) == 1;
-	/* An empty key is legal, but OpenSSL takes NULL to mean the key of an earlier call. */
-	contexts->has_hmac_key = false;
-	if (EVP_MAC_init(contexts->hmac_sha256, key_len == 0 ? "" : key, key_len, NULL) != 1)
+	uint8_t inner[SHA256_CBLOCK] = {0}, outer[SHA256_CBLOCK];
+	bool is_good = true;
+	if (key_len > sizeof(inner))
+		is_good = crypto_sha256(key, key_len, inner) == 0;
+	else if (key_len > 0)
+		memcpy(inner, key, key_len);
+	for (size_t i = 0; i < sizeof(inner); i++) {
+		outer[i] = inner[i] ^ 0x5c;
+		inner[i] ^= 0x36;
+	}
+	is_good = is_good && SHA256_Init(&kept->inner) == 1 &&
+		  SHA256_Update(&kept->inner, inner, sizeof(inner)) == 1 &&
+		  SHA256_Init(&kept->outer) == 1 &&
+		  SHA256_Update(&kept->outer, outer, sizeof(outer)) == 1;
+	OPENSSL_cleanse(inner, sizeof(inner));
+	OPENSSL_cleanse(outer, sizeof(outer));
+	return is_good;
+}
+
+/* A key that is there already spares two blocks of SHA-256. */
+static bool set_key(struct crypto_hmac_key *kept, const void *key, size_t key_len)
+{
+	if (kept->has_key && key_len == sizeof(kept->key) && crypto_equal(kept->key, key, key_len))
+		return true;
+	kept->has_key = false;
+	if (!begin_hashes(kept, key, key_len))
 		return false;
-	if (key_len == sizeof(contexts->hmac_key)) {
-		memcpy(contexts->hmac_key, key, key_len);
-		contexts->has_hmac_key = true;
+	/* Of another length it could be told from others only by its length, too. */
+	if (key_len == sizeof(kept->key)) {
+		memcpy(kept->key, key, key_len);
+		kept->has_key = true;
 	}
 	return true;
 }
@@ -92,13 +114,20 @@ static bool hmac_begin(struct crypto_contexts *contexts, const void *key, size_t
 int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 		       uint8_t out[CRYPTO_SHA256_SIZE])
 {
-	struct crypto_contexts *contexts = crypto_contexts();
-	size_t out_len;
-	if (contexts == NULL || !hmac_begin(contexts, key, key_len) ||
-	    EVP_MAC_update(contexts->hmac_sha256, data, len) != 1 ||
-	    EVP_MAC_final(contexts->hmac_sha256, out, &out_len, CRYPTO_SHA256_SIZE) != 1)
+	struct crypto_hmac_key *kept = crypto_hmac_key();
+	if (kept == NULL || !set_key(kept, key, key_len))
 		return -ENOMEM;
-	return 0;
+	uint8_t digest[CRYPTO_SHA256_SIZE];
+	SHA256_CTX ctx = kept->inner;
+	bool is_good = SHA256_Update(&ctx, data, len) == 1 && SHA256_Final(digest, &ctx) == 1;
+	if (is_good) {
+		ctx = kept->outer;
+		is_good = SHA256_Update(&ctx, digest, sizeof(digest)) == 1 &&
+			  SHA256_Final(out, &ctx) == 1;
+	}
+	OPENSSL_cleanse(&ctx, sizeof(ctx));
+	OPENSSL_cleanse(digest, sizeof(digest));
+	return is_good ? 0 : -ENOMEM;
 }
 
 /* Seldom needed: nothing is kept for it. */

@@ -74,13 +74,16 @@ static void run_create(struct ctl_request *request)
 
 static void run_delete(struct ctl_request *request)
 {
+	const struct ctl_ops *ops = request->server->config.ops;
 	int err = ctl_bucket_is_reachable(request->name)
 			  ? store_bucket_delete(request->server->config.store, request->name)
 			  : -ENOENT;
-	if (err < 0)
+	if (err < 0) {
 		ctl_answer_bucket_error(request, err);
-	else
-		ctl_answer_empty(request);
+		return;
+	}
+	ops->bucket_deleted(ops->ctx, request->name);
+	ctl_answer_empty(request);
 }
 
 static int put_bucket(struct store *store, const char *name, struct eos_json *json)

@@ -49,6 +49,8 @@ struct ctl_ops {
 	int (*chain_state)(void *ctx, const char *name, struct eos_buf *buf, struct eos_why *why);
 	/* Adds the fields of the node's state to an open JSON object. */
 	void (*status)(void *ctx, struct eos_json *json);
+	/* BUCKET is gone, and what was known of it beside the store can be forgotten. */
+	void (*bucket_deleted)(void *ctx, const char *bucket);
 	/* True when functions can run. */
 	bool (*is_ready)(void *ctx);
 	void *ctx;

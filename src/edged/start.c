@@ -165,6 +165,12 @@ static int check_function(void *ctx, const char *function, const char *tenant, c
 	return err;
 }
 
+static void bucket_deleted(void *ctx, const char *bucket)
+{
+	const struct edged *edged = ctx;
+	s3_notifications_forget(edged->notifications, bucket);
+}
+
 static bool is_ready(void *ctx)
 {
 	const struct edged *edged = ctx;
@@ -351,6 +357,7 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		.deploy = edged_deploy,
 		.invoke = edged_invoke,
 		.status = edged_put_status,
+		.bucket_deleted = bucket_deleted,
 		.is_ready = is_ready,
 		.chain_apply = edged_chain_apply,
 		.chain_remove = edged_chain_remove,

@@ -117,6 +117,8 @@ const struct func_http_route *func_routes_find_http(const struct func_routes *ro
 
 static bool trigger_matches(const struct func_trigger *trigger, const struct store_event *event)
 {
+	if (event->kind == STORE_EVENT_DAMAGED)
+		return false; /* only a notification configuration asks for that */
 	if (store_event_is_creation(event->kind) ? !trigger->on_created : !trigger->on_removed)
 		return false;
 	size_t prefix = strlen(trigger->prefix);

@@ -82,6 +82,7 @@ static void test_objects(void **state)
 	expect("raw", "cam/", STORE_EVENT_CREATED, "a ");
 	expect("raw", "cam/1.csv", STORE_EVENT_REMOVED, "");
 	expect("other", "x", STORE_EVENT_REMOVED, "b ");
+	expect("other", "x", STORE_EVENT_DAMAGED, "");
 	expect("other", "x", STORE_EVENT_CREATED, "");
 	expect("none", "x", STORE_EVENT_CREATED, "");
 	expect("", "x", STORE_EVENT_CREATED, "");

@@ -56,6 +56,9 @@ const struct fwp_death fwp_death_no_timer = {
 /* Starts after which the counters are brought up to date at the latest. */
 #define COUNTS_MAX 1024u
 
+#define PREFETCH_LINE	     64u
+#define PREFETCH_STACK_BYTES 512u
+
 #define TO(state) (1u << (state))
 static const uint8_t allowed[] = {
 	[FWP_READY] = TO(FWP_RUNNING) | TO(FWP_DEAD),
@@ -68,7 +71,7 @@ static const uint8_t allowed[] = {
 static inline __attribute__((always_inline)) void move(struct fwp *fwp, enum fwp_state to)
 {
 	EOS_ASSERT((allowed[fwp->state] & TO(to)) != 0);
-	fwp->state = to;
+	fwp->state = (uint8_t)to;
 	fwp->history[fwp->changes++ % FWP_HISTORY_MAX] =
 		(struct fwp_change){fwp->engine->now_ns, to};
 }
@@ -371,7 +374,7 @@ static struct fwp *run(struct fwp *fwp, uint64_t end_ns)
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns)
 {
 	fwp->engine->next = NULL;
-	return run(fwp, end_ns)->state;
+	return (enum fwp_state)run(fwp, end_ns)->state;
 }
 
 struct fwp *fwp_run_turns(struct fwp *fwp, uint64_t end_ns, fwp_next_fn next, void *ctx)
@@ -470,7 +473,7 @@ void fwp_set_on_return(struct fwp *fwp, void (*fn)(struct fwp *fwp))
 
 enum fwp_state fwp_state(const struct fwp *fwp)
 {
-	return fwp->state;
+	return (enum fwp_state)fwp->state;
 }
 
 const struct fwp_death *fwp_death(const struct fwp *fwp)
@@ -497,6 +500,22 @@ uint64_t fwp_memory_bytes(const struct fwp *fwp)
 struct fwp_memory_view fwp_memory_view(struct fwp *fwp)
 {
 	return (struct fwp_memory_view){(uint8_t *)fwp->slot.memory, &fwp->memory_bytes};
+}
+
+const void *fwp_stack(const struct fwp *fwp)
+{
+	return fwp->slot.stack_top;
+}
+
+void fwp_prefetch(const struct fwp *fwp, const void *stack)
+{
+	const char *top = stack;
+	__builtin_prefetch(&fwp->in_host, 1);
+	__builtin_prefetch(&fwp->context, 1);
+	__builtin_prefetch(&fwp->history[fwp->changes % FWP_HISTORY_MAX], 1);
+	/* Where an FWP that waits in its entry has its frames. */
+	for (size_t at = 2 * PREFETCH_LINE; at <= PREFETCH_STACK_BYTES; at += PREFETCH_LINE)
+		__builtin_prefetch(top - at, 1);
 }
 
 void fwp_death_place(const struct fwp *fwp, char *out, size_t size)

@@ -223,6 +223,20 @@ struct fwp_memory_view {
 struct fwp_memory_view fwp_memory_view(struct fwp *fwp);
 
 /*
+ * Bring what a switch to a blocked FWP will touch into the caches, for an owner who knows who comes
+ * soon. Nothing changes. Most of the time goes for the translation of the stack's address, which is
+ * like nobody else's; processors do several at a time for those who ask for several at once. So
+ * first fwp_prefetch_stack() for each of some FWPs, with what fwp_stack() said, which stays the
+ * same for the FWP's life, then fwp_prefetch() for each.
+ */
+const void *fwp_stack(const struct fwp *fwp);
+static inline void fwp_prefetch_stack(const void *stack)
+{
+	__builtin_prefetch((const char *)stack - 64, 1);
+}
+void fwp_prefetch(const struct fwp *fwp, const void *stack);
+
+/*
  * For host functions, which run on the FWP's stack with 16 KiB to spare:
  */
 

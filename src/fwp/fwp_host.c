@@ -64,7 +64,8 @@ void fwp_host_enter(struct fwp *fwp)
 {
 	/* Before the flag: should even this call find no stack, it is still the guest's fault. */
 	const char *sp = __builtin_frame_address(0);
-	if (EOS_UNLIKELY((size_t)(sp - fwp->slot.stack_low) <
+	/* The slot's stack_low: this one is in a line that the switch has touched. */
+	if (EOS_UNLIKELY((size_t)(sp - (const char *)fwp->context.stack_low) <
 			 FWP_HOST_STACK_BYTES + FWP_PREEMPT_STACK_BYTES))
 		fwp_trap(fwp, IMAGE_TRAP_STACK_OVERFLOW);
 	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);

@@ -310,13 +310,19 @@ void fwp_pool_shrink(struct fwp_engine *engine)
 		free_place(take_clean(&engine->plain));
 }
 
+/* The slots are still bound, and are reset before somebody gets them: a template that had thousands
+ * of places must not stop the core when it goes. */
 void fwp_pool_fini(struct fwp_pool *pool)
 {
+	struct fwp_engine *engine = pool->engine;
+	struct fwp_pool *plain = &engine->plain;
 	eos_list_remove(&pool->node);
 	while (pool->clean_count + pool->dirty_count > 0) {
 		struct fwp *fwp = pool->clean_count > 0 ? take_clean(pool) : take_dirty(pool);
-		if (reset_place(fwp) == 0)
-			add_clean(fwp, false);
+		fwp->pool = plain;
+		eos_list_add_tail(&plain->dirty, &fwp->node);
+		eos_list_add_tail(&engine->dirty, &fwp->dirty_node);
+		plain->dirty_count++;
 	}
 }
 

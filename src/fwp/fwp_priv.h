@@ -53,7 +53,8 @@ struct fwp_notes {
 
 /*
  * The order of the fields is that of a start: the fewer cache lines it touches, the sooner the
- * guest runs, as on a busy node most of them come from memory.
+ * guest runs, as on a busy node most of them come from memory. A turn touches the first two, and
+ * one of the history.
  */
 struct fwp {
 	/* Between the FWP and the signal handlers of its thread. */
@@ -61,6 +62,7 @@ struct fwp {
 					   */
 	bool has_memory;		  /* memory_reserve() was called */
 	bool is_initialising;		  /* from fwp_new_for_template() */
+	uint8_t state;			  /* enum fwp_state; assigned by move() in fwp.c only */
 	_Atomic unsigned pending;	  /* FWP_PENDING_… */
 	uint64_t end_ns;		  /* of its slice or of its time, whichever is first */
 	void *frame;			  /* the last frame of its preemption; NULL: it never was */
@@ -69,8 +71,9 @@ struct fwp {
 	struct fwp_engine *engine;     /* made once */
 	struct fwp_template *template; /* a reference; NULL: it makes its own instance */
 	struct fwp_image *image;       /* a reference, or the template's */
-	enum fwp_state state;	       /* assigned by move() in fwp.c only */
 	unsigned changes;	       /* since fwp_new(); history is a ring */
+	uint32_t host_calls_left;      /* until the rate must be looked at */
+	uint64_t resume_ns;	       /* fwp_resume_ns() */
 
 	alignas(64) struct sched_context context;
 	void *instance; /* in the arena; NULL until the first run without template */
@@ -82,19 +85,17 @@ struct fwp {
 	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
 	uint64_t timeout_ns;				/* 0: none */
 	uint64_t rate_from_ns; /* the time up to which host calls have been allowed; 0: never */
-	uint64_t resume_ns;    /* fwp_resume_ns() */
 	uint64_t id;	       /* counts up from 1 */
 	uint32_t arena_used;
 	uint32_t memory_pages_max;
-	uint32_t host_calls_left;  /* until the rate must be looked at */
 	uint32_t host_calls_per_s; /* 0: no limit */
 
 	/* Pool: made once. */
-	struct fwp_pool *pool;	    /* as its slot is bound */
-	struct fwp *next_clean;	    /* in the pool's stack of clean places */
-	struct eos_list node;	    /* in the pool's dirty list, or in none */
-	struct eos_list dirty_node; /* in the engine's list of dirty places, or in none */
-	bool is_warm;		    /* clean, and the pages that its last FWP wrote are there */
+	alignas(64) struct fwp_pool *pool; /* as its slot is bound */
+	struct fwp *next_clean;		   /* in the pool's stack of clean places */
+	struct eos_list node;		   /* in the pool's dirty list, or in none */
+	struct eos_list dirty_node;	   /* in the engine's list of dirty places, or in none */
+	bool is_warm; /* clean, and the pages that its last FWP wrote are there */
 
 	alignas(64) struct fwp_slot slot; /* made once */
 	struct fwp_death death;		  /* also written by the signal handlers */
@@ -103,8 +104,9 @@ struct fwp {
 	struct fwp_notes *notes;   /* owned; NULL unless is_initialising */
 	struct eos_list made_node; /* pool: of all that the engine made */
 };
-_Static_assert(offsetof(struct fwp, on_return) == 128 && offsetof(struct fwp, pool) == 192 &&
-		       offsetof(struct fwp, slot) == 256 && offsetof(struct fwp, slot.low) == 320 &&
+_Static_assert(offsetof(struct fwp, context) == 64 && offsetof(struct fwp, on_return) == 128 &&
+		       offsetof(struct fwp, pool) == 192 && offsetof(struct fwp, slot) == 256 &&
+		       offsetof(struct fwp, slot.low) == 320 &&
 		       offsetof(struct fwp, history) == 384,
 	       "a life touches six cache lines and one of the history");
 
@@ -222,7 +224,7 @@ void fwp_host_calls_refill(struct fwp *fwp);
 /* fwp_pool.c */
 void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
 		   const struct fwp_snapshot *snapshot);
-/* Its places become the engine's plain ones; none of them has an FWP. */
+/* Its places become the engine's plain ones, still to be cleaned; none of them has an FWP. */
 void fwp_pool_fini(struct fwp_pool *pool);
 /* A place with a clean slot, bound as POOL says. -EAGAIN: fwps_max; -ENOMEM. */
 int fwp_pool_take(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;

@@ -18,6 +18,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "http/http_chars.h"
 #include "http/http_target.h"
 
 struct header_facts {
@@ -31,27 +32,7 @@ struct header_facts {
 
 bool http_is_token(const char *text)
 {
-	static const char punctuation[] = "!#$%&'*+-.^_`|~";
-	if (text == NULL || text[0] == '\0')
-		return false;
-	for (; *text != '\0'; text++) {
-		char c = *text;
-		bool is_word =
-			(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-		if (!is_word && strchr(punctuation, c) == NULL)
-			return false;
-	}
-	return true;
-}
-
-static bool is_field_value(const char *value, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)value[i];
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
+	return text != NULL && text[0] != '\0' && *http_skip(text, HTTP_TOKEN) == '\0';
 }
 
 static bool begins_like(const char *name, const char *known, bool *ret_is_same)
@@ -89,7 +70,7 @@ static enum MHD_Result check_header(void *cls, enum MHD_ValueKind kind, const ch
 	(void)kind;
 	facts->bytes += name_len + value_len + 4;
 	if (!http_is_token(name) || strlen(name) != name_len || value == NULL ||
-	    strlen(value) != value_len || !is_field_value(value, value_len)) {
+	    http_skip(value, HTTP_VALUE) != value + value_len || value[value_len] != '\0') {
 		facts->is_bad = true;
 		return MHD_NO;
 	}

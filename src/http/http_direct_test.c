@@ -26,6 +26,7 @@ struct fixture {
 	struct eos_timer *late;
 	struct http_request *waiting;
 	char *big;
+	struct big_stream stream;
 	_Atomic int begun, finished, freed;
 };
 
@@ -48,24 +49,6 @@ static void on_body(void *ctx, struct http_request *request, const void *data, s
 {
 }
 
-static int64_t read_big(void *ctx, void *data, size_t len, uint64_t offset)
-{
-	struct fixture *f = ctx;
-	memcpy(data, f->big + offset, len);
-	return (int64_t)len;
-}
-
-static int64_t read_badly(void *ctx, void *data, size_t len, uint64_t offset)
-{
-	return offset < 100000 ? read_big(ctx, data, EOS_MIN(len, (size_t)1000), offset) : -EIO;
-}
-
-static void free_stream(void *ctx)
-{
-	struct fixture *f = ctx;
-	atomic_fetch_add(&f->freed, 1);
-}
-
 static void on_end(void *ctx, struct http_request *request)
 {
 	struct fixture *f = ctx;
@@ -73,9 +56,9 @@ static void on_end(void *ctx, struct http_request *request)
 	if (strcmp(path, "/big") == 0) {
 		respond(request, 200, f->big, BIG_BYTES);
 	} else if (strcmp(path, "/stream") == 0) {
-		http_respond_stream(request, 200, NULL, 0, BIG_BYTES, read_big, free_stream, f);
+		respond_big_stream(request, 200, BIG_BYTES, &f->stream);
 	} else if (strcmp(path, "/bad") == 0) {
-		http_respond_stream(request, 200, NULL, 0, BIG_BYTES, read_badly, free_stream, f);
+		respond_broken_stream(request, &f->stream);
 	} else if (strcmp(path, "/nothing") == 0) {
 		respond(request, 204, "unsent", 6);
 	} else if (strcmp(path, "/late") == 0) {
@@ -115,6 +98,7 @@ static int setup_with(void **state, unsigned idle_timeout_s, int listen_fd)
 	struct eos_why why;
 	*state = f;
 	f->big = big_new();
+	f->stream = (struct big_stream){f->big, &f->freed};
 	assert_int_equal(eos_loop_new(&f->loop), 0);
 	assert_int_equal(eos_timer_new(f->loop, on_late, f, &f->late), 0);
 	struct http_server_config config = {

@@ -98,6 +98,35 @@ char *big_new(void)
 	return big;
 }
 
+static int64_t read_big(void *ctx, void *data, size_t len, uint64_t offset)
+{
+	const struct big_stream *stream = ctx;
+	memcpy(data, stream->big + offset, len);
+	return (int64_t)len;
+}
+
+static int64_t read_badly(void *ctx, void *data, size_t len, uint64_t offset)
+{
+	return offset < 100000 ? read_big(ctx, data, EOS_MIN(len, (size_t)1000), offset) : -EIO;
+}
+
+static void free_stream(void *ctx)
+{
+	const struct big_stream *stream = ctx;
+	atomic_fetch_add(stream->freed, 1);
+}
+
+void respond_big_stream(struct http_request *request, unsigned status, uint64_t size,
+			struct big_stream *stream)
+{
+	http_respond_stream(request, status, NULL, 0, size, read_big, free_stream, stream);
+}
+
+void respond_broken_stream(struct http_request *request, struct big_stream *stream)
+{
+	http_respond_stream(request, 200, NULL, 0, BIG_BYTES, read_badly, free_stream, stream);
+}
+
 void expect_big(int fd, struct eos_buf *answer, const char *big)
 {
 	eos_buf_clear(answer);

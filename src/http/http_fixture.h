@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -24,5 +25,14 @@ void expect_end(int fd);
 
 /* BIG_BYTES, owned by the caller, which look different at each offset. */
 char *big_new(void);
+/* Answers with SIZE bytes of it as a stream, and counts its end in FREED; and with a stream of all
+ * of it, in small pieces, that breaks behind the first ones. */
+struct big_stream {
+	const char *big;
+	_Atomic int *freed;
+};
+void respond_big_stream(struct http_request *request, unsigned status, uint64_t size,
+			struct big_stream *stream);
+void respond_broken_stream(struct http_request *request, struct big_stream *stream);
 /* Clears ANSWER and reads one into it that ends with BIG. */
 void expect_big(int fd, struct eos_buf *answer, const char *big);

@@ -4,6 +4,8 @@
 
 #include "http/http_server_priv.h"
 
+#define HEAD_BYTES 512u
+
 static void put_date(struct eos_buf *out, struct http_date *date)
 {
 	time_t now_s = time(NULL); /* the cheapest clock */
@@ -29,12 +31,15 @@ static void put_number(struct eos_buf *out, uint64_t number)
 
 static void put_header(struct eos_buf *out, const struct http_header *header)
 {
-	if (!http_header_is_sent(header))
+	size_t name_len, value_len;
+	if (!http_header_measure(header, &name_len, &value_len) ||
+	    eos_buf_reserve(out, name_len + value_len + 4) < 0)
 		return;
-	eos_buf_puts(out, header->name);
-	eos_buf_append(out, ": ", 2);
-	eos_buf_puts(out, header->value);
-	eos_buf_append(out, "\r\n", 2);
+	char *at = mempcpy(out->data + out->len, header->name, name_len);
+	at = mempcpy(at, ": ", 2);
+	at = mempcpy(at, header->value, value_len);
+	memcpy(at, "\r\n", 3);
+	out->len += name_len + value_len + 4;
 }
 
 bool http_status_has_body(unsigned status)
@@ -48,6 +53,8 @@ void http_head_put(struct eos_buf *out, struct http_date *date, const struct htt
 {
 	struct http_header added;
 	size_t offset = 0;
+	/* Most fit into this, so that it grows once. */
+	(void)eos_buf_reserve(out, HEAD_BYTES);
 	if (status == 200)
 		eos_buf_puts(out, "HTTP/1.1 200 OK\r\n");
 	else

@@ -5,46 +5,13 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "http/http_chars.h"
 #include "http/http_target.h"
 
-/* What a byte may be part of. A table, because each byte of each request is looked up. */
-#define TOKEN 1u
-#define VALUE 2u
-
-static const uint8_t classes[256] = {
-	['\t'] = VALUE,
-	[' '] = VALUE,
-	['"'] = VALUE,
-	['('] = VALUE,
-	[')'] = VALUE,
-	[','] = VALUE,
-	['/'] = VALUE,
-	[':' ... '@'] = VALUE,
-	['['] = VALUE,
-	['\\'] = VALUE,
-	[']'] = VALUE,
-	['{'] = VALUE,
-	['}'] = VALUE,
-	[0x80 ... 0xff] = VALUE,
-	['!'] = TOKEN | VALUE,
-	['#' ... '\''] = TOKEN | VALUE,
-	['*'] = TOKEN | VALUE,
-	['+'] = TOKEN | VALUE,
-	['-'] = TOKEN | VALUE,
-	['.'] = TOKEN | VALUE,
-	['0' ... '9'] = TOKEN | VALUE,
-	['A' ... 'Z'] = TOKEN | VALUE,
-	['^' ... 'z'] = TOKEN | VALUE,
-	['|'] = TOKEN | VALUE,
-	['~'] = TOKEN | VALUE,
-};
-
-/* The bytes from TEXT on that are of CLASS. One byte before END is of no class. */
+/* One byte before the head's end is of no class. */
 static char *skip(char *text, unsigned class)
 {
-	while ((classes[(unsigned char)*text] & class) != 0)
-		text++;
-	return text;
+	return text + (http_skip(text, class) - text);
 }
 
 static bool begins(const char *name, const char *known)
@@ -133,13 +100,13 @@ static char *parse_first_line(char *text, const char *end, struct http_plain *pl
 /* One header line, which ends before END: what is behind it, or NULL. */
 static char *parse_line(char *line, struct http_plain *plain, unsigned *hosts)
 {
-	char *colon = skip(line, TOKEN);
+	char *colon = skip(line, HTTP_TOKEN);
 	if (colon == line || *colon != ':' || plain->headers_count == HTTP_PLAIN_HEADERS_MAX)
 		return NULL;
 	char *value = colon + 1;
 	while (*value == ' ' || *value == '\t')
 		value++;
-	char *behind = skip(value, VALUE);
+	char *behind = skip(value, HTTP_VALUE);
 	if (behind[0] != '\r' || behind[1] != '\n')
 		return NULL;
 	if (behind > value && (behind[-1] == ' ' || behind[-1] == '\t'))
@@ -151,12 +118,26 @@ static char *parse_line(char *line, struct http_plain *plain, unsigned *hosts)
 	return behind + 2;
 }
 
+/* The empty line that ends the head, or NULL. memmem() is made for longer needles. */
+static char *find_end(char *text, size_t len)
+{
+	char *at = text, *end = text + len;
+	while ((at = memchr(at, '\r', (size_t)(end - at))) != NULL) {
+		if (end - at < 4)
+			return NULL;
+		if (memcmp(at, "\r\n\r\n", 4) == 0)
+			return at;
+		at++;
+	}
+	return NULL;
+}
+
 size_t http_plain_parse(char *text, size_t len, struct http_plain *ret_plain)
 {
 	unsigned hosts = 0;
 	/* The end of the request bounds everything below: a line cannot pass the "\r\n\r\n", as
 	 * '\r' is of no class. */
-	char *end = memmem(text, len, "\r\n\r\n", 4);
+	char *end = find_end(text, len);
 	if (end == NULL)
 		return 0;
 	ret_plain->headers_count = 0;

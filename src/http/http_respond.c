@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/assert.h"
+#include "http/http_chars.h"
 
 struct stream {
 	http_read_fn read;
@@ -42,18 +43,28 @@ static void stream_free(void *cls)
 
 static bool is_ours(const char *name)
 {
-	return strcasecmp(name, "content-length") == 0 || strcasecmp(name, "date") == 0 ||
-	       strcasecmp(name, "connection") == 0 || strcasecmp(name, "transfer-encoding") == 0;
+	switch (name[0] | 0x20) {
+	case 'c':
+		return strcasecmp(name, "content-length") == 0 ||
+		       strcasecmp(name, "connection") == 0;
+	case 'd':
+		return strcasecmp(name, "date") == 0;
+	case 't':
+		return strcasecmp(name, "transfer-encoding") == 0;
+	default:
+		return false;
+	}
 }
 
-bool http_header_is_sent(const struct http_header *header)
+bool http_header_measure(const struct http_header *header, size_t *ret_name_len,
+			 size_t *ret_value_len)
 {
-	if (!http_is_token(header->name) || header->value[0] == '\0')
-		return false;
-	for (const char *c = header->value; *c != '\0'; c++)
-		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
-			return false;
-	return !is_ours(header->name);
+	const char *name_end = http_skip(header->name, HTTP_TOKEN);
+	const char *value_end = http_skip(header->value, HTTP_VALUE);
+	*ret_name_len = (size_t)(name_end - header->name);
+	*ret_value_len = (size_t)(value_end - header->value);
+	return *name_end == '\0' && *value_end == '\0' && *ret_name_len > 0 && *ret_value_len > 0 &&
+	       !is_ours(header->name);
 }
 
 bool http_next_added_header(const struct http_request *request, size_t *offset,
@@ -70,7 +81,8 @@ bool http_next_added_header(const struct http_request *request, size_t *offset,
 
 static void add_header(struct MHD_Response *response, const struct http_header *header)
 {
-	if (http_header_is_sent(header))
+	size_t name_len, value_len;
+	if (http_header_measure(header, &name_len, &value_len))
 		(void)MHD_add_response_header(response, header->name, header->value);
 }
 

@@ -189,8 +189,10 @@ void http_request_count(void);
 void http_linger(int fd);
 
 /* http_respond.c */
-/* May a header of a handler's be sent? Not when it is the adapter's, or not well formed. */
-bool http_header_is_sent(const struct http_header *header);
+/* May a header of a handler's be sent? Not when it is the adapter's, or not well formed. How long
+ * both parts are, if it may. */
+bool http_header_measure(const struct http_header *header, size_t *ret_name_len,
+			 size_t *ret_value_len);
 /* Those of http_request_add_header(), one after the other; *OFFSET starts as 0. False at the end.
  */
 bool http_next_added_header(const struct http_request *request, size_t *offset,

@@ -552,6 +552,16 @@ static void test_target(void **state)
 	assert_int_equal(http_target_split(c, 4, &path, &query), -EINVAL);
 	assert_int_equal(http_target_split(d, 1, &path, &query), -EINVAL);
 	assert_int_equal(http_target_split(e, 0, &path, &query), -EINVAL);
+	/* Each byte at each place, as eight are looked at at once. */
+	for (size_t at = 1; at < 18; at++) {
+		for (unsigned byte = 0; byte < 256; byte++) {
+			char text[] = "/!\x80~\xff\"!0z/!\x80~\xff\"!0z";
+			bool is_good = byte > 0x20 && byte != 0x7f;
+			text[at] = (char)byte;
+			assert_int_equal(http_target_split(text, sizeof(text) - 1, &path, &query),
+					 is_good ? 0 : -EINVAL);
+		}
+	}
 }
 
 #define THREADED(fn) cmocka_unit_test_setup_teardown(fn, setup_threaded, teardown_threaded)

@@ -7,7 +7,8 @@
  * blocking. A request is looked at while it is still in the socket (MSG_PEEK): at the first that is
  * not plain (http_plain.h), or is to be refused, the connection goes over to libmicrohttpd for the
  * rest of its life, with all that it sent. So, as in http_direct.c, there is one place that deals
- * with chunks, trickled heads and malformed requests.
+ * with chunks, trickled heads and malformed requests. To take each head out again is one call in
+ * three; where the kernel can look behind what it has shown (SO_PEEK_OFF), some are taken at once.
  *
  * Invariants
  * 1. A handler's begin is called once for a request that was taken, and then finish once, last.
@@ -20,7 +21,10 @@
  * given away, as libmicrohttpd's. libmicrohttpd takes up what it was given on a thread of its own,
  * and if there is no memory for that, it closes the connection and says nothing. So what was given
  *    away is no longer waited for after a while.
- * 5. Threads are joined: their last acts, such as libcrypto's cleaning up, are over before the
+ * 5. The first SERVED_BYTES in the socket are heads of requests that were served. They are taken
+ * out before anything else is read or leaves the thread's hands: a body, the rest of the
+ * connection.
+ * 6. Threads are joined: their last acts, such as libcrypto's cleaning up, are over before the
  *    server is.
  *
  * Fault points: http.accept, http.thread_create, http.body_alloc.
@@ -60,11 +64,37 @@ static ssize_t receive(struct http_thread *thread, void *data, size_t len, int f
 	return n;
 }
 
-/* Takes the head, which was looked at, out of the socket. */
-static bool take_out(struct http_thread *thread, size_t len)
+/* Takes the heads that were served out of the socket, so that what follows is the first there. */
+static bool take_out(struct http_thread *thread)
 {
-	char waste[HTTP_PLAIN_BYTES_MAX];
-	return receive(thread, waste, len, 0) == (ssize_t)len;
+	char waste[2 * HTTP_PLAIN_BYTES_MAX];
+	size_t len = thread->served_bytes;
+	/* All of it was looked at, so nobody has to wait for it. */
+	thread->served_bytes = 0;
+	return len == 0 || receive(thread, waste, len, MSG_DONTWAIT) == (ssize_t)len;
+}
+
+/* Looks at the next request behind those that were served. */
+static ssize_t look(struct http_thread *thread)
+{
+	return receive(thread, thread->in, sizeof(thread->in), MSG_PEEK);
+}
+
+/* The head of N bytes that were looked at is USED bytes. Where nothing was seen behind it, and no
+ * body is to come, it may stay for a while: the next look begins behind it. */
+static bool pass(struct http_thread *thread, size_t n, size_t used)
+{
+	const int start = 0;
+	int fd = thread->connection.fd;
+	thread->served_bytes += used;
+	if (thread->skips_served && n == used && thread->plain.content_length == 0 &&
+	    thread->served_bytes <= HTTP_PLAIN_BYTES_MAX)
+		return true;
+	if (!take_out(thread))
+		return false;
+	/* What was seen behind it is to be looked at again. */
+	return !thread->skips_served || n == used ||
+	       setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof(start)) == 0;
 }
 
 static void take_body(struct http_thread *thread, const void *data, size_t len)
@@ -165,13 +195,13 @@ static void serve(struct http_thread *thread)
 static enum next serve_next(struct http_thread *thread)
 {
 	struct http_connection *connection = &thread->connection;
-	ssize_t n = receive(thread, thread->in, sizeof(thread->in), MSG_PEEK);
+	ssize_t n = look(thread);
 	if (n <= 0)
 		return NEXT_END;
 	size_t used = http_plain_parse(thread->in, (size_t)n, &thread->plain);
 	if (used == 0 || thread->plain.content_length > connection->server->body_bytes_max)
 		return NEXT_GIVE;
-	if (!take_out(thread, used))
+	if (!pass(thread, (size_t)n, used))
 		return NEXT_END;
 	serve(thread);
 	bool is_over = thread->is_broken || connection->request.closes;
@@ -262,7 +292,12 @@ static void *thread_main(void *ctx)
 	pthread_mutex_unlock(&server->lock);
 	http_connection_close(&thread->connection);
 	eos_buf_fini(&thread->out);
-	if (next == NEXT_GIVE)
+	/* What is left in a socket that is closed would make the client's system throw away the
+	 * last answer. */
+	bool is_whole = take_out(thread);
+	if (thread->skips_served)
+		(void)setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &(int){-1}, sizeof(int));
+	if (next == NEXT_GIVE && is_whole)
 		give_away(server, fd);
 	else
 		eos_close(fd);
@@ -282,6 +317,15 @@ static void set_options(const struct http_server *server, int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof(idle));
+}
+
+/* Whether the kernel can look behind what it was shown: Linux 6.9 for TCP. Local sockets, which can
+ * since long, are used by few, and each message would be looked for from the first. */
+static bool can_skip(int fd, const struct sockaddr *address)
+{
+	const int start = 0;
+	return (address->sa_family == AF_INET || address->sa_family == AF_INET6) &&
+	       setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof(start)) == 0;
 }
 
 static int start_thread(struct http_thread *thread)
@@ -308,6 +352,7 @@ static bool open_connection(struct http_server *server, int fd, const struct soc
 		return false;
 	}
 	set_options(server, fd);
+	thread->skips_served = can_skip(fd, address);
 	eos_buf_init(&thread->out);
 	http_client_format(address, thread->connection.client);
 	http_connection_open(&thread->connection, server, fd);

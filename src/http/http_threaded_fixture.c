@@ -59,24 +59,6 @@ static void on_body(void *ctx, struct http_request *request, const void *data, s
 		respond(request, 409, "mid", 3);
 }
 
-static int64_t read_big(void *ctx, void *data, size_t len, uint64_t offset)
-{
-	struct fixture *f = ctx;
-	memcpy(data, f->big + offset, len);
-	return (int64_t)len;
-}
-
-static int64_t read_badly(void *ctx, void *data, size_t len, uint64_t offset)
-{
-	return offset < 100000 ? read_big(ctx, data, EOS_MIN(len, (size_t)1000), offset) : -EIO;
-}
-
-static void free_stream(void *ctx)
-{
-	struct fixture *f = ctx;
-	atomic_fetch_add(&f->freed, 1);
-}
-
 static void on_end(void *ctx, struct http_request *request)
 {
 	struct fixture *f = ctx;
@@ -87,13 +69,13 @@ static void on_end(void *ctx, struct http_request *request)
 	if (is_path(request, "/big")) {
 		respond(request, 200, f->big, BIG_BYTES);
 	} else if (is_path(request, "/stream")) {
-		http_respond_stream(request, 200, NULL, 0, BIG_BYTES, read_big, free_stream, f);
+		respond_big_stream(request, 200, BIG_BYTES, &f->stream);
 	} else if (is_path(request, "/bad")) {
-		http_respond_stream(request, 200, NULL, 0, BIG_BYTES, read_badly, free_stream, f);
+		respond_broken_stream(request, &f->stream);
 	} else if (is_path(request, "/nothing")) {
 		respond(request, 204, "unsent", 6);
 	} else if (is_path(request, "/unmodified")) {
-		http_respond_stream(request, 304, NULL, 0, 7, read_big, free_stream, f);
+		respond_big_stream(request, 304, 7, &f->stream);
 	} else if (!is_path(request, "/never")) {
 		int len = snprintf(text, sizeof(text), "<%s %s %u>", http_request_method(request),
 				   tag != NULL ? tag : "-",
@@ -145,6 +127,7 @@ static struct fixture *fixture_new(void **state)
 	assert_non_null(f);
 	*state = f;
 	f->big = big_new();
+	f->stream = (struct big_stream){f->big, &f->freed};
 	sem_init(&f->go, 0, 0);
 	f->descriptors = count_descriptors();
 	return f;

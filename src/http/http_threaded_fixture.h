@@ -21,6 +21,7 @@
 struct fixture {
 	struct http_server *server;
 	char *big;
+	struct big_stream stream;
 	unsigned descriptors;
 	sem_t go;
 	_Atomic int begun, finished, freed, waiting;

@@ -16,6 +16,8 @@ struct http_thread {
 	bool is_broken;		  /* nothing can be read or sent any more */
 	bool is_reading;	  /* the request's body */
 	uint64_t body_left;	  /* of the request's body, in the socket or on its way */
+	bool skips_served;	  /* SO_PEEK_OFF: looks begin behind what was looked at */
+	size_t served_bytes;	  /* in the socket, of requests that were served */
 	/* The answer: the head, and the body where it is there already. */
 	struct eos_buf out;
 	/* A stream's: READ is NULL when all is in OUT. */

@@ -38,6 +38,76 @@ static void pipelined_are_answered_in_order(void **state)
 	eos_buf_fini(&answer);
 }
 
+static void get_one_by_one(int fd, struct eos_buf *answer, unsigned count)
+{
+	char text[100], wanted[40];
+	for (unsigned i = 0; i < count; i++) {
+		eos_buf_clear(answer);
+		snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: x\r\nX-Tag: %u\r\n\r\n", i);
+		snprintf(wanted, sizeof(wanted), "<GET %u 0>", i);
+		say(fd, text);
+		read_until(fd, answer, wanted);
+		assert_int_equal(count_of(answer, "HTTP/1.1 "), 1);
+	}
+}
+
+/* No reset, which could take the last answer with it. */
+static void expect_orderly_end(int fd)
+{
+	char c;
+	assert_int_equal(recv(fd, &c, 1, 0), 0);
+}
+
+/* Heads that were served may still be in the socket: nothing is taken for another thing by that,
+ * whatever comes next. */
+static void one_by_one(void **state)
+{
+	static const char chunked[] = "PUT /a HTTP/1.1\r\nHost: x\r\n"
+				      "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+	struct fixture *f = *state;
+	struct eos_buf answer = {0};
+	/* More than are left there. */
+	int fd = dial(f->server);
+	get_one_by_one(fd, &answer, 300);
+	/* A body, in one piece with its head and in another. */
+	for (unsigned i = 0; i < 3; i++) {
+		eos_buf_clear(&answer);
+		say(fd, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+		if (i == 1)
+			usleep(10000);
+		say(fd, "abcde");
+		read_until(fd, &answer, "<PUT - 5>");
+		get_one_by_one(fd, &answer, i);
+	}
+	eos_buf_clear(&answer);
+	say(fd, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"
+		"GET / HTTP/1.1\r\nHost: x\r\nX-Tag: behind\r\n\r\n");
+	read_until(fd, &answer, "<GET behind 0>");
+	assert_non_null(strstr(answer.data, "<PUT - 5>"));
+	get_one_by_one(fd, &answer, 3);
+	/* Another owner, with nothing but what is its own. */
+	eos_buf_clear(&answer);
+	say(fd, chunked);
+	read_until(fd, &answer, "<PUT - 3>");
+	assert_int_equal(count_of(&answer, "HTTP/1.1 "), 1);
+	assert_int_equal(count_of(&answer, "other"), 1);
+	get_one_by_one(fd, &answer, 3);
+	close(fd);
+	/* The end, whoever wants it. */
+	fd = dial(f->server);
+	get_one_by_one(fd, &answer, 3);
+	shutdown(fd, SHUT_WR);
+	expect_orderly_end(fd);
+	close(fd);
+	fd = dial(f->server);
+	get_one_by_one(fd, &answer, 3);
+	http_server_free(f->server);
+	expect_orderly_end(fd);
+	close(fd);
+	start_server(f, -1);
+	eos_buf_fini(&answer);
+}
+
 /* At the first request that is not plain the connection changes hands, with what is behind it. */
 static void others_are_handed_over(void **state)
 {
@@ -241,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(pipelined_are_answered_in_order),
+		TEST(one_by_one),
 		TEST(others_are_handed_over),
 		TEST(bodies),
 		TEST(early_answers),

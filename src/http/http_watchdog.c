@@ -37,7 +37,12 @@ void http_connection_enter_at(struct http_connection *connection, enum http_phas
 void http_connection_enter(struct http_connection *connection, enum http_phase phase,
 			   uint64_t bytes)
 {
-	http_connection_enter_at(connection, phase, bytes, eos_now_ns());
+	/* Which has no limit, so nobody asks when it began; the time of the phase before stays, as
+	 * it may still be read for that one. */
+	if (phase == HTTP_PHASE_WORKING)
+		atomic_store_explicit(&connection->phase, (int)phase, memory_order_release);
+	else
+		http_connection_enter_at(connection, phase, bytes, eos_now_ns());
 }
 
 static bool is_late(const struct http_server *server, struct http_connection *connection,

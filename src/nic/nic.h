@@ -6,7 +6,8 @@
  *   without, and its devices.
  * - A port is a device: a physical NIC, or one made from a description ("af_xdp:IF",
  *   "af_packet:IF", "tap:NAME", "memif:SOCKET,role=server", "vhost:SOCKET", "virtio_user:SOCKET",
- *   "pcap:IN.pcap,OUT.pcap", "null", "ring", "pci:0000:01:00.0"). It has as many queues as cores
+ *   "pcap:IN.pcap,OUT.pcap", "null", "ring", "pci:0000:01:00.0"; sockets have ",role=server" or
+ *   ",role=client", memif ",id=N"; paths are absolute). It has as many queues as cores
  *   poll it.
  * - A frame is borrowed memory of the environment: received ones are the caller's until it sends or
  *   frees them. Each lies in one piece, with room before and behind.
@@ -17,7 +18,20 @@
  * at a time. Sending and receiving do not allocate, lock or log, nor call the kernel beyond what
  * the driver does.
  *
- * Peers (the other end of a memif or virtio socket) are not trusted with anything but frames.
+ * Peers: the other end of a virtio socket is trusted with nothing but frames; that of a memif can
+ * end this process (DPDK 22.11), so it has to be trusted. Who connects to a socket (role=client,
+ * and virtio_user) does not connect again when the other end has gone: the link is down then, and
+ * the port is to be closed and opened. Who listens serves the next one.
+ *
+ * Interfaces: a port on one of the kernel's (af_packet, af_xdp) sets its MTU and MAC address; the
+ * address is put back when the port is closed. The kernel sees the frames of af_packet, too, so the
+ * interface should have no IP address. A kernel on the other end of a veth leaves checksums out
+ * ("ethtool -K IF tx off" there), and an interface that joins frames makes them too long ("gro
+ * off"). af_xdp has as many queues as the interface has combined channels, and frames of at most
+ * 3,006 bytes.
+ *
+ * The process's SIGPIPE is ignored from nic_new() on, and SIGIO from the opening of a tap on; a tap
+ * sends a real-time signal for each frame, whose handler runs on the alternate stack.
  */
 #pragma once
 
@@ -42,10 +56,13 @@ struct nic_config {
 	bool with_hugepages;	 /* false: none are asked for */
 	uint32_t frames_max;	 /* that can exist at once; 0: 16,384 */
 	uint32_t frame_bytes;	 /* the longest; 0: 1,600, with NIC_FRAME_MAX for jumbo frames */
-	const char *runtime_dir; /* DPDK's own files; NULL: the default */
+	const char *runtime_dir; /* for DPDK's own files, removed at the end; NULL: the default */
+	bool with_pci;		 /* look for PCI devices, without which there is no "pci:" */
 };
 
-/* Once a process. -EBUSY: there is one; -ENOMEM; -EIO: DPDK said no, and WHY has its words. */
+/* Once a process. -EBUSY: there is one, or was; -EINVAL; -ENOMEM; -EIO: DPDK said no, and WHY has
+ * its words. Other threads than the caller's take and give frames more slowly: they have no cache
+ * of them. Where the caller may run is not changed. */
 int nic_new(const struct nic_config *config, struct nic **ret_nic,
 	    struct eos_why *why) EOS_MUST_CHECK;
 /* All ports were closed. The process cannot make another one afterwards. */
@@ -73,12 +90,12 @@ struct nic_port_info {
 	char driver[32];
 	uint8_t mac[6];
 	uint16_t mtu, queues;
-	bool is_up; /* link */
+	bool is_up; /* link, and the interface */
 	uint32_t speed_mbps;
 	bool can_sleep; /* nic_wait() is woken by it */
-	bool has_rss;
+	bool has_rss;	/* the device spreads over the queues, by the hash of frames */
 };
-/* Any thread. */
+/* Any thread. Asks the kernel or the device: not for each frame. */
 void nic_port_info(const struct nic_port *port, struct nic_port_info *ret_info);
 
 /* Counted since it was opened. Any thread. */
@@ -86,11 +103,20 @@ struct nic_port_stats {
 	uint64_t received, received_bytes, sent, sent_bytes;
 	uint64_t missed;    /* by the device, as nobody took them */
 	uint64_t no_frames; /* no memory to receive into */
-	uint64_t errors;    /* the device's */
+	uint64_t errors;    /* the device's, and frames that were not made right */
 	uint64_t send_full; /* not sent: the queue was full, or the link down */
 	uint64_t too_long, wrong_vlan;
 };
 void nic_port_stats(const struct nic_port *port, struct nic_port_stats *ret_stats);
+
+struct nic_counter {
+	char name[64];
+	uint64_t value;
+};
+/* The driver's own counters: up to MAX are written. Returns how many, 0 where it has none. Any
+ * thread. */
+unsigned nic_port_driver_counters(const struct nic_port *port, struct nic_counter *ret_counters,
+				  unsigned max);
 
 #define NIC_FRAME_CHECKSUM_GOOD 1u /* the device says so */
 #define NIC_FRAME_CHECKSUM_BAD	2u
@@ -117,7 +143,9 @@ void nic_frames_free(struct nic_frame *frames, unsigned count);
 /*
  * Sleeps until one of the ports of POLLED has something to receive on its QUEUE, until WAKE_FD (-1:
  * none) is readable, or until TIMEOUT_NS is over. Returns at once when there may be something
- * already. Where a driver cannot say, it looks again after STEP_NS.
+ * already; a signal ends it, too. Where a driver cannot say (memif, pcap, null, ring), it looks
+ * again after STEP_NS, then after twice that, up to a millisecond: so what comes to a port that was
+ * idle may wait so long.
  */
 struct nic_polled {
 	struct nic_port *port;

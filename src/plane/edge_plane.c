@@ -13,11 +13,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -141,12 +141,18 @@ static int work(const struct arguments *arguments)
 
 /* --- the keeper --- */
 
-static void pause_for(uint64_t ns)
+/* False: edged is gone. */
+static bool pause_for(const struct arguments *arguments, uint64_t ns)
 {
-	struct timespec time = {.tv_sec = (time_t)(ns / EOS_NS_PER_S),
-				.tv_nsec = (long)(ns % EOS_NS_PER_S)};
-	while (nanosleep(&time, &time) < 0 && errno == EINTR)
-		;
+	/* What it sends is for the next worker. */
+	struct pollfd gone = {.fd = arguments->control_fd, .events = 0};
+	uint64_t end_ns = eos_now_ns() + ns;
+	for (uint64_t now_ns; (now_ns = eos_now_ns()) < end_ns;) {
+		int n = poll(&gone, 1, (int)((end_ns - now_ns) / EOS_NS_PER_MS) + 1);
+		if (n > 0)
+			return false;
+	}
+	return true;
 }
 
 /* True: it ended because it was to. */
@@ -175,7 +181,8 @@ static int keep(const struct arguments *arguments)
 			return 0;
 		if (eos_now_ns() - started_ns >= LIFE_NS)
 			pause_ns = PAUSE_NS_MIN;
-		pause_for(pause_ns);
+		if (!pause_for(arguments, pause_ns))
+			return 0;
 		pause_ns = EOS_MIN(2 * pause_ns, PAUSE_NS_MAX);
 	}
 }

@@ -150,7 +150,8 @@ int plane_run(struct plane *plane)
 	uint64_t busy_ns = eos_now_ns(), sockets_ns = 0;
 	int err = plane_control_hello(plane);
 	if (err < 0)
-		return err;
+		/* Nobody is there any more. */
+		return err == -EPIPE ? 0 : err;
 	while (!plane->must_stop) {
 		uint64_t now_ns = eos_now_ns();
 		unsigned count = plane_ports_poll(plane, now_ns);

@@ -14,7 +14,7 @@ void plane_config_init(struct plane_config *config)
 {
 	*config = (struct plane_config){
 		.processor = -1,
-		.memory_mib = 64,
+		.memory_mib = 128,
 		.frames_max = 8192,
 		.chains_max = 4096,
 		.fwps_max = 4096,

@@ -28,8 +28,8 @@ struct plane_port {
 	struct nic_host *host; /* NULL: the port has no addresses */
 	/* Who gets frames: borrowed entries, in the order of their names. */
 	struct plane_entry **matches, **endpoints;
-	unsigned matches_count, endpoints_count;
-	bool is_out; /* chains lead here, so answers may come */
+	struct plane_entry **askers; /* whose chains lead here, so that answers come */
+	unsigned matches_count, endpoints_count, askers_count;
 	/* Frames that leave at the end of the turn. */
 	struct nic_frame out[NIC_BURST_MAX];
 	unsigned out_count;
@@ -147,9 +147,9 @@ static void free_routes(struct plane_port *port)
 {
 	free(port->matches);
 	free(port->endpoints);
-	port->matches = port->endpoints = NULL;
-	port->matches_count = port->endpoints_count = 0;
-	port->is_out = false;
+	free(port->askers);
+	port->matches = port->endpoints = port->askers = NULL;
+	port->matches_count = port->endpoints_count = port->askers_count = 0;
 }
 
 void plane_ports_close(struct plane *plane)
@@ -190,14 +190,16 @@ static void route_port(struct plane *plane, uint16_t index)
 	free_routes(port);
 	port->matches = calloc(plane->entries_count + 1, sizeof(struct plane_entry *));
 	port->endpoints = calloc(plane->entries_count + 1, sizeof(struct plane_entry *));
+	port->askers = calloc(plane->entries_count + 1, sizeof(struct plane_entry *));
 	/* Without memory nobody gets anything, until the next change. */
-	if (port->matches == NULL || port->endpoints == NULL) {
+	if (port->matches == NULL || port->endpoints == NULL || port->askers == NULL) {
 		free_routes(port);
 		return;
 	}
 	EOS_LIST_FOR_EACH (node, &plane->entries) {
 		struct plane_entry *entry = EOS_CONTAINER_OF(node, struct plane_entry, node);
-		port->is_out |= leads_to(entry, index);
+		if (leads_to(entry, index))
+			port->askers[port->askers_count++] = entry;
 		if (entry->ports[0] != index)
 			continue;
 		if (entry->manifest->has_endpoint)
@@ -207,6 +209,7 @@ static void route_port(struct plane *plane, uint16_t index)
 	}
 	qsort(port->matches, port->matches_count, sizeof(struct plane_entry *), by_name);
 	qsort(port->endpoints, port->endpoints_count, sizeof(struct plane_entry *), by_name);
+	qsort(port->askers, port->askers_count, sizeof(struct plane_entry *), by_name);
 }
 
 void plane_ports_route(struct plane *plane)
@@ -231,6 +234,17 @@ static struct plane_entry *find_match(const struct plane_port *port,
 	for (unsigned i = 0; i < port->matches_count; i++) {
 		if (plane_match_takes(&port->matches[i]->manifest->match, headers))
 			return port->matches[i];
+	}
+	return NULL;
+}
+
+/* Who gets what comes back without an address: a chain for everybody and everything. */
+static struct plane_entry *find_bridge(const struct plane_port *port)
+{
+	for (unsigned i = 0; i < port->askers_count; i++) {
+		const struct plane_manifest *manifest = port->askers[i]->manifest;
+		if (manifest->match.is_any && manifest->isolation != CHAIN_PER_CLIENT)
+			return port->askers[i];
 	}
 	return NULL;
 }
@@ -261,8 +275,7 @@ static void to_chain(struct burst *burst, unsigned i)
 {
 	struct plane_port *port = &burst->plane->ports[burst->port];
 	const struct flow_packet *headers = &burst->headers[i];
-	bool is_ip = headers->kind == FLOW_IPV4 || headers->kind == FLOW_IPV6;
-	uint16_t domain = (uint16_t)(burst->port + 1);
+	struct plane_entry *entry;
 	struct chain_packet *packet = &burst->packets[burst->packets_count];
 	*packet = (struct chain_packet){
 		.data = burst->frames[i].data,
@@ -272,27 +285,27 @@ static void to_chain(struct burst *burst, unsigned i)
 				 ? CHAIN_CHECKSUM_GOOD
 				 : 0,
 		.headers = headers,
-		.domain = domain,
+		.domain = (uint16_t)(burst->port + 1),
 	};
-	/* Answers first: what comes back belongs to who asked, whatever else is wanted here. */
-	if (port->is_out && is_ip && !headers->is_bad &&
-	    chains_knows_flow(burst->plane->chains, domain, headers)) {
+	bool is_ip = headers->kind == FLOW_IPV4 || headers->kind == FLOW_IPV6;
+	/* What comes back belongs to who asked, whatever else is wanted here. */
+	if (port->askers_count > 0 && is_ip && !headers->is_bad &&
+	    chains_knows_flow(burst->plane->chains, packet->domain, headers)) {
 		packet->side = CHAIN_OUT;
 		burst->packets_count++;
 		return;
 	}
-	const struct plane_entry *entry = find_match(port, headers);
-	if (entry != NULL) {
-		packet->side = CHAIN_CLIENT;
-		packet->template = entry->template;
-		burst->packets_count++;
-	} else if (port->is_out && is_ip && !headers->is_bad) {
-		/* To a client that the outside knows by its own address. */
+	entry = find_match(port, headers);
+	if (entry == NULL) {
 		packet->side = CHAIN_OUT;
-		burst->packets_count++;
-	} else {
-		port->unwanted++;
+		entry = find_bridge(port);
 	}
+	if (entry == NULL) {
+		port->unwanted++;
+		return;
+	}
+	packet->template = entry->template;
+	burst->packets_count++;
 }
 
 /* False: there is no such endpoint. */

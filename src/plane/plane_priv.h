@@ -22,7 +22,7 @@
 
 #define PLANE_BURST	    32u
 #define PLANE_DATAGRAM_MAX  9728u
-#define PLANE_STREAM_CHUNK  1400u	 /* bytes of a stream that a function gets at once */
+#define PLANE_STREAM_CHUNK  9728u	 /* bytes of a stream that a function gets at once */
 #define PLANE_STREAM_OUT    (4u << 20)	 /* answers that wait to be sent, of one stream */
 #define PLANE_STREAM_PAUSE  (256u << 10) /* while so many wait, nothing is read */
 #define PLANE_STREAMS_BYTES (64u << 20)	 /* answers that wait, of all */

@@ -56,6 +56,7 @@ static void put_entry(struct eos_json *json, const struct plane_entry *entry)
 	eos_json_u64(json, "chains", stats.chains);
 	eos_json_u64(json, "chains_max", stats.chains_max);
 	eos_json_u64(json, "started", stats.started);
+	eos_json_u64(json, "start_ns", stats.start_ns);
 	eos_json_u64(json, "reclaimed", stats.reclaimed);
 	eos_json_u64(json, "replaced", stats.replaced);
 	eos_json_u64(json, "packets", stats.packets);

@@ -151,12 +151,13 @@ static void on_ready(struct plane *plane, struct plane_watch *watch, uint32_t ev
 		return;
 	if ((events & EPOLLERR) != 0)
 		stream->is_broken = true;
+	size_t room = EOS_MIN(sizeof(plane->streams.chunk),
+			      (size_t)chain_template_packet_max(stream->entry->template));
 	/* Some pieces, so that one who sends much lets others have their turn. */
 	for (unsigned i = 0; i < PLANE_BURST && !stream->is_broken && !stream->is_ended &&
 			     !stream->is_closing && waiting_of(stream) < PLANE_STREAM_PAUSE;
 	     i++) {
-		ssize_t n = recv(stream->fd, plane->streams.chunk, sizeof(plane->streams.chunk),
-				 MSG_DONTWAIT);
+		ssize_t n = recv(stream->fd, plane->streams.chunk, room, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -167,7 +168,7 @@ static void on_ready(struct plane *plane, struct plane_watch *watch, uint32_t ev
 		}
 		stream->is_ended = n == 0;
 		deliver(stream, (size_t)n, now_ns);
-		if ((size_t)n < sizeof(plane->streams.chunk) && n > 0)
+		if ((size_t)n < room && n > 0)
 			break;
 	}
 	settle(stream);

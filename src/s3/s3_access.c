@@ -26,6 +26,7 @@ struct decision {
 	bool has_failed;
 	/* The tags that the request gives; as they would be kept. */
 	struct s3_tags *tags; /* owned; NULL: not read yet */
+	/* From here on not cleared. */
 	/* For values of the request that are not texts of its own. */
 	char scratch[3 * (STORE_BUCKET_NAME_MAX + STORE_KEY_MAX + 2)];
 	char resource[STORE_BUCKET_NAME_MAX + 1 + STORE_KEY_MAX + 1];
@@ -384,14 +385,26 @@ static enum s3_code check_expected(struct s3_request *request, const char *owner
 	return S3_OK;
 }
 
+/* "bucket" or "bucket/key". */
+static void put_resource(const struct s3_access *access,
+			 char out[sizeof(((struct decision *)NULL)->resource)])
+{
+	size_t len = strnlen(access->bucket, STORE_BUCKET_NAME_MAX);
+	size_t key_len = strnlen(access->key, STORE_KEY_MAX);
+	memcpy(out, access->bucket, len);
+	if (access->key_len > 0)
+		out[len++] = '/';
+	memcpy(out + len, access->key, key_len);
+	out[len + key_len] = '\0';
+}
+
 static enum s3_code check(struct s3_request *request, const struct s3_access *access,
 			  struct store_bucket_settings *ret_settings)
 {
-	struct decision *decision = calloc(1, sizeof(*decision));
+	struct decision on_stack, *decision = &on_stack;
 	struct s3_policy *policy = NULL;
 
-	if (decision == NULL)
-		return S3_INTERNAL_ERROR;
+	memset(decision, 0, offsetof(struct decision, scratch));
 	struct s3_access named = *access;
 	if (named.action != NULL)
 		named.action =
@@ -399,8 +412,7 @@ static enum s3_code check(struct s3_request *request, const struct s3_access *ac
 	decision->request = request;
 	decision->access = &named;
 	decision->tenant = request->is_anonymous ? NULL : s3_owner_id(request->tenant);
-	snprintf(decision->resource, sizeof(decision->resource), "%s%s%s", access->bucket,
-		 access->key_len > 0 ? "/" : "", access->key);
+	put_resource(access, decision->resource);
 	enum s3_code code = look(request, access->bucket, &decision->settings, &policy);
 	if (code == S3_OK)
 		code = decide(decision, policy);
@@ -413,7 +425,6 @@ static enum s3_code check(struct s3_request *request, const struct s3_access *ac
 	s3_policy_free(policy);
 	free(decision->tags);
 	free(decision->info);
-	free(decision);
 	return code;
 }
 

@@ -11,7 +11,7 @@
 
 #include "s3/s3_access.h"
 #include "s3/s3_bucket_xml.h"
-#include "s3/s3_priv.h"
+#include "s3/s3_object_priv.h"
 
 #define NO_ACLS	     "BucketOwnerEnforced"
 #define PREFERRED    "BucketOwnerPreferred"
@@ -282,11 +282,8 @@ enum s3_code s3_get_object_acl(struct s3_request *request)
 	struct s3_acl *acl = malloc(sizeof(*acl));
 	enum s3_code code = info != NULL && acl != NULL ? S3_OK : S3_INTERNAL_ERROR;
 
-	if (code == S3_OK) {
-		int err = store_object_get(request->server->store, request->bucket, request->key,
-					   request->key_len, request->version, info);
-		code = s3_code_of(err, S3_NO_SUCH_KEY);
-	}
+	if (code == S3_OK)
+		code = s3_find(request, info);
 	if (code == S3_OK)
 		code = s3_object_acl(&request->settings, info, acl);
 	if (code == S3_OK)
@@ -313,12 +310,9 @@ static int change_acl(void *ctx, struct store_object_info *info)
 static enum s3_code set_object_acl(struct s3_request *request, struct store_object_info *info,
 				   struct s3_acl *acl, struct s3_acl *old)
 {
-	struct store *store = request->server->store;
 	bool is_given;
 
-	int err = store_object_get(store, request->bucket, request->key, request->key_len,
-				   request->version, info);
-	enum s3_code code = s3_code_of(err, S3_NO_SUCH_KEY);
+	enum s3_code code = s3_find(request, info);
 	if (code == S3_OK)
 		code = s3_object_acl(&request->settings, info, old);
 	if (code == S3_OK)
@@ -335,9 +329,8 @@ static enum s3_code set_object_acl(struct s3_request *request, struct store_obje
 	if (code != S3_OK)
 		return code;
 	struct acl_change change = {.request = request, .acl = acl, .code = S3_OK};
-	err = store_object_update(store, request->bucket, request->key, request->key_len,
-				  request->version, change_acl, &change);
-	return change.code != S3_OK ? change.code : s3_code_of(err, S3_NO_SUCH_KEY);
+	code = s3_update(request, change_acl, &change);
+	return change.code != S3_OK ? change.code : code;
 }
 
 enum s3_code s3_put_object_acl(struct s3_request *request)

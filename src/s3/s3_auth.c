@@ -30,13 +30,15 @@ static void put_line(struct eos_buf *out, const char *text)
 
 static int append_path(struct eos_buf *out, const char *path)
 {
+	char small[512];
 	size_t len = strlen(path);
-	char *decoded = malloc(len + 1);
+	char *decoded = len <= sizeof(small) ? small : malloc(len);
 	if (decoded == NULL)
 		return -ENOMEM;
 	long n = eos_percent_decode(path, len, decoded);
 	int err = n < 0 ? -EINVAL : eos_percent_encode(out, decoded, (size_t)n, true);
-	free(decoded);
+	if (decoded != small)
+		free(decoded);
 	return err;
 }
 
@@ -132,6 +134,10 @@ static bool covers_enough(const struct s3_auth *auth, const struct s3_sign_input
 	return true;
 }
 
+/* A growing buffer would grow several times; malloc() has pieces up to a kilobyte at hand. */
+#define CANONICAL_BYTES 1000u
+#define SIGNED_BYTES	450u
+
 static int derive_new_key(const struct s3_auth *auth, const char *secret_key, uint8_t ret_key[32])
 {
 	char first[4 + S3_SECRET_KEY_MAX + 1];
@@ -184,6 +190,7 @@ static int sign(const struct s3_signer *signer, const char *kind, const char *te
 	uint8_t mac[32];
 
 	eos_buf_init(&buf);
+	eos_buf_reserve(&buf, SIGNED_BYTES);
 	put_line(&buf, kind);
 	put_line(&buf, signer->amz_date);
 	put_line(&buf, signer->scope);
@@ -197,6 +204,16 @@ static int sign(const struct s3_signer *signer, const char *kind, const char *te
 	return err;
 }
 
+/* Both have their bounds in their types. */
+static void put_scope(const struct s3_auth *auth,
+		      char out[sizeof(((struct s3_signer *)NULL)->scope)])
+{
+	out = stpcpy(out, auth->day);
+	*out++ = '/';
+	out = stpcpy(out, auth->region);
+	strcpy(out, "/s3/aws4_request");
+}
+
 static int sign_request(const struct s3_auth *auth, const struct s3_sign_input *input,
 			const char *secret_key, struct s3_signer *signer)
 {
@@ -205,6 +222,7 @@ static int sign_request(const struct s3_auth *auth, const struct s3_sign_input *
 	char hex[S3_SIGNATURE_SIZE];
 
 	eos_buf_init(&canonical);
+	eos_buf_reserve(&canonical, CANONICAL_BYTES);
 	int err = s3_auth_canonical(auth, input, &canonical);
 	if (err == 0)
 		err = crypto_sha256(canonical.data, canonical.len, hash);
@@ -213,8 +231,7 @@ static int sign_request(const struct s3_auth *auth, const struct s3_sign_input *
 		return err;
 	eos_hex_encode(hash, sizeof(hash), hex);
 	memcpy(signer->amz_date, auth->amz_date, sizeof(signer->amz_date));
-	snprintf(signer->scope, sizeof(signer->scope), "%s/%s/s3/aws4_request", auth->day,
-		 auth->region);
+	put_scope(auth, signer->scope);
 	err = derive_key(auth, secret_key, signer->key);
 	return err < 0 ? err : sign(signer, "AWS4-HMAC-SHA256", hex, signer->previous);
 }

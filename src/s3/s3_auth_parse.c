@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
@@ -16,11 +16,11 @@ static bool are_digits(const char *text, size_t len)
 	return true;
 }
 
-static int number_of(const char *text, size_t len)
+static unsigned number_of(const char *text, size_t len)
 {
-	int value = 0;
+	unsigned value = 0;
 	for (size_t i = 0; i < len; i++)
-		value = value * 10 + (text[i] - '0');
+		value = value * 10 + (unsigned)(text[i] - '0');
 	return value;
 }
 
@@ -29,18 +29,14 @@ int s3_auth_parse_time(const char *text, int64_t *ret_s)
 	if (strlen(text) != S3_AMZ_DATE_SIZE - 1 || !are_digits(text, 8) || text[8] != 'T' ||
 	    !are_digits(text + 9, 6) || text[15] != 'Z')
 		return -EINVAL;
-	struct tm tm = {
-		.tm_year = number_of(text, 4) - 1900,
-		.tm_mon = number_of(text + 4, 2) - 1,
-		.tm_mday = number_of(text + 6, 2),
-		.tm_hour = number_of(text + 9, 2),
-		.tm_min = number_of(text + 11, 2),
-		.tm_sec = number_of(text + 13, 2),
-	};
-	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
-	    tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+	unsigned year = number_of(text, 4), month = number_of(text + 4, 2);
+	unsigned day = number_of(text + 6, 2), hour = number_of(text + 9, 2);
+	unsigned minute = number_of(text + 11, 2), second = number_of(text + 13, 2);
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+	    minute > 59 || second > 60)
 		return -EINVAL;
-	*ret_s = (int64_t)timegm(&tm);
+	*ret_s = (int64_t)(eos_days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 +
+			   second);
 	return 0;
 }
 

@@ -221,6 +221,11 @@ static void test_bad_headers(void **state)
 	int64_t time_s;
 	assert_int_equal(s3_auth_parse_time("20130524T000001Z", &time_s), 0);
 	assert_int_equal(time_s, 1369353601);
+	assert_int_equal(time_s, 1369353601);
+	assert_int_equal(s3_auth_parse_time("20240229T235960Z", &time_s), 0);
+	assert_int_equal(time_s, 1709251200);
+	assert_int_equal(s3_auth_parse_time("20230231T000000Z", &time_s), 0);
+	assert_int_equal(time_s, 1677801600); /* March 3 */
 	assert_int_equal(s3_auth_parse_time("20131324T000001Z", &time_s), -EINVAL);
 	assert_int_equal(s3_auth_parse_time("19691231T235959Z", &time_s), -EINVAL);
 	assert_int_equal(s3_auth_parse_time("20130524T000001", &time_s), -EINVAL);

@@ -103,9 +103,12 @@ enum s3_code s3_check_headers(struct s3_request *request)
 
 const char *s3_header(const struct s3_request *request, const char *name)
 {
-	for (size_t i = 0; i < request->headers_count; i++)
-		if (strcasecmp(request->headers[i].name, name) == 0)
+	for (size_t i = 0; i < request->headers_count; i++) {
+		const char *other = request->headers[i].name;
+		/* Most differ in their first byte already: letters' cases in this bit alone. */
+		if (((other[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(other, name) == 0)
 			return request->headers[i].value;
+	}
 	return NULL;
 }
 

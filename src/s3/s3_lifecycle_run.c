@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "s3/s3_lifecycle.h"
 #include "s3/s3_object_priv.h"
 
@@ -237,14 +238,27 @@ static int run_versions(struct round *round)
 /* Uploads under way, as s3_multipart.c keeps them. */
 struct uploads {
 	struct round *round;
-	size_t prefix_len;
+	uint64_t created_ns; /* of the bucket; UINT64_MAX: there is none */
 	size_t count;
 	struct {
 		char name[STORE_KEY_MAX + 1];
 		char pieces[STORE_BUCKET_NAME_MAX + 1];
+		uint64_t created_ns; /* of the bucket that it was begun in */
+		bool is_expired;     /* a rule says so */
 	} due[STEP_VERSIONS];
 	char last[STORE_KEY_MAX + 1];
 };
+
+/* When the bucket was made. The store's errors, but for its absence. */
+static int read_created(const struct round *round, uint64_t *ret_created_ns)
+{
+	struct store_bucket_info bucket;
+	int err = store_bucket_get(round->store, round->bucket, &bucket);
+	if (err < 0 && err != -ENOENT)
+		return err;
+	*ret_created_ns = err == 0 ? bucket.created_ns : UINT64_MAX;
+	return 0;
+}
 
 static int visit_upload(void *ctx, const struct store_list_entry *entry)
 {
@@ -252,6 +266,8 @@ static int visit_upload(void *ctx, const struct store_list_entry *entry)
 	struct round *round = uploads->round;
 	const char *key = store_metadata_get(entry->info, S3_METADATA_KEY);
 	const char *pieces = store_metadata_get(entry->info, S3_METADATA_PIECES);
+	const char *time = store_metadata_get(entry->info, S3_METADATA_BUCKET);
+	uint64_t created_ns;
 	const struct s3_lifecycle_subject subject = {.key = key,
 						     .key_len = key != NULL ? strlen(key) : 0,
 						     .info = entry->info,
@@ -259,9 +275,16 @@ static int visit_upload(void *ctx, const struct store_list_entry *entry)
 
 	memcpy(uploads->last, entry->key, entry->key_len);
 	uploads->last[entry->key_len] = '\0';
-	if (key == NULL || s3_lifecycle_judge(round->lifecycle, &subject, round->now_ns,
-					      round->day_ns) != S3_LIFECYCLE_REMOVE)
+	/* Nobody finds one without it. */
+	if (time == NULL || eos_parse_u64(time, &created_ns) < 0)
+		created_ns = 0;
+	bool is_expired = round->lifecycle != NULL && key != NULL &&
+			  s3_lifecycle_judge(round->lifecycle, &subject, round->now_ns,
+					     round->day_ns) == S3_LIFECYCLE_REMOVE;
+	if (!is_expired && created_ns == uploads->created_ns)
 		return 0;
+	uploads->due[uploads->count].created_ns = created_ns;
+	uploads->due[uploads->count].is_expired = is_expired;
 	memcpy(uploads->due[uploads->count].name, uploads->last, entry->key_len + 1);
 	snprintf(uploads->due[uploads->count].pieces, STORE_BUCKET_NAME_MAX + 1, "%s",
 		 pieces != NULL ? pieces : S3_MULTIPART_BUCKET);
@@ -285,33 +308,67 @@ static int gather(void *ctx, const struct store_list_entry *entry)
 	return 0;
 }
 
-/* The entry, and then its parts: an upload without an entry is nobody's any more. */
-static int abort_upload(struct round *round, const char *entry, const char *id, const char *pieces)
+/* What begins with PREFIX in the bucket PIECES. */
+static int remove_parts(struct store *store, const char *pieces, const char *prefix,
+			struct names *names)
 {
-	char prefix[2 * STORE_KEY_MAX];
-	struct names *names = malloc(sizeof(*names));
-	int err = names != NULL ? 0 : -ENOMEM;
-
-	if (err == 0)
-		err = store_object_delete(round->store, S3_MULTIPART_BUCKET, entry, strlen(entry),
-					  NULL, NULL);
-	int n = snprintf(prefix, sizeof(prefix), "%s/p/%s/", round->bucket, id);
-	const struct store_list_query query = {
-		.prefix = prefix, .prefix_len = (size_t)n, .limit = EOS_ARRAY_SIZE(names->items)};
+	const struct store_list_query query = {.prefix = prefix,
+					       .prefix_len = strlen(prefix),
+					       .limit = EOS_ARRAY_SIZE(names->items)};
+	int err = 0;
 	for (bool has_more = true; has_more && err == 0;) {
 		names->count = 0;
-		err = store_object_list(round->store, pieces, &query, gather, names, &has_more);
+		err = store_object_list(store, pieces, &query, gather, names, &has_more);
 		for (size_t i = 0; i < names->count && err == 0; i++) {
-			err = store_object_delete(round->store, pieces, names->items[i].key,
+			err = store_object_delete(store, pieces, names->items[i].key,
 						  names->items[i].len, NULL, NULL);
 			if (err == -ENOENT)
 				err = 0;
 		}
 	}
+	return err;
+}
+
+/* In the order of s3_remove_upload(), and for its reasons: what is cut off is found again by its
+ * entry, and parts that nobody finds would stay for ever. */
+static int abort_upload(struct round *round, const char *entry, const char *id, const char *pieces)
+{
+	char prefix[2 * STORE_KEY_MAX];
+	struct names *names = malloc(sizeof(*names));
+	if (names == NULL)
+		return -ENOMEM;
+
+	snprintf(prefix, sizeof(prefix), "%s/p/%s/", round->bucket, id);
+	int err = remove_parts(round->store, pieces, prefix, names);
+	/* No such bucket: there were never any. */
+	if (err == 0 || err == -ENOENT)
+		err = store_object_delete(round->store, S3_MULTIPART_BUCKET, entry, strlen(entry),
+					  NULL, NULL);
+	if (err == 0)
+		err = remove_parts(round->store, pieces, prefix, names);
 	free(names);
 	if (err == 0)
 		eos_counter_add(&expired_total, 1);
 	return err == -ENOENT ? 0 : err;
+}
+
+/* Aborts those that were found, with names behind a prefix of PREFIX_LEN bytes. Their bucket is
+ * looked for once more: an upload whose bucket is gone, or older than the one that is there, is
+ * nobody's, but the bucket may have been made since the listing began. */
+static int abort_uploads(struct uploads *uploads, size_t prefix_len)
+{
+	int err = uploads->count > 0 ? read_created(uploads->round, &uploads->created_ns) : 0;
+	int first = err;
+	for (size_t i = 0; i < uploads->count && err == 0; i++) {
+		const char *name = uploads->due[i].name;
+		if (!uploads->due[i].is_expired &&
+		    uploads->due[i].created_ns >= uploads->created_ns)
+			continue;
+		int act_err = abort_upload(uploads->round, name, name + prefix_len,
+					   uploads->due[i].pieces);
+		first = first < 0 ? first : act_err;
+	}
+	return first;
 }
 
 static int run_uploads(struct round *round)
@@ -321,6 +378,8 @@ static int run_uploads(struct round *round)
 	int err = uploads != NULL ? 0 : -ENOMEM, first = 0;
 	int n = snprintf(prefix, sizeof(prefix), "%s/m/", round->bucket);
 
+	if (err == 0)
+		err = read_created(round, &uploads->created_ns);
 	for (bool has_more = true; has_more && err == 0;) {
 		memcpy(after, uploads->last, sizeof(after));
 		const struct store_list_query query = {
@@ -336,12 +395,8 @@ static int run_uploads(struct round *round)
 			      ? -ECANCELED
 			      : store_object_list(round->store, S3_MULTIPART_BUCKET, &query,
 						  visit_upload, uploads, &has_more);
-		for (size_t i = 0; i < uploads->count; i++) {
-			int act_err =
-				abort_upload(round, uploads->due[i].name, uploads->due[i].name + n,
-					     uploads->due[i].pieces);
-			first = first < 0 ? first : act_err;
-		}
+		int act_err = err < 0 ? err : abort_uploads(uploads, (size_t)n);
+		first = first < 0 ? first : act_err;
 	}
 	free(uploads);
 	return err == 0 || err == -ENOENT ? first : err;
@@ -384,6 +439,38 @@ static int run_bucket(struct s3_lifecycle_runner *runner, const char *bucket, ui
 	return err;
 }
 
+static int add_prefix(void *ctx, const struct store_list_entry *entry)
+{
+	/* "BUCKET/" */
+	if (!entry->is_prefix)
+		return 0;
+	int err = eos_buf_append(ctx, entry->key, entry->key_len - 1);
+	return err < 0 ? err : eos_buf_append(ctx, "", 1);
+}
+
+/* Uploads of buckets that are gone: the operator removed them, or a crash came between DeleteBucket
+ * and the end of its uploads. */
+static int run_leftovers(struct s3_lifecycle_runner *runner)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf names = {0};
+	const struct store_list_query query = {
+		.delimiter = "/", .delimiter_len = 1, .limit = UINT32_MAX};
+	struct round *round = calloc(1, sizeof(*round));
+	bool has_more;
+	if (round == NULL)
+		return -ENOMEM;
+	round->runner = runner;
+	round->store = runner->store;
+	int err = store_object_list(runner->store, S3_MULTIPART_BUCKET, &query, add_prefix, &names,
+				    &has_more);
+	for (size_t at = 0; err == 0 && at < names.len; at += strlen(names.data + at) + 1) {
+		round->bucket = names.data + at;
+		err = run_uploads(round);
+	}
+	free(round);
+	return err == -ENOENT ? 0 : err;
+}
+
 static int add_name(void *ctx, const struct store_bucket_info *info)
 {
 	return eos_buf_append(ctx, info->name, strlen(info->name) + 1);
@@ -406,6 +493,10 @@ static void run_once(struct s3_lifecycle_runner *runner)
 		/* One bucket's trouble is not another's. */
 		err = 0;
 	}
+	err = run_leftovers(runner);
+	if (err < 0 && err != -ECANCELED)
+		eos_log(EOS_LOG_WARN, "s3", "event=leftovers_not_removed error=\"%s\"",
+			strerror(-err));
 }
 
 static void *run(void *ctx)

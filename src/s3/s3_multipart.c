@@ -12,7 +12,7 @@
  *
  * A bucket's name is no proof that an upload is the bucket's: it may have been another's, who
  * deleted it. So entries hold when their bucket was made (S3_METADATA_BUCKET), and those of another
- * time are not there. DeleteBucket removes what is left.
+ * time are not there. DeleteBucket removes what is left, and s3_lifecycle_run.c what it could not.
  *
  * Entries are all in S3_MULTIPART_BUCKET. Parts for an encrypted bucket are in one that is
  * encrypted for the same tenant: bytes that are to be encrypted are never on the disk in plain, and

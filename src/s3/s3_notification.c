@@ -35,15 +35,16 @@ static const struct {
 	{"s3:LifecycleExpiration:*", KIND(EXPIRED) | KIND(MARKER_EXPIRED)},
 	{"s3:LifecycleExpiration:Delete", KIND(EXPIRED)},
 	{"s3:LifecycleExpiration:DeleteMarkerCreated", KIND(MARKER_EXPIRED)},
+	{"s3:ReducedRedundancyLostObject", KIND(DAMAGED)},
 };
 
 /* S3 has them; what they tell of does not happen here, or makes no event. */
 static bool is_unsupported_event(const char *name)
 {
 	static const char *const prefixes[] = {
-		"s3:ReducedRedundancyLostObject", "s3:ObjectRestore:",	 "s3:Replication:",
-		"s3:LifecycleTransition",	  "s3:ObjectTagging:",	 "s3:ObjectAcl:",
-		"s3:IntelligentTiering",	  "s3:ObjectAnnotation", "s3:TestEvent"};
+		"s3:ObjectRestore:",   "s3:Replication:", "s3:LifecycleTransition",
+		"s3:ObjectTagging:",   "s3:ObjectAcl:",	  "s3:IntelligentTiering",
+		"s3:ObjectAnnotation", "s3:TestEvent"};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(prefixes); i++)
 		if (eos_str_starts_with(name, prefixes[i]))
 			return true;

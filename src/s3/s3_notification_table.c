@@ -16,8 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/counter.h"
 #include "base/log.h"
 #include "s3/s3_xml_read.h"
+
+EOS_COUNTER(configured, "s3.notification_buckets",
+	    "Buckets whose notification configurations are in memory.");
 
 #define DOCUMENT "notification"
 
@@ -95,9 +99,11 @@ static void exchange(struct s3_notifications *notifications, const struct entry 
 	if (entry->notification == NULL && is_there) {
 		memmove(place, place + 1, (count - at - 1) * sizeof(*place));
 		count--;
+		eos_counter_sub(&configured, 1);
 	} else if (entry->notification != NULL && !is_there) {
 		memmove(place + 1, place, (count - at) * sizeof(*place));
 		count++;
+		eos_counter_add(&configured, 1);
 	}
 	if (entry->notification != NULL)
 		*place = *entry;
@@ -181,6 +187,7 @@ struct s3_notifications *s3_notifications_free(struct s3_notifications *notifica
 		return NULL;
 	for (size_t i = 0; i < count_of(notifications); i++)
 		s3_notification_free(notifications->entries[i].notification);
+	eos_counter_sub(&configured, count_of(notifications));
 	free(notifications->entries);
 	pthread_rwlock_destroy(&notifications->lock);
 	pthread_mutex_destroy(&notifications->change_lock);

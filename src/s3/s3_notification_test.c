@@ -209,12 +209,14 @@ static struct store_event make_event(enum store_event_kind kind, const char *key
 
 static void test_match(void **state)
 {
-	struct s3_notification *n =
-		must_read(OPEN RULE("<Id>put</Id>" ARN EVENT("ObjectCreated:Put")
-					    FILTER(VALUE("prefix", "aba") VALUE("suffix", "ba")))
-				  RULE("<Id>copy</Id>" ARN EVENT("ObjectCreated:Copy"))
-					  RULE("<Id>gone</Id>" ARN EVENT("ObjectRemoved:*")
-						       EVENT("LifecycleExpiration:Delete")) CLOSE);
+	struct s3_notification *n = must_read(
+		OPEN RULE("<Id>put</Id>" ARN EVENT("ObjectCreated:Put")
+				  FILTER(VALUE("prefix", "aba") VALUE("suffix", "ba")))
+			RULE("<Id>copy</Id>" ARN EVENT("ObjectCreated:Copy")) RULE(
+				"<Id>gone</Id>" ARN EVENT("ObjectRemoved:*")
+					EVENT("LifecycleExpiration:Delete"))
+				RULE("<Id>lost</Id>" ARN EVENT("ReducedRedundancyLostObject"))
+					CLOSE);
 	static const struct {
 		enum store_event_kind kind;
 		const char *key, *id;
@@ -230,6 +232,7 @@ static void test_match(void **state)
 		{STORE_EVENT_MARKER_CREATED, "x", "gone"},
 		{STORE_EVENT_EXPIRED, "x", "gone"},
 		{STORE_EVENT_MARKER_EXPIRED, "x", NULL},
+		{STORE_EVENT_DAMAGED, "aba", "lost"},
 	};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
 		struct store_event event = make_event(cases[i].kind, cases[i].key);

@@ -62,6 +62,21 @@ enum s3_code s3_take_object(struct s3_request *request)
 	return code;
 }
 
+/* Who announces more than fits hears it before he sends it; the commit asks again. Where there is a
+ * condition it decides first, and it is looked at then. */
+static enum s3_code check_quota(struct s3_request *request)
+{
+	uint64_t bytes;
+	if (request->post != NULL || request->put.condition != STORE_ALWAYS ||
+	    !http_request_content_length(request->http, &bytes))
+		return S3_OK;
+	if (request->body.has_expected)
+		bytes = request->body.expected_bytes;
+	int err = store_quota_check(request->server->store, request->bucket, request->key,
+				    request->key_len, bytes);
+	return s3_code_of(err, S3_NO_SUCH_BUCKET);
+}
+
 enum s3_code s3_put_object_begin(struct s3_request *request)
 {
 	enum s3_code code = s3_new_object(request);
@@ -70,6 +85,8 @@ enum s3_code s3_put_object_begin(struct s3_request *request)
 					     : s3_check_announced(request);
 	if (code == S3_OK)
 		code = s3_read_put_condition(request);
+	if (code == S3_OK)
+		code = check_quota(request);
 	if (code == S3_OK)
 		code = s3_take_object(request);
 	return code == S3_OK ? s3_begin_upload(request) : code;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/spares.h"
 #include "http/http_server.h"
 #include "s3/s3.h"
 #include "s3/s3_auth.h"
@@ -46,6 +47,7 @@ struct s3_server {
 	struct s3_lifecycle_runner *lifecycle; /* owned; NULL: none */
 	_Atomic uint64_t requests;	       /* with SEED, the request's id */
 	uint64_t seed;
+	struct eos_spares spares; /* requests that are over, for the next */
 };
 
 /* The operation itself asks, for each key that it touches. */
@@ -79,9 +81,7 @@ struct s3_request {
 	struct http_request *http;
 	const struct s3_operation *operation;
 	char id[17];
-	char message[192]; /* instead of the code's own, "" if none */
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
-	char key[STORE_KEY_MAX + 1]; /* NUL-terminated too */
 	size_t key_len;
 	/* Whose credentials signed the request; "" for the operator's and for anonymous ones. */
 	bool is_anonymous;
@@ -93,7 +93,6 @@ struct s3_request {
 	 * HAS_LIFECYCLE is false. */
 	bool has_lifecycle;
 	struct eos_buf lifecycle;
-	struct s3_query query;
 	size_t headers_count;
 	struct s3_signer signer;
 	bool has_body;
@@ -108,7 +107,11 @@ struct s3_request {
 	struct s3_encryption encryption;
 	struct s3_checksum form_sum; /* of a form's file, if the form has one */
 	uint64_t version;	     /* that versionId names, or STORE_VERSION_LATEST */
-	/* What is large comes last, and is not cleared for each request. */
+	/* What is large comes last, and is not cleared for each request: but for what tells that it
+	 * is empty. */
+	struct s3_query query;
+	char key[STORE_KEY_MAX + 1]; /* NUL-terminated too */
+	char message[192];	     /* instead of the code's own, "" if none */
 	struct s3_auth auth;
 	struct s3_header headers[S3_HEADERS_MAX];
 };

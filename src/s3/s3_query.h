@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/macros.h"
@@ -13,12 +14,15 @@
 
 struct s3_param {
 	const char *name, *value; /* UTF-8 without NUL; value "" when there was no '=' */
+	size_t name_len, value_len;
 };
 
 struct s3_query {
-	struct s3_param params[S3_QUERY_PARAMS_MAX];
 	size_t count;
 	char *storage;
+	uint64_t initials; /* a bit for each name's first byte, so that most that are asked for and
+			      not there are not looked for */
+	struct s3_param params[S3_QUERY_PARAMS_MAX];
 };
 
 /* -EINVAL: bad percent encoding, NUL, not UTF-8, or too many. -ENOMEM. */

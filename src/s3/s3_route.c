@@ -262,7 +262,7 @@ static bool is_word(const char *name)
 	return eos_str_starts_with(name, "metadata") || eos_str_starts_with(name, "response-");
 }
 
-/* A presigned URL's own. */
+/* A presigned URL's own, of those that begin with "X-Amz-". */
 static bool is_signature_param(const char *name)
 {
 	static const char *const names[] = {
@@ -270,18 +270,17 @@ static bool is_signature_param(const char *name)
 		"X-Amz-Expires",	"X-Amz-Signature",  "X-Amz-SignedHeaders",
 		"X-Amz-Content-Sha256", "X-Amz-User-Agent",
 	};
+	const size_t prefix_len = 6;
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(names); i++)
-		if (strcmp(names[i], name) == 0)
+		if (names[i][prefix_len] == name[prefix_len] && strcmp(names[i], name) == 0)
 			return true;
 	return false;
 }
 
-static bool is_allowed_param(const struct s3_operation *operation, const char *name)
+static bool is_allowed_param(const struct s3_operation *operation, bool is_read, const char *name)
 {
 	if (operation->params == any_params)
 		return true;
-	bool is_read =
-		strcmp(operation->method, "GET") == 0 || strcmp(operation->method, "HEAD") == 0;
 	/* Clients move headers into presigned URLs. We read none there: of what asks for
 	 * encryption, a lock or a list nobody may believe that it was done. */
 	if (eos_str_starts_with(name, "X-Amz-"))
@@ -309,21 +308,23 @@ enum s3_code s3_route(struct s3_request *request)
 	if (code != S3_OK)
 		return code;
 	size_t count = s3_bucket_operations_count + EOS_ARRAY_SIZE(operations);
+	bool is_put_object = level == S3_LEVEL_OBJECT && strcmp(method, "PUT") == 0;
 	for (size_t i = 0; i < count && request->operation == NULL; i++) {
 		const struct s3_operation *row = operation_at(i);
-		if (row->level != level || strcmp(row->method, method) != 0)
+		if (row->level != level || row->method[0] != method[0] ||
+		    strcmp(row->method, method) != 0)
 			continue;
 		is_level_known = true;
-		bool is_put_object = level == S3_LEVEL_OBJECT && strcmp(method, "PUT") == 0;
 		if ((!is_put_object || row->is_copy == is_copy) &&
 		    (row->selector == NULL || s3_query_get(&request->query, row->selector)))
 			request->operation = row;
 	}
 	if (request->operation == NULL)
 		return is_level_known ? S3_NOT_IMPLEMENTED : S3_METHOD_NOT_ALLOWED;
+	bool is_read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 	for (size_t i = 0; i < request->query.count; i++) {
 		const char *name = request->query.params[i].name;
-		if (!is_allowed_param(request->operation, name))
+		if (!is_allowed_param(request->operation, is_read, name))
 			return s3_say(request, S3_NOT_IMPLEMENTED,
 				      "The parameter \"%s\" is not implemented here.", name);
 	}

@@ -7,7 +7,6 @@
 #include "s3/s3_priv.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -326,20 +325,37 @@ static enum s3_code begin(struct s3_request *request)
 	return code;
 }
 
-static struct s3_request *request_new(void)
+static struct s3_request *request_new(struct s3_server *server)
 {
-	const size_t cleared =
-		offsetof(struct s3_request, auth) + offsetof(struct s3_auth, signed_headers) + 1;
-	struct s3_request *request = malloc(sizeof(*request));
-	if (request != NULL)
-		memset(request, 0, cleared);
+	struct s3_request *request = eos_spares_take(&server->spares);
+	if (request == NULL)
+		request = malloc(sizeof(*request));
+	if (request == NULL)
+		return NULL;
+	memset(request, 0, offsetof(struct s3_request, query));
+	request->query.storage = NULL;
+	request->query.count = 0;
+	request->query.initials = 0;
+	request->key[0] = request->message[0] = '\0';
+	memset(&request->auth, 0, offsetof(struct s3_auth, signed_headers) + 1);
 	return request;
+}
+
+/* "00C0FFEE00C0FFEE". An odd multiplier spreads the counter over all bits and repeats no value. */
+static void make_id(struct s3_server *server, char out[17])
+{
+	static const char digits[] = "0123456789ABCDEF";
+	uint64_t n = atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
+	uint64_t id = server->seed ^ (n * UINT64_C(0x9E3779B97F4A7C15));
+	for (size_t i = 0; i < 16; i++)
+		out[i] = digits[id >> (60 - 4 * i) & 15];
+	out[16] = '\0';
 }
 
 static void on_begin(void *ctx, struct http_request *http)
 {
 	struct s3_server *server = ctx;
-	struct s3_request *request = request_new();
+	struct s3_request *request = request_new(server);
 
 	eos_counter_add(&requests_total, 1);
 	if (request == NULL) {
@@ -348,11 +364,7 @@ static void on_begin(void *ctx, struct http_request *http)
 	}
 	request->server = server;
 	request->http = http;
-	eos_buf_init(&request->xml);
-	/* An odd multiplier spreads the counter over all bits and repeats no value. */
-	uint64_t n = atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
-	snprintf(request->id, sizeof(request->id), "%016" PRIX64,
-		 server->seed ^ (n * UINT64_C(0x9E3779B97F4A7C15)));
+	make_id(server, request->id);
 	http_request_set_data(http, request);
 	s3_add_header(request, "x-amz-request-id", request->id);
 	enum s3_code code = begin(request);
@@ -386,7 +398,7 @@ static void on_end(void *ctx, struct http_request *http)
 
 static void on_finish(void *ctx, struct http_request *http)
 {
-	(void)ctx;
+	struct s3_server *server = ctx;
 	struct s3_request *request = http_request_data(http);
 	if (request == NULL)
 		return;
@@ -402,7 +414,7 @@ static void on_finish(void *ctx, struct http_request *http)
 	s3_query_fini(&request->query);
 	explicit_bzero(&request->signer, sizeof(request->signer));
 	explicit_bzero(&request->encryption, sizeof(request->encryption));
-	free(request);
+	free(eos_spares_give(&server->spares, request));
 }
 
 static const struct http_handler handler = {on_begin, on_body, on_end, on_finish};
@@ -476,6 +488,9 @@ struct s3_server *s3_server_free(struct s3_server *server)
 		return NULL;
 	http_server_free(server->http);
 	s3_lifecycle_stop(server->lifecycle);
+	struct s3_request *request;
+	while ((request = eos_spares_take(&server->spares)) != NULL)
+		free(request);
 	free(server);
 	return NULL;
 }

@@ -28,6 +28,16 @@ static void test_query(void **state)
 	assert_string_equal(s3_query_get(&query, "acl"), "");
 	assert_string_equal(s3_query_get(&query, ""), "e");
 	assert_null(s3_query_get(&query, "A"));
+	/* These begin with bytes that share a bit with a name's. */
+	assert_null(s3_query_get(&query, "!"));
+	assert_null(s3_query_get(&query, "ac"));
+	assert_null(s3_query_get(&query, "@"));
+	s3_query_fini(&query);
+	assert_int_equal(s3_query_parse(&query, "%61=%2B+%2b&a%2Bb+c=%c3%a9"), 0);
+	assert_string_equal(s3_query_get(&query, "a"), "+ +");
+	assert_string_equal(s3_query_get(&query, "a+b c"), "\xc3\xa9");
+	assert_int_equal(query.params[1].name_len, 5);
+	assert_int_equal(query.params[1].value_len, 2);
 	s3_query_fini(&query);
 	static const char *const bad[] = {"a=%", "a=%4", "a=%zz", "a=%00", "a=%ff", "%00=b"};
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(bad); i++)
@@ -36,6 +46,37 @@ static void test_query(void **state)
 	for (unsigned i = 0; i < S3_QUERY_PARAMS_MAX + 1; i++)
 		strcat(many, "a=b&");
 	assert_int_equal(s3_query_parse(&query, many), -EINVAL);
+}
+
+static void expect_canonical(const char *text, const char *expected)
+{
+	struct s3_query query;
+	struct eos_buf buf = {0};
+	assert_int_equal(s3_query_parse(&query, text), 0);
+	assert_int_equal(s3_query_canonical(&query, "skipped", &buf), 0);
+	assert_string_equal(buf.data, expected);
+	eos_buf_fini(&buf);
+	s3_query_fini(&query);
+}
+
+/* In the order of what is on the wire: "%2F" is before "-", though "/" is behind it. */
+static void test_canonical_query(void **state)
+{
+	char many[1024] = "", sorted[1024] = "", one[16];
+	expect_canonical("a=1&skipped=1", "a=1");
+	expect_canonical("a-=1&a/=2&a=3&skipped=4&a~=5", "a=3&a%2F=2&a-=1&a~=5");
+	expect_canonical("a=b&a=a&a=%C3%A9&a=B", "a=%C3%A9&a=B&a=a&a=b");
+	expect_canonical("b=%c3%a9+*&a", "a=&b=%C3%A9%20%2A");
+	/* So many are sorted in another way. */
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(one, sizeof(one), "k%02u=%02u&", (i * 7 + 3) % 40, i);
+		strcat(many, one);
+	}
+	for (unsigned k = 0; k < 40; k++) {
+		snprintf(one, sizeof(one), "%sk%02u=%02u", k > 0 ? "&" : "", k, (k + 37) * 23 % 40);
+		strcat(sorted, one);
+	}
+	expect_canonical(many, sorted);
 }
 
 static void test_xml_write(void **state)
@@ -255,15 +296,11 @@ static void test_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_query),
-		cmocka_unit_test(test_xml_write),
-		cmocka_unit_test(test_xml_read),
-		cmocka_unit_test(test_delete_limit),
-		cmocka_unit_test(test_xml_write_not_utf8),
-		cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_conditions),
-		cmocka_unit_test(test_bucket_names),
-		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_query),	     cmocka_unit_test(test_canonical_query),
+		cmocka_unit_test(test_xml_write),    cmocka_unit_test(test_xml_read),
+		cmocka_unit_test(test_delete_limit), cmocka_unit_test(test_xml_write_not_utf8),
+		cmocka_unit_test(test_ranges),	     cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_bucket_names), cmocka_unit_test(test_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

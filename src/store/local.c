@@ -22,11 +22,11 @@
 #include "base/assert.h"
 #include "base/file.h"
 #include "store/local_keys_priv.h"
+#include "store/local_memo_priv.h"
 #include "store/local_pages_priv.h"
 #include "store/local_priv.h"
 #include "store/local_upkeep_priv.h"
 
-#define MAP_BYTES_MAX	     (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
 #define LOCAL_TABLES_MAX     16
 #define OPEN_CHECK_BYTES_MAX (1LL << 30)
 #define MAP_BYTES_MIN	     ((size_t)64 << 20)
@@ -123,7 +123,7 @@ static int open_env(struct local *local, const char *dir_path, size_t map_bytes,
 	int n = snprintf(path, sizeof(path), "%s/metadata.mdb", dir_path);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return eos_why(why, -ENAMETOOLONG, "the path is too long");
-	size_t bytes = map_bytes != 0 ? map_bytes : MAP_BYTES_MAX;
+	size_t bytes = map_bytes != 0 ? map_bytes : LOCAL_MAP_BYTES_MAX;
 	int err = env_open_at(local, path, bytes);
 	while ((err == -ENOMEM || err == -EINVAL || err == -EFBIG) && bytes / 2 >= MAP_BYTES_MIN) {
 		bytes /= 2;
@@ -235,6 +235,8 @@ static void local_close(struct store *store)
 	local_scrub_stop(local);
 	local_upkeep_stop(local);
 	local_committer_stop(local);
+	local_reads_fini(local);
+	local_readers_fini(local);
 	if (local->env != NULL)
 		mdb_env_close(local->env);
 	local->staging_fd = eos_close(local->staging_fd);
@@ -243,6 +245,7 @@ static void local_close(struct store *store)
 	local_committer_fini(&local->committer);
 	local_upkeep_fini(&local->upkeep);
 	local_scrub_fini(&local->scrub);
+	local_damages_fini(&local->damages);
 	local_segments_fini(&local->segments);
 	local_pins_fini(&local->chunk_pins);
 	local_pins_fini(&local->manifest_pins);
@@ -257,6 +260,7 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	if (local == NULL)
 		return eos_why(why, -ENOMEM, "%s: out of memory", dir_path);
 	local->store.ops = &store_engine_local;
+	local->number = local_memo_number();
 	local->lock_fd = local->dir_fd = local->staging_fd = -1;
 	local_segments_init(&local->segments);
 	if (options->segment_bytes != 0)
@@ -267,6 +271,7 @@ int local_open(const char *dir_path, const struct local_options *options, struct
 	local_committer_init(&local->committer);
 	local_upkeep_init(&local->upkeep);
 	local_scrub_init(&local->scrub);
+	local_damages_init(&local->damages);
 	int err = local_crypt_set_path(&local->crypt, options->key_path, dir_path);
 	if (err == 0)
 		err = open_files(local, dir_path, options->map_bytes, why);
@@ -384,6 +389,7 @@ const struct store_engine_ops store_engine_local = {
 	.reader_open = local_reader_open,
 	.reader_info = local_reader_info,
 	.reader_read = local_reader_read,
+	.reader_whole = local_reader_whole,
 	.reader_close = local_reader_close,
 	.object_get = local_object_get,
 	.object_delete = local_object_delete,

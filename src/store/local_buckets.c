@@ -27,14 +27,8 @@ int local_bucket_delete(struct store *store, const char *name)
 
 int local_bucket_get(struct store *store, const char *name, struct store_bucket_info *ret_info)
 {
-	struct local *local = local_of(store);
 	struct local_bucket bucket;
-	MDB_txn *txn;
-	int err = local_read_begin(local, &txn);
-	if (err < 0)
-		return err;
-	err = local_bucket_find(local, txn, name, &bucket);
-	mdb_txn_abort(txn);
+	int err = local_bucket_read(local_of(store), name, &bucket);
 	if (err < 0)
 		return err;
 	memcpy(ret_info->name, name, strlen(name) + 1);

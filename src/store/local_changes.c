@@ -199,6 +199,7 @@ int local_change_apply(struct local_txn *t, struct local_op *op)
 		[LOCAL_OP_KEYS_PUT] = local_apply_keys_put,
 		[LOCAL_OP_RECOUNT] = local_apply_recount,
 		[LOCAL_OP_SCRUB] = local_apply_scrub,
+		[LOCAL_OP_DAMAGE] = local_apply_damage,
 		[LOCAL_OP_RECLAIM] = local_apply_reclaim,
 	};
 	return appliers[op->kind](t, op);

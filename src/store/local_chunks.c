@@ -415,7 +415,7 @@ int local_chunk_fetch(struct local *local, const struct local_key *key,
 		if (err < 0)
 			return err;
 		err = local_chunk_get(local, txn, name, &chunk);
-		mdb_txn_abort(txn);
+		local_read_end(local, txn);
 		if (err == 0 && chunk.len != len)
 			err = -EBADMSG;
 		if (err == 0)

@@ -64,6 +64,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "store/local_memo_priv.h"
 #include "store/local_priv.h"
 #include "store/local_reclaim_priv.h"
 
@@ -258,6 +259,9 @@ static int run_transaction(struct local_txn *t, struct local_op **ops, unsigned 
 		mdb_txn_abort(t->txn);
 	else
 		err = txn_commit(t);
+	/* Also where it is not known what became of it. */
+	for (unsigned i = 0; i < n; i++)
+		local_memo_note(t->local, ops[i]->kind);
 	if (err == 0 && t->is_changed)
 		take_over(t);
 	local_reclaim_done(t);

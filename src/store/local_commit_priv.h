@@ -49,6 +49,7 @@ enum local_op_kind {
 	LOCAL_OP_KEYS_PUT,
 	LOCAL_OP_RECOUNT, /* repair */
 	LOCAL_OP_SCRUB,	  /* DATA: struct local_scrub_record */
+	LOCAL_OP_DAMAGE,  /* writes its events; local_damages_priv.h */
 	LOCAL_OP_RECLAIM, /* as much of the trash as fits */
 };
 

@@ -50,6 +50,9 @@ struct compaction {
 static bool pace(struct compaction *c, size_t len)
 {
 	struct local_upkeep *upkeep = &c->local->upkeep;
+	/* The background's thread has this to do, too, and may be here for hours. */
+	if (c->rate > 0)
+		local_damages_tell(c->local);
 	return c->rate == 0 || local_upkeep_sleep(upkeep, len * EOS_NS_PER_S / c->rate);
 }
 
@@ -280,7 +283,10 @@ static void *upkeep_main(void *arg)
 			continue;
 		if (!atomic_load(&local->has_reserve))
 			local_space_reserve(local);
-		pthread_mutex_lock(&local->upkeep.compact_lock);
+		local_damages_tell(local);
+		/* Who compacts already does more. */
+		if (pthread_mutex_trylock(&local->upkeep.compact_lock) != 0)
+			continue;
 		int err = compact_all(local, LIVE_PERCENT_MAX, local->upkeep.rate, NULL, NULL);
 		pthread_mutex_unlock(&local->upkeep.compact_lock);
 		if (err < 0 && err != -EINTR)

@@ -11,6 +11,9 @@
 
 struct local;
 
+/* The greatest map, and so the greatest metadata.mdb: local.c. */
+#define LOCAL_MAP_BYTES_MAX (sizeof(void *) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
+
 struct local_map {
 	char *start; /* NULL: not known, then nothing is done */
 	size_t bytes;

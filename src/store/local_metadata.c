@@ -52,7 +52,30 @@ int local_delete(MDB_txn *txn, MDB_dbi dbi, MDB_val *key)
 int local_read_begin(struct local *local, MDB_txn **ret_txn)
 {
 	local_map_note_read(local);
+	MDB_txn *txn = eos_spares_take(&local->reads);
+	if (txn != NULL && mdb_txn_renew(txn) == 0) {
+		*ret_txn = txn;
+		return 0;
+	}
+	if (txn != NULL)
+		mdb_txn_abort(txn);
 	return local_error(mdb_txn_begin(local->env, NULL, MDB_RDONLY, ret_txn));
+}
+
+void local_read_end(struct local *local, MDB_txn *txn)
+{
+	/* From here on it keeps no page from being used anew. */
+	mdb_txn_reset(txn);
+	txn = eos_spares_give(&local->reads, txn);
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+}
+
+void local_reads_fini(struct local *local)
+{
+	MDB_txn *txn;
+	while ((txn = eos_spares_take(&local->reads)) != NULL)
+		mdb_txn_abort(txn);
 }
 
 int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
@@ -64,6 +87,17 @@ int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
 	if (err == 0)
 		err = local_bucket_parse(&value, name, key.mv_size, ret_bucket);
 	return err == -EBADMSG ? local_damaged("bucket record", name, NULL, 0) : err;
+}
+
+int local_bucket_read(struct local *local, const char *name, struct local_bucket *ret_bucket)
+{
+	MDB_txn *txn;
+	int err = local_read_begin(local, &txn);
+	if (err < 0)
+		return err;
+	err = local_bucket_find(local, txn, name, ret_bucket);
+	local_read_end(local, txn);
+	return err;
 }
 
 static char state_name[] = "state";

@@ -23,7 +23,7 @@ int local_object_get(struct store *store, const char *bucket, const char *key, s
 		local_found_info(&found, ret_info);
 	if (err == 0 && version == STORE_VERSION_LATEST && found.record.kind == LOCAL_RECORD_MARKER)
 		err = -ENOENT;
-	mdb_txn_abort(txn);
+	local_read_end(local, txn);
 	return err;
 }
 

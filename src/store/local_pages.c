@@ -14,7 +14,9 @@
  *     fill the page from `upper` on; keys ascend, and lie between those of the branches above.
  *  3. No page is used twice, nor used and free.
  *  4. The counts that a table has of its pages, entries and levels are right.
- * What is left are keys and data of leaves, which records' checksums cover, and bytes in no use.
+ *  5. Pages behind the end of the file are free: a transaction took them and gave them back, so
+ * they were never written. The file may well end before the last page that LMDB has counted. What
+ * is left are keys and data of leaves, which records' checksums cover, and bytes in no use.
  */
 #include "store/local_pages_priv.h"
 
@@ -85,6 +87,7 @@ struct walk {
 	struct eos_why *why;
 	uint32_t page_bytes;
 	uint64_t last_page;
+	uint64_t file_pages;	    /* whole ones, in the file */
 	bool (*goes_on)(void *ctx); /* may be NULL */
 	void *ctx;
 	uint8_t *used; /* a bit a page */
@@ -113,6 +116,15 @@ static int mark(struct walk *w, uint64_t page, uint64_t count)
 	}
 	w->pages += count;
 	return 0;
+}
+
+/* What the page bears is needed, not only its number. */
+static int mark_used(struct walk *w, uint64_t page, uint64_t count)
+{
+	int err = mark(w, page, count);
+	if (err == 0 && page + count > w->file_pages)
+		err = bad(w, page, "is behind the end of the file");
+	return err;
 }
 
 static int read_page(struct walk *w, uint64_t page, void *out, size_t len)
@@ -206,7 +218,7 @@ static int check_big(struct walk *w, const struct node *node, uint8_t **ret)
 	uint64_t least = (PAGE_HEADER - 1 + (uint64_t)node->len) / w->page_bytes + 1;
 	if (head.number != page || head.flags != P_OVERFLOW || head.count < least)
 		return bad(w, page, "is no overflow page, or too short");
-	err = mark(w, page, head.count);
+	err = mark_used(w, page, head.count);
 	w->seen.overflows += head.count;
 	if (err < 0 || ret == NULL)
 		return err;
@@ -273,7 +285,7 @@ static int check_page(struct walk *w, uint64_t page, unsigned depth, struct span
 		*buffer = malloc(w->page_bytes);
 	if (*buffer == NULL)
 		return -ENOMEM;
-	int err = w->goes_on == NULL || w->goes_on(w->ctx) ? mark(w, page, 1) : -EINTR;
+	int err = w->goes_on == NULL || w->goes_on(w->ctx) ? mark_used(w, page, 1) : -EINTR;
 	if (err == 0)
 		err = read_page(w, page, *buffer, w->page_bytes);
 	if (err == 0)
@@ -359,14 +371,25 @@ static int choose_meta(struct walk *w, uint64_t txnid, struct meta_head *ret_met
 	return txnid == 0 || ret_meta->txnid == txnid ? 0 : -EAGAIN;
 }
 
+/* Invariant 5. */
+static int check_end(struct walk *w)
+{
+	for (uint64_t page = w->file_pages; page <= w->last_page; page++)
+		if ((w->used[page / 8] & 1u << page % 8) == 0)
+			return bad(w, page, "is behind the end of the file");
+	return 0;
+}
+
 static int walk_all(struct walk *w, const struct meta_head *meta)
 {
 	w->last_page = meta->last_page;
 	struct stat file;
 	if (fstat(w->fd, &file) < 0)
 		return -errno;
-	if (w->last_page < META_PAGES - 1 || w->last_page >= (uint64_t)file.st_size / w->page_bytes)
-		return bad(w, w->last_page, "the last one, is behind the end of the file");
+	w->file_pages = (uint64_t)file.st_size / w->page_bytes;
+	if (w->file_pages < META_PAGES || w->last_page < META_PAGES - 1 ||
+	    w->last_page >= LOCAL_MAP_BYTES_MAX / w->page_bytes)
+		return bad(w, w->last_page, "the last one, is not in the file");
 	w->used = calloc(1, w->last_page / 8 + 1);
 	if (w->used == NULL)
 		return -ENOMEM;
@@ -374,7 +397,9 @@ static int walk_all(struct walk *w, const struct meta_head *meta)
 	int err = check_table(w, &meta->main, 0);
 	w->is_main = false;
 	w->is_free = true;
-	return err < 0 ? err : check_table(w, &meta->free, 0);
+	if (err == 0)
+		err = check_table(w, &meta->free, 0);
+	return err < 0 ? err : check_end(w);
 }
 
 int local_pages_check(int fd, uint64_t txnid, bool (*goes_on)(void *ctx), void *ctx,

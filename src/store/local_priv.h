@@ -28,8 +28,10 @@
 
 #include "base/counter.h"
 #include "base/macros.h"
+#include "base/spares.h"
 #include "store/local_commit_priv.h"
 #include "store/local_crypt_priv.h"
+#include "store/local_damages_priv.h"
 #include "store/local_map_priv.h"
 #include "store/local_pins_priv.h"
 #include "store/local_records_priv.h"
@@ -47,6 +49,7 @@ struct local {
 	struct store store; /* first */
 
 	/* Constant after open. */
+	uint64_t number; /* of this store in this process */
 	int lock_fd, dir_fd, staging_fd;
 	MDB_env *env;
 	MDB_dbi meta, buckets, documents, tenants, keys, objects, versions, index;
@@ -61,8 +64,12 @@ struct local {
 	_Atomic unsigned uploads;
 	_Atomic uint64_t staging_next;
 	_Atomic uint64_t activity;	      /* transactions; the scrub slows down when it moves */
+	_Atomic uint64_t buckets_generation;  /* local_memo_priv.h */
 	_Atomic bool has_reserve, has_warned; /* local_space.c */
 	_Atomic bool is_read_only;	      /* for good; set by local_turn_read_only() */
+
+	/* Kept for the next: read transactions that are reset, readers of objects. */
+	struct eos_spares reads, readers;
 
 	/* Each has its own lock. */
 	struct local_segments segments;
@@ -70,6 +77,7 @@ struct local {
 	struct local_crypt crypt;
 	struct local_map map;
 	struct local_upkeep upkeep;
+	struct local_damages damages;
 	struct local_scrub scrub;
 	struct local_committer committer;
 };
@@ -96,9 +104,18 @@ int local_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value,
 	      unsigned flags) EOS_MUST_CHECK;
 int local_delete(MDB_txn *txn, MDB_dbi dbi, MDB_val *key) EOS_MUST_CHECK;
 
+/* A read transaction. It ends with local_read_end(), which keeps it for the next: a new one has to
+ * find a free slot in LMDB's lock file, behind a lock of all threads. mdb_txn_abort() is as right.
+ */
 int local_read_begin(struct local *local, MDB_txn **ret_txn) EOS_MUST_CHECK;
+void local_read_end(struct local *local, MDB_txn *txn);
+/* Before the environment is closed. */
+void local_reads_fini(struct local *local);
 /* The root node and record of a bucket. -ENOENT, -EBADMSG. */
 int local_bucket_find(struct local *local, MDB_txn *txn, const char *name,
+		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
+/* The same by a look of its own. */
+int local_bucket_read(struct local *local, const char *name,
 		      struct local_bucket *ret_bucket) EOS_MUST_CHECK;
 /* Where the state record is in LMDB's map. */
 int local_state_find(struct local *local, MDB_txn *txn, const void **ret_state) EOS_MUST_CHECK;
@@ -233,7 +250,9 @@ int local_reader_open(struct store *store, const char *bucket, const char *key, 
 		      struct store_reader **ret_reader);
 const struct store_object_info *local_reader_info(const struct store_reader *reader);
 int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
+const char *local_reader_whole(const struct store_reader *reader);
 void local_reader_close(struct store_reader *reader);
+void local_readers_fini(struct local *local);
 
 /* -ENOSPC: the disk is nearly full, nothing new is taken (local_space.c). */
 int local_space_check(struct local *local) EOS_MUST_CHECK;

@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "store/local_memo_priv.h"
 #include "store/local_priv.h"
 #include "store/local_reader_priv.h"
 
@@ -31,7 +32,9 @@ struct local_reader {
 	size_t key_len;
 	uint64_t version; /* that was asked for */
 
-	char *data;	   /* inline: all */
+	bool is_inline;
+	char *data; /* inline: all, in as many bytes as DATA_CAP; else whatever the last one left */
+	size_t data_cap;
 	uint64_t manifest; /* chunked: pinned; else 0 */
 
 	/* What it is encrypted with. A tenant's key is looked for when it is needed. */
@@ -68,15 +71,33 @@ static struct local_reader *reader_of(struct store_reader *reader)
 	return EOS_CONTAINER_OF(reader, struct local_reader, reader);
 }
 
+static int damaged(struct local_reader *r, const char *what)
+{
+	local_damages_note(r->local, r->bucket, r->key, r->key_len, r->info.version,
+			   r->info.sequence);
+	return local_damaged(what, r->bucket, r->key, r->key_len);
+}
+
+static int reserve_data(struct local_reader *r, size_t len)
+{
+	if (r->data != NULL && len <= r->data_cap)
+		return 0;
+	free(r->data);
+	r->data = malloc(EOS_MAX(len, (size_t)1));
+	r->data_cap = r->data == NULL ? 0 : len;
+	return r->data == NULL ? -ENOMEM : 0;
+}
+
 static int take_inline(struct local_reader *r, const struct local_found *found)
 {
 	size_t len = local_inline_bytes(&found->record);
 	if (local_sum(found->data, len, 0) != found->record.check)
-		return local_damaged("object data", r->bucket, r->key, r->key_len);
-	r->data = malloc(EOS_MAX(len, (size_t)1));
-	if (r->data == NULL)
-		return -ENOMEM;
+		return damaged(r, "object data");
+	int err = reserve_data(r, len);
+	if (err < 0)
+		return err;
 	memcpy(r->data, found->data, len);
+	r->is_inline = true;
 	r->is_sealed = len > found->record.size;
 	return 0;
 }
@@ -88,7 +109,7 @@ static int take_key(struct local_reader *r)
 	if (r->key_id != LOCAL_KEY_CUSTOMER || r->customer_key == NULL)
 		return 0;
 	if (wrapped == NULL)
-		return local_damaged("customer's key", r->bucket, r->key, r->key_len);
+		return damaged(r, "customer's key");
 	int err = local_crypt_customer_key(r->local, wrapped, r->customer_key, &r->own_key);
 	r->has_own_key = err == 0;
 	return err;
@@ -105,11 +126,11 @@ static int unseal(struct local_reader *r)
 			  : local_crypt_open_inline(r->local, &record, &owner, r->data, plain);
 	if (err < 0) {
 		free(plain);
-		return err == -EBADMSG ? local_damaged("object data", r->bucket, r->key, r->key_len)
-				       : err;
+		return err == -EBADMSG ? damaged(r, "object data") : err;
 	}
 	free(r->data);
 	r->data = (char *)plain;
+	r->data_cap = r->info.size;
 	r->is_sealed = false;
 	return 0;
 }
@@ -123,10 +144,14 @@ static int look_up(struct local *local, struct local_reader *r, uint64_t *ret_ma
 	int err = local_read_begin(local, &txn);
 	if (err < 0)
 		return err;
-	err = local_bucket_find(local, txn, r->bucket, &root);
+	/* Should the bucket be gone by now, so are its objects: no other gets its node. */
+	if (!local_memo_find(local, r->bucket, NULL, 0, &root))
+		err = local_bucket_find(local, txn, r->bucket, &root);
 	if (err == 0)
 		err = local_object_find(local, txn, r->bucket, root.node, r->key, r->key_len,
 					r->version, &found);
+	if (err == -EBADMSG)
+		local_damages_note(local, r->bucket, r->key, r->key_len, r->version, 0);
 	if (err == 0) {
 		local_found_info(&found, &r->info);
 		*ret_manifest = found.data != NULL ? 0 : found.record.manifest;
@@ -135,7 +160,7 @@ static int look_up(struct local *local, struct local_reader *r, uint64_t *ret_ma
 		if (found.data != NULL)
 			err = take_inline(r, &found);
 	}
-	mdb_txn_abort(txn);
+	local_read_end(local, txn);
 	return err == 0 ? take_key(r) : err;
 }
 
@@ -158,7 +183,7 @@ static int pin(struct local *local, uint64_t manifest)
 		if (err == 1 || (err == 0 && local_manifest_find(local, txn, manifest, 0, &page,
 								 &start) == -EBADMSG))
 			err = -ESTALE;
-		mdb_txn_abort(txn);
+		local_read_end(local, txn);
 	}
 	if (err != 0)
 		local_unpin(&local->manifest_pins, name);
@@ -183,7 +208,7 @@ static int open_version(struct local *local, struct local_reader *r)
 		if (err != -EAGAIN && err != -ESTALE)
 			return err;
 		if (err == -ESTALE && manifest == missing)
-			return local_damaged("manifest", r->bucket, r->key, r->key_len);
+			return damaged(r, "manifest");
 		if (err == -ESTALE)
 			missing = manifest;
 		else
@@ -191,17 +216,45 @@ static int open_version(struct local *local, struct local_reader *r)
 	}
 }
 
+static struct local_reader *reader_new(struct local *local)
+{
+	struct local_reader *r = eos_spares_take(&local->readers);
+	if (r != NULL)
+		return r;
+	r = malloc(sizeof(*r));
+	if (r != NULL) {
+		r->data = NULL;
+		r->data_cap = 0;
+	}
+	return r;
+}
+
+/* With DATA, which is at most LOCAL_INLINE_MAX bytes and a seal. */
+static void reader_free(struct local_reader *r)
+{
+	if (r != NULL)
+		free(r->data);
+	free(r);
+}
+
+void local_readers_fini(struct local *local)
+{
+	struct local_reader *r;
+	while ((r = eos_spares_take(&local->readers)) != NULL)
+		reader_free(r);
+}
+
 int local_reader_open(struct store *store, const char *bucket, const char *key, size_t key_len,
 		      uint64_t version, const uint8_t *customer_key,
 		      struct store_reader **ret_reader)
 {
-	struct local_reader *r = malloc(sizeof(*r));
+	struct local_reader *r = reader_new(local_of(store));
 	if (r == NULL)
 		return -ENOMEM;
 	r->reader.ops = store->ops;
 	r->local = local_of(store);
-	r->data = r->window = NULL;
-	r->is_sealed = r->has_own_key = false;
+	r->window = NULL;
+	r->is_inline = r->is_sealed = r->has_own_key = false;
 	r->customer_key = customer_key;
 	r->manifest = r->page_start = r->page_end = r->window_start = 0;
 	r->window_cap = r->window_len = 0;
@@ -235,9 +288,11 @@ void local_reader_close(struct store_reader *reader)
 		local_unpin(&r->local->manifest_pins, name);
 	}
 	free(r->window);
-	free(r->data);
 	explicit_bzero(&r->own_key, sizeof(r->own_key));
-	free(r);
+	/* What was sealed on the disk is not left in memory either. */
+	if (r->is_inline && r->key_id != 0)
+		explicit_bzero(r->data, r->data_cap);
+	reader_free(eos_spares_give(&r->local->readers, r));
 }
 
 /* Brings the page that holds OFFSET. */
@@ -364,7 +419,7 @@ static int look_at(struct local_reader *r, uint64_t offset, size_t most, struct 
 	if (err < 0)
 		return err;
 	err = find_run(r, txn, offset, most, run);
-	mdb_txn_abort(txn);
+	local_read_end(r->local, txn);
 	return err;
 }
 
@@ -455,7 +510,7 @@ int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, u
 		if (err < 0)
 			return err;
 	}
-	if (r->data != NULL) {
+	if (r->is_inline) {
 		memcpy(data, r->data + offset, len);
 		return (int64_t)len;
 	}
@@ -464,7 +519,7 @@ int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, u
 	while (rest > 0) {
 		int64_t n = read_some(r, out, rest, offset);
 		if (n == -EBADMSG)
-			return local_damaged("chunk", r->bucket, r->key, r->key_len);
+			return damaged(r, "chunk");
 		if (n < 0)
 			return n;
 		out += n;
@@ -477,6 +532,12 @@ int64_t local_reader_read(struct store_reader *reader, void *data, size_t len, u
 			break;
 	}
 	return (int64_t)(len - rest);
+}
+
+const char *local_reader_whole(const struct store_reader *reader)
+{
+	const struct local_reader *r = (const struct local_reader *)reader;
+	return r->is_inline && !r->is_sealed && r->key_id != LOCAL_KEY_CUSTOMER ? r->data : NULL;
 }
 
 bool local_reader_is_shareable(const struct store_reader *reader, uint16_t key_id,
@@ -499,10 +560,9 @@ int local_reader_chunk_at(struct store_reader *reader, uint64_t offset,
 	if (err < 0)
 		return err;
 	err = find_page(r, txn, offset);
-	mdb_txn_abort(txn);
+	local_read_end(r->local, txn);
 	if (err < 0)
-		return err == -EBADMSG ? local_damaged("manifest", r->bucket, r->key, r->key_len)
-				       : err;
+		return err == -EBADMSG ? damaged(r, "manifest") : err;
 	uint64_t start = r->page_start;
 	uint32_t i = 0;
 	while (start + r->page.entries[i].len <= offset)

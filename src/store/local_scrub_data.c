@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/local_priv.h"
 #include "store/local_scrub_priv.h"
@@ -131,6 +132,15 @@ static int look(struct local *local, const struct pick *pick, struct local_chunk
 	return err == -ENOENT || err == -EBADMSG ? 0 : err;
 }
 
+/* Drops what the kernel keeps of the file there. Pages are dropped whole or not at all, so those at
+ * the ends go with their other halves. */
+static void forget(const struct local_segment *segment, uint64_t offset, size_t len)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t first = offset / page * page, end = (offset + len + page - 1) / page * page;
+	(void)posix_fadvise(segment->fd, (off_t)first, (off_t)(end - first), POSIX_FADV_DONTNEED);
+}
+
 /* Reads and checks the entry. -EBADMSG, and whether what is read of it is; -ENOENT: the segment is
  * gone; -EIO. */
 static int check_entry(struct local *local, const struct pick *pick,
@@ -142,7 +152,7 @@ static int check_entry(struct local *local, const struct pick *pick,
 	int err = local_segment_get(&local->segments, chunk->segment, &segment);
 	if (err < 0)
 		return err;
-	(void)posix_fadvise(segment->fd, (off_t)chunk->offset, (off_t)bytes, POSIX_FADV_DONTNEED);
+	forget(segment, chunk->offset, bytes);
 	err = local_segment_read(segment, data, bytes, chunk->offset);
 	uint64_t salt = segment->salt;
 	local_segment_put(&local->segments, segment);

@@ -52,6 +52,8 @@ static int check_version(struct walk *w, const struct local_found *found)
 	if (err != -EBADMSG)
 		return err;
 	tell(w, text);
+	local_damages_note(w->local, w->bucket, w->cursor.key, w->cursor.key_len,
+			   found->record.version, found->record.sequence);
 	return 0;
 }
 
@@ -83,8 +85,11 @@ static int check_key(struct walk *w)
 	uint64_t seed = local_record_seed(w->node, w->cursor.key, w->cursor.key_len);
 	if (local_record_parse(&w->cursor.value, seed, &found.record, &found.metadata,
 			       &found.data) < 0) {
-		if (!w->only_marked)
-			tell(w, "object record");
+		if (w->only_marked)
+			return 0;
+		tell(w, "object record");
+		local_damages_note(w->local, w->bucket, w->cursor.key, w->cursor.key_len,
+				   STORE_VERSION_LATEST, 0);
 		return 0;
 	}
 	int err = check_version(w, &found);

@@ -1,7 +1,7 @@
 /*
  * Settings of buckets, which stand in the bucket's record, and the documents that are kept with
  * them: table `documents`, node of the bucket (8 bytes, big-endian) | name -> checksum (seeded by
- * that of the entry's key), text. Nothing is cached: LMDB's pages are.
+ * that of the entry's key), text. LMDB's pages are cached; beyond that: local_memo_priv.h.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "store/local_changes_priv.h"
+#include "store/local_memo_priv.h"
 
 struct document_key {
 	uint8_t bytes[8 + STORE_DOCUMENT_NAME_MAX];
@@ -60,14 +61,8 @@ int local_document_check(const MDB_val *key, const MDB_val *value)
 int local_bucket_settings_get(struct store *store, const char *bucket,
 			      struct store_bucket_settings *ret_settings)
 {
-	struct local *local = local_of(store);
 	struct local_bucket found;
-	MDB_txn *txn;
-	int err = local_read_begin(local, &txn);
-	if (err < 0)
-		return err;
-	err = local_bucket_find(local, txn, bucket, &found);
-	mdb_txn_abort(txn);
+	int err = local_bucket_read(local_of(store), bucket, &found);
 	if (err < 0)
 		return err;
 	settings_of(&found, ret_settings);
@@ -176,7 +171,7 @@ int local_bucket_document_get(struct store *store, const char *bucket, const cha
 	err = local_bucket_find(local, txn, bucket, &found);
 	if (err == 0)
 		err = read_document(local, txn, bucket, found.node, name, out);
-	mdb_txn_abort(txn);
+	local_read_end(local, txn);
 	return err;
 }
 
@@ -186,20 +181,30 @@ int local_bucket_look(struct store *store, const char *bucket,
 {
 	struct local *local = local_of(store);
 	struct local_bucket found;
+	bool has_any = false;
 	MDB_txn *txn;
+	if (local_memo_find(local, bucket, names, count, &found)) {
+		settings_of(&found, ret_settings);
+		return 0;
+	}
+	uint64_t generation = local_memo_generation(local);
 	int err = local_read_begin(local, &txn);
 	if (err < 0)
 		return err;
 	err = local_bucket_find(local, txn, bucket, &found);
 	for (size_t i = 0; i < count && err == 0; i++) {
 		err = read_document(local, txn, bucket, found.node, names[i], &texts[i]);
+		has_any = has_any || err == 0;
 		if (err == -ENOENT)
 			err = 0;
 	}
-	mdb_txn_abort(txn);
-	if (err == 0)
-		settings_of(&found, ret_settings);
-	return err;
+	local_read_end(local, txn);
+	if (err < 0)
+		return err;
+	settings_of(&found, ret_settings);
+	if (!has_any)
+		local_memo_keep(local, generation, bucket, &found, names, count);
+	return 0;
 }
 
 int local_bucket_document_set(struct store *store, const char *bucket, const char *name,

@@ -86,17 +86,6 @@ static void upload_free(struct local_upload *u)
 	free(u);
 }
 
-static int find_bucket(struct local *local, const char *bucket, struct local_bucket *ret_bucket)
-{
-	MDB_txn *txn;
-	int err = local_read_begin(local, &txn);
-	if (err < 0)
-		return err;
-	err = local_bucket_find(local, txn, bucket, ret_bucket);
-	mdb_txn_abort(txn);
-	return err;
-}
-
 int local_upload_begin(struct store *store, const char *bucket, const char *key, size_t key_len,
 		       const char *metadata, uint32_t metadata_len,
 		       const struct store_upload_encryption *encryption,
@@ -108,7 +97,7 @@ int local_upload_begin(struct store *store, const char *bucket, const char *key,
 	if (err == 0)
 		err = local_space_check(local);
 	if (err == 0)
-		err = find_bucket(local, bucket, &root);
+		err = local_bucket_read(local, bucket, &root);
 	if (err < 0)
 		return err;
 	if (atomic_fetch_add(&local->uploads, 1) >= LOCAL_UPLOADS_MAX) {

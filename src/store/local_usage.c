@@ -109,7 +109,7 @@ int local_quota_check(struct store *store, const char *bucket, const char *key, 
 	}
 	if (err == 0)
 		err = check_quotas(local, txn, bucket, &found, delta);
-	mdb_txn_abort(txn);
+	local_read_end(local, txn);
 	return err;
 }
 
@@ -165,14 +165,8 @@ int local_apply_tenant_quota(struct local_txn *t, struct local_op *op)
 
 int local_bucket_usage(struct store *store, const char *bucket, struct store_usage *ret_usage)
 {
-	struct local *local = local_of(store);
 	struct local_bucket found;
-	MDB_txn *txn;
-	int err = local_read_begin(local, &txn);
-	if (err < 0)
-		return err;
-	err = local_bucket_find(local, txn, bucket, &found);
-	mdb_txn_abort(txn);
+	int err = local_bucket_read(local_of(store), bucket, &found);
 	if (err == 0)
 		*ret_usage = (struct store_usage){.objects = found.objects, .bytes = found.bytes};
 	return err;
@@ -186,7 +180,7 @@ static int tenant_read(struct store *store, const char *name, struct local_tenan
 	if (err < 0)
 		return err;
 	err = local_tenant_get(local, txn, name, ret_tenant);
-	mdb_txn_abort(txn);
+	local_read_end(local, txn);
 	return err;
 }
 

@@ -16,10 +16,14 @@
 
 static bool bucket_name_is_valid(const char *name)
 {
-	size_t len = strnlen(name, STORE_BUCKET_NAME_MAX + 1);
-	if (len < 3 || len > STORE_BUCKET_NAME_MAX)
-		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len;
+	size_t len = 0;
+	/* By hand: each request is about a bucket. */
+	for (; name[len] != '\0' && len <= STORE_BUCKET_NAME_MAX; len++) {
+		char c = name[len];
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '.' && c != '-')
+			return false;
+	}
+	return len >= 3 && len <= STORE_BUCKET_NAME_MAX;
 }
 
 static bool key_is_valid(const char *key, size_t len)
@@ -368,6 +372,11 @@ int64_t store_reader_read(struct store_reader *reader, void *data, size_t len, u
 		return 0;
 	return reader->ops->reader_read(reader, data, EOS_MIN((uint64_t)len, size - offset),
 					offset);
+}
+
+const char *store_reader_whole(const struct store_reader *reader)
+{
+	return reader->ops->reader_whole(reader);
 }
 
 struct store_reader *store_reader_close(struct store_reader *reader)

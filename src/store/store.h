@@ -279,6 +279,7 @@ enum store_event_kind {
 	STORE_EVENT_CREATED_MULTIPART,
 	STORE_EVENT_EXPIRED,	    /* REMOVED by a lifecycle rule */
 	STORE_EVENT_MARKER_EXPIRED, /* MARKER_CREATED by one */
+	STORE_EVENT_DAMAGED,	    /* was found to be damaged, by a read or the scrub */
 	STORE_EVENT_KINDS
 };
 static inline bool store_event_is_creation(enum store_event_kind kind)
@@ -316,6 +317,9 @@ const struct store_object_info *store_reader_info(const struct store_reader *rea
 /* Count of bytes, 0 at the end, or -EBADMSG: damaged. Fewer than LEN come at the end, and where LEN
  * is 512 KiB or more, if so the next ones can be read without copying them once more. */
 int64_t store_reader_read(struct store_reader *reader, void *data, size_t len, uint64_t offset);
+/* All of the object's bytes, if they are in memory and checked already, as those of small objects
+ * may be; borrowed from READER. NULL: they have to be read. */
+const char *store_reader_whole(const struct store_reader *reader);
 struct store_reader *store_reader_close(struct store_reader *reader);
 
 /* -ENOENT, also for the bucket. A delete marker is found where VERSION names it, not as the latest:
@@ -501,7 +505,8 @@ int store_compact(struct store *store, store_progress_fn progress, void *ctx,
 /*
  * The scrub: everything is read and checked in the background, again and again, so that damage is
  * found while there is still a copy elsewhere. Damage is logged, with an object that it concerns,
- * counted, and remembered: an upload of the same bytes heals it. It is off until it is set.
+ * counted, told by an event (STORE_EVENT_DAMAGED), and remembered: an upload of the same bytes
+ * heals it. It is off until it is set.
  */
 #define STORE_SCRUB_RATE_MIN (UINT64_C(64) << 10)
 struct store_scrub {

@@ -90,6 +90,7 @@ struct store_engine_ops {
 			   uint64_t version, const uint8_t *customer_key,
 			   struct store_reader **ret_reader);
 	const struct store_object_info *(*reader_info)(const struct store_reader *reader);
+	const char *(*reader_whole)(const struct store_reader *reader);
 	/* OFFSET < size and 0 < LEN <= size - OFFSET: reads all of it. -EACCES: see
 	 * store_reader_open_encrypted(). */
 	int64_t (*reader_read)(struct store_reader *reader, void *data, size_t len,

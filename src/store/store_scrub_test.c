@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -65,6 +66,15 @@ static void flip(struct fixture *f, off_t at)
 	close(fd);
 }
 
+static uint64_t file_size(struct fixture *f)
+{
+	char path[256];
+	struct stat status;
+	segment_file_path(f->dir, path, sizeof(path));
+	assert_int_equal(stat(path, &status), 0);
+	return (uint64_t)status.st_size;
+}
+
 /* Standard error of what is between. */
 struct capture {
 	int saved;
@@ -117,6 +127,80 @@ static void test_finds_and_heals(void **state)
 	assert_int_equal(object_check(f->store, "raw", "ill", 2, LARGE), 0);
 	f->is_damaged = false;
 	assert_int_equal(pass(f).damages, 0);
+}
+
+static void match_all(void *ctx, const struct store_event *event,
+		      void (*emit)(void *emit_ctx, const char *target, const char *rule),
+		      void *emit_ctx)
+{
+	if (event->kind == STORE_EVENT_DAMAGED)
+		emit(emit_ctx, "f", "r");
+}
+
+static int print_event(void *ctx, const struct store_event *event)
+{
+	eos_buf_printf(ctx, "%s/%s v%llu %llu;", event->bucket, event->key,
+		       (unsigned long long)event->version, (unsigned long long)event->size);
+	return 0;
+}
+
+/* Upkeep writes them by itself, but not at once. */
+static void expect_events(struct fixture *f, const char *wanted)
+{
+	struct eos_buf got = {0};
+	local_damages_tell(local_of(f->store));
+	for (unsigned i = 0; i < WAIT_MS; i++) {
+		eos_buf_clear(&got);
+		eos_buf_puts(&got, "");
+		assert_int_equal(store_outbox_list(f->store, 0, print_event, &got), 0);
+		if (strcmp(got.data, wanted) == 0)
+			break;
+		usleep(1000);
+	}
+	assert_string_equal(got.data, wanted);
+	eos_buf_fini(&got);
+}
+
+static void test_event(void **state)
+{
+	struct store_bucket_settings settings = {.versioning = STORE_VERSIONING_ENABLED};
+	static const char event[] = "raw/ill v0 300000;";
+	struct fixture *f = *state;
+	char text[64];
+	f->is_damaged = true;
+	store_set_matcher(f->store, match_all, NULL, NULL);
+	assert_int_equal(object_put(f->store, "raw", "well", 1, LARGE), 0);
+	assert_int_equal(object_put(f->store, "raw", "ill", 2, LARGE), 0);
+	flip(f, 64 + 64 + LARGE + 2000);
+	expect_events(f, "");
+	/* Who reads it finds it, again and again, and then the scrub, twice in a pass. */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(object_check(f->store, "raw", "ill", 2, LARGE), -EBADMSG);
+	expect_events(f, event);
+	assert_true(pass(f).damages >= 2);
+	expect_events(f, event);
+	/* A version is named, also by the scrub. */
+	assert_int_equal(store_bucket_settings_set(f->store, "raw", &settings), 0);
+	assert_int_equal(object_put(f->store, "raw", "old", 4, LARGE), 0);
+	struct store_object_info info;
+	assert_int_equal(store_object_get(f->store, "raw", "old", 3, STORE_VERSION_LATEST, &info),
+			 0);
+	flip(f, (off_t)file_size(f) - LARGE / 2);
+	assert_int_equal(object_put(f->store, "raw", "old", 5, 10), 0);
+	assert_true(pass(f).damages >= 2);
+	snprintf(text, sizeof(text), "%sraw/old v%llu 300000;", event,
+		 (unsigned long long)info.version);
+	expect_events(f, text);
+	/* Who is there in its place when the event is written is not meant. */
+	struct local_op op = {
+		.kind = LOCAL_OP_DAMAGE,
+		.bucket = "raw",
+		.key = "well",
+		.key_len = 4,
+		.record = {.sequence = info.sequence},
+	};
+	assert_int_equal(local_commit(local_of(f->store), &op), -ENOENT);
+	expect_events(f, text);
 }
 
 /* A head is no reason to call an object damaged, nor for repair to remove it. */
@@ -282,8 +366,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_finds_and_heals), TEST(test_head),	       TEST(test_tables),
-		TEST(test_empty),	    TEST(test_stop_and_go_on), TEST(test_concurrent),
+		TEST(test_finds_and_heals), TEST(test_head),  TEST(test_tables),
+		TEST(test_event),	    TEST(test_empty), TEST(test_stop_and_go_on),
+		TEST(test_concurrent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,8 @@ int trigger_event_to_json(const struct store_event *event, struct eos_buf *buf)
 		[STORE_EVENT_CREATED_COPY] = "ObjectCreated:Copy",
 		[STORE_EVENT_CREATED_MULTIPART] = "ObjectCreated:CompleteMultipartUpload",
 		[STORE_EVENT_EXPIRED] = "LifecycleExpiration:Delete",
+		/* S3's word for an object that it has lost. */
+		[STORE_EVENT_DAMAGED] = "ReducedRedundancyLostObject",
 		[STORE_EVENT_MARKER_EXPIRED] = "LifecycleExpiration:DeleteMarkerCreated",
 	};
 	static_assert(EOS_ARRAY_SIZE(names) == STORE_EVENT_KINDS, "a name for each kind");

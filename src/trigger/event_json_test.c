@@ -93,6 +93,7 @@ static void test_names(void **state)
 		"ObjectCreated:CompleteMultipartUpload",
 		"LifecycleExpiration:Delete",
 		"LifecycleExpiration:DeleteMarkerCreated",
+		"ReducedRedundancyLostObject",
 	};
 	struct eos_buf buf;
 	eos_buf_init(&buf);

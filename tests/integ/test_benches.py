@@ -50,9 +50,33 @@ BENCHES = {
         ["chained_lookup_1m"],
         {"chained_lookup_1m/flow_lookup_1m": 2, "flow_lookup_1m_ns": 100},
     ),
+    "chain": (
+        [
+            *(f"chain_{stages}_{size}" for size in (64, 1500) for stages in (1, 3, 6)),
+            *(f"chain_warm_{stages}_{size}" for size in (64, 1500) for stages in (1, 6)),
+        ],
+        [f"{what}_{stages}_{size}" for size in (64, 1500) for stages in (1, 3, 6)
+         for what in ("native", "one_fwp")],
+        {
+            **{f"{what}_{stages}_{size}/chain_{stages}_{size}": None for size in (64, 1500)
+               for stages in (1, 3, 6) for what in ("native", "one_fwp")},
+            "stage_64_ns": 250,
+            "stage_1500_ns": 250,
+            "stage_warm_64_ns": 250,
+            "stage_warm_1500_ns": 250,
+            "chain_1_64/1_mpps": 1,
+            "chain_1_1500/1_mpps": 1,
+        },
+    ),
+    "chain_churn": (
+        ["chain_churn_1", "chain_churn_3"],
+        [],
+        {"chain_churn_1/100000_per_s": 1, "chain_churn_3/100000_per_s": 1},
+    ),
 }
 LIMITS = {
     "added_p99_higher_us", "added_p99_same_us", "budget_error", "fwp_rss_kib", "flow_lookup_1m_ns",
+    "stage_64_ns", "stage_1500_ns", "stage_warm_64_ns", "stage_warm_1500_ns",
 }  # fmt: skip
 
 

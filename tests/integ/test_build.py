@@ -201,3 +201,41 @@ def test_errors_name_the_file(tmp_path, hello):
         for word in words:
             assert word in result.stderr
     assert not (tmp_path / "x.fwp").exists()
+
+
+def test_click_configuration(tmp_path):
+    """A configuration becomes an image beside it, or a module, which gives the same image."""
+    config = tmp_path / "forward.click"
+    config.write_text("FromDevice(0) -> c :: Counter -> Queue -> ToDevice(1)\n")
+    result = build(config)
+    assert result.returncode == 0, result.stderr
+    image = (tmp_path / "forward.fwp").read_bytes()
+    elf, _ = split_image(image)
+    assert elf[:4] == b"\x7fELF"
+    module = tmp_path / "forward.wasm"
+    result = build(config, "-o", module, "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["target"] == "wasm32"
+    assert report["bytes"] == module.stat().st_size
+    assert module.read_bytes()[:4] == b"\0asm"
+    result = build(module, "-o", tmp_path / "again.fwp")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "again.fwp").read_bytes() == image
+
+
+def test_click_mistakes(tmp_path):
+    config = tmp_path / "wrong.click"
+    config.write_text("// wrong\nFromDevice(0) -> Cuonter -> Discard;\nx :: Idle -> y :: Nul\n")
+    result = build(config, check=False)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f"{config}:3: unknown element class 'Nul'; did you mean 'Null'?",
+        f"{config}:2: unknown element or class 'Cuonter'; did you mean 'Counter'?",
+        f"edgeos: {config}: not built",
+    ]
+    assert not (tmp_path / "wrong.fwp").exists()
+    result = build(tmp_path / "absent.click", check=False)
+    assert result.returncode == 1
+    assert result.stderr == f"edgeos: {tmp_path}/absent.click: No such file or directory\n"

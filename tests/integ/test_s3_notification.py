@@ -1,5 +1,6 @@
 """Notification configurations of buckets: the document, its targets, and functions that hear."""
 import json
+import os
 import subprocess
 import uuid
 
@@ -243,10 +244,47 @@ def test_a_bucket_in_other_hands(shared_node, tenants):
     assert [e[3] for e in heard(a_client, a_heard, bucket, 1)] == [b""]
 
 
-def dropped(node):
+def test_damage_is_heard_of(make_node):
+    """An object that a read, or the scrub, found to be damaged is one that S3 calls lost."""
+    node = make_node(config="store: {scrub_rate: 1GiB, scrub_interval: 1h}\n")
+    client = node.s3()
+    output = deploy_hearer(node, "hearer", "default", client)
+    client.create_bucket(Bucket="data")
+    put(client, "data", rule(arn("hearer"), "ReducedRedundancyLostObject"))
+    body = os.urandom(MIB)
+    client.put_object(Bucket="data", Key="ill", Body=body)
+    client.put_object(Bucket="data", Key="well", Body=b"x")
+    for segment in (node.data_dir / "store" / "segments").iterdir():
+        at = segment.read_bytes().find(body[:64])
+        if at >= 0:
+            with segment.open("r+b") as file:
+                file.seek(at)
+                file.write(bytes([body[0] ^ 1]))
+    assert signed(node, "GET", "/data/ill").code == "InternalError"
+    ((name, key, _, data),) = heard(client, output, "data", 1)
+    # Nor can the function read it.
+    assert (name, key, data) == ("ReducedRedundancyLostObject", "ill", b"")
+
+
+def metric(node, name):
     lines = requests.get(node.http_url + "/metrics", timeout=30).text.splitlines()
-    return sum(int(line.split()[1]) for line in lines
-               if line.startswith("edgeos_trigger_events_dropped_total "))
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"edgeos_{name} "))
+
+
+def dropped(node):
+    return metric(node, "trigger_events_dropped_total")
+
+
+def test_rules_go_with_their_bucket(shared_node, s3, hearer):
+    before = metric(shared_node, "s3_notification_buckets")
+    names = [f"gone-{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    for name in names:
+        s3.create_bucket(Bucket=name)
+        put(s3, name, rule(arn("hearer"), "ObjectCreated:*"))
+    assert metric(shared_node, "s3_notification_buckets") == before + 2
+    s3.delete_bucket(Bucket=names[0])
+    shared_node.cli("bucket", "rm", names[1])
+    assert metric(shared_node, "s3_notification_buckets") == before
 
 
 def test_a_function_that_is_gone(shared_node, s3, bucket):

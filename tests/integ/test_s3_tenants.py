@@ -137,6 +137,24 @@ def test_quota_of_a_tenant(shared_node):
     client.put_object(Bucket=two, Key="b", Body=b"x" * 60000)
 
 
+def test_quota_is_told_before_the_body(shared_node, s3, bucket):
+    shared_node.cli("bucket", "set", bucket, "--quota-bytes", "100KiB")
+
+    def announce(on_the_wire, headers, payload):
+        # No body follows: without an answer now there would be none.
+        return signed(shared_node, "PUT", f"/{bucket}/k", payload=payload, headers={
+            "Content-Length": str(on_the_wire), "Expect": "100-continue", **headers}).code
+
+    assert announce(102401, {}, "UNSIGNED-PAYLOAD") == "QuotaExceeded"
+    # Of what comes in pieces those count, and not the signs between them.
+    assert announce(102700, {"x-amz-decoded-content-length": "102401"},
+                    "STREAMING-UNSIGNED-PAYLOAD-TRAILER") == "QuotaExceeded"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x" * 102400)
+    # A condition that does not hold comes first, as it does where there is no quota.
+    assert signed(shared_node, "PUT", f"/{bucket}/k", b"x" * 200000,
+                  headers={"If-None-Match": "*"}).code == "PreconditionFailed"
+
+
 def test_quota_of_a_bucket(shared_node, s3, bucket):
     shared_node.cli("bucket", "set", bucket, "--quota-objects", "1")
     s3.put_object(Bucket=bucket, Key="a", Body=b"x")

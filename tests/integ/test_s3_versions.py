@@ -97,6 +97,13 @@ def test_answers_for_markers(shared_node, s3, versioned):
         answer = signed(shared_node, "GET", f"/{versioned}/k?{query}&versionId={marker}",
                         headers={"x-amz-object-attributes": "ETag"})
         assert (answer.status, answer.code) == (405, "MethodNotAllowed")
+    for method, headers in ("GET", {}), ("PUT", {"x-amz-acl": "public-read"}):
+        answer = signed(shared_node, method, f"/{versioned}/k?acl&versionId={marker}",
+                        headers=headers)
+        assert (answer.status, answer.code) == (405, "MethodNotAllowed")
+        answer = signed(shared_node, method, f"/{versioned}/k?acl&versionId={'0' * 15}1",
+                        headers=headers)
+        assert (answer.status, answer.code) == (404, "NoSuchVersion")
     source = {"Bucket": versioned, "Key": "k"}
     assert code_of(s3.copy_object, Bucket=versioned, Key="x", CopySource=source) == "NoSuchKey"
     assert code_of(s3.copy_object, Bucket=versioned, Key="x",

@@ -258,8 +258,12 @@ static void run_flush(struct talk *talk, const struct request *request)
 {
 	int64_t delay = 0;
 	unsigned count = request->count - request->is_quiet;
-	if (count > 2 || (count == 2 && !word_i64(&request->words[1], &delay))) {
+	if (count > 2) {
 		put_bad_format(talk);
+		return;
+	}
+	if (count == 2 && !word_i64(&request->words[1], &delay)) {
+		talk_puts(talk, "CLIENT_ERROR invalid exptime argument\r\n");
 		return;
 	}
 	proto_stats.cmd_flush++;
@@ -299,8 +303,13 @@ static void run_quit(struct talk *talk, const struct request *request)
 
 static void run_verbosity(struct talk *talk, const struct request *request)
 {
-	if (request->count - request->is_quiet < 2)
+	uint64_t level = 0;
+	unsigned count = request->count - request->is_quiet;
+	/* There is one log, and it is the node's: nothing changes. */
+	if (count > 2 || (count < 2 && !request->is_quiet))
 		talk_puts(talk, "ERROR\r\n");
+	else if (count == 2 && !word_u64(&request->words[1], &level))
+		put_bad_format(talk);
 	else
 		answer(talk, request->is_quiet, "OK\r\n");
 }

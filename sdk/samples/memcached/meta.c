@@ -127,12 +127,9 @@ static void put_flag(struct talk *talk, const struct meta *meta, const struct wo
 		talk_printf(talk, " %.*s", (int)flag->len, flag->text);
 		break;
 	case 'k':
-		talk_printf(talk, " k%.*s", (int)meta->words[1].len, meta->words[1].text);
-		break;
-	case 'b':
-		/* Beside the key, to say how it is written. */
-		if (find_flag(meta, 'k') != NULL)
-			talk_puts(talk, " b");
+		/* With how it is written. */
+		talk_printf(talk, " k%.*s%s", (int)meta->words[1].len, meta->words[1].text,
+			    meta->is_base64 ? " b" : "");
 		break;
 	case 'c':
 		if (item != NULL)
@@ -238,14 +235,15 @@ static void run_get(struct talk *talk, struct meta *meta)
 		item = vivify(meta, vivified);
 	if (item == NULL) {
 		if (!meta->is_quiet)
-			talk_puts(talk, "EN\r\n");
+			put_code(talk, meta, "EN", NULL);
 		return;
 	}
 	if (was_made) {
 		strcpy(marks, " W");
 	} else if (item->is_stale) {
-		strcpy(marks, win(item, true));
-		strcat(marks, " X");
+		bool is_won = item->has_winner;
+		(void)win(item, true);
+		strcpy(marks, is_won ? " Z X" : " X W");
 	} else {
 		strcpy(marks, win(item, recaches && item->expires != 0 && item->expires < recache));
 	}
@@ -303,11 +301,31 @@ static const char *store(struct talk *talk, struct item **ret_item)
 	return "HD";
 }
 
+/* " kKEY b" */
+static void put_base64(struct talk *talk, const char *key, uint32_t key_len)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	talk_puts(talk, " k");
+	for (uint32_t i = 0; i < key_len; i += 3) {
+		uint32_t have = key_len - i < 3 ? key_len - i : 3, bits = 0;
+		char four[5] = "====";
+		for (uint32_t k = 0; k < 3; k++)
+			bits = bits << 8 | (k < have ? (uint8_t)key[i + k] : 0);
+		for (uint32_t k = 0; k <= have; k++)
+			four[k] = digits[bits >> (18 - 6 * k) & 63];
+		talk_puts(talk, four);
+	}
+	talk_puts(talk, " b");
+}
+
 static void put_kept(struct talk *talk, const struct item *item, const char *key, uint32_t key_len)
 {
 	if (talk->set.opaque[0] != '\0')
 		talk_printf(talk, " %s", talk->set.opaque);
-	if (talk->set.returns_key && !talk->set.is_base64)
+	if (talk->set.returns_key && talk->set.is_base64)
+		put_base64(talk, key, key_len);
+	else if (talk->set.returns_key)
 		talk_printf(talk, " k%.*s", (int)key_len, key);
 	if (talk->set.returns_cas && item != NULL)
 		talk_printf(talk, " c%llu", (unsigned long long)item->cas);
@@ -541,6 +559,8 @@ bool meta_command(struct talk *talk, const char *line, uint32_t len)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (line[1] != commands[i].letter)
 			continue;
+		if (len == 2)
+			return false;
 		const char *wrong = parse(&meta, line, len, commands[i].flags_at);
 		proto_stats.cmd_meta++;
 		if (wrong != NULL)

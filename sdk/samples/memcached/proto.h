@@ -30,7 +30,6 @@ struct talk {
 	/* A line that is not complete yet. */
 	char *line;
 	uint32_t line_len;
-	bool is_skipping_line;
 	/* A value on its way: into ITEM, or away. */
 	struct item *item;
 	uint32_t value_left, skip_left;

@@ -189,8 +189,6 @@ static uint32_t take_value(struct talk *talk, const char *data, uint32_t len)
 		item_free(item);
 		talk->item = NULL;
 		talk_puts(talk, "CLIENT_ERROR bad data chunk\r\n");
-		/* What follows up to the end of its line is not a request. */
-		talk->is_skipping_line = data[n - 1] != '\n';
 	} else {
 		talk->stored(talk);
 		talk->item = NULL;
@@ -216,9 +214,7 @@ static uint32_t take_line(struct talk *talk, const char *data, uint32_t len)
 {
 	const char *end = memchr(data, '\n', len);
 	uint32_t n = end == NULL ? len : (uint32_t)(end - data) + 1;
-	if (talk->is_skipping_line) {
-		talk->is_skipping_line = end == NULL;
-	} else if (end != NULL && talk->line_len == 0) {
+	if (end != NULL && talk->line_len == 0) {
 		run_line(talk, data, n - 1);
 	} else {
 		keep_line(talk, data, n);

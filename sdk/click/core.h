@@ -1,0 +1,204 @@
+/*
+ * What the files of the core share. Elements do not include this.
+ */
+#pragma once
+
+#include <stdarg.h>
+
+#include "router.h"
+
+/* --- text.c --- */
+
+/* Text into a buffer of fixed size: cut, always NUL-terminated. */
+struct click_text {
+	char *at;
+	uint32_t size, len;
+};
+#define CLICK_TEXT(array) ((struct click_text){(array), sizeof(array), 0})
+
+void click_text_add(struct click_text *text, const char *bytes, size_t len);
+void click_text_puts(struct click_text *text, const char *string);
+void click_text_u64(struct click_text *text, uint64_t value);
+/* FORMAT has %s, %u, %d, %x, %c, %.*s, %llu and %%. */
+void click_text_format(struct click_text *text, const char *format, va_list list);
+void click_text_printf(struct click_text *text, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+bool click_is_space(char c);
+bool click_is_name(char c);
+/* Up to 64 bytes of each: how many changes make one the other, at most LIMIT + 1. */
+unsigned click_distance(const char *a, const char *b, unsigned limit);
+
+/* The name nearest to WORD, as candidates are offered. */
+struct click_nearest {
+	const char *word, *best;
+	unsigned distance;
+};
+struct click_nearest click_nearest_to(const char *word);
+void click_nearest_offer(struct click_nearest *nearest, const char *candidate);
+/* "; did you mean 'x'?", or nothing. */
+void click_nearest_say(const struct click_nearest *nearest, struct click_text *text);
+
+/* --- memory.c --- */
+
+struct click_chunk;
+struct click_arena {
+	struct click_chunk *chunks;
+	size_t total, max;
+};
+/* Cleared; NULL: no memory. */
+void *click_arena_alloc(struct click_arena *arena, size_t size);
+char *click_arena_text(struct click_arena *arena, const char *bytes, size_t len);
+void click_arena_fini(struct click_arena *arena);
+/* An array that doubles: room for one more of SIZE bytes behind COUNT; false: no memory. */
+bool click_arena_grow(struct click_arena *arena, void *array, uint32_t count, uint32_t *capacity,
+		      size_t size);
+
+/* --- the configuration, flat (parse.c, expand.c) --- */
+
+struct click_end {
+	uint32_t element, port;
+};
+
+/* An element with its whole name, or (class NULL) a pseudo element: what comes to its port p goes
+ * on from its port p. */
+struct click_flat_element {
+	const char *name;
+	const struct click_class *class;
+	const char *config;
+	uint32_t line;
+	const char *file;
+	const char *what; /* pseudo: "input" or "output" of the compound NAME; NULL: a group's */
+};
+
+struct click_flat_link {
+	struct click_end from, to;
+	uint32_t line;
+	const char *file;
+};
+
+struct click_flat {
+	struct click_flat_element *elements;
+	uint32_t elements_count, elements_capacity;
+	struct click_flat_link *links;
+	uint32_t links_count, links_capacity;
+};
+
+/* Parses and expands into FLAT, whose memory is ARENA's. 0, or -1 and errors were told. */
+int click_parse(struct click_router *router, struct click_arena *arena, const char *text,
+		size_t len, const char *file, struct click_flat *flat);
+/* Makes FLAT's links ones between real elements (tunnel.c). */
+int click_untunnel(struct click_router *router, struct click_arena *arena, struct click_flat *flat);
+
+/* --- router.c --- */
+
+struct click_device {
+	const char *name;
+	struct click_element *receiver;
+};
+
+struct click_address {
+	const char *name;
+	uint32_t ip, mask;
+	uint8_t ether[6];
+	bool has_ip, has_mask, has_ether, has_port;
+	uint16_t port;
+	struct click_address *next;
+};
+
+struct click_counter_ref {
+	struct click_element *element;
+	const struct click_handler *handler;
+};
+
+struct click_place {
+	const char *file;
+	uint32_t line;
+	const char *config;
+};
+
+struct click_slab;
+struct click_router {
+	const struct click_host *host;
+	const struct click_class *const *classes;
+	struct click_arena arena;
+	bool is_used[CLICK_CLASSES_MAX];
+	struct click_errors *errors; /* while it is being loaded or a handler is written */
+	struct click_element **elements;
+	struct click_place *places; /* by element */
+	uint32_t elements_count;
+	struct click_flat_link *links; /* between real elements */
+	uint32_t links_count;
+	/* Tasks: a queue; timers: a heap. */
+	struct click_element *tasks_first, *tasks_last;
+	struct click_element **timers;
+	uint32_t timers_count;
+	/* Packets. */
+	struct click_packet *free_packets;
+	uint32_t packets_count;
+	struct click_slab *slabs;
+	struct click_packet *borrowed;
+	uint64_t exhausted, looped;
+	unsigned depth;
+	struct click_device devices[CLICK_DEVICES_MAX];
+	unsigned devices_named;
+	struct click_address *addresses;
+	struct click_counter_ref *counters;
+	uint32_t counters_count;
+	uint32_t random;
+};
+
+/* "FILE:LINE: " and the text. */
+void click_tell(struct click_router *router, const char *file, uint32_t line, const char *format,
+		...) __attribute__((format(printf, 4, 5)));
+void click_tell_va(struct click_router *router, const char *file, uint32_t line, const char *prefix,
+		   const char *format, va_list list);
+/* The line as it stands. */
+void click_tell_line(struct click_router *router, const char *line);
+
+/* Checks ports, processing and connectedness, and sets the elements' ports (ports.c). */
+int click_connect(struct click_router *router, struct click_arena *arena,
+		  const struct click_flat *flat);
+/* Do packets flow between the ports, by the flow code of CLASS? */
+bool click_flows(const struct click_class *class, uint32_t input, uint32_t output);
+/* Who pulls from each element (ports.c). */
+int click_find_listeners(struct click_router *router, struct click_arena *arena);
+
+const struct click_class *click_find_class(struct click_router *router, const char *name);
+bool click_packets_init(struct click_router *router);
+void click_packets_fini(struct click_router *router);
+
+/* --- args.c --- */
+
+#define CLICK_KEYS_MAX 48u
+struct click_arg {
+	const char *text;  /* trimmed, without comments */
+	const char *value; /* of a keyword: behind it; otherwise NULL */
+	uint32_t keyword_len;
+	uint32_t line; /* from the element's, 0 first */
+	bool is_read;
+};
+struct click_args {
+	struct click_router *router;
+	struct click_element *element; /* NULL: of a compound */
+	const char *file, *name, *class;
+	uint32_t line;
+	struct click_arg *args;
+	uint32_t count, current;
+	unsigned errors;
+	const char *keys[CLICK_KEYS_MAX];
+	unsigned keys_count;
+};
+/* Splits CONFIG at its commas; texts live in ARENA. 0 or -1: no memory. */
+int click_args_split(struct click_arena *arena, const char *config, struct click_arg **ret_args,
+		     uint32_t *ret_count);
+int click_args_init(struct click_args *args, struct click_element *element, const char *config);
+/* The value of KEY, or NULL; what is missing and mandatory is told. */
+const char *click_args_take(struct click_args *args, const char *key, unsigned flags);
+/* "bad KEY 'value': expected WHAT" */
+void click_args_expected(struct click_args *args, const char *key, const char *value,
+			 const char *what);
+/* The bytes of a string argument into the router's memory. NULL: told. */
+char *click_args_unquote(struct click_args *args, const char *key, const char *text,
+			 uint32_t *ret_len);
+const struct click_address *click_find_address(const struct click_router *router, const char *name);

@@ -1,0 +1,92 @@
+/*
+ * DelayUnqueue(DELAY): pulls packets, and pushes each no earlier than DELAY after its timestamp
+ * annotation; then that is the current time.
+ *
+ * One packet is held; those behind it wait in the queue upstream. A packet without a timestamp is
+ * taken as having come when it was pulled, and so is one from the future: nothing waits longer
+ * than DELAY here.
+ */
+#include <click.h>
+
+#include "elements/out.h"
+
+/* A year: times added to it do not overflow. */
+#define DELAY_MAX_NS (366ull * 86400 * 1000000000)
+
+struct delay_unqueue {
+	struct click_element element;
+	uint64_t delay_ns;
+	struct click_packet *held; /* or NULL */
+	uint64_t due_ns;	   /* of HELD, by click_now_ns() */
+};
+
+static int configure(struct click_element *element, struct click_args *args)
+{
+	struct delay_unqueue *self = (struct delay_unqueue *)element;
+	click_arg_duration_ns(args, "DELAY", CLICK_POSITIONAL | CLICK_MANDATORY, &self->delay_ns);
+	if (self->delay_ns > DELAY_MAX_NS)
+		click_args_error(args, "DELAY is too long");
+	return click_args_end(args);
+}
+
+static int initialize(struct click_element *element, struct click_args *args)
+{
+	(void)args;
+	click_task_schedule(element);
+	return 0;
+}
+
+static bool run_task(struct click_element *element)
+{
+	struct delay_unqueue *self = (struct delay_unqueue *)element;
+	uint64_t now_ns = click_now_ns(), wall_ns = click_wall_ns();
+	if (!self->held) {
+		self->held = click_pull(element, 0);
+		if (!self->held)
+			return false;
+		uint64_t since_ns = self->held->time_ns;
+		uint64_t age_ns = since_ns && since_ns < wall_ns ? wall_ns - since_ns : 0;
+		self->due_ns = now_ns;
+		if (age_ns < self->delay_ns)
+			self->due_ns += self->delay_ns - age_ns;
+	}
+	if (now_ns < self->due_ns) {
+		click_timer_set(element, self->due_ns);
+		return false;
+	}
+	struct click_packet *packet = self->held;
+	self->held = NULL;
+	packet->time_ns = wall_ns;
+	click_push(element, 0, packet);
+	return true;
+}
+
+static void run_timer(struct click_element *element)
+{
+	click_task_schedule(element);
+}
+
+static uint32_t read_delay(struct click_element *element, char *out, uint32_t size)
+{
+	struct click_out to;
+	click_out_init(&to, out, size);
+	click_out_seconds(&to, ((const struct delay_unqueue *)element)->delay_ns);
+	return to.len;
+}
+
+static const struct click_handler handlers[] = {
+	{.name = "delay", .read = read_delay},
+	{.name = NULL},
+};
+
+const struct click_class click_class_DelayUnqueue = {
+	.name = "DelayUnqueue",
+	.size = sizeof(struct delay_unqueue),
+	.port_count = "1/1",
+	.processing = "l/h",
+	.configure = configure,
+	.initialize = initialize,
+	.run_task = run_task,
+	.run_timer = run_timer,
+	.handlers = handlers,
+};

@@ -1,0 +1,118 @@
+/*
+ * AddressInfo, PortInfo: names for addresses and ports, which arguments of other elements may use.
+ *
+ *	AddressInfo(gateway 10.0.0.1 00:50:ba:85:84:a9, lan 10.0.0.0/24)
+ *	PortInfo(game 3000/udp)
+ */
+#include <string.h>
+
+#include "../core.h"
+
+#define WORDS_MAX 16u
+
+static struct click_address *get(struct click_router *router, const char *name)
+{
+	struct click_address *address = router->addresses;
+	while (address != NULL && strcmp(address->name, name) != 0)
+		address = address->next;
+	if (address != NULL)
+		return address;
+	address = click_alloc(router, sizeof(*address));
+	if (address == NULL)
+		return NULL;
+	address->name = name;
+	address->next = router->addresses;
+	router->addresses = address;
+	return address;
+}
+
+static bool add_address(struct click_address *address, const char *text)
+{
+	uint32_t ip, mask;
+	if (click_parse_ether(text, address->ether)) {
+		address->has_ether = true;
+		return true;
+	}
+	if (!click_parse_ip_prefix(text, &ip, &mask))
+		return false;
+	if (strchr(text, '/') != NULL) {
+		address->mask = mask;
+		address->has_mask = true;
+	}
+	/* "10.0.0.1 10.0.0.0/8": the first is the address itself. */
+	if (!address->has_ip || strchr(text, '/') == NULL)
+		address->ip = ip;
+	address->has_ip = true;
+	return true;
+}
+
+static bool add_port(struct click_address *address, const char *text)
+{
+	char digits[8];
+	const char *slash = strchr(text, '/');
+	size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
+	uint32_t port;
+	if (len >= sizeof(digits) ||
+	    (slash != NULL && strcmp(slash, "/tcp") != 0 && strcmp(slash, "/udp") != 0))
+		return false;
+	memcpy(digits, text, len);
+	digits[len] = '\0';
+	if (!click_parse_u32(digits, &port) || port > UINT16_MAX)
+		return false;
+	address->port = (uint16_t)port;
+	address->has_port = true;
+	return true;
+}
+
+static int configure(struct click_element *element, struct click_args *args,
+		     bool (*add)(struct click_address *address, const char *text), const char *what)
+{
+	for (unsigned i = 0; i < click_args_count(args); i++) {
+		const char *words[WORDS_MAX];
+		const char *text = click_args_at(args, i);
+		unsigned count = click_words(element->router, text, words, WORDS_MAX);
+		if (count == 0)
+			continue;
+		if (count == 1) {
+			click_args_error(args, "'%.*s': %s is missing", 60, text, what);
+			continue;
+		}
+		struct click_address *address = get(element->router, words[0]);
+		if (address == NULL) {
+			click_args_error(args, "out of memory");
+			return -1;
+		}
+		for (unsigned w = 1; w < count; w++)
+			if (!add(address, words[w]))
+				click_args_error(args, "'%.*s' is not %s", 60, words[w], what);
+	}
+	return click_args_end(args);
+}
+
+static int address_configure(struct click_element *element, struct click_args *args)
+{
+	return configure(element, args, add_address, "an address");
+}
+
+static int port_configure(struct click_element *element, struct click_args *args)
+{
+	return configure(element, args, add_port, "a port");
+}
+
+const struct click_class click_class_AddressInfo = {
+	.name = "AddressInfo",
+	.size = sizeof(struct click_element),
+	.port_count = "0/0",
+	.processing = "a",
+	.configure = address_configure,
+	.configures_first = true,
+};
+
+const struct click_class click_class_PortInfo = {
+	.name = "PortInfo",
+	.size = sizeof(struct click_element),
+	.port_count = "0/0",
+	.processing = "a",
+	.configure = port_configure,
+	.configures_first = true,
+};

@@ -1,0 +1,116 @@
+#include "elements/ip_names.h"
+
+#include <string.h>
+
+struct name {
+	const char *name;
+	uint32_t value;
+	unsigned kind; /* ports: protocols; codes: the type */
+};
+
+static const struct name protocols[] = {
+	{"icmp", 1, 0},	 {"igmp", 2, 0},   {"ipip", 4, 0},   {"tcp", 6, 0},	  {"udp", 17, 0},
+	{"dccp", 33, 0}, {"gre", 47, 0},   {"esp", 50, 0},   {"ah", 51, 0},	  {"ospf", 89, 0},
+	{"pim", 103, 0}, {"vrrp", 112, 0}, {"sctp", 132, 0}, {"udplite", 136, 0}, {NULL, 0, 0},
+};
+
+#define TCP  CLICK_PORT_TCP
+#define UDP  CLICK_PORT_UDP
+#define BOTH (CLICK_PORT_TCP | CLICK_PORT_UDP)
+
+static const struct name ports[] = {
+	{"echo", 7, BOTH},	   {"discard", 9, BOTH},     {"daytime", 13, BOTH},
+	{"chargen", 19, BOTH},	   {"ftp-data", 20, TCP},    {"ftp", 21, TCP},
+	{"ssh", 22, TCP},	   {"telnet", 23, TCP},	     {"smtp", 25, TCP},
+	{"domain", 53, BOTH},	   {"dns", 53, BOTH},	     {"bootps", 67, UDP},
+	{"bootpc", 68, UDP},	   {"tftp", 69, UDP},	     {"finger", 79, TCP},
+	{"www", 80, TCP},	   {"http", 80, TCP},	     {"pop3", 110, TCP},
+	{"sunrpc", 111, BOTH},	   {"auth", 113, TCP},	     {"nntp", 119, TCP},
+	{"ntp", 123, UDP},	   {"netbios-ns", 137, UDP}, {"netbios-dgm", 138, UDP},
+	{"netbios-ssn", 139, TCP}, {"imap", 143, TCP},	     {"snmp", 161, UDP},
+	{"snmp-trap", 162, UDP},   {"irc", 194, TCP},	     {"imap3", 220, TCP},
+	{"https", 443, TCP},	   {"rip", 520, UDP},	     {"route", 520, UDP},
+	{"imaps", 993, TCP},	   {"pop3s", 995, TCP},	     {NULL, 0, 0},
+};
+
+static const struct name flags[] = {
+	{"fin", 1, 0},	{"syn", 2, 0},	{"rst", 4, 0}, {"psh", 8, 0},
+	{"ack", 16, 0}, {"urg", 32, 0}, {NULL, 0, 0},
+};
+
+static const struct name icmp_types[] = {
+	{"echo-reply", 0, 0},
+	{"unreachable", 3, 0},
+	{"sourcequench", 4, 0},
+	{"redirect", 5, 0},
+	{"echo", 8, 0},
+	{"routeradvert", 9, 0},
+	{"routersolicit", 10, 0},
+	{"timeexceeded", 11, 0},
+	{"parameterproblem", 12, 0},
+	{"timestamp", 13, 0},
+	{"timestamp-reply", 14, 0},
+	{"inforeq", 15, 0},
+	{"inforeq-reply", 16, 0},
+	{"maskreq", 17, 0},
+	{"maskreq-reply", 18, 0},
+	{NULL, 0, 0},
+};
+
+static const struct name icmp_codes[] = {
+	{"net", 0, 3},	       {"host", 1, 3},	      {"protocol", 2, 3},    {"port", 3, 3},
+	{"needfrag", 4, 3},    {"net", 0, 5},	      {"host", 1, 5},	     {"transit", 0, 11},
+	{"reassembly", 1, 11}, {"erroratptr", 0, 12}, {"missingopt", 1, 12}, {"length", 2, 12},
+	{NULL, 0, 0},
+};
+
+static const struct name *find(const struct name *names, const char *name)
+{
+	while (names->name && strcmp(names->name, name) != 0)
+		names++;
+	return names->name ? names : NULL;
+}
+
+static bool get(const struct name *names, const char *name, uint32_t *ret)
+{
+	const struct name *found = find(names, name);
+	if (found)
+		*ret = found->value;
+	return found != NULL;
+}
+
+bool click_ip_protocol_number(const char *name, uint32_t *ret)
+{
+	return get(protocols, name, ret);
+}
+
+bool click_ip_port_number(const char *name, uint32_t *ret_port, unsigned *ret_protocols)
+{
+	const struct name *found = find(ports, name);
+	if (!found)
+		return false;
+	*ret_port = found->value;
+	*ret_protocols = found->kind;
+	return true;
+}
+
+bool click_tcp_flag(const char *name, uint32_t *ret)
+{
+	return get(flags, name, ret);
+}
+
+bool click_icmp_type_number(const char *name, uint32_t *ret)
+{
+	return get(icmp_types, name, ret);
+}
+
+bool click_icmp_code_number(uint32_t type, const char *name, uint32_t *ret)
+{
+	for (const struct name *code = icmp_codes; code->name; code++) {
+		if (code->kind == type && strcmp(code->name, name) == 0) {
+			*ret = code->value;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,222 @@
+/*
+ * SetVLANAnno, VLANEncap and VLANDecap: the tag of IEEE 802.1Q, and its annotation.
+ */
+#include <string.h>
+
+#include "elements/out_more.h"
+#include "ip.h"
+
+#define TCI_ID	  0x0fffu
+#define TAG_BYTES 4u
+
+struct vlan {
+	struct click_element element;
+	uint32_t tci, ethertype;
+	int32_t native;
+	bool may_be_anno, from_anno;
+};
+
+/* VLAN_TCI, or its parts VLAN_ID and VLAN_PCP. */
+static void read_tci(struct vlan *vlan, struct click_args *args)
+{
+	const char *text = NULL;
+	uint32_t id = UINT32_MAX, pcp = UINT32_MAX;
+	click_arg_text(args, "VLAN_TCI", CLICK_POSITIONAL, &text);
+	click_arg_u32(args, "VLAN_PCP", CLICK_POSITIONAL, &pcp);
+	click_arg_u32(args, "VLAN_ID", 0, &id);
+	if (pcp != UINT32_MAX && pcp > 7)
+		click_args_error(args, "VLAN_PCP is at most 7");
+	if (id != UINT32_MAX && id > TCI_ID)
+		click_args_error(args, "VLAN_ID is at most 0xfff");
+	if (text && vlan->may_be_anno && strcmp(text, "ANNO") == 0)
+		vlan->from_anno = true;
+	else if (text && (!click_parse_u32(text, &vlan->tci) || vlan->tci > UINT16_MAX))
+		click_args_error(args, "VLAN_TCI '%s' is no number of at most 0xffff", text);
+	if (text && id != UINT32_MAX)
+		click_args_error(args, "either VLAN_TCI or VLAN_ID");
+	if (!text && id == UINT32_MAX)
+		click_args_error(args, "VLAN_TCI or VLAN_ID is missing");
+	if (id != UINT32_MAX)
+		vlan->tci = id;
+	if (pcp != UINT32_MAX)
+		vlan->tci = (vlan->tci & 0x1fff) | (pcp & 7) << 13;
+}
+
+static void read_ethertype(struct vlan *vlan, struct click_args *args)
+{
+	vlan->ethertype = CLICK_ETHERTYPE_VLAN;
+	click_arg_u32(args, "ETHERTYPE", 0, &vlan->ethertype);
+	if (vlan->ethertype > UINT16_MAX)
+		click_args_error(args, "ETHERTYPE is at most 0xffff");
+}
+
+/* --- handlers of both that have a tag --- */
+
+static uint32_t handler_tci(struct click_element *element, char *out, uint32_t size)
+{
+	struct vlan *vlan = (struct vlan *)element;
+	if (!vlan->from_anno)
+		return click_out_number(out, size, vlan->tci);
+	struct click_out text;
+	click_out_init(&text, out, size);
+	click_out_add(&text, "ANNO");
+	return text.len;
+}
+
+static uint32_t handler_id(struct click_element *element, char *out, uint32_t size)
+{
+	return click_out_number(out, size, ((struct vlan *)element)->tci & TCI_ID);
+}
+
+static uint32_t handler_pcp(struct click_element *element, char *out, uint32_t size)
+{
+	return click_out_number(out, size, ((struct vlan *)element)->tci >> 13);
+}
+
+static int write_part(struct click_element *element, const char *text, struct click_args *args,
+		      uint32_t max, unsigned shift)
+{
+	struct vlan *vlan = (struct vlan *)element;
+	uint32_t value;
+	if (!click_parse_u32(text, &value) || value > max) {
+		click_args_error(args, "'%s' is no number of at most %u", text, max);
+		return -1;
+	}
+	vlan->tci = (vlan->tci & ~(max << shift)) | value << shift;
+	vlan->from_anno = false;
+	return 0;
+}
+
+static int handler_set_tci(struct click_element *element, const char *text, struct click_args *args)
+{
+	struct vlan *vlan = (struct vlan *)element;
+	if (vlan->may_be_anno && strcmp(text, "ANNO") == 0) {
+		vlan->from_anno = true;
+		return 0;
+	}
+	return write_part(element, text, args, UINT16_MAX, 0);
+}
+
+static int handler_set_id(struct click_element *element, const char *text, struct click_args *args)
+{
+	return write_part(element, text, args, TCI_ID, 0);
+}
+
+static int handler_set_pcp(struct click_element *element, const char *text, struct click_args *args)
+{
+	return write_part(element, text, args, 7, 13);
+}
+
+static const struct click_handler handlers[] = {
+	{.name = "vlan_tci", .read = handler_tci, .write = handler_set_tci},
+	{.name = "vlan_id", .read = handler_id, .write = handler_set_id},
+	{.name = "vlan_pcp", .read = handler_pcp, .write = handler_set_pcp},
+	{.name = NULL},
+};
+
+/* --- SetVLANAnno --- */
+
+static int set_configure(struct click_element *element, struct click_args *args)
+{
+	read_tci((struct vlan *)element, args);
+	return click_args_end(args);
+}
+
+static struct click_packet *set_simple(struct click_element *element, struct click_packet *packet)
+{
+	packet->vlan_tci = (uint16_t)((struct vlan *)element)->tci;
+	return packet;
+}
+
+const struct click_class click_class_SetVLANAnno = {
+	.name = "SetVLANAnno",
+	.size = sizeof(struct vlan),
+	.port_count = "1/1",
+	.processing = "a/a",
+	.configure = set_configure,
+	.simple = set_simple,
+	.handlers = handlers,
+};
+
+/* --- VLANEncap --- */
+
+static int encap_configure(struct click_element *element, struct click_args *args)
+{
+	struct vlan *vlan = (struct vlan *)element;
+	vlan->may_be_anno = true;
+	read_tci(vlan, args);
+	click_arg_int(args, "NATIVE_VLAN", 0, &vlan->native);
+	if (vlan->native < -1 || vlan->native > (int32_t)TCI_ID)
+		click_args_error(args, "NATIVE_VLAN is from -1 to 0xfff");
+	read_ethertype(vlan, args);
+	return click_args_end(args);
+}
+
+static struct click_packet *encap_simple(struct click_element *element, struct click_packet *packet)
+{
+	struct vlan *vlan = (struct vlan *)element;
+	uint32_t tci = vlan->from_anno ? packet->vlan_tci : vlan->tci;
+	if ((int32_t)(tci & TCI_ID) == vlan->native)
+		return packet;
+	if (packet->len < CLICK_ETHER_HEADER || !click_packet_push(packet, TAG_BYTES)) {
+		click_kill(element, packet);
+		return NULL;
+	}
+	memmove(packet->data, packet->data + TAG_BYTES, 12);
+	click_put_u16(packet->data + 12, vlan->ethertype);
+	click_put_u16(packet->data + 14, tci);
+	packet->mac = 0;
+	return packet;
+}
+
+const struct click_class click_class_VLANEncap = {
+	.name = "VLANEncap",
+	.size = sizeof(struct vlan),
+	.port_count = "1/1",
+	.processing = "a/a",
+	.configure = encap_configure,
+	.simple = encap_simple,
+	.handlers = handlers,
+};
+
+/* --- VLANDecap --- */
+
+struct decap {
+	struct click_element element;
+	struct vlan vlan; /* its ethertype */
+	bool anno;
+};
+
+static int decap_configure(struct click_element *element, struct click_args *args)
+{
+	struct decap *decap = (struct decap *)element;
+	decap->anno = true;
+	click_arg_bool(args, "ANNO", CLICK_POSITIONAL, &decap->anno);
+	read_ethertype(&decap->vlan, args);
+	return click_args_end(args);
+}
+
+static struct click_packet *decap_simple(struct click_element *element, struct click_packet *packet)
+{
+	struct decap *decap = (struct decap *)element;
+	bool is_tagged = packet->len >= CLICK_ETHER_HEADER + TAG_BYTES &&
+			 click_get_u16(packet->data + 12) == decap->vlan.ethertype;
+	uint16_t tci = is_tagged ? click_get_u16(packet->data + 14) : 0;
+	if (is_tagged) {
+		memmove(packet->data + TAG_BYTES, packet->data, 12);
+		click_packet_pull(packet, TAG_BYTES);
+		packet->mac = 0;
+	}
+	if (decap->anno)
+		packet->vlan_tci = tci;
+	return packet;
+}
+
+const struct click_class click_class_VLANDecap = {
+	.name = "VLANDecap",
+	.size = sizeof(struct decap),
+	.port_count = "1/1",
+	.processing = "a/a",
+	.configure = decap_configure,
+	.simple = decap_simple,
+};

@@ -1,0 +1,432 @@
+/*
+ * Compounds into elements: a whole name, arguments with the variables' values in their places, and
+ * links by pseudo elements, one in front of each compound and one behind it.
+ */
+#include <string.h>
+
+#include "parse.h"
+
+#define CONFIG_MAX 65536u /* bytes of an element's arguments, with variables' values */
+
+struct environment {
+	const struct click_compound *compound;
+	const struct environment *parent;
+	const char **values; /* by the compound's variables */
+};
+
+struct expansion {
+	struct click_parser *parser;
+	struct click_flat *flat;
+	unsigned depth;
+	char *scratch; /* CONFIG_MAX + 1 bytes */
+};
+
+static int no_memory(struct expansion *expansion)
+{
+	expansion->parser->no_memory = true;
+	return -1;
+}
+
+static int complain(struct expansion *expansion, const char *file, uint32_t line,
+		    const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	click_tell_va(expansion->parser->router, file, line, NULL, format, list);
+	va_end(list);
+	return -1;
+}
+
+/* --- variables --- */
+
+static const char *lookup(const struct environment *env, const char *name, size_t len)
+{
+	for (; env != NULL; env = env->parent) {
+		const struct click_compound *compound = env->compound;
+		for (uint32_t i = 0; i < compound->variables_count; i++) {
+			const char *own = compound->variables[i].name;
+			if (strlen(own) == len && memcmp(own, name, len) == 0 && env->values[i])
+				return env->values[i];
+		}
+	}
+	return NULL;
+}
+
+/* The variable that begins at AT: its value, and RET_END behind it. NULL: it is none of ours. */
+static const char *variable_at(const struct environment *env, const char *at, const char **ret_end)
+{
+	bool is_braced = at[1] == '{';
+	const char *name = at + (is_braced ? 2 : 1), *end = name;
+	while (click_is_name(*end) && *end != '@')
+		end++;
+	if (end == name || (is_braced && *end != '}'))
+		return NULL;
+	*ret_end = end + is_braced;
+	return lookup(env, name, (size_t)(end - name));
+}
+
+static void add_value(struct click_text *out, const char *value, bool is_quoted)
+{
+	size_t len = strlen(value);
+	bool has_quotes =
+		len >= 2 && value[0] == value[len - 1] && (value[0] == '"' || value[0] == '\'');
+	if (is_quoted && has_quotes)
+		click_text_add(out, value + 1, len - 2);
+	else
+		click_text_add(out, value, len);
+}
+
+/* TEXT with the values of variables, but within single quotes. NULL: no memory, or too long. */
+static const char *substitute(struct expansion *expansion, const struct environment *env,
+			      const char *text, const char *file, uint32_t line)
+{
+	if (strchr(text, '$') == NULL)
+		return text;
+	struct click_text out = {expansion->scratch, CONFIG_MAX + 1, 0};
+	char quote = 0;
+	expansion->scratch[0] = '\0';
+	for (const char *at = text; *at != '\0';) {
+		const char *end, *value = NULL;
+		if (*at == '$' && quote != '\'')
+			value = variable_at(env, at, &end);
+		if (value != NULL) {
+			add_value(&out, value, quote == '"');
+			at = end;
+			continue;
+		}
+		if (*at == '\\' && at[1] != '\0' && quote != '\'') {
+			click_text_add(&out, at, 2);
+			at += 2;
+			continue;
+		}
+		if (quote == 0 && (*at == '"' || *at == '\''))
+			quote = *at;
+		else if (quote == *at)
+			quote = 0;
+		click_text_add(&out, at++, 1);
+	}
+	if (out.len >= CONFIG_MAX) {
+		(void)complain(expansion, file, line, "the arguments are longer than %u bytes",
+			       CONFIG_MAX);
+		return NULL;
+	}
+	return click_parse_copy(expansion->parser, out.at, out.len);
+}
+
+/* --- arguments of compounds --- */
+
+static int find_keyword(const struct click_arg *args, uint32_t count, const char *key)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (args[i].value != NULL && strlen(key) == args[i].keyword_len &&
+		    memcmp(args[i].text, key, args[i].keyword_len) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* "__REST__ $rest": all that are left, as they would be written. */
+static const char *join_rest(struct expansion *expansion, struct click_arg *args, uint32_t count)
+{
+	size_t len = 1;
+	for (uint32_t i = 0; i < count; i++)
+		len += args[i].is_read ? 0 : strlen(args[i].text) + 2;
+	char *bytes = click_arena_alloc(expansion->parser->arena, len);
+	if (bytes == NULL) {
+		(void)no_memory(expansion);
+		return "";
+	}
+	struct click_text text = {bytes, (uint32_t)len, 0};
+	for (uint32_t i = 0; i < count; i++) {
+		if (args[i].is_read)
+			continue;
+		if (text.len > 0)
+			click_text_puts(&text, ", ");
+		click_text_puts(&text, args[i].text);
+		args[i].is_read = true;
+	}
+	return bytes;
+}
+
+/* Gives each of COMPOUND's parameters its argument. False: they do not match. */
+static bool bind(struct expansion *expansion, const struct click_compound *compound,
+		 struct click_arg *args, uint32_t count, const char **values)
+{
+	uint32_t next = 0;
+	for (uint32_t i = 0; i < count; i++)
+		args[i].is_read = false;
+	for (uint32_t i = 0; i < compound->formals_count; i++) {
+		const char *key = compound->variables[i].key;
+		int index = key != NULL ? find_keyword(args, count, key) : -1;
+		if (index >= 0) {
+			values[i] = args[index].value;
+			args[index].is_read = true;
+		}
+	}
+	for (uint32_t i = 0; i < compound->formals_count; i++) {
+		const char *key = compound->variables[i].key;
+		if (key != NULL && strcmp(key, "__REST__") == 0) {
+			values[i] = join_rest(expansion, args, count);
+			continue;
+		}
+		if (key != NULL) {
+			if (values[i] == NULL)
+				return false;
+			continue;
+		}
+		while (next < count && args[next].is_read)
+			next++;
+		if (next == count)
+			return false;
+		values[i] = args[next].text;
+		args[next].is_read = true;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		if (!args[i].is_read)
+			return false;
+	return true;
+}
+
+static bool ports_match(const struct click_compound *compound, const struct click_decl *decl)
+{
+	return compound->decls[0].outputs == decl->inputs &&
+	       compound->decls[1].inputs == decl->outputs;
+}
+
+static int tell_mismatch(struct expansion *expansion, const struct click_decl *decl,
+			 const char *name, uint32_t count)
+{
+	const struct click_compound *compound = decl->compound;
+	if (compound->overload != NULL || compound->rest.name != NULL)
+		return complain(expansion, decl->file, decl->line,
+				"%s :: %s: no definition has %u inputs, %u outputs and these %u "
+				"arguments",
+				name, compound->name, decl->inputs, decl->outputs, count);
+	char wanted[200];
+	struct click_text text = CLICK_TEXT(wanted);
+	wanted[0] = '\0';
+	for (uint32_t i = 0; i < compound->formals_count; i++)
+		click_text_printf(&text, "%s%s%s$%s", i > 0 ? ", " : "",
+				  compound->variables[i].key ? compound->variables[i].key : "",
+				  compound->variables[i].key ? " " : "",
+				  compound->variables[i].name);
+	return complain(expansion, decl->file, decl->line,
+			"%s :: %s: %u arguments do not match its parameters (%s)", name,
+			compound->name[0] != '\0' ? compound->name : "{…}", count, wanted);
+}
+
+/*
+ * Which of DECL's definitions it is, with its parameters' values in RET_ENV. RET_CLASS if "..." led
+ * to a class of ours.
+ */
+static int choose(struct expansion *expansion, const struct click_decl *decl, const char *name,
+		  const char *config, struct environment *ret_env,
+		  const struct click_class **ret_class)
+{
+	struct click_arena *arena = expansion->parser->arena;
+	struct click_arg *args;
+	uint32_t count;
+	if (click_args_split(arena, config, &args, &count) < 0)
+		return no_memory(expansion);
+	bool is_overloaded = decl->compound->overload != NULL || decl->compound->rest.name != NULL;
+	const struct click_compound *compound = decl->compound;
+	*ret_class = NULL;
+	while (compound != NULL) {
+		const char **values =
+			click_arena_alloc(arena, (compound->variables_count + 1) * sizeof(*values));
+		if (values == NULL)
+			return no_memory(expansion);
+		if ((!is_overloaded || ports_match(compound, decl)) &&
+		    bind(expansion, compound, args, count, values)) {
+			*ret_env = (struct environment){compound, NULL, values};
+			return 0;
+		}
+		if (compound->overload != NULL) {
+			compound = compound->overload;
+		} else if (compound->rest.class != NULL) {
+			*ret_class = compound->rest.class;
+			return 0;
+		} else {
+			compound = compound->rest.compound;
+		}
+	}
+	return tell_mismatch(expansion, decl, name, count);
+}
+
+/* --- elements --- */
+
+static uint32_t add_element(struct expansion *expansion, const struct click_flat_element *element)
+{
+	struct click_flat *flat = expansion->flat;
+	if (flat->elements_count >= 3 * CLICK_ELEMENTS_MAX) {
+		(void)complain(expansion, element->file, element->line,
+			       "more than %u elements and compounds", 3 * CLICK_ELEMENTS_MAX);
+		return CLICK_NONE;
+	}
+	if (!click_arena_grow(expansion->parser->arena, &flat->elements, flat->elements_count,
+			      &flat->elements_capacity, sizeof(*flat->elements))) {
+		(void)no_memory(expansion);
+		return CLICK_NONE;
+	}
+	flat->elements[flat->elements_count] = *element;
+	return flat->elements_count++;
+}
+
+static int add_link(struct expansion *expansion, const struct click_flat_link *link)
+{
+	struct click_flat *flat = expansion->flat;
+	if (flat->links_count >= CLICK_CONNECTIONS_MAX)
+		return complain(expansion, link->file, link->line, "more than %u connections",
+				CLICK_CONNECTIONS_MAX);
+	if (!click_arena_grow(expansion->parser->arena, &flat->links, flat->links_count,
+			      &flat->links_capacity, sizeof(*flat->links)))
+		return no_memory(expansion);
+	flat->links[flat->links_count++] = *link;
+	return 0;
+}
+
+/* "prefix/name", and for anonymous ones "prefix/Class@3". NULL: told. */
+static const char *whole_name(struct expansion *expansion, const struct click_compound *scope,
+			      const char *prefix, uint32_t index)
+{
+	const struct click_decl *decl = &scope->decls[index];
+	char bytes[CLICK_NAME_MAX + 2];
+	struct click_text text = CLICK_TEXT(bytes);
+	bytes[0] = '\0';
+	/* Of compounds the first two are no elements; numbers go from 1. */
+	uint32_t number = index + (scope->parent != NULL ? 0 : 1) - (scope->parent != NULL);
+	for (;; number++) {
+		text.len = 0;
+		click_text_puts(&text, decl->name);
+		if (!decl->is_anonymous)
+			break;
+		click_text_printf(&text, "@%u", number);
+		if (click_parse_find(scope, bytes) == CLICK_NONE)
+			break;
+	}
+	char whole[CLICK_NAME_MAX + 2];
+	struct click_text out = CLICK_TEXT(whole);
+	click_text_printf(&out, "%s%s%s", prefix, prefix[0] != '\0' ? "/" : "", bytes);
+	if (out.len > CLICK_NAME_MAX) {
+		(void)complain(expansion, decl->file, decl->line,
+			       "the name '%.*s…' is longer than %u bytes", 40, whole,
+			       CLICK_NAME_MAX);
+		return NULL;
+	}
+	return click_parse_copy(expansion->parser, whole, out.len);
+}
+
+static int expand_into(struct expansion *expansion, const struct click_compound *compound,
+		       const struct environment *env, const char *prefix,
+		       const struct click_end *around);
+
+/* What ENV's compound was written in: the environment of that, among those around the use. */
+static const struct environment *find_parent(const struct environment *env,
+					     const struct click_compound *compound)
+{
+	while (env != NULL && env->compound != compound)
+		env = env->parent;
+	return env;
+}
+
+static int add_compound(struct expansion *expansion, const struct click_decl *decl,
+			const char *name, const struct environment *outer, struct environment *env,
+			struct click_end *ret_map)
+{
+	struct click_flat_element pseudo = {
+		.name = name, .line = decl->line, .file = decl->file, .what = "input"};
+	const struct click_compound *compound = env->compound;
+	ret_map->element = add_element(expansion, &pseudo);
+	pseudo.what = "output";
+	ret_map->port = add_element(expansion, &pseudo);
+	if (ret_map->element == CLICK_NONE || ret_map->port == CLICK_NONE)
+		return -1;
+	env->parent = find_parent(outer, compound->parent);
+	for (uint32_t i = compound->formals_count; i < compound->variables_count; i++) {
+		env->values[i] = substitute(expansion, env, compound->variables[i].value,
+					    compound->file, compound->line);
+		if (env->values[i] == NULL)
+			return -1;
+	}
+	if (expansion->depth >= CLICK_DEPTH_MAX)
+		return complain(expansion, decl->file, decl->line,
+				"compounds contain each other deeper than %u", CLICK_DEPTH_MAX);
+	expansion->depth++;
+	int err = expand_into(expansion, compound, env, name, ret_map);
+	expansion->depth--;
+	return err;
+}
+
+/* RET_MAP's element is where links to DECL go, its port (so to say) where links from it come from.
+ */
+static int add_decl(struct expansion *expansion, const struct environment *env, const char *prefix,
+		    uint32_t index, struct click_end *ret_map)
+{
+	const struct click_decl *decl = &env->compound->decls[index];
+	struct click_flat_element element = {.name = "(…)", .line = decl->line, .file = decl->file};
+	if (decl->kind == CLICK_ELEMENT) {
+		element.name = whole_name(expansion, env->compound, prefix, index);
+		if (element.name == NULL)
+			return -1;
+		element.config = substitute(expansion, env, decl->config, decl->file, decl->line);
+		if (element.config == NULL)
+			return -1;
+		element.class = decl->class;
+		if (decl->compound != NULL) {
+			struct environment inner;
+			if (choose(expansion, decl, element.name, element.config, &inner,
+				   &element.class) < 0)
+				return -1;
+			if (element.class == NULL)
+				return add_compound(expansion, decl, element.name, env, &inner,
+						    ret_map);
+		}
+	}
+	ret_map->element = ret_map->port = add_element(expansion, &element);
+	return ret_map->element == CLICK_NONE ? -1 : 0;
+}
+
+/* AROUND: the pseudo elements that are COMPOUND's input and output; NULL: it is the file. */
+static int expand_into(struct expansion *expansion, const struct click_compound *compound,
+		       const struct environment *env, const char *prefix,
+		       const struct click_end *around)
+{
+	struct click_end *map = click_arena_alloc(expansion->parser->arena,
+						  (compound->decls_count + 1) * sizeof(*map));
+	if (map == NULL)
+		return no_memory(expansion);
+	for (uint32_t i = 0; i < compound->decls_count; i++) {
+		if (around != NULL && i < 2) {
+			map[i].element = map[i].port = i == 0 ? around->element : around->port;
+			continue;
+		}
+		if (add_decl(expansion, env, prefix, i, &map[i]) < 0)
+			return -1;
+	}
+	for (uint32_t i = 0; i < compound->links_count; i++) {
+		struct click_flat_link link = compound->links[i];
+		link.from.element = map[link.from.element].port;
+		link.to.element = map[link.to.element].element;
+		if (add_link(expansion, &link) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int click_expand(struct click_parser *parser, struct click_flat *flat)
+{
+	struct expansion expansion = {.parser = parser, .flat = flat};
+	const struct click_compound *top = parser->scope;
+	struct environment env = {.compound = top};
+	env.values =
+		click_arena_alloc(parser->arena, (top->variables_count + 1) * sizeof(*env.values));
+	expansion.scratch = click_arena_alloc(parser->arena, CONFIG_MAX + 1);
+	if (env.values == NULL || expansion.scratch == NULL)
+		return no_memory(&expansion);
+	for (uint32_t i = 0; i < top->variables_count; i++) {
+		env.values[i] =
+			substitute(&expansion, &env, top->variables[i].value, top->file, top->line);
+		if (env.values[i] == NULL)
+			return -1;
+	}
+	return expand_into(&expansion, top, &env, "", NULL);
+}

@@ -1,0 +1,190 @@
+/*
+ * The main of a packet function that is a Click configuration.
+ *
+ * edgeos_init() makes the router from the configuration, which the module has as data, once, in
+ * the chain's template: what a client's instance costs then is the pages that its packets change.
+ *
+ * A packet is handled in the slot itself. If it leaves from there, which is what most do, the
+ * verdict says so, and nothing is copied; what elements keep beyond the call gets a buffer of the
+ * pool's; all that leaves besides is sent by edgeos_packet_send().
+ *
+ * Timers of elements share timer 0. It is never set in edgeos_init(): timers are an instance's.
+ * Counters are a table that the host reads when it likes. Few are brought up to date after each
+ * packet, many by timer 1.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../c/edgeos_packet.h"
+#include "core.h"
+
+#define COUNTERS_DIRECT	 16u
+#define COUNTERS_LATE_NS 20000000u
+#define TIMER_ROUTER	 0u
+#define TIMER_COUNTERS	 1u
+
+/* Made by `edgeos build`. */
+extern const char click_config_name[];
+extern const char click_config_text[];
+extern const unsigned click_config_len;
+
+EDGEOS_PACKETS(CLICK_PACKET_MAX)
+
+static struct click_router *router;
+static struct edgeos_counter counters[EDGEOS_COUNTERS_MAX];
+static uint32_t counters_count; /* of the router's; two of our own are behind them */
+static uint64_t timer_ns = UINT64_MAX;
+static uint64_t wall_offset_ns; /* wall clock less monotonic clock */
+static bool is_late_set, is_in_packet, has_started;
+static int verdict; /* the port by which the slot's packet leaves; below zero: none so far */
+
+uint64_t click_now_ns(void)
+{
+	return edgeos_now_ns();
+}
+
+/* The host's wall clock is asked once: an instance that lives for months is off by what was
+ * corrected since. */
+uint64_t click_wall_ns(void)
+{
+	return edgeos_now_ns() + wall_offset_ns;
+}
+
+static void log_line(void *ctx, const char *line)
+{
+	(void)ctx;
+	edgeos_log(EDGEOS_INFO, line, (uint32_t)strlen(line));
+}
+
+static void tell(void *ctx, const char *line)
+{
+	(void)ctx;
+	edgeos_log(EDGEOS_ERROR, line, (uint32_t)strlen(line));
+}
+
+static int find_device(void *ctx, const char *name)
+{
+	(void)ctx;
+	int port = edgeos_port(name, (uint32_t)strlen(name));
+	return port < (int)CLICK_DEVICES_MAX ? port : -1;
+}
+
+/* What is refused is counted by the host as dropped. */
+static void send_packet(void *ctx, unsigned device, const struct click_packet *packet)
+{
+	struct edgeos_packet *info = &edgeos_slot.info;
+	(void)ctx;
+	/* Packets by one port keep their order. */
+	if (verdict == (int)device) {
+		edgeos_packet_send(device, 0, (const void *)(uintptr_t)info->address, info->len);
+		verdict = -1;
+	}
+	if (is_in_packet && packet->buffer == edgeos_slot.data) {
+		info->address = (uint32_t)(uintptr_t)packet->data;
+		info->len = packet->len;
+		verdict = (int)device;
+	} else {
+		edgeos_packet_send(device, 0, packet->data, packet->len);
+	}
+}
+
+static const struct click_host host = {.device = find_device, .send = send_packet, .log = log_line};
+
+static void update_counters(void)
+{
+	for (uint32_t i = 0; i < counters_count; i++)
+		counters[i].value = click_router_counter(router, i);
+	counters[counters_count].value = click_router_exhausted(router);
+	counters[counters_count + 1].value = click_router_looped(router);
+}
+
+static void finish(void)
+{
+	uint64_t deadline = click_router_deadline(router);
+	if (deadline < timer_ns) {
+		uint64_t now = edgeos_now_ns();
+		timer_ns = deadline;
+		edgeos_timer_set(TIMER_ROUTER, deadline > now ? deadline - now : 1);
+	}
+	if (counters_count <= COUNTERS_DIRECT) {
+		update_counters();
+	} else if (!is_late_set) {
+		is_late_set = true;
+		edgeos_timer_set(TIMER_COUNTERS, COUNTERS_LATE_NS);
+	}
+}
+
+/* An instance's first turn. */
+static void start(void)
+{
+	struct timespec wall = {0, 0};
+	uint64_t now = edgeos_now_ns();
+	has_started = true;
+	if (clock_gettime(CLOCK_REALTIME, &wall) == 0)
+		wall_offset_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - now;
+	router->random ^= (uint32_t)now * 2654435761u;
+	router->random += router->random == 0;
+}
+
+static void open_counters(void)
+{
+	static const char *const own[] = {"packets_exhausted", "packets_looped"};
+	counters_count = click_router_counters(router);
+	if (counters_count > EDGEOS_COUNTERS_MAX - 2)
+		counters_count = EDGEOS_COUNTERS_MAX - 2;
+	for (uint32_t i = 0; i < counters_count; i++)
+		click_router_counter_name(router, i, counters[i].name, sizeof(counters[i].name));
+	for (uint32_t i = 0; i < 2; i++)
+		strcpy(counters[counters_count + i].name, own[i]);
+	if (edgeos_counters(counters, counters_count + 2) < 0)
+		tell(NULL, "click: the counters cannot be shown");
+}
+
+EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
+{
+	struct click_errors errors = {.tell = tell};
+	if (edgeos_open_packets() < 0)
+		abort();
+	router = click_router_new(&host, NULL);
+	/* `edgeos build` made the same with success; but ports and memory are not the same here. */
+	if (router == NULL || click_router_load(router, click_config_text, click_config_len,
+						click_config_name, &errors) < 0)
+		abort();
+	open_counters();
+}
+
+EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
+{
+	const struct edgeos_packet *info = &edgeos_slot.info;
+	if (!has_started)
+		start();
+	struct click_packet *packet = click_packet_borrow(router, edgeos_slot.data, buf, len);
+	if (packet == NULL)
+		return EDGEOS_DROP;
+	packet->time_ns = info->time_ns + wall_offset_ns;
+	verdict = -1;
+	is_in_packet = true;
+	click_router_receive(router, info->port, packet);
+	click_packet_settle(router);
+	is_in_packet = false;
+	int result = verdict;
+	verdict = -1;
+	finish();
+	return result < 0 ? EDGEOS_DROP : EDGEOS_HOP + (uint32_t)result;
+}
+
+EDGEOS_EXPORT(edgeos_timer) void edgeos_timer(uint32_t id)
+{
+	if (!has_started)
+		start();
+	if (id == TIMER_COUNTERS) {
+		is_late_set = false;
+		update_counters();
+		return;
+	}
+	timer_ns = UINT64_MAX;
+	verdict = -1;
+	(void)click_router_run(router);
+	finish();
+}

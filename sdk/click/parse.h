@@ -1,0 +1,107 @@
+/*
+ * A configuration as it is written: compounds with their elements, not expanded. For parse*.c and
+ * expand.c. All memory is an arena's that goes when the router is made.
+ */
+#pragma once
+
+#include "lex.h"
+
+struct click_compound;
+
+/* What a name of a class means: a class, or a compound. */
+struct click_type {
+	const char *name;
+	const struct click_class *class;
+	struct click_compound *compound;
+	struct click_type *next; /* the one before it in scope */
+};
+
+enum click_decl_kind { CLICK_REFERENCE, CLICK_PSEUDO, CLICK_ELEMENT };
+
+struct click_decl {
+	const char *name; /* of anonymous ones: the class's */
+	uint32_t hash;
+	enum click_decl_kind kind;
+	bool is_anonymous;
+	const struct click_class *class;
+	struct click_compound *compound;
+	const char *config;
+	uint32_t line;
+	const char *file;
+	uint32_t inputs, outputs; /* used */
+};
+
+struct click_variable {
+	const char *key; /* of a formal parameter; NULL: positional */
+	const char *name;
+	const char *value; /* of define(); NULL: a formal parameter */
+};
+
+struct click_compound {
+	const char *name;
+	struct click_compound *parent;	 /* around it in the text */
+	struct click_compound *overload; /* the next to try */
+	struct click_type rest;		 /* "...": what it extends */
+	struct click_variable *variables;
+	uint32_t variables_count, variables_capacity, formals_count;
+	/* In compounds the first two are input and output. */
+	struct click_decl *decls;
+	uint32_t decls_count, decls_capacity;
+	struct click_flat_link *links; /* by index of decls */
+	uint32_t links_count, links_capacity;
+	uint32_t line;
+	const char *file;
+};
+
+struct click_parser {
+	struct click_router *router;
+	struct click_arena *arena;
+	struct click_lexer lexer;
+	struct click_compound *scope;
+	struct click_type *types;
+	uint32_t input, output; /* decls that "->" without an element means; or NONE */
+	unsigned depth, total;
+	bool failed, no_memory;
+};
+
+#define CLICK_NONE UINT32_MAX
+
+struct click_ports {
+	uint32_t *list;
+	uint32_t count, capacity;
+};
+
+/* One of the elements between two arrows. */
+struct click_item {
+	uint32_t in, out; /* decls; equal but for groups; CLICK_NONE: NAME is not resolved yet */
+	struct click_ports in_ports, out_ports;
+	const char *name;
+	bool is_group;
+	uint32_t line;
+};
+
+/* --- parse.c --- */
+void click_parse_error(struct click_parser *parser, uint32_t line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+bool click_parse_statement(struct click_parser *parser, bool is_nested);
+bool click_parse_expect(struct click_parser *parser, int kind, const char *what);
+const char *click_parse_copy(struct click_parser *parser, const char *text, size_t len);
+/* "(…)" if it is there: its text, else "". */
+const char *click_parse_config(struct click_parser *parser);
+/* { … }, behind '{'. NULL: failed. */
+struct click_compound *click_parse_compound(struct click_parser *parser, const char *name);
+const struct click_type *click_parse_type(struct click_parser *parser, const char *name,
+					  struct click_type *space);
+uint32_t click_parse_find(const struct click_compound *scope, const char *name);
+uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *decl);
+struct click_compound *click_parse_scope(struct click_parser *parser, const char *name,
+					 uint32_t line);
+bool click_parse_variable(struct click_parser *parser, const struct click_variable *variable);
+
+/* --- parse_connect.c --- */
+void click_parse_connection(struct click_parser *parser);
+/* Reports what was named and never declared. */
+void click_parse_undeclared(struct click_parser *parser);
+
+/* --- expand.c --- */
+int click_expand(struct click_parser *parser, struct click_flat *flat);

@@ -1,0 +1,508 @@
+/*
+ * The way of packets through stages.
+ *
+ *	chains_deliver()        FWP of stage 0       FWP of stage 1       FWP of the next packet's
+ *	  step() ── switch ──►  guest's handler
+ *	                        next(): finish(),
+ *	                        copies to stage 1 ── switch ──►  handler
+ *	                                              next(): finish(), sends;
+ *	                                              step()    ── switch ──►  handler …
+ *
+ * An FWP whose handler returned decides on its own stack what comes next (fwp_run_turns()), so a
+ * stage costs one switch. The engine's thread has the processor again when somebody died or used up
+ * his time, when chains must be made or renewed, and at the end.
+ *
+ * Invariants
+ * 1. run.current is the FWP that has a task which is not done; its stack is that on which next()
+ *    runs, but for the switch itself.
+ * 2. What the queue holds was caused by the packet, or timer, under way: before the next one begins
+ *    it is empty. So nothing in it names a chain that could have been reclaimed.
+ * 3. What the host believes of a packet (port, kind, peer) it keeps in run.head. The guest's copy
+ *    is not read again, but for address and length.
+ *
+ * Time. A slice is half of the limit. At its first end the processor time of the thread is noted;
+ * who at the next one has used a quarter of the limit since is late, and dies. So neither a machine
+ * that stood still nor another process kills a stage, and an endless loop ends at the limit.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "chain/chain_priv.h"
+
+/* So many hops before its turn the room for a packet is fetched into the caches. */
+#define AHEAD_BYTES 2u
+#define TIMERS_MAX  64u
+#define RENEW_MAX   8u
+
+static struct chain_stage_stats *stats_of(const struct chain_fwp *c)
+{
+	return &c->chain->template->stages[c->index];
+}
+
+/* The stages that the next packets pass if nobody drops any, at most CHAIN_AHEAD_MAX. */
+static void collect_ahead(struct chain_run *run)
+{
+	unsigned count = 0;
+	while (count < CHAIN_AHEAD_MAX && run->ahead_packet < run->count) {
+		const struct chain_packet *packet = &run->packets[run->ahead_packet];
+		const struct chain *chain = run->targets[run->ahead_packet].chain;
+		if (chain == NULL || run->ahead_hop >= chain->stages_count) {
+			run->ahead_packet++;
+			run->ahead_hop = 0;
+			continue;
+		}
+		unsigned stage = run->ahead_hop++;
+		if (packet->side == CHAIN_OUT)
+			stage = chain->stages_count - 1u - stage;
+		if (chain->fwps[stage]->fwp == NULL)
+			continue;
+		run->ahead[count].c = chain->fwps[stage];
+		run->ahead[count++].len = packet->len;
+	}
+	run->ahead_count = count;
+	run->ahead_at = 0;
+}
+
+/*
+ * Fetches what the switches to the next stages will touch, for many of them at once: each lives at
+ * addresses of its own, which must be translated, and the processor does some of that at a time.
+ */
+static void __attribute__((noinline)) fetch_ahead(struct chain_run *run)
+{
+	collect_ahead(run);
+	for (unsigned i = 0; i < run->ahead_count; i++)
+		fwp_prefetch_stack(run->ahead[i].c->stack);
+	for (unsigned i = 0; i < run->ahead_count; i++)
+		chain_copy_prefetch(run->ahead[i].c);
+	for (unsigned i = 0; i < run->ahead_count; i++)
+		fwp_prefetch(run->ahead[i].c->fwp, run->ahead[i].c->stack);
+}
+
+/* A hop begins. Where packets are long, the place for the bytes of one of the next is fetched. */
+static inline void look_ahead(struct chain_run *run)
+{
+	if (run->ahead_at == run->ahead_count)
+		fetch_ahead(run);
+	unsigned next = run->ahead_at++ + AHEAD_BYTES;
+	if (next < run->ahead_count)
+		chain_copy_prefetch_bytes(run->ahead[next].c, run->ahead[next].len);
+}
+
+/* C gets TASK next. */
+static void give_task(struct chain_run *run, struct chain_fwp *c, enum chain_task task)
+{
+	c->task = (uint8_t)task;
+	c->is_done = false;
+	run->current = c;
+	run->cpu_ns = 0;
+}
+
+/* The packet enters stage C by PORT. False: it does not fit there, and was counted. */
+static bool enter(struct chain_run *run, struct chain_fwp *c, unsigned port, const uint8_t *data,
+		  uint32_t len)
+{
+	struct chain_stage_stats *stats = stats_of(c);
+	stats->received++;
+	run->head.port = (uint16_t)port;
+	if (EOS_UNLIKELY(c->fwp == NULL || chain_copy_in(c, &run->head, data, len) < 0)) {
+		stats->refused++;
+		return false;
+	}
+	give_task(run, c, CHAIN_TASK_PACKET);
+	return true;
+}
+
+/* The stage of C's chain that is behind PORT; NULL: PORT leads out of the chain. */
+static struct chain_fwp *neighbour(const struct chain_fwp *c, unsigned port)
+{
+	const struct chain *chain = c->chain;
+	if (port == CHAIN_CLIENT && c->index > 0)
+		return chain->fwps[c->index - 1];
+	if (port == CHAIN_OUT && c->index + 1 < chain->stages_count)
+		return chain->fwps[c->index + 1];
+	return NULL;
+}
+
+/* The port by which its packets come in. */
+static unsigned entrance(unsigned port)
+{
+	return port == CHAIN_OUT ? CHAIN_CLIENT : CHAIN_OUT;
+}
+
+/* PEER is that of the packet which C handles now, and which came in: what stages send to each other
+ * can name anybody. */
+static bool is_current_peer(const struct chains *chains, const struct chain_fwp *c, uint32_t peer)
+{
+	return chains->run.has_peer && c->task == CHAIN_TASK_PACKET &&
+	       chains->run.head.kind != CHAIN_FRAME && chains->run.head.peer == peer;
+}
+
+static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port, uint32_t peer,
+		 const uint8_t *data, uint32_t len)
+{
+	struct chain *chain = c->chain;
+	unsigned kind = chains->run.head.kind;
+	const struct chain_output output = {
+		.template = chain->template,
+		.chain = chain->number,
+		.port = port,
+		.kind = (uint8_t)kind,
+		.peer = peer,
+		.is_current_peer = is_current_peer(chains, c, peer),
+		.data = data,
+		.len = len,
+	};
+	if (port == CHAIN_OUT && kind == CHAIN_FRAME)
+		chain_clients_remember(chain, data, len, chains->run.now_ns);
+	int err = chains->ops->send(chains->ctx, &output);
+	if (EOS_UNLIKELY(err < 0))
+		chain->template->stats.send_failed++;
+	return err;
+}
+
+/* Where VERDICT lets a packet go that came in by PORT; CHAIN_ABI_PORTS_MAX: there is no such port.
+ */
+static unsigned port_of(uint32_t verdict, unsigned port, struct chain_stage_stats *stats)
+{
+	if (EOS_LIKELY(verdict == CHAIN_ABI_FORWARD)) {
+		stats->forwarded++;
+		return entrance(port);
+	}
+	if (verdict == CHAIN_ABI_ANSWER) {
+		stats->answered++;
+		return port;
+	}
+	if (verdict >= CHAIN_ABI_HOP && verdict < CHAIN_ABI_HOP + CHAIN_ABI_PORTS_MAX) {
+		stats->hopped++;
+		return verdict - CHAIN_ABI_HOP;
+	}
+	return CHAIN_ABI_PORTS_MAX;
+}
+
+/* Obeys the verdict of C. True: the packet is in the next stage, which is run.current. */
+static bool pass_on(struct chains *chains, struct chain_fwp *c)
+{
+	struct chain_run *run = &chains->run;
+	const struct chain_version *version = c->chain->version;
+	struct chain_stage_stats *stats = stats_of(c);
+	const uint8_t *data;
+	uint32_t len;
+	if (c->verdict == CHAIN_ABI_DROP) {
+		stats->dropped++;
+		return false;
+	}
+	if (EOS_UNLIKELY(!chain_copy_result(c, &data, &len))) {
+		stats->refused++;
+		return false;
+	}
+	unsigned port = port_of(c->verdict, run->head.port, stats);
+	/* Guests' word for a good checksum is not the host's. */
+	run->head.flags &= ~CHAIN_CHECKSUM_GOOD;
+	struct chain_fwp *to = neighbour(c, port);
+	if (to != NULL && EOS_LIKELY(run->runs_left > 0)) {
+		run->runs_left--;
+		return enter(run, to, entrance(port), data, len);
+	}
+	if (EOS_UNLIKELY(to != NULL || port >= CHAIN_ABI_PORTS_MAX || len > version->mtu[port])) {
+		stats->refused++;
+		return false;
+	}
+	(void)leave(chains, c, port, run->head.peer, data, len);
+	return false;
+}
+
+/* What waits in the queue: true when one of it is in its stage. */
+static bool start_queued(struct chains *chains)
+{
+	struct chain_run *run = &chains->run;
+	const struct chain_queued *queued;
+	while ((queued = chain_queue_first(&chains->queue)) != NULL) {
+		bool has_entered = false;
+		run->head = queued->head;
+		run->has_peer = false;
+		if (run->runs_left > 0) {
+			run->runs_left--;
+			has_entered = enter(run, queued->to, queued->head.port,
+					    (const uint8_t *)(queued + 1), queued->len);
+		} else {
+			stats_of(queued->to)->refused++;
+		}
+		chain_queue_remove_first(&chains->queue);
+		if (has_entered)
+			return true;
+	}
+	return false;
+}
+
+/* The next packet of the burst. False: dropped. */
+static bool start_packet(struct chain_run *run, struct chain *chain,
+			 const struct chain_packet *packet)
+{
+	bool is_back = packet->side == CHAIN_OUT;
+	run->runs_left = CHAIN_RUNS_MAX;
+	chain->kind = packet->kind;
+	run->has_peer = true;
+	run->head = (struct chain_abi_packet){
+		.kind = packet->kind,
+		.flags = packet->flags,
+		.peer = packet->peer,
+		.time_ns = run->now_ns,
+		.peer_port = packet->peer_port,
+		.local_port = packet->local_port,
+	};
+	if (packet->kind != CHAIN_FRAME)
+		__builtin_memcpy(run->head.peer_address, packet->peer_address,
+				 sizeof(run->head.peer_address));
+	return enter(run, chain->fwps[is_back ? chain->stages_count - 1 : 0], packet->side,
+		     packet->data, packet->len);
+}
+
+/*
+ * Lets the next packet enter a stage, which is run.current then. False: there is none, or (not
+ * ON_ENGINE) it needs something that is done on the engine's thread.
+ */
+static bool step(struct chains *chains, bool on_engine)
+{
+	struct chain_run *run = &chains->run;
+	if (EOS_UNLIKELY(chains->queue.used > 0) && start_queued(chains))
+		return true;
+	while (run->next < run->count) {
+		bool needs_engine;
+		struct chain *chain =
+			chain_clients_get(chains, run->next, on_engine, &needs_engine);
+		if (needs_engine)
+			return false;
+		struct chain_template *template = run->targets[run->next].template;
+		const struct chain_packet *packet = &run->packets[run->next++];
+		if (template != NULL)
+			template->stats.packets++;
+		if (run->ahead_packet < run->next) {
+			run->ahead_packet = run->next;
+			run->ahead_hop = 0;
+			run->ahead_at = run->ahead_count;
+		}
+		if (chain != NULL && start_packet(run, chain, packet))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec time;
+	/* Fails for clocks that do not exist. */
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (uint64_t)time.tv_sec * EOS_NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+/* The FWP lost the processor before it was done. True: it goes on until run.end_ns. */
+static bool __attribute__((noinline)) goes_on(struct chain_run *run, uint64_t now_ns)
+{
+	uint64_t timeout_ns = run->current->chain->version->timeout_ns;
+	if (now_ns < run->end_ns)
+		return true;
+	uint64_t cpu_ns = thread_cpu_ns();
+	run->is_late = run->cpu_ns != 0 && cpu_ns - run->cpu_ns >= timeout_ns / 4;
+	run->cpu_ns = cpu_ns;
+	run->end_ns = now_ns + timeout_ns / 2;
+	return !run->is_late;
+}
+
+/* run.current begins now. */
+static struct fwp_turn turn(struct chains *chains, uint64_t now_ns)
+{
+	struct chain_run *run = &chains->run;
+	struct chain_fwp *c = run->current;
+	look_ahead(run);
+	run->start_ns = now_ns;
+	run->end_ns = now_ns + c->chain->version->timeout_ns / 2;
+	fwp_engine_set_now(chains->engine, now_ns);
+	return (struct fwp_turn){c->fwp, run->end_ns};
+}
+
+/* Whose turn is next: on the stack of the FWP that stopped. */
+static struct fwp_turn next(void *ctx, struct fwp *stopped)
+{
+	struct chains *chains = ctx;
+	struct chain_run *run = &chains->run;
+	struct chain_fwp *c = run->current;
+	uint64_t now_ns = fwp_engine_stopped_ns(chains->engine);
+	if (EOS_UNLIKELY(!c->is_done)) {
+		if (goes_on(run, now_ns))
+			return (struct fwp_turn){stopped, run->end_ns};
+		return (struct fwp_turn){NULL, 0};
+	}
+	stats_of(c)->run_ns += now_ns - run->start_ns;
+	run->current = NULL;
+	bool is_packet = c->task == CHAIN_TASK_PACKET;
+	if ((is_packet && pass_on(chains, c)) || step(chains, false))
+		return turn(chains, now_ns);
+	return (struct fwp_turn){NULL, 0};
+}
+
+/* run.current is dead, or shall be. */
+static void bury(struct chains *chains)
+{
+	struct chain_run *run = &chains->run;
+	struct chain_fwp *c = run->current;
+	struct chain_template *template = c->chain->template;
+	struct chain_stage_stats *stats = stats_of(c);
+	char place[FWP_PLACE_SIZE];
+	stats->died++;
+	if (fwp_state(c->fwp) != FWP_DEAD)
+		fwp_kill(c->fwp, FWP_DEATH_TIMEOUT, "a packet took longer than allowed");
+	if (run->is_late)
+		stats->timed_out++;
+	if (chains->ops->died != NULL) {
+		fwp_death_place(c->fwp, place, sizeof(place));
+		chains->ops->died(chains->ctx, template, c->chain->number, c->index,
+				  fwp_death(c->fwp), place);
+	}
+	run->current = NULL;
+	run->is_late = false;
+	chain_fwp_replace(c, fwp_engine_stopped_ns(chains->engine));
+}
+
+/* Until the packets, or the timer, and all that came of them are through. */
+static void run_all(struct chains *chains)
+{
+	struct chain_run *run = &chains->run;
+	uint64_t now_ns = run->now_ns;
+	while (run->current != NULL || step(chains, true)) {
+		struct fwp_turn first = turn(chains, now_ns);
+		(void)fwp_run_turns(first.fwp, first.end_ns, next, chains);
+		now_ns = fwp_engine_stopped_ns(chains->engine);
+		if (run->current != NULL)
+			bury(chains);
+	}
+}
+
+void chains_deliver(struct chains *chains, const struct chain_packet *packets, unsigned count,
+		    uint64_t now_ns)
+{
+	struct chain_run *run = &chains->run;
+	EOS_ASSERT(!chains->is_busy && count <= CHAIN_BURST_MAX);
+	chains->is_busy = true;
+	run->packets = packets;
+	run->count = count;
+	run->next = run->ahead_packet = run->ahead_hop = run->ahead_at = run->ahead_count = 0;
+	run->now_ns = now_ns;
+	chain_clients_find(chains);
+	run_all(chains);
+	run->count = run->next = 0;
+	chains->is_busy = false;
+}
+
+void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, uint64_t now_ns)
+{
+	struct chain_run *run = &chains->run;
+	run->now_ns = now_ns;
+	run->runs_left = CHAIN_RUNS_MAX;
+	run->head = (struct chain_abi_packet){.kind = c->chain->kind, .time_ns = now_ns};
+	c->argument = id;
+	give_task(run, c, CHAIN_TASK_TIMER);
+	run_all(chains);
+}
+
+/* Chains of an older version become ones of the present one also when no packet comes. */
+static bool renew_some(struct chain_template *template, uint64_t now_ns)
+{
+	if (template->versions.next->next == &template->versions)
+		return false;
+	for (unsigned i = 0; i < RENEW_MAX && !eos_list_is_empty(&template->idle); i++) {
+		struct chain *chain = EOS_CONTAINER_OF(template->idle.next, struct chain, node);
+		uint64_t last_ns = chain->last_ns;
+		eos_list_remove(&chain->node);
+		eos_list_add_tail(&template->idle, &chain->node);
+		chain->looked_ns = now_ns;
+		if (!chain_is_ready(chain)) {
+			(void)chain_renew(chain, now_ns);
+			chain->last_ns = last_ns;
+		}
+	}
+	return true;
+}
+
+uint64_t chains_work(struct chains *chains, uint64_t now_ns)
+{
+	EOS_ASSERT(!chains->is_busy);
+	uint64_t next_ns = UINT64_MAX;
+	chains->is_busy = true;
+	chains->run.now_ns = now_ns;
+	chain_timers_fire(chains, TIMERS_MAX, now_ns);
+	EOS_LIST_FOR_EACH (node, &chains->templates) {
+		struct chain_template *template =
+			EOS_CONTAINER_OF(node, struct chain_template, node);
+		if (renew_some(template, now_ns))
+			next_ns = now_ns;
+		(void)chain_reclaim(template, CHAIN_RECLAIM_MAX, now_ns);
+		if (template->idle_ns == 0 || eos_list_is_empty(&template->idle))
+			continue;
+		const struct chain *chain =
+			EOS_CONTAINER_OF(template->idle.next, struct chain, node);
+		next_ns = EOS_MIN(next_ns, chain->looked_ns + template->idle_ns);
+	}
+	(void)flow_table_age(chains->flows, now_ns, CHAIN_RECLAIM_MAX);
+	next_ns = EOS_MIN(next_ns, flow_table_next_ns(chains->flows));
+	next_ns = EOS_MIN(next_ns, chain_timers_next_ns(chains));
+	chains->is_busy = false;
+	return EOS_MAX(next_ns, now_ns);
+}
+
+int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t address,
+		   uint32_t len)
+{
+	if (c->is_init || port >= CHAIN_ABI_PORTS_MAX || c->chain->version->mtu[port] == 0)
+		return -EBADF;
+	struct chains *chains = chain_chains(c);
+	struct chain_run *run = &chains->run;
+	struct chain_stage_stats *stats = stats_of(c);
+	if (len == 0)
+		return -EINVAL;
+	if (len > EOS_MIN(CHAIN_ABI_PACKET_MAX, c->chain->version->mtu[port]))
+		return -EMSGSIZE;
+	const uint8_t *data = chain_copy_look(c->fwp, address, len);
+	if (data == NULL)
+		return -EFAULT;
+	struct chain_fwp *to = neighbour(c, port);
+	if (to != NULL) {
+		struct chain_abi_packet head = {
+			.port = (uint16_t)entrance(port),
+			.kind = run->head.kind,
+			.peer = peer,
+			.time_ns = run->head.time_ns,
+		};
+		if (!chain_queue_put(&chains->queue, to, &head, data, len)) {
+			stats->full++;
+			return -EAGAIN;
+		}
+	} else {
+		int err = leave(chains, c, port, peer, data, len);
+		if (err == -EAGAIN)
+			stats->full++;
+		if (err < 0)
+			return err;
+	}
+	stats->sent++;
+	return 0;
+}
+
+int chain_run_close(struct chain_fwp *c, uint32_t peer)
+{
+	if (c->is_init)
+		return -EBADF;
+	struct chains *chains = chain_chains(c);
+	const struct chain_output output = {
+		.template = c->chain->template,
+		.chain = c->chain->number,
+		.port = CHAIN_CLIENT,
+		.kind = CHAIN_STREAM,
+		.peer = peer,
+		.is_current_peer = is_current_peer(chains, c, peer),
+	};
+	if (chains->ops->close == NULL)
+		return -EBADF;
+	return chains->ops->close(chains->ctx, &output);
+}

@@ -1,0 +1,326 @@
+/*
+ * A router at work: packets, their pool, tasks, timers, notification, handlers, devices.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "click/click_clock.h"
+#include "click/click_fixture_test.h"
+
+static void test_packets(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "");
+	struct click_packet *packet = click_packet_new(test.router, 100);
+	assert_int_equal(packet->len, 100);
+	memset(packet->data, 7, 100);
+	packet->mac = 0;
+	packet->network = 14;
+	assert_null(click_packet_header(packet, packet->transport, 1));
+	assert_ptr_equal(click_packet_header(packet, packet->network, 86), packet->data + 14);
+	assert_null(click_packet_header(packet, packet->network, 87));
+	/* Headers stay where they are while the data's begin moves. */
+	uint8_t *mac = packet->data;
+	assert_true(click_packet_pull(packet, 14));
+	assert_int_equal(packet->network, 0);
+	assert_int_equal(packet->mac, -14);
+	assert_ptr_equal(click_packet_header(packet, packet->mac, 14), mac);
+	assert_false(click_packet_pull(packet, 87));
+	assert_true(click_packet_push(packet, 14 + CLICK_HEADROOM));
+	assert_false(click_packet_push(packet, 1));
+	assert_int_equal(packet->mac, CLICK_HEADROOM);
+	assert_true(click_packet_take(packet, packet->len));
+	assert_false(click_packet_take(packet, 1));
+	assert_true(click_packet_put(packet, CLICK_HEADROOM + CLICK_PACKET_MAX));
+	assert_false(click_packet_put(packet, 1));
+	assert_null(click_packet_header(packet, -1, 1)); /* in front of the buffer */
+	struct click_packet *clone = click_packet_clone(test.router, packet);
+	assert_memory_equal(clone->data, packet->data, packet->len);
+	assert_ptr_not_equal(clone->data, packet->data);
+	click_packet_free(test.router, clone);
+	click_packet_free(test.router, packet);
+	assert_null(click_packet_new(test.router, CLICK_PACKET_MAX + 1));
+	test_unload(&test);
+}
+
+static void test_pool_is_bounded(void **state)
+{
+	struct test_router test;
+	struct click_packet *all = NULL;
+	unsigned count = 0;
+	test_must_load(&test, "");
+	for (struct click_packet *p; (p = click_packet_new(test.router, 1)) != NULL; count++) {
+		p->next = all;
+		all = p;
+	}
+	assert_int_equal(count, CLICK_PACKETS_MAX);
+	assert_int_equal(click_router_exhausted(test.router), 1);
+	assert_null(click_packet_clone(test.router, all));
+	while (all != NULL) {
+		struct click_packet *next = all->next;
+		click_packet_free(test.router, all);
+		all = next;
+	}
+	assert_non_null(click_packet_new(test.router, 1));
+	test_unload(&test);
+}
+
+/* A packet in somebody's buffer, which may be written anew when it is settled. */
+static void test_borrowed(void **state)
+{
+	static uint8_t buffer[CLICK_HEADROOM + CLICK_PACKET_MAX];
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> q :: Queue -> u :: Unqueue(ACTIVE false) -> "
+			      "ToDevice(1)");
+	uint8_t *data = buffer + CLICK_HEADROOM;
+	assert_null(click_packet_borrow(test.router, buffer, data, CLICK_PACKET_MAX + 1));
+	assert_null(click_packet_borrow(test.router, buffer + 1, buffer, 1));
+	for (uint8_t i = 1; i <= 3; i++) {
+		memset(buffer, i, sizeof(buffer));
+		struct click_packet *packet = click_packet_borrow(test.router, buffer, data, 60);
+		assert_non_null(packet);
+		click_router_receive(test.router, 0, packet);
+		click_packet_settle(test.router);
+		memset(buffer, 99, sizeof(buffer));
+	}
+	assert_string_equal(test_sent(&test), "");
+	assert_int_equal(click_router_write(test.router, "u.active", "true", NULL), 0);
+	(void)click_router_run(test.router);
+	assert_string_equal(test_sent(&test), "1:1 1:2 1:3");
+	test_unload(&test);
+}
+
+static void test_queue_and_tasks(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> q :: Queue(2) -> n :: Null -> u :: Unqueue -> "
+			      "c :: Counter -> t :: Tee -> ToDevice(1); t[1] -> ToDevice(0)");
+	test_receive(&test, 0, 5, 60);
+	assert_string_equal(test_sent(&test), "1:5 0:5");
+	assert_int_equal(click_router_write(test.router, "u.active", "false", NULL), 0);
+	for (uint8_t i = 1; i <= 4; i++)
+		test_receive(&test, 0, i, 60);
+	assert_string_equal(test_sent(&test), "");
+	assert_int_equal(test_count(&test, "q.length"), 2);
+	assert_int_equal(test_count(&test, "q.drops"), 2);
+	assert_int_equal(click_router_write(test.router, "u.active", "true", NULL), 0);
+	(void)click_router_run(test.router);
+	assert_string_equal(test_sent(&test), "1:1 0:1 1:2 0:2");
+	assert_int_equal(test_count(&test, "c.count"), 3);
+	assert_int_equal(test_count(&test, "c.byte_count"), 180);
+	assert_int_equal(click_router_deadline(test.router), UINT64_MAX);
+	/* Nobody receives from device 2. */
+	test_receive(&test, 2, 1, 60);
+	test_unload(&test);
+}
+
+/* A source without an end gives way, and goes on. */
+static void test_endless_source(void **state)
+{
+	struct test_router test;
+	click_clock_set(1000, 1000);
+	test_must_load(&test, "InfiniteSource -> c :: Counter -> Discard");
+	assert_true(click_router_run(test.router) > 1000);
+	assert_int_not_equal(click_router_deadline(test.router), UINT64_MAX);
+	uint64_t before = test_count(&test, "c.count");
+	assert_int_not_equal(before, 0);
+	(void)click_router_run(test.router);
+	assert_int_equal(test_count(&test, "c.count"), 2 * before);
+	test_unload(&test);
+}
+
+static void test_circle(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> a :: Null -> b :: Null -> a");
+	test_receive(&test, 0, 1, 60);
+	assert_int_equal(click_router_looped(test.router), 1);
+	test_unload(&test);
+	test_must_load(&test, "FromDevice(0) -> a :: Tee -> b :: Null -> a; a[1] -> Discard");
+	test_receive(&test, 0, 1, 60);
+	assert_int_not_equal(click_router_looped(test.router), 0);
+	test_unload(&test);
+}
+
+/* --- timers --- */
+
+struct timed {
+	struct click_element element;
+	uint32_t delay;
+};
+
+static char fired[64];
+
+static int timed_configure(struct click_element *element, struct click_args *args)
+{
+	click_arg_u32(args, "DELAY", CLICK_POSITIONAL, &((struct timed *)element)->delay);
+	return click_args_end(args);
+}
+
+static int timed_initialize(struct click_element *element, struct click_args *args)
+{
+	click_timer_set(element, click_now_ns() + ((struct timed *)element)->delay);
+	return 0;
+}
+
+static void timed_run(struct click_element *element)
+{
+	assert_true(strlen(fired) + 4 < sizeof(fired));
+	strcat(fired, element->name);
+	/* One that is due at once waits for the next run. */
+	if (element->name[0] == 'z')
+		click_timer_set(element, click_now_ns() + 1);
+}
+
+static const struct click_class class_Timed = {.name = "Timed",
+					       .size = sizeof(struct timed),
+					       .port_count = "0/0",
+					       .processing = "a",
+					       .configure = timed_configure,
+					       .initialize = timed_initialize,
+					       .run_timer = timed_run};
+static const struct click_class *const timed_classes[] = {&class_Timed, NULL};
+
+static void test_timers(void **state)
+{
+	struct test_router test;
+	click_clock_set(0, 0);
+	assert_true(test_load(&test,
+			      "e :: Timed(50); b :: Timed(20); d :: Timed(40); a :: Timed(10); "
+			      "c :: Timed(30); x :: Timed(25); z :: Timed(60)",
+			      timed_classes));
+	click_timer_cancel(click_router_find(test.router, "x"));
+	fired[0] = '\0';
+	assert_int_equal(click_router_run(test.router), 10);
+	assert_string_equal(fired, "");
+	click_clock_set(30, 30);
+	assert_int_equal(click_router_run(test.router), 40);
+	assert_string_equal(fired, "abc");
+	click_timer_set(click_router_find(test.router, "e"), 35); /* moved */
+	click_timer_cancel(click_router_find(test.router, "a"));  /* it is none */
+	assert_int_equal(click_router_deadline(test.router), 35);
+	click_clock_set(100, 100);
+	assert_int_equal(click_router_run(test.router), 101);
+	assert_string_equal(fired, "abcedz");
+	click_timer_cancel(click_router_find(test.router, "z"));
+	assert_int_equal(click_router_run(test.router), UINT64_MAX);
+	test_unload(&test);
+}
+
+static void test_rated_source(void **state)
+{
+	struct test_router test;
+	click_clock_set(1000, 5000);
+	test_must_load(&test, "s :: RatedSource(DATA x, RATE 10) -> q :: ToDevice(0)");
+	for (uint64_t now = 0; now < 1000000000u; now += 1000000u) {
+		click_clock_set(1000 + now, 5000 + now);
+		(void)click_router_run(test.router);
+	}
+	assert_int_equal(test_count(&test, "s.count"), 10);
+	/* After a long pause it does not make up for it. */
+	click_clock_set(UINT64_C(3600000000000), 0);
+	(void)click_router_run(test.router);
+	assert_int_equal(test_count(&test, "s.count"), 11);
+	test_unload(&test);
+}
+
+/* --- handlers --- */
+
+static void test_handlers(void **state)
+{
+	struct test_router test;
+	char text[200];
+	test_must_load(&test, "Idle -> q :: Queue(7) -> Unqueue -> c :: Counter -> Discard");
+	assert_int_equal(click_router_read(test.router, "q.class", text, sizeof(text)), 5);
+	assert_string_equal(text, "Queue");
+	assert_true(click_router_read(test.router, "q.handlers", text, sizeof(text)) > 0);
+	assert_non_null(strstr(text, "\ncapacity\trw\n"));
+	assert_int_equal(click_router_read(test.router, "q.capacity", text, sizeof(text)), 1);
+	assert_int_equal(click_router_read(test.router, "q.nothing", text, sizeof(text)), -1);
+	assert_int_equal(click_router_read(test.router, "x.class", text, sizeof(text)), -1);
+	assert_int_equal(click_router_read(test.router, "q", text, sizeof(text)), -1);
+	assert_int_equal(click_router_read(test.router, "q.class", text, 3), 2); /* cut */
+	assert_int_equal(click_router_write(test.router, "q.capacity", "0", NULL), -1);
+	assert_int_equal(test_count(&test, "q.capacity"), 7);
+	assert_int_equal(click_router_write(test.router, "q.capacity", "9", NULL), 0);
+	assert_int_equal(test_count(&test, "q.capacity"), 9);
+	assert_int_equal(click_router_write(test.router, "q.drops", "1", NULL), -1);
+	bool is_there = false;
+	for (uint32_t i = 0; i < click_router_counters(test.router); i++) {
+		click_router_counter_name(test.router, i, text, sizeof(text));
+		if (strcmp(text, "c.byte_count") == 0)
+			is_there = click_router_counter(test.router, i) == 0;
+	}
+	assert_true(is_there);
+	test_unload(&test);
+}
+
+static void test_script(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "Script(write q.capacity 3, write d/q.capacity 4)\n"
+			      "Idle -> q :: Queue -> Discard\n"
+			      "d :: { Idle -> q :: Queue -> Discard; Script(write q.capacity 6) }");
+	assert_int_equal(test_count(&test, "q.capacity"), 3);
+	assert_int_equal(test_count(&test, "d/q.capacity"), 6);
+	test_unload(&test);
+	test_must_fail("s :: Script(wait 5)",
+		       "f:1: s :: Script: 'wait 5' is not supported; only 'write' is\n");
+	test_must_fail("s :: Script(write x.y 1)",
+		       "f:1: s :: Script: write: there is no element for 'x.y'\n");
+	test_must_fail_with("Idle -> q :: Queue -> Discard\ns :: Script(write q.capacity x)",
+			    "f:1: q :: Queue: capacity: 'x' is not a number of 32 bits\n");
+	test_must_fail_with("Idle -> q :: Queue -> Discard\ns :: Script(write q.capacty 1)",
+			    "there is no handler 'q.capacty' to write; did you mean 'capacity'?\n");
+}
+
+/* --- devices --- */
+
+static void test_devices(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(eth0) -> ToDevice(eth1); FromDevice(eth1) -> "
+			      "ToDevice(eth0)");
+	assert_string_equal(click_router_device_name(test.router, 0), "eth0");
+	test_receive(&test, 0, 1, 60);
+	test_receive(&test, 1, 2, 60);
+	assert_string_equal(test_sent(&test), "1:1 0:2");
+	test_unload(&test);
+	test_must_load(&test, "FromDevice(out) -> ToDevice(in)");
+	test_receive(&test, 1, 3, 60);
+	assert_string_equal(test_sent(&test), "0:3");
+	test_unload(&test);
+	test_must_fail("FromDevice(a) -> Discard\nb :: FromDevice(a) -> Discard",
+		       "f:2: b :: FromDevice: 'FromDevice@1' receives from this device already\n");
+	test_must_fail("d :: FromDevice -> Discard",
+		       "f:1: d :: FromDevice: the argument DEVNAME is missing\n");
+}
+
+static void test_print(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> Print(\"a b\", 6) -> "
+			      "Print(CONTENTS NONE, LABEL x) -> Print(ACTIVE false) -> Discard");
+	test_receive(&test, 0, 0xab, 60);
+	assert_string_equal(test.log, "a b:   60 | ab000000 0000\nx:   60\n");
+	test_unload(&test);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_packets),	       cmocka_unit_test(test_pool_is_bounded),
+		cmocka_unit_test(test_borrowed),       cmocka_unit_test(test_queue_and_tasks),
+		cmocka_unit_test(test_endless_source), cmocka_unit_test(test_circle),
+		cmocka_unit_test(test_timers),	       cmocka_unit_test(test_rated_source),
+		cmocka_unit_test(test_handlers),       cmocka_unit_test(test_script),
+		cmocka_unit_test(test_devices),	       cmocka_unit_test(test_print),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,90 @@
+/*
+ * What has to be said to the kernel about an interface that a port is on. It is said in ways that
+ * end with the process, where there is one: an interface that a killed process had made promiscuous
+ * by its flags would stay so.
+ */
+#include "nic/nic_priv.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+bool nic_interface_exists(const char *name)
+{
+	return if_nametoindex(name) != 0;
+}
+
+bool nic_interface_is_up(const char *name)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	int err = ioctl(fd, SIOCGIFFLAGS, &request);
+	(void)eos_close(fd);
+	return err == 0 && (request.ifr_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+}
+
+int nic_interface_set_mtu(const char *name, uint16_t mtu, struct eos_why *why)
+{
+	struct ifreq request = {0};
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return eos_why(why, -errno, "socket: %s", strerror(errno));
+	int err = 0;
+	if (ioctl(fd, SIOCGIFMTU, &request) < 0)
+		err = eos_why(why, -errno, "%s: %s", name, strerror(errno));
+	else if (request.ifr_mtu != mtu) {
+		request.ifr_mtu = mtu;
+		if (ioctl(fd, SIOCSIFMTU, &request) < 0)
+			err = eos_why(why, -ENOTSUP, "%s: an MTU of %u: %s", name, mtu,
+				      strerror(errno));
+	}
+	(void)eos_close(fd);
+	return err;
+}
+
+int nic_interface_set_mac(const char *name, const uint8_t mac[6], uint8_t ret_before[6])
+{
+	struct ifreq request = {0};
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int err = ioctl(fd, SIOCGIFHWADDR, &request) < 0 ? -errno : 0;
+	if (err == 0) {
+		memcpy(ret_before, request.ifr_hwaddr.sa_data, 6);
+		memcpy(request.ifr_hwaddr.sa_data, mac, 6);
+		if (memcmp(ret_before, mac, 6) != 0 && ioctl(fd, SIOCSIFHWADDR, &request) < 0)
+			err = -errno;
+	}
+	(void)eos_close(fd);
+	return err;
+}
+
+int nic_interface_hold(const char *name, bool is_promiscuous)
+{
+	/* Protocol 0: no frames come out of this one. */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	struct packet_mreq request = {
+		.mr_ifindex = (int)if_nametoindex(name),
+		.mr_type = is_promiscuous ? PACKET_MR_PROMISC : PACKET_MR_ALLMULTI,
+	};
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)) < 0) {
+		int err = -errno;
+		(void)eos_close(fd);
+		return err;
+	}
+	return fd;
+}

@@ -1,0 +1,74 @@
+/*
+ * In the place of plane_ports.c where DPDK is not: there are no ports, only the kernel's sockets.
+ */
+#include <errno.h>
+
+#include "plane/plane_ports.h"
+
+int plane_ports_open(struct plane *plane, struct eos_why *why)
+{
+	if (plane->config.ports_count == 0)
+		return 0;
+	return eos_why(why, -ENOTSUP, "ports: this program was built without DPDK");
+}
+
+void plane_ports_close(struct plane *plane)
+{
+	(void)plane;
+}
+
+void plane_ports_route(struct plane *plane)
+{
+	(void)plane;
+}
+
+unsigned plane_ports_poll(struct plane *plane, uint64_t now_ns)
+{
+	(void)plane;
+	(void)now_ns;
+	return 0;
+}
+
+void plane_ports_flush(struct plane *plane)
+{
+	(void)plane;
+}
+
+void plane_ports_wait(struct plane *plane, uint64_t timeout_ns)
+{
+	(void)plane;
+	(void)timeout_ns;
+}
+
+unsigned plane_port_mtu(const struct plane *plane, uint16_t port)
+{
+	(void)plane;
+	(void)port;
+	return 0;
+}
+
+int plane_ports_send(struct plane *plane, uint16_t port, const uint8_t *data, uint32_t len)
+{
+	(void)plane;
+	(void)port;
+	(void)data;
+	(void)len;
+	return -EBADF;
+}
+
+int plane_ports_send_datagram(struct plane *plane, const struct plane_peer *peer,
+			      const uint8_t *data, uint32_t len)
+{
+	(void)plane;
+	(void)peer;
+	(void)data;
+	(void)len;
+	return -EBADF;
+}
+
+void plane_port_put(struct plane *plane, unsigned port, struct eos_json *json)
+{
+	(void)plane;
+	(void)port;
+	(void)json;
+}

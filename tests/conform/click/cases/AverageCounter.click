@@ -1,0 +1,1 @@
+FromDevice(0) -> AverageCounter(1) -> ToDevice(0);

@@ -1,0 +1,1 @@
+FromDevice(0) -> CheckCRC32 -> ToDevice(0);

@@ -1,0 +1,4 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> e :: CheckIPHeader(14, CHECKSUM false) -> out;
+e[1] -> EtherEncap(0x88b6, 0:0:0:0:0:1, 0:0:0:0:0:2) -> out;

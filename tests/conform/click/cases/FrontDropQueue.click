@@ -1,0 +1,2 @@
+e :: FrontDropQueue(2) -> RatedUnqueue(2, BURST_SIZE 1) -> ToDevice(0);
+FromDevice(0) -> [0]e;

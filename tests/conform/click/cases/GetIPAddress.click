@@ -1,0 +1,3 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> e :: GetIPAddress(2) -> StoreIPAddress(6) -> out;

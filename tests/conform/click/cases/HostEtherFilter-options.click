@@ -1,0 +1,4 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> e :: HostEtherFilter(02:00:00:00:00:0a, true, false, OFFSET 2) -> out;
+e[1] -> EtherEncap(0x88b6, 0:0:0:0:0:1, 0:0:0:0:0:2) -> out;

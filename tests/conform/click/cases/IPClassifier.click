@@ -1,0 +1,7 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> CheckIPHeader -> e :: IPClassifier(10.0.0.0/24 and syn, 10.0.0.0/24 and fin ack, 10.0.0.0/24 and tcp, -);
+e[0] -> EtherEncap(0x88b5, 0:0:0:0:0:1, 0:0:0:0:0:2) -> out;
+e[1] -> EtherEncap(0x88b6, 0:0:0:0:0:1, 0:0:0:0:0:2) -> out;
+e[2] -> EtherEncap(0x88b7, 0:0:0:0:0:1, 0:0:0:0:0:2) -> out;
+e[3] -> EtherEncap(0x88b8, 0:0:0:0:0:1, 0:0:0:0:0:2) -> out;

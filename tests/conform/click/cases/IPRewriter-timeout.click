@@ -1,0 +1,3 @@
+FromDevice(0) -> MarkIPHeader(0) -> [0]e; FromDevice(1) -> MarkIPHeader(0) -> [1]e;
+e[0] -> ToDevice(1); e[1] -> ToDevice(0);
+e :: IPRewriter(pattern 1.0.0.1 5000-5009# - - 0 1, drop, UDP_TIMEOUT 6);

@@ -1,0 +1,3 @@
+FromDevice(0) -> Paint(6) -> e :: PaintTee(7);
+e[0] -> StoreData(0, 0) -> ToDevice(0);
+e[1] -> StoreData(0, 1) -> ToDevice(0);

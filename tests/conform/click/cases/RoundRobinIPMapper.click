@@ -1,0 +1,4 @@
+m :: RoundRobinIPMapper(- - 10.0.0.1 - 0 1, - - 10.0.0.2 8080 0 1);
+FromDevice(0) -> MarkIPHeader(0) -> [0]e; FromDevice(1) -> MarkIPHeader(0) -> [1]e;
+e[0] -> ToDevice(1); e[1] -> ToDevice(0);
+e :: IPRewriter(m, drop);

@@ -1,0 +1,1 @@
+FromDevice(0) -> SetCRC32 -> ToDevice(0);

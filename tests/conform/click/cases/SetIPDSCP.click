@@ -1,0 +1,3 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> MarkIPHeader(0) -> e :: SetIPDSCP(46) -> out;

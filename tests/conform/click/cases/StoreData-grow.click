@@ -1,0 +1,3 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> e :: StoreData(2, "XYZ", GROW true) -> out;

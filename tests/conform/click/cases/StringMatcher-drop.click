@@ -1,0 +1,1 @@
+FromDevice(0) -> StringMatcher(bad, worse) -> ToDevice(0);

@@ -1,0 +1,2 @@
+FromDevice(0) -> e :: StringMatcher(xnet, "text1", test3, "\<6100>");
+e[0] -> StoreData(0, 0) -> ToDevice(0); e[1] -> StoreData(0, 1) -> ToDevice(0);

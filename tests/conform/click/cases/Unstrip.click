@@ -1,0 +1,3 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> Strip(14) -> e :: Unstrip(4) -> out;

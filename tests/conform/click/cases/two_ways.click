@@ -1,0 +1,2 @@
+FromDevice(client) -> Queue -> ToDevice(out)
+FromDevice(out) -> Counter -> ToDevice(client)

@@ -1,0 +1,190 @@
+/*
+ * The configuration as `edgeos build` makes it, in a chain of one stage.
+ *
+ * The host's clock, in the place of which the linker puts __wrap_eos_now_ns(), goes on as it does
+ * and is put forward to the time of each packet and timer: the engine's own timers are the
+ * kernel's, so that it may be ahead of that, and never behind.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aot/aot.h"
+#include "aot/aot_user.h"
+#include "base/log.h"
+#include "chain/chain.h"
+#include "click/click_build.h"
+#include "machine.h"
+
+#define STEP_NS UINT64_C(1000000)
+
+static const struct machine_owner *owner;
+static struct fwp_engine *engine;
+static struct fwp_image *image;
+static struct chains *chains;
+static struct chain_template *template;
+static uint64_t deadline_ns;		 /* of the host's clock */
+static uint64_t first_ns, first_host_ns; /* the first packet's time, and the host's then */
+static uint64_t ahead_ns;		 /* by which the clock was put forward */
+
+uint64_t __real_eos_now_ns(void);
+uint64_t __wrap_eos_now_ns(void);
+uint64_t __wrap_eos_wall_ns(void);
+
+uint64_t __wrap_eos_now_ns(void)
+{
+	return __real_eos_now_ns() + ahead_ns;
+}
+
+uint64_t __wrap_eos_wall_ns(void)
+{
+	return __wrap_eos_now_ns() - first_host_ns + first_ns;
+}
+
+static int on_send(void *ctx, const struct chain_output *output)
+{
+	owner->send(output->port, output->data, output->len);
+	return 0;
+}
+
+static int on_close(void *ctx, const struct chain_output *output)
+{
+	return 0;
+}
+
+static void on_log(void *ctx, const struct chain_template *from, unsigned stage, unsigned level,
+		   const char *text, size_t len)
+{
+	owner->print(text, (uint32_t)len);
+}
+
+static void on_died(void *ctx, const struct chain_template *of, uint32_t chain, unsigned stage,
+		    const struct fwp_death *death, const char *place)
+{
+	fprintf(stderr, "the packet function died: %s (%s)\n", death->text, place);
+	exit(3);
+}
+
+static const struct chains_ops ops = {
+	.send = on_send, .close = on_close, .log = on_log, .died = on_died};
+
+static int compile(const char *name, const struct eos_buf *text, struct eos_why *why)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf module = {0}, errors = {0};
+	struct aot_user user;
+	struct image *file = NULL;
+	size_t imports_count;
+	int err = aot_user_open(&user, why);
+	if (err < 0)
+		return err;
+	err = click_build(name, text->len > 0 ? text->data : "", text->len, user.work_dir.data,
+			  &module, &errors, why);
+	const struct aot_config config = {.cache_dir_fd = user.cache_dir_fd,
+					  .work_dir = user.work_dir.data,
+					  .key = &user.key};
+	if (err == 0)
+		err = aot_build(&config, name, module.data, module.len, &file, why);
+	const struct fwp_import *imports = chain_imports(&imports_count);
+	if (err == 0)
+		err = fwp_image_load(file, imports, imports_count, &image, why);
+	image_close(file);
+	aot_user_close(&user);
+	return err;
+}
+
+static int start(struct eos_why *why)
+{
+	const struct fwp_engine_config engine_config = {.fwps_max = 16};
+	int err = fwp_engine_new(&engine_config, &engine, why);
+	if (err < 0)
+		return err;
+	const struct chains_config config = {.engine = engine, .ops = &ops, .chains_max = 4};
+	err = chains_new(&config, &chains, why);
+	if (err < 0)
+		return err;
+	const struct chain_stage_config stage = {
+		.name = "click",
+		.image = image,
+		.limits = {.memory_bytes = 64u << 20, .stack_bytes = 256u << 10},
+	};
+	struct chain_config chain = {
+		.name = "chain",
+		.tenant = "test",
+		.isolation = CHAIN_PER_TENANT,
+		.timeout_ns = UINT64_C(10000000000),
+		.ports = {"client", "out"},
+		.stages = &stage,
+		.stages_count = 1,
+	};
+	static char names[CHAIN_NEXT_MAX][16];
+	for (unsigned i = 0; i < CHAIN_NEXT_MAX; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "port%u", i + 2);
+		chain.ports[i + 2] = names[i];
+	}
+	return chain_template_apply(chains, &chain, &template, why);
+}
+
+int machine_open(const char *name, const struct eos_buf *text,
+		 const struct machine_owner *for_owner)
+{
+	struct eos_why why = {""};
+	eos_log_set_level(EOS_LOG_ERROR);
+	owner = for_owner;
+	int err = compile(name, text, &why);
+	/* Compiling took its time, which is not the packets'. */
+	first_host_ns = __wrap_eos_now_ns();
+	if (err == 0)
+		err = start(&why);
+	if (err < 0)
+		fprintf(stderr, "%s\n", why.text);
+	deadline_ns = UINT64_MAX;
+	return err;
+}
+
+void machine_close(void)
+{
+	chains = chains_free(chains);
+	engine = fwp_engine_free(engine);
+	image = fwp_image_unref(image);
+}
+
+void machine_set_time(uint64_t now_ns)
+{
+	uint64_t host_ns = __wrap_eos_now_ns();
+	if (first_host_ns == 0) {
+		first_host_ns = host_ns;
+		first_ns = now_ns;
+	}
+	uint64_t wanted_ns = now_ns - first_ns + first_host_ns;
+	if (wanted_ns > host_ns)
+		ahead_ns += wanted_ns - host_ns;
+}
+
+void machine_receive(unsigned device, const uint8_t *data, uint32_t len)
+{
+	const struct chain_packet packet = {
+		.data = data,
+		.len = len,
+		.kind = CHAIN_FRAME,
+		.side = device == 0 ? CHAIN_CLIENT : CHAIN_OUT,
+		.template = template,
+	};
+	chains_deliver(chains, &packet, 1, __wrap_eos_now_ns());
+	machine_run();
+}
+
+uint64_t machine_deadline(void)
+{
+	return deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - first_host_ns + first_ns;
+}
+
+/* Work that chains have put off comes again and again. */
+void machine_run(void)
+{
+	uint64_t now_ns = __wrap_eos_now_ns();
+	deadline_ns = chains_work(chains, now_ns);
+	if (deadline_ns < now_ns + STEP_NS)
+		deadline_ns = now_ns + STEP_NS;
+}
