@@ -87,7 +87,7 @@ static void test_hostile(void **state)
 	for (unsigned i = 0; i < 20000; i++) {
 		uint32_t len = host_random() % sizeof(text);
 		for (uint32_t k = 0; k < len; k++)
-			text[k] = (char)(i % 2 != 0 ? letters[host_random() % 16] : host_random());
+			text[k] = i % 2 != 0 ? letters[host_random() % 16] : (char)host_random();
 		host_datagram(host_random() % 200, text, len);
 		host_now_ns++;
 	}
