@@ -1,5 +1,5 @@
 // nat: a carrier's NAT. TCP, UDP and echoes of clients with shared addresses (RFC 6598) leave with
-// public ones; answers, and errors about them, find their way back. Nobody outside can begin.
+// a public one; answers, and errors about them, find their way back. Nobody outside can begin.
 //
 //     edgeos chain apply sdk/samples/nat/manifest.yaml
 //     curl http://SERVER/        # from behind port lan; the server sees 192.0.2.1
@@ -9,12 +9,12 @@
 
 define($CLIENT_MAC 02:00:00:00:01:01, $CLIENT_ROUTER 02:00:00:00:01:02, $CLIENT_IP 100.64.0.1,
        $OUT_MAC 02:00:00:00:02:01, $OUT_ROUTER 02:00:00:00:02:02,
-       $PUBLIC 192.0.2.1-192.0.2.4, $PUBLIC_NET 192.0.2.0/29, $PING_IP 192.0.2.1);
+       $PUBLIC 192.0.2.1);
 
 // An established connection lives as long as RFC 5382 asks for, UDP as RFC 4787 does.
 rw :: IPRewriter(pattern $PUBLIC 1024-65535 - - 0 1, drop,
                  TCP_TIMEOUT 7440, TCP_DONE_TIMEOUT 240, UDP_TIMEOUT 300, MAPPING_CAPACITY 50000);
-ping :: ICMPPingRewriter(pattern $PING_IP 1024-65535 - - 0 1, drop, TIMEOUT 60);
+ping :: ICMPPingRewriter(pattern $PUBLIC 1024-65535 - - 0 1, drop, TIMEOUT 60);
 errors_in :: ICMPRewriter(rw ping);
 errors_out :: ICMPRewriter(rw ping);
 
@@ -36,7 +36,7 @@ client_ttl[1] -> Discard;
 
 // From outside.
 FromDevice(out) -> from_out :: Classifier(12/0806 20/0001, 12/0800, -);
-from_out[0] -> ARPResponder($PUBLIC_NET $OUT_MAC) -> to_out;
+from_out[0] -> ARPResponder($PUBLIC $OUT_MAC) -> to_out;
 from_out[1] -> Strip(14) -> CheckIPHeader -> out_ttl :: DecIPTTL
   -> down :: IPClassifier(ip frag, tcp or udp, icmp type echo-reply, icmp type 3 or icmp type 11, -);
 down[0] -> Discard;
