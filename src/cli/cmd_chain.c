@@ -113,7 +113,9 @@ static void print_list(const struct eos_node *root)
 		putchar(' ');
 		cli_put_safe(cli_field(chain, "port"), 10);
 		putchar(' ');
-		cli_put_safe(cli_field(chain, "out"), 10);
+		const struct eos_node *out = eos_node_get(chain, "out");
+		bool has_out = out != NULL && !eos_node_is_null(out);
+		cli_put_safe(has_out ? eos_node_text(out) : "-", 10);
 		printf(" %8s %12s %10s\n", cli_field(chain, "chains"), cli_field(chain, "packets"),
 		       cli_field(chain, "no_chain"));
 	}

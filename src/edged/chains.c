@@ -192,6 +192,9 @@ int edged_chain_apply(void *ctx, const char *name, const char *source, const cha
 	struct built built = {0};
 	if (chains == NULL)
 		return -ENOSYS;
+	/* What is taken now must be readable when it is applied again. */
+	if (source[0] == '\0' || strlen(source) > SOURCE_MAX)
+		return eos_why(why, -EINVAL, "source: expected 1 to %u bytes", SOURCE_MAX);
 	if (count > CHAIN_STAGES_MAX || manifest_len > MANIFEST_MAX)
 		return eos_why(why, -EINVAL, "%s: more than %u stages or %u bytes", source,
 			       CHAIN_STAGES_MAX, MANIFEST_MAX);
@@ -207,20 +210,25 @@ int edged_chain_apply(void *ctx, const char *name, const char *source, const cha
 	return err;
 }
 
+static int look_for(const struct edged_chains *chains, const char *name, struct eos_why *why)
+{
+	struct stat info;
+	/* Names come from outside: only what could be a chain's is looked for. */
+	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL ||
+	    strlen(name) > CHAIN_NAME_MAX ||
+	    fstatat(chains->dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
+		return eos_why(why, -ENOENT, "no chain \"%s\"", name);
+	return 0;
+}
+
 int edged_chain_remove(void *ctx, const char *name, struct eos_why *why)
 {
 	struct edged *edged = ctx;
 	struct edged_chains *chains = chains_of(edged, why);
-	struct stat info;
 	if (chains == NULL)
 		return -ENOSYS;
-	/* Names come from outside: only what could be a chain's is looked for. */
-	if (name[0] == '.' || strchr(name, '/') != NULL || strlen(name) > CHAIN_NAME_MAX)
-		return eos_why(why, -ENOENT, "no chain \"%s\"", name);
 	pthread_mutex_lock(&chains->lock);
-	int err = 0;
-	if (fstatat(chains->dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
-		err = eos_why(why, -ENOENT, "no chain \"%s\"", name);
+	int err = look_for(chains, name, why);
 	if (err == 0) {
 		char gone[sizeof(NEW_PREFIX) + CHAIN_NAME_MAX];
 		snprintf(gone, sizeof(gone), NEW_PREFIX "%s", name);
@@ -244,7 +252,10 @@ int edged_chain_state(void *ctx, const char *name, struct eos_buf *buf, struct e
 {
 	struct edged *edged = ctx;
 	struct edged_chains *chains = chains_of(edged, why);
-	return chains == NULL ? -ENOSYS : plane_client_state(chains->client, name, buf, why);
+	if (chains == NULL)
+		return -ENOSYS;
+	int err = name == NULL ? 0 : look_for(chains, name, why);
+	return err < 0 ? err : plane_client_state(chains->client, name, buf, why);
 }
 
 /* --- again --- */

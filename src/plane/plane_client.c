@@ -5,6 +5,10 @@
  *
  * A worker's "ready" may come while somebody waits for the answer of the one before it: the request
  * fails then (-EAGAIN), and the thread is told.
+ *
+ * The program starts its workers again by itself. If it ends as a whole, or says what it may not,
+ * the connection is lost: the thread ends what is left of it and starts it anew, after a pause that
+ * grows as long as it keeps ending.
  */
 #include "plane/plane_client.h"
 
@@ -32,14 +36,22 @@
 #include "base/str.h"
 #include "plane/plane_protocol.h"
 
-#define ANSWER_NS   (30 * EOS_NS_PER_S) /* initialisations run while we wait */
-#define SEND_MS	    5000
-#define STOP_MS	    3000
-#define CHILD_FDS   2
-#define CHILD_FIRST 3
+#define ANSWER_NS    (30 * EOS_NS_PER_S)   /* initialisations run while we wait */
+#define LOOK_NS	     (200 * EOS_NS_PER_MS) /* how often somebody who waits looks whether to go on */
+#define SEND_MS	     5000
+#define STOP_MS	     3000
+#define PAUSE_MS_MIN 200
+#define PAUSE_MS_MAX 10000
+#define LIFE_NS	     (30 * EOS_NS_PER_S) /* who lived so long was in good health */
+#define MESSAGES_MAX 64u /* taken at once, so that a talker is not listened to for ever */
+#define CHILD_FDS    2
+#define CHILD_FIRST  3
 
 struct plane_client {
-	int socket, wake_fd;
+	char *program, *text;
+	size_t text_len;
+	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE];
+	int wake_fd;
 	pid_t pid;
 	pthread_t thread;
 	bool has_thread;
@@ -48,6 +60,8 @@ struct plane_client {
 	_Atomic bool is_stopping;
 	pthread_mutex_t lock;
 	/* Guarded by lock. */
+	int socket; /* -1: the program could not be started */
+	bool is_lost;
 	uint64_t next_id;
 	bool is_ready;	  /* a worker runs */
 	bool has_started; /* since started() was called last */
@@ -131,10 +145,10 @@ static int spawn(const char *program, const uint8_t *key, const int fds[CHILD_FD
 }
 
 /* The configuration's file and the program's end of the socket, above the child's numbers. */
-static int make_fds(const struct plane_client_config *config, int *ret_ours, int fds[CHILD_FDS])
+static int make_fds(const struct plane_client *client, int *ret_ours, int fds[CHILD_FDS])
 {
 	int pair[2] = {-1, -1};
-	int document = plane_document_new(config->config, config->config_len);
+	int document = plane_document_new(client->text, client->text_len);
 	int err = document < 0 ? document : 0;
 	if (err == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		err = -errno;
@@ -154,29 +168,56 @@ static int make_fds(const struct plane_client_config *config, int *ret_ours, int
 	return 0;
 }
 
+static int start_program(struct plane_client *client, struct eos_why *why)
+{
+	int fds[CHILD_FDS], socket;
+	int err = make_fds(client, &socket, fds);
+	if (err < 0)
+		return eos_why(why, err, "the data plane's socket: %s", strerror(-err));
+	err = spawn(client->program, client->public_key, fds, &client->pid);
+	plane_fds_close(fds, CHILD_FDS);
+	if (err < 0) {
+		eos_close(socket);
+		client->pid = 0;
+		return eos_why(why, err, "%s: %s", client->program, strerror(-err));
+	}
+	client->socket = socket;
+	client->is_lost = false;
+	strcpy(client->failure, "it is starting");
+	return 0;
+}
+
+static int copy_config(struct plane_client *client, const struct plane_client_config *config)
+{
+	client->started = config->started;
+	client->ctx = config->ctx;
+	memcpy(client->public_key, config->public_key, sizeof(client->public_key));
+	client->program = strdup(config->program);
+	client->text = malloc(config->config_len + 1);
+	if (client->program == NULL || client->text == NULL)
+		return -ENOMEM;
+	memcpy(client->text, config->config, config->config_len);
+	client->text_len = config->config_len;
+	client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return client->wake_fd < 0 ? -errno : 0;
+}
+
 int plane_client_new(const struct plane_client_config *config, struct plane_client **ret_client,
 		     struct eos_why *why)
 {
-	int fds[CHILD_FDS];
 	struct plane_client *client = calloc(1, sizeof(*client));
 	if (client == NULL)
 		return eos_why(why, -ENOMEM, "no memory");
-	client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int err = client->wake_fd < 0 ? -errno : make_fds(config, &client->socket, fds);
-	if (err < 0) {
-		eos_close(client->wake_fd);
-		free(client);
-		return eos_why(why, err, "the data plane's socket: %s", strerror(-err));
-	}
-	client->started = config->started;
-	client->ctx = config->ctx;
+	client->socket = client->wake_fd = -1;
 	pthread_mutex_init(&client->lock, NULL);
-	strcpy(client->failure, "it is starting");
-	err = spawn(config->program, config->public_key, fds, &client->pid);
-	plane_fds_close(fds, CHILD_FDS);
+	int err = copy_config(client, config);
+	if (err < 0)
+		err = eos_why(why, err, "the data plane: %s", strerror(-err));
+	else
+		err = start_program(client, why);
 	if (err < 0) {
 		plane_client_free(client);
-		return eos_why(why, err, "%s: %s", config->program, strerror(-err));
+		return err;
 	}
 	*ret_client = client;
 	return 0;
@@ -195,6 +236,16 @@ static bool has_ended(struct plane_client *client, int wait_ms)
 	}
 }
 
+/* Ends what is left of it: it has WAIT_MS to end by itself. */
+static void end_program(struct plane_client *client, int wait_ms)
+{
+	if (client->pid > 0 && !has_ended(client, wait_ms)) {
+		kill(client->pid, SIGKILL);
+		(void)has_ended(client, STOP_MS);
+	}
+	client->pid = 0;
+}
+
 struct plane_client *plane_client_free(struct plane_client *client)
 {
 	if (client == NULL)
@@ -206,12 +257,11 @@ struct plane_client *plane_client_free(struct plane_client *client)
 	}
 	/* The worker ends with it, and the keeper with the worker. */
 	client->socket = eos_close(client->socket);
-	if (client->pid > 0 && !has_ended(client, STOP_MS)) {
-		kill(client->pid, SIGKILL);
-		(void)has_ended(client, STOP_MS);
-	}
+	end_program(client, STOP_MS);
 	eos_close(client->wake_fd);
 	pthread_mutex_destroy(&client->lock);
+	free(client->program);
+	free(client->text);
 	free(client);
 	return NULL;
 }
@@ -253,15 +303,28 @@ static int take_locked(struct plane_client *client, const struct eos_node *root,
 	answer->has_error = error != NULL && !eos_node_is_null(error);
 	if (answer->has_error)
 		snprintf(answer->error, sizeof(answer->error), "%s", eos_node_text(error));
+	if (answer->has_error)
+		eos_make_printable(answer->error, strlen(answer->error));
 	/* Of a request that nobody waits for any more. */
 	return answer->id != 0 && id == answer->id ? 1 : 0;
 }
 
-/* Reads what is there. 1: ANSWER is complete, with its descriptor; 0: nothing more for now. */
-static int read_locked(struct plane_client *client, struct answer *answer)
+/* Nothing more is said to this program. */
+static void lose_locked(struct plane_client *client, int err)
+{
+	client->is_ready = false;
+	if (client->is_lost)
+		return;
+	client->is_lost = true;
+	snprintf(client->failure, sizeof(client->failure), "%s",
+		 err == -EPIPE ? "it has ended" : "it did not keep to the protocol");
+	(void)eventfd_write(client->wake_fd, 1);
+}
+
+static int read_messages(struct plane_client *client, struct answer *answer)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0};
-	for (;;) {
+	for (unsigned i = 0; i < MESSAGES_MAX; i++) {
 		int fds[PLANE_FDS_MAX];
 		unsigned count = 0;
 		struct eos_doc *doc;
@@ -283,6 +346,16 @@ static int read_locked(struct plane_client *client, struct answer *answer)
 		if (err != 0)
 			return err == -EINVAL ? -EPROTO : err;
 	}
+	return 0;
+}
+
+/* Reads what is there. 1: ANSWER is complete, with its descriptor; 0: nothing more for now. */
+static int read_locked(struct plane_client *client, struct answer *answer)
+{
+	int err = client->is_lost || client->socket < 0 ? -EPIPE : read_messages(client, answer);
+	if (err < 0)
+		lose_locked(client, err);
+	return err;
 }
 
 static int wait_locked(struct plane_client *client, struct answer *answer)
@@ -299,8 +372,12 @@ static int wait_locked(struct plane_client *client, struct answer *answer)
 		uint64_t now_ns = eos_now_ns();
 		if (now_ns >= end_ns)
 			return -ETIMEDOUT;
+		/* The node's end does not wait for an answer. */
+		if (atomic_load(&client->is_stopping))
+			return -ECANCELED;
 		struct pollfd ready = {.fd = client->socket, .events = POLLIN};
-		(void)poll(&ready, 1, (int)((end_ns - now_ns) / EOS_NS_PER_MS) + 1);
+		uint64_t wait_ns = EOS_MIN(end_ns - now_ns, LOOK_NS);
+		(void)poll(&ready, 1, (int)(wait_ns / EOS_NS_PER_MS) + 1);
 	}
 }
 
@@ -309,13 +386,12 @@ static int ask_locked(struct plane_client *client, const struct eos_buf *request
 {
 	/* What came since: also that there is a worker. */
 	struct answer none = {.fd = -1};
-	int err = read_locked(client, &none);
+	(void)read_locked(client, &none);
 	bool has_started = client->has_started;
-	if (err >= 0 && !client->is_ready)
+	if (!client->is_ready)
 		return eos_why(why, -EAGAIN, "the data plane does not run: %s", client->failure);
-	if (err >= 0)
-		err = plane_message_send(client->socket, request->data, request->len, fds, count,
-					 SEND_MS);
+	int err = plane_message_send(client->socket, request->data, request->len, fds, count,
+				     SEND_MS);
 	if (err == 0)
 		err = wait_locked(client, answer);
 	bool must_tell = has_started || client->has_started;
@@ -324,6 +400,10 @@ static int ask_locked(struct plane_client *client, const struct eos_buf *request
 		(void)eventfd_write(client->wake_fd, 1);
 	if (err == -EAGAIN)
 		return eos_why(why, err, "the data plane was started anew meanwhile");
+	if (client->is_lost || err == -EPIPE)
+		return eos_why(why, -EAGAIN, "the data plane ended meanwhile");
+	if (err == -EMSGSIZE)
+		return eos_why(why, err, "the manifest is too long for the data plane");
 	if (err < 0)
 		return eos_why(why, err, "the data plane: %s", strerror(-err));
 	return answer->has_error ? eos_why(why, -EINVAL, "%s", answer->error) : 0;
@@ -400,38 +480,71 @@ void plane_client_failure(struct plane_client *client, char *out, size_t size)
 /* --- the thread --- */
 
 /* True: a worker has started since the last look. */
-static bool look(struct plane_client *client)
+static bool look(struct plane_client *client, bool *ret_is_lost)
 {
 	struct answer none = {.fd = -1};
 	pthread_mutex_lock(&client->lock);
-	int err = read_locked(client, &none);
+	(void)read_locked(client, &none);
 	bool has_started = client->has_started;
 	client->has_started = false;
-	if (err < 0) {
-		client->is_ready = false;
-		snprintf(client->failure, sizeof(client->failure), "it has ended");
+	*ret_is_lost = client->is_lost;
+	pthread_mutex_unlock(&client->lock);
+	return has_started && !*ret_is_lost;
+}
+
+/* Waits for the socket, or to be woken, at most TIMEOUT_MS. */
+static void wait_for_any(struct plane_client *client, int socket, int timeout_ms)
+{
+	struct pollfd fds[] = {{.fd = socket, .events = POLLIN},
+			       {.fd = client->wake_fd, .events = POLLIN}};
+	eventfd_t wakes;
+	if (poll(fds, EOS_ARRAY_SIZE(fds), timeout_ms) > 0 && fds[1].revents != 0)
+		(void)eventfd_read(client->wake_fd, &wakes);
+}
+
+static void pause_for(struct plane_client *client, int pause_ms)
+{
+	uint64_t end_ns = eos_now_ns() + (uint64_t)pause_ms * EOS_NS_PER_MS;
+	uint64_t now_ns;
+	while (!atomic_load(&client->is_stopping) && (now_ns = eos_now_ns()) < end_ns)
+		wait_for_any(client, -1, (int)((end_ns - now_ns) / EOS_NS_PER_MS) + 1);
+}
+
+static void start_again(struct plane_client *client)
+{
+	struct eos_why why = {""};
+	pthread_mutex_lock(&client->lock);
+	eos_log(EOS_LOG_ERROR, "plane", "connection lost why=\"%s\"", client->failure);
+	client->socket = eos_close(client->socket);
+	end_program(client, 0);
+	if (start_program(client, &why) < 0) {
+		eos_log(EOS_LOG_ERROR, "plane", "start failed why=\"%s\"", why.text);
+		snprintf(client->failure, sizeof(client->failure), "%s", why.text);
 	}
 	pthread_mutex_unlock(&client->lock);
-	/* Nothing will come any more; not to be asked again and again. */
-	if (err < 0 && !atomic_load(&client->is_stopping)) {
-		eos_log(EOS_LOG_ERROR, "plane", "connection lost error=%s", strerror(-err));
-		atomic_store(&client->is_stopping, true);
-	}
-	return has_started;
 }
 
 static void *thread_main(void *ctx)
 {
 	struct plane_client *client = ctx;
+	int pause_ms = PAUSE_MS_MIN;
+	uint64_t started_ns = eos_now_ns();
+	bool is_lost = false;
 	while (!atomic_load(&client->is_stopping)) {
-		struct pollfd fds[] = {{.fd = client->socket, .events = POLLIN},
-				       {.fd = client->wake_fd, .events = POLLIN}};
-		eventfd_t wakes;
-		if (poll(fds, EOS_ARRAY_SIZE(fds), -1) < 0)
-			continue;
-		if (fds[1].revents != 0)
-			(void)eventfd_read(client->wake_fd, &wakes);
-		if (!atomic_load(&client->is_stopping) && look(client))
+		if (is_lost) {
+			if (eos_now_ns() - started_ns >= LIFE_NS)
+				pause_ms = PAUSE_MS_MIN;
+			pause_for(client, pause_ms);
+			pause_ms = EOS_MIN(2 * pause_ms, PAUSE_MS_MAX);
+			if (atomic_load(&client->is_stopping))
+				break;
+			start_again(client);
+			started_ns = eos_now_ns();
+		}
+		/* Only this thread changes the socket. */
+		if (client->socket >= 0)
+			wait_for_any(client, client->socket, -1);
+		if (!atomic_load(&client->is_stopping) && look(client, &is_lost))
 			client->started(client->ctx);
 	}
 	return NULL;

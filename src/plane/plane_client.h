@@ -1,6 +1,6 @@
 /*
- * edged's side of the data plane: starts the program edge-plane, speaks with it, and applies the
- * chains again when its worker died.
+ * edged's side of the data plane: starts the program edge-plane, again if it ends, speaks with it,
+ * and has the chains applied again when its worker died.
  *
  * Threads: requests are for any thread, one at a time each waits for its answer (chains are applied
  * by people). A thread of the client's own hears of new workers.
@@ -29,17 +29,19 @@ struct plane_client_config {
 };
 
 /* Starts the program, while the process still has the rights that devices are opened with. Before
- * the first thread. CONFIG's texts and key are copied or used up. */
+ * the first thread. CONFIG's texts and key are copied. If the program has to be started again, it
+ * has the rights that the process has then. */
 int plane_client_new(const struct plane_client_config *config, struct plane_client **ret_client,
 		     struct eos_why *why) EOS_MUST_CHECK;
 /* From now on the client's thread runs. */
 int plane_client_start(struct plane_client *client) EOS_MUST_CHECK;
-/* Ends the program and the thread. NULL is fine. */
+/* Ends the program and the thread; requests that wait fail. NULL is fine. */
 struct plane_client *plane_client_free(struct plane_client *client);
 
 /* NAME stands for the manifest in messages; IMAGE_FDS (borrowed) are the stages' images, in order.
  * Errors of the data plane come as -EINVAL with its words; -EAGAIN: it is not there, or died
- * meanwhile (the chain may or may not be applied); -ETIMEDOUT; -EMSGSIZE: the manifest is too long.
+ * meanwhile (the chain may or may not be applied); -ETIMEDOUT; -ECANCELED: the node ends;
+ * -EMSGSIZE: the manifest is too long.
  */
 int plane_client_apply(struct plane_client *client, const char *name, const char *manifest,
 		       size_t manifest_len, const int *image_fds, unsigned count,

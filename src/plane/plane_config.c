@@ -52,7 +52,9 @@ static int get_mac(const struct eos_node *map, uint8_t mac[6], struct eos_why *w
 	int err = eos_node_get_text(map, "mac", &text, why);
 	if (err < 0 || text == NULL)
 		return err;
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &parts[0], &parts[1], &parts[2], &parts[3],
+	/* Signs and blanks are numbers' to sscanf(), too. */
+	if (strspn(text, "0123456789abcdefABCDEF:") != strlen(text) ||
+	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &parts[0], &parts[1], &parts[2], &parts[3],
 		   &parts[4], &parts[5], &rest) != 6)
 		return eos_node_fail(eos_node_get(map, "mac"), why,
 				     "mac: not an address like 02:00:00:00:00:01: \"%.40s\"", text);

@@ -16,12 +16,13 @@
 #include "image/image.h"
 #include "plane/plane_priv.h"
 #include "plane/plane_protocol.h"
+#include "plane/plane_request.h"
 
 #define REPLY_MS 1000
 
-struct request {
-	const struct eos_node *root;
-	uint64_t id;
+/* A request with what came along. */
+struct asked {
+	struct plane_request request;
 	int fds[PLANE_FDS_MAX];
 	unsigned fds_count;
 };
@@ -56,8 +57,9 @@ static int load_image(const struct plane *plane, int fd, struct fwp_image **ret_
 	size_t count;
 	const struct fwp_import *imports = chain_imports(&count);
 	int err = image_open(fd, plane->public_key, &image, why);
+	/* That is a word for another version's images, too, which do not break this protocol. */
 	if (err < 0)
-		return err;
+		return err == -EPROTO ? -EINVAL : err;
 	err = fwp_image_load(image, imports, count, ret_image, why);
 	image_close(image);
 	if (err == 0 && !fwp_image_has_export(*ret_image, "edgeos_packet", "ii:i")) {
@@ -67,18 +69,18 @@ static int load_image(const struct plane *plane, int fd, struct fwp_image **ret_
 	return err;
 }
 
-static int apply_manifest(struct plane *plane, struct request *request,
+static int apply_manifest(struct plane *plane, const struct asked *asked,
 			  struct plane_manifest *manifest, struct eos_why *why)
 {
 	struct fwp_image *images[CHAIN_STAGES_MAX];
 	unsigned count = 0;
 	int err = 0;
-	if (request->fds_count != manifest->stages_count) {
+	if (asked->fds_count != manifest->stages_count) {
 		plane_manifest_free(manifest);
 		return -EPROTO;
 	}
 	for (; err == 0 && count < manifest->stages_count; count += err == 0) {
-		err = load_image(plane, request->fds[count], &images[count], why);
+		err = load_image(plane, asked->fds[count], &images[count], why);
 		if (err < 0)
 			eos_why_prefix(why, "%s", manifest->stages[count].image);
 	}
@@ -90,41 +92,33 @@ static int apply_manifest(struct plane *plane, struct request *request,
 	return err;
 }
 
-static int apply(struct plane *plane, struct request *request, struct eos_why *why)
+static int apply(struct plane *plane, const struct asked *asked, struct eos_why *why)
 {
-	const char *name = "chain", *text = NULL;
+	const char *text = asked->request.manifest;
 	struct eos_doc *doc;
 	struct plane_manifest *manifest;
-	if (eos_node_get_text(request->root, "name", &name, why) < 0 ||
-	    eos_node_get_text(request->root, "manifest", &text, why) < 0 || text == NULL)
-		return -EPROTO;
-	int err = eos_doc_parse_yaml(name, text, strlen(text), &doc, why);
+	int err = eos_doc_parse_yaml(asked->request.name, text, strlen(text), &doc, why);
 	if (err < 0)
 		return err;
 	err = plane_manifest_decode(eos_doc_root(doc), &manifest, why);
 	eos_doc_free(doc);
-	return err < 0 ? err : apply_manifest(plane, request, manifest, why);
+	return err < 0 ? err : apply_manifest(plane, asked, manifest, why);
 }
 
 /* --- the others --- */
 
-static int remove_chain(struct plane *plane, struct request *request, struct eos_why *why)
+static int remove_chain(struct plane *plane, const char *name, struct eos_why *why)
 {
-	const char *name = NULL;
-	if (eos_node_get_text(request->root, "name", &name, why) < 0 || name == NULL)
-		return -EPROTO;
 	int err = plane_entry_remove(plane, name);
 	return err < 0 ? eos_why(why, err, "no chain \"%s\"", name) : 0;
 }
 
-static int send_state(struct plane *plane, const struct request *request)
+static int send_state(struct plane *plane, const struct plane_request *request)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf buf = {0};
 	struct eos_why why = {""};
-	const char *name = NULL;
+	const char *name = request->name;
 	uint64_t id = request->id;
-	if (eos_node_get_text(request->root, "name", &name, &why) < 0)
-		return -EPROTO;
 	if (name == NULL) {
 		plane_status_put(plane, &buf);
 	} else if (plane_status_put_chain(plane, name, &buf) < 0) {
@@ -141,20 +135,14 @@ static int send_state(struct plane *plane, const struct request *request)
 	return err;
 }
 
-static int answer(struct plane *plane, struct request *request)
+static int answer(struct plane *plane, const struct asked *asked)
 {
+	const struct plane_request *request = &asked->request;
 	struct eos_why why = {""};
-	const char *op = "";
-	if (eos_node_get_u64(request->root, "id", 0, UINT64_MAX, &request->id, &why) < 0 ||
-	    eos_node_get_text(request->root, "op", &op, &why) < 0)
-		return -EPROTO;
-	if (strcmp(op, "state") == 0)
+	if (request->op == PLANE_REQUEST_STATE)
 		return send_state(plane, request);
-	int err = -EPROTO;
-	if (strcmp(op, "apply") == 0)
-		err = apply(plane, request, &why);
-	else if (strcmp(op, "remove") == 0)
-		err = remove_chain(plane, request, &why);
+	int err = request->op == PLANE_REQUEST_APPLY ? apply(plane, asked, &why)
+						     : remove_chain(plane, request->name, &why);
 	if (err == -EPROTO)
 		return err;
 	const char *text = why.text[0] != '\0' ? why.text : strerror(-err);
@@ -163,21 +151,16 @@ static int answer(struct plane *plane, struct request *request)
 
 static int take_request(struct plane *plane, struct eos_buf *buf)
 {
-	struct request request = {0};
-	struct eos_doc *doc;
-	struct eos_why why = {""};
-	int err = plane_message_receive(plane->control_fd, buf, request.fds, &request.fds_count);
+	struct asked asked;
+	int err = plane_message_receive(plane->control_fd, buf, asked.fds, &asked.fds_count);
 	if (err < 0)
 		return err;
-	err = eos_doc_parse_json("request", buf->data, buf->len, &doc, &why);
+	err = plane_request_decode(buf->data, buf->len, &asked.request);
 	if (err == 0) {
-		request.root = eos_doc_root(doc);
-		err = answer(plane, &request);
-		eos_doc_free(doc);
-	} else if (err == -EINVAL) {
-		err = -EPROTO;
+		err = answer(plane, &asked);
+		plane_request_fini(&asked.request);
 	}
-	plane_fds_close(request.fds, request.fds_count);
+	plane_fds_close(asked.fds, asked.fds_count);
 	return err;
 }
 

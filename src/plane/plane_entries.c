@@ -7,10 +7,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "plane/plane_ports.h"
 #include "plane/plane_priv.h"
+
+#define DEATHS_NS (50 * EOS_NS_PER_MS) /* between two lines about them */
 
 struct plane_entry *plane_entry_find(struct plane *plane, const char *name)
 {
@@ -150,7 +153,7 @@ static struct plane_entry *entry_free(struct plane_entry *entry)
 {
 	if (entry == NULL)
 		return NULL;
-	plane_streams_end(entry->plane, entry, 0);
+	plane_streams_end(entry->plane, entry);
 	plane_peers_forget(&entry->plane->peers, entry, 0);
 	plane_sockets_close(entry);
 	plane_manifest_free(entry->manifest);
@@ -271,16 +274,31 @@ static void log_line(void *ctx, const struct chain_template *template, unsigned 
 		(int)EOS_MIN(len, (size_t)1024), text);
 }
 
+/* Who lets stages die as fast as he can does not fill the log. */
+static void tell_death(struct plane *plane, const char *name, unsigned stage,
+		       const struct fwp_death *death, const char *place)
+{
+	uint64_t now_ns = eos_now_ns();
+	if (now_ns - plane->death_told_ns < DEATHS_NS) {
+		plane->deaths_untold++;
+		return;
+	}
+	eos_log(EOS_LOG_WARN, "chain",
+		"stage_died chain=%s stage=%u reason=\"%s\" place=%s untold=%llu", name, stage,
+		death->text, place, (unsigned long long)plane->deaths_untold);
+	plane->death_told_ns = now_ns;
+	plane->deaths_untold = 0;
+}
+
 static void stage_died(void *ctx, const struct chain_template *template, uint32_t chain,
 		       unsigned stage, const struct fwp_death *death, const char *place)
 {
 	struct plane *plane = ctx;
 	struct plane_entry *entry = (struct plane_entry *)chain_template_tag(template);
-	eos_log(EOS_LOG_WARN, "chain", "stage_died chain=%s stage=%u reason=\"%s\" place=%s",
-		chain_template_name(template), stage, death->text, place);
+	tell_death(plane, chain_template_name(template), stage, death, place);
 	/* What it remembered of connections is gone. */
 	if (entry != NULL && entry->manifest->has_endpoint && entry->manifest->endpoint.is_tcp)
-		plane_streams_end(plane, entry, chain + 1);
+		plane_streams_break(plane, entry, chain);
 }
 
 const struct chains_ops plane_chains_ops = {

@@ -192,6 +192,7 @@ static void test_config(void **state)
 		{"ports: {lan: {device: x, vlan: 4095}}", "vlan"},
 		{"ports: {lan: {device: x, addresses: [10.0.0.1/40]}}", "addresses: not"},
 		{"processor: first", "processor: not"},
+		{"ports: {a: {device: \"null\", mac: \"-2:00:00:00:00:00\"}}", "mac: not"},
 		{"port: {}", "port"},
 	};
 	struct plane_config config;

@@ -106,6 +106,8 @@ struct plane_streams {
 	uint32_t count, generation;
 	struct eos_list free, used;
 	uint64_t waiting_bytes;
+	struct plane_stream *current; /* whose bytes are being delivered */
+	int spare_fd;		      /* for when there are no more descriptors */
 	uint8_t chunk[PLANE_STREAM_CHUNK];
 };
 
@@ -140,7 +142,8 @@ struct plane {
 	struct plane_streams streams;
 	struct plane_datagrams *datagrams;
 	struct plane_stats stats;
-	struct nic *nic; /* NULL: without ports */
+	uint64_t death_told_ns, deaths_untold; /* stages' deaths, and the log */
+	struct nic *nic;		       /* NULL: without ports */
 	struct plane_port *ports;
 	unsigned ports_count;
 	unsigned kernel_watches; /* sockets in the epoll set beside the control socket */
@@ -182,8 +185,10 @@ void plane_streams_accept(struct plane *plane, struct plane_watch *watch, uint32
 			  uint64_t now_ns);
 int plane_streams_send(struct plane *plane, const struct chain_output *output) EOS_MUST_CHECK;
 int plane_streams_close(struct plane *plane, const struct chain_output *output) EOS_MUST_CHECK;
-/* Ends those of ENTRY, or of its chain OWNER - 1 only. */
-void plane_streams_end(struct plane *plane, const struct plane_entry *entry, uint32_t owner);
+/* Ends those of ENTRY at once. Not inside of a delivery. */
+void plane_streams_end(struct plane *plane, const struct plane_entry *entry);
+/* CHAIN of ENTRY's died: ends those that it knew, as soon as nothing is delivered. */
+void plane_streams_break(struct plane *plane, const struct plane_entry *entry, uint32_t chain);
 
 /* --- plane_entries.c --- */
 

@@ -87,7 +87,8 @@ void plane_status_put(struct plane *plane, struct eos_buf *buf)
 	fwp_engine_stats(plane->engine, &engine);
 	eos_json_open(&json, NULL, '{');
 	eos_json_u64(&json, "fwps", engine.alive);
-	eos_json_u64(&json, "fwps_max", engine.alive_max);
+	eos_json_u64(&json, "fwps_max", plane->config.fwps_max);
+	eos_json_u64(&json, "fwps_peak", engine.alive_max);
 	eos_json_u64(&json, "datagrams_cut", plane->stats.datagrams_cut);
 	eos_json_u64(&json, "datagrams_unsent", plane->stats.datagrams_unsent);
 	eos_json_u64(&json, "streams_refused", plane->stats.streams_refused);

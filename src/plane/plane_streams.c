@@ -6,16 +6,22 @@
  * take waits here, up to PLANE_STREAM_OUT; while much waits, nothing more is read, so that who asks
  * and does not listen stops himself.
  *
+ * A function hears of each connection's end once, by EDGEOS_LAST, unless it ended it itself or
+ * died: also when it broke. Who takes none of what waits for him for STALL_MS is given up by the
+ * kernel.
+ *
  * Invariants
  * 1. A connection is closed by finish() alone, which is called between two deliveries: inside of
  *    chains_deliver() it is only marked (is_closing, is_broken).
  * 2. Its descriptor is in the epoll set with EVENTS, as long as it is open.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -24,6 +30,9 @@
 #include "plane/plane_priv.h"
 
 #define ACCEPTS_MAX 16
+#define STALL_MS    60000
+/* Descriptors that connections leave to others. */
+#define FDS_RESERVED 256u
 
 static void on_ready(struct plane *plane, struct plane_watch *watch, uint32_t events,
 		     uint64_t now_ns);
@@ -31,12 +40,20 @@ static void on_ready(struct plane *plane, struct plane_watch *watch, uint32_t ev
 int plane_streams_init(struct plane *plane)
 {
 	struct plane_streams *streams = &plane->streams;
+	uint32_t streams_max = plane->config.streams_max;
+	struct rlimit limit;
 	eos_list_init(&streams->free);
 	eos_list_init(&streams->used);
-	streams->all = calloc(plane->config.streams_max, sizeof(*streams->all));
+	/* Without a free descriptor not even a request could be taken. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < streams_max + FDS_RESERVED)
+		streams_max = limit.rlim_cur > 2 * FDS_RESERVED
+				      ? (uint32_t)limit.rlim_cur - FDS_RESERVED
+				      : EOS_MIN(streams_max, FDS_RESERVED / 2);
+	streams->all = calloc(streams_max, sizeof(*streams->all));
 	if (streams->all == NULL)
 		return -ENOMEM;
-	streams->count = plane->config.streams_max;
+	streams->count = streams_max;
+	streams->spare_fd = fcntl(plane->epoll_fd, F_DUPFD_CLOEXEC, 0);
 	for (uint32_t i = 0; i < streams->count; i++) {
 		streams->all[i].fd = -1;
 		eos_list_add_tail(&streams->free, &streams->all[i].node);
@@ -70,6 +87,7 @@ void plane_streams_fini(struct plane *plane)
 		finish(EOS_CONTAINER_OF(node, struct plane_stream, node));
 	free(plane->streams.all);
 	plane->streams.all = NULL;
+	plane->streams.spare_fd = eos_close(plane->streams.spare_fd);
 }
 
 static void set_events(struct plane_stream *stream)
@@ -111,17 +129,6 @@ static void push_out(struct plane_stream *stream)
 	}
 }
 
-/* What is due for it between two deliveries; it may be gone afterwards. */
-static void settle(struct plane_stream *stream)
-{
-	push_out(stream);
-	bool is_over = (stream->is_closing || stream->is_ended) && waiting_of(stream) == 0;
-	if (!stream->is_broken && !is_over)
-		set_events(stream);
-	if (stream->is_broken || is_over)
-		finish(stream);
-}
-
 static void deliver(struct plane_stream *stream, size_t len, uint64_t now_ns)
 {
 	struct plane *plane = stream->plane;
@@ -139,7 +146,25 @@ static void deliver(struct plane_stream *stream, size_t len, uint64_t now_ns)
 	};
 	memcpy(packet.peer_address, stream->address, sizeof(packet.peer_address));
 	stream->was_seen = true;
+	plane->streams.current = stream;
 	chains_deliver(plane->chains, &packet, 1, now_ns);
+	plane->streams.current = NULL;
+}
+
+/* What is due for it between two deliveries; it may be gone afterwards. */
+static void settle(struct plane_stream *stream, uint64_t now_ns)
+{
+	push_out(stream);
+	bool is_over = (stream->is_closing || stream->is_ended) && waiting_of(stream) == 0;
+	if (!stream->is_broken && !is_over)
+		set_events(stream);
+	/* Who has a place for it must be able to give it up. */
+	if (stream->is_broken && stream->was_seen && !stream->is_ended && !stream->is_closing) {
+		stream->is_ended = true;
+		deliver(stream, 0, now_ns);
+	}
+	if (stream->is_broken || is_over)
+		finish(stream);
 }
 
 static void on_ready(struct plane *plane, struct plane_watch *watch, uint32_t events,
@@ -171,7 +196,7 @@ static void on_ready(struct plane *plane, struct plane_watch *watch, uint32_t ev
 		if ((size_t)n < room && n > 0)
 			break;
 	}
-	settle(stream);
+	settle(stream, now_ns);
 }
 
 static struct plane_stream *take_place(struct plane_streams *streams)
@@ -190,7 +215,7 @@ static struct plane_stream *take_place(struct plane_streams *streams)
 static void open_stream(struct plane *plane, struct plane_socket *socket, int fd,
 			const struct sockaddr_storage *from)
 {
-	const int on = 1;
+	const int on = 1, stall_ms = STALL_MS;
 	struct plane_stream *stream = take_place(&plane->streams);
 	if (stream == NULL) {
 		plane->stats.streams_refused++;
@@ -212,9 +237,24 @@ static void open_stream(struct plane *plane, struct plane_socket *socket, int fd
 	/* Answers are whole: nothing is won by waiting for more. Who vanished is found in time. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));
 	if (!plane_address_from_kernel(from, stream->address, &stream->port) ||
 	    plane_watch(plane, fd, &stream->watch, EPOLLIN) < 0)
 		finish(stream);
+}
+
+/* No descriptor is free: a spare one is used for sending somebody away, so that the listening
+ * socket does not keep the loop busy. */
+static void refuse_one(struct plane *plane, const struct plane_socket *socket)
+{
+	struct plane_streams *streams = &plane->streams;
+	streams->spare_fd = eos_close(streams->spare_fd);
+	int fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		plane->stats.streams_refused++;
+		eos_close(fd);
+	}
+	streams->spare_fd = fcntl(plane->epoll_fd, F_DUPFD_CLOEXEC, 0);
 }
 
 void plane_streams_accept(struct plane *plane, struct plane_watch *watch, uint32_t events,
@@ -228,6 +268,8 @@ void plane_streams_accept(struct plane *plane, struct plane_watch *watch, uint32
 		socklen_t len = sizeof(from);
 		int fd = accept4(socket->fd, (struct sockaddr *)&from, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+			refuse_one(plane, socket);
 		if (fd < 0)
 			return;
 		open_stream(plane, socket, fd, &from);
@@ -250,6 +292,11 @@ int plane_streams_send(struct plane *plane, const struct chain_output *output)
 	if (stream == NULL || stream->is_closing || stream->is_broken)
 		return -EBADF;
 	struct plane_streams *streams = &plane->streams;
+	/* Much was said already: the socket may take some of it. */
+	if (waiting_of(stream) >= PLANE_STREAM_PAUSE)
+		push_out(stream);
+	if (stream->is_broken)
+		return -EBADF;
 	if (waiting_of(stream) + output->len > PLANE_STREAM_OUT ||
 	    streams->waiting_bytes + output->len > PLANE_STREAMS_BYTES ||
 	    eos_buf_append(&stream->out, output->data, output->len) < 0) {
@@ -257,8 +304,8 @@ int plane_streams_send(struct plane *plane, const struct chain_output *output)
 		return -EAGAIN;
 	}
 	streams->waiting_bytes += output->len;
-	/* An answer to others than who is being served, from a timer: the socket says when. */
-	if (stream->events == EPOLLIN)
+	/* An answer to others than who is being served: the socket says when. */
+	if (stream != streams->current)
 		set_events(stream);
 	return 0;
 }
@@ -276,19 +323,53 @@ int plane_streams_close(struct plane *plane, const struct chain_output *output)
 	return 0;
 }
 
-void plane_streams_end(struct plane *plane, const struct plane_entry *entry, uint32_t owner)
+void plane_streams_end(struct plane *plane, const struct plane_entry *entry)
 {
 	EOS_LIST_FOR_EACH (node, &plane->streams.used) {
 		struct plane_stream *stream = EOS_CONTAINER_OF(node, struct plane_stream, node);
-		if (stream->entry != entry || (owner != 0 && stream->owner != owner))
-			continue;
-		/* Those of an entry that goes must not outlive it; others may be in use right now.
-		 */
-		if (owner == 0) {
+		if (stream->entry == entry)
 			finish(stream);
-		} else {
-			stream->is_broken = true;
-			(void)shutdown(stream->fd, SHUT_RDWR);
-		}
+	}
+}
+
+/* One of OWNER's, or NULL. */
+static const struct plane_stream *find_one_of(const struct plane_streams *streams,
+					      const struct plane_entry *entry, uint32_t owner)
+{
+	if (streams->current != NULL && streams->current->entry == entry)
+		return streams->current;
+	EOS_LIST_FOR_EACH (node, &streams->used) {
+		const struct plane_stream *stream =
+			EOS_CONTAINER_OF(node, struct plane_stream, node);
+		if (stream->entry == entry && stream->owner == owner)
+			return stream;
+	}
+	return NULL;
+}
+
+/* Who was not answered yet has no owner; whose he is then shows from one who is like him. */
+static bool belongs_to(const struct plane_stream *stream, uint32_t owner,
+		       const struct plane_stream *like)
+{
+	if (stream == like || stream->owner != 0)
+		return stream == like || stream->owner == owner;
+	if (stream->entry->manifest->isolation == CHAIN_PER_TENANT)
+		return true;
+	return stream->entry->manifest->isolation == CHAIN_PER_CLIENT && like != NULL &&
+	       stream->local_port == like->local_port &&
+	       memcmp(stream->address, like->address, sizeof(stream->address)) == 0;
+}
+
+void plane_streams_break(struct plane *plane, const struct plane_entry *entry, uint32_t chain)
+{
+	const struct plane_stream *like = find_one_of(&plane->streams, entry, chain + 1);
+	EOS_LIST_FOR_EACH (node, &plane->streams.used) {
+		struct plane_stream *stream = EOS_CONTAINER_OF(node, struct plane_stream, node);
+		if (stream->entry != entry || !stream->was_seen ||
+		    !belongs_to(stream, chain + 1, like))
+			continue;
+		stream->is_broken = true;
+		stream->was_seen = false; /* by who died */
+		(void)shutdown(stream->fd, SHUT_RDWR);
 	}
 }

@@ -8,6 +8,8 @@
 
 #include "proto.h"
 
+#define NUMBER_MAX 24 /* bytes of one, with its end */
+
 struct meta {
 	struct word words[WORDS_MAX];
 	unsigned count, flags_at;
@@ -177,19 +179,21 @@ static void put_code(struct talk *talk, const struct meta *meta, const char *cod
 	talk_puts(talk, "\r\n");
 }
 
-static void put_item(struct talk *talk, const struct meta *meta, struct item *item,
-		     const char *marks)
+static void put_item(struct talk *talk, const struct meta *meta, const struct item *item,
+		     const char *value, uint32_t len, const char *marks)
 {
 	bool with_value = find_flag(meta, 'v') != NULL;
 	if (with_value)
-		talk_printf(talk, "VA %u", item->value_len);
+		talk_printf(talk, "VA %u", len);
 	else
 		talk_puts(talk, "HD");
 	put_flags(talk, meta, item);
 	talk_puts(talk, marks);
 	talk_puts(talk, "\r\n");
-	if (with_value)
-		talk_put(talk, item_value(item), item->value_len + 2);
+	if (with_value) {
+		talk_put(talk, value, len);
+		talk_puts(talk, "\r\n");
+	}
 }
 
 /* --- mg --- */
@@ -250,7 +254,7 @@ static void run_get(struct talk *talk, struct meta *meta)
 	if (touches)
 		item->expires = touch;
 	/* Without 'q' or with: hits are always answered. */
-	put_item(talk, meta, item, marks);
+	put_item(talk, meta, item, item_value(item), item->value_len, marks);
 	item_touch(item, proto_now);
 }
 
@@ -321,14 +325,16 @@ static void put_base64(struct talk *talk, const char *key, uint32_t key_len)
 
 static void put_kept(struct talk *talk, const struct item *item, const char *key, uint32_t key_len)
 {
-	if (talk->set.opaque[0] != '\0')
-		talk_printf(talk, " %s", talk->set.opaque);
-	if (talk->set.returns_key && talk->set.is_base64)
-		put_base64(talk, key, key_len);
-	else if (talk->set.returns_key)
-		talk_printf(talk, " k%.*s", (int)key_len, key);
-	if (talk->set.returns_cas && item != NULL)
-		talk_printf(talk, " c%llu", (unsigned long long)item->cas);
+	for (const char *letter = talk->set.returns; *letter != '\0'; letter++) {
+		if (*letter == 'O')
+			talk_printf(talk, " %s", talk->set.opaque);
+		else if (*letter == 'k' && talk->set.is_base64)
+			put_base64(talk, key, key_len);
+		else if (*letter == 'k')
+			talk_printf(talk, " k%.*s", (int)key_len, key);
+		else if (item != NULL)
+			talk_printf(talk, " c%llu", (unsigned long long)item->cas);
+	}
 }
 
 static void value_is_there(struct talk *talk)
@@ -360,14 +366,19 @@ static const char *parse_set(struct talk *talk, const struct meta *meta, uint32_
 	talk->set.is_quiet = meta->is_quiet;
 	talk->set.is_base64 = meta->is_base64;
 	talk->set.invalidates = find_flag(meta, 'I') != NULL;
-	talk->set.returns_key = find_flag(meta, 'k') != NULL;
-	talk->set.returns_cas = find_flag(meta, 'c') != NULL;
+	/* Each letter is there once at most. */
+	for (unsigned i = meta->flags_at, count = 0; i < meta->count; i++) {
+		if (strchr("kOc", meta->words[i].text[0]) != NULL)
+			talk->set.returns[count++] = meta->words[i].text[0];
+	}
 	const struct word *opaque = find_flag(meta, 'O');
 	if (opaque != NULL)
 		memcpy(talk->set.opaque, opaque->text, opaque->len);
+	if (!flag_u64(meta, 'F', &flags, &has) || flags > UINT32_MAX)
+		return "CLIENT_ERROR bad command line format\r\n";
 	if (!flag_u64(meta, 'C', &talk->set.cas, &talk->set.has_cas) ||
-	    !flag_u64(meta, 'E', &talk->set.new_cas, &has) || !flag_u64(meta, 'F', &flags, &has) ||
-	    flags > UINT32_MAX || !flag_expiry(meta, 'T', ret_expires, &has) ||
+	    !flag_u64(meta, 'E', &talk->set.new_cas, &has) ||
+	    !flag_expiry(meta, 'T', ret_expires, &has) ||
 	    !flag_expiry(meta, 'N', &talk->set.vivify_expires, &talk->set.vivifies))
 		return "CLIENT_ERROR bad token in command line format\r\n";
 	*ret_flags = (uint32_t)flags;
@@ -376,7 +387,7 @@ static const char *parse_set(struct talk *talk, const struct meta *meta, uint32_
 		return NULL;
 	char letter = mode->len == 2 ? (char)(mode->text[1] & ~0x20) : '\0';
 	if (letter == '\0' || strchr("EAPRS", letter) == NULL)
-		return "CLIENT_ERROR invalid mode for ms\r\n";
+		return "CLIENT_ERROR invalid mode for ms M token\r\n";
 	talk->set.mode = (uint8_t)letter;
 	return NULL;
 }
@@ -388,7 +399,7 @@ static void run_set(struct talk *talk, struct meta *meta)
 	struct item *item = NULL;
 	/* Where the value ends is known from a good length alone. */
 	if (meta->count < 3 || !word_u64(&meta->words[2], &len) || len > INT32_MAX - 2) {
-		talk_puts(talk, "CLIENT_ERROR bad data chunk\r\n");
+		talk_puts(talk, "CLIENT_ERROR bad command line format\r\n");
 		return;
 	}
 	const char *wrong = parse_set(talk, meta, &flags, &expires);
@@ -418,7 +429,7 @@ static void run_delete(struct talk *talk, struct meta *meta)
 	bool has_cas, has_expires;
 	if (!flag_u64(meta, 'C', &cas, &has_cas) ||
 	    !flag_expiry(meta, 'T', &expires, &has_expires)) {
-		talk_puts(talk, "CLIENT_ERROR bad token in command line format\r\n");
+		talk_puts(talk, "CLIENT_ERROR invalid or duplicate flag\r\n");
 		return;
 	}
 	struct item *item = items_find(meta->key, meta->key_len, proto_now);
@@ -427,9 +438,9 @@ static void run_delete(struct talk *talk, struct meta *meta)
 		put_code(talk, meta, "EX", NULL);
 		return;
 	}
+	/* This is said also to who wants it quiet. */
 	if (item == NULL) {
-		if (!meta->is_quiet)
-			put_code(talk, meta, "NF", NULL);
+		put_code(talk, meta, "NF", NULL);
 		return;
 	}
 	if (find_flag(meta, 'I') != NULL) {
@@ -457,26 +468,25 @@ static const char *parse_arithmetic(const struct meta *meta, struct arithmetic *
 {
 	bool has;
 	*a = (struct arithmetic){.delta = 1};
-	if (!flag_u64(meta, 'D', &a->delta, &has))
-		return "CLIENT_ERROR invalid numeric delta argument\r\n";
-	if (!flag_u64(meta, 'J', &a->initial, &has) || !flag_u64(meta, 'C', &a->cas, &a->has_cas) ||
+	if (!flag_u64(meta, 'D', &a->delta, &has) || !flag_u64(meta, 'J', &a->initial, &has) ||
+	    !flag_u64(meta, 'C', &a->cas, &a->has_cas) ||
 	    !flag_expiry(meta, 'N', &a->vivified, &a->vivifies) ||
 	    !flag_expiry(meta, 'T', &a->touch, &a->touches))
-		return "CLIENT_ERROR bad token in command line format\r\n";
+		return "CLIENT_ERROR invalid or duplicate flag\r\n";
 	const struct word *mode = find_flag(meta, 'M');
 	if (mode == NULL)
 		return NULL;
 	char letter = mode->len == 2 ? mode->text[1] : '\0';
 	if (letter == '\0' || strchr("iI+dD-", letter) == NULL)
-		return "CLIENT_ERROR invalid mode for ma\r\n";
+		return "CLIENT_ERROR invalid mode for ma M token\r\n";
 	a->is_decrement = strchr("dD-", letter) != NULL;
 	return NULL;
 }
 
 /* NULL: *CODE says why. */
-static struct item *calculate(struct meta *meta, const struct arithmetic *a, const char **code)
+static struct item *calculate(struct meta *meta, const struct arithmetic *a, char text[NUMBER_MAX],
+			      const char **code)
 {
-	char text[24];
 	uint64_t value = a->initial;
 	struct item *item = items_find(meta->key, meta->key_len, proto_now);
 	*code = "NF";
@@ -488,7 +498,7 @@ static struct item *calculate(struct meta *meta, const struct arithmetic *a, con
 	*code = "CLIENT_ERROR cannot increment or decrement non-numeric value";
 	if (item != NULL && !count_item(item, !a->is_decrement, a->delta, &value))
 		return NULL;
-	uint32_t len = (uint32_t)snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	uint32_t len = (uint32_t)snprintf(text, NUMBER_MAX, "%llu", (unsigned long long)value);
 	*code = "SERVER_ERROR out of memory in incr";
 	if (item != NULL) {
 		item = item_replace_value(item, text, len);
@@ -514,14 +524,15 @@ static void run_arithmetic(struct talk *talk, struct meta *meta)
 		return;
 	}
 	bool was_there = items_find(meta->key, meta->key_len, proto_now) != NULL;
-	struct item *item = calculate(meta, &a, &code);
+	char text[NUMBER_MAX];
+	struct item *item = calculate(meta, &a, text, &code);
 	uint64_t *hits = a.is_decrement ? &proto_stats.decr_hits : &proto_stats.incr_hits;
 	uint64_t *misses = a.is_decrement ? &proto_stats.decr_misses : &proto_stats.incr_misses;
 	*(was_there ? hits : misses) += 1;
-	if (item == NULL && !(meta->is_quiet && strcmp(code, "NF") == 0))
+	if (item == NULL)
 		put_code(talk, meta, code, NULL);
-	if (item != NULL && !(meta->is_quiet && find_flag(meta, 'v') == NULL))
-		put_item(talk, meta, item, "");
+	else if (!meta->is_quiet)
+		put_item(talk, meta, item, text, (uint32_t)strlen(text), "");
 }
 
 /* --- me --- */

@@ -16,7 +16,7 @@
 #define VERSION	   "1.6.18"
 #define LINE_MAX   8192u /* of a request: gets of many keys are long */
 #define WORDS_MAX  24u	 /* of a request that is not a get */
-#define OPAQUE_MAX 32u
+#define OPAQUE_MAX 31u
 
 struct talk {
 	char *out; /* grows; owned */
@@ -38,8 +38,8 @@ struct talk {
 	void (*stored)(struct talk *talk); /* what to do when it is there */
 	struct {
 		uint8_t mode;
-		bool is_quiet, is_meta, has_cas, invalidates, returns_key, returns_cas;
-		bool is_base64, vivifies;
+		bool is_quiet, is_meta, has_cas, invalidates, is_base64, vivifies;
+		char returns[4]; /* of the letters k, O and c, in the order of the request */
 		uint64_t cas, new_cas;
 		uint32_t vivify_expires;
 		uint32_t given_len;

@@ -63,7 +63,8 @@ static void on_log(void *ctx, const struct chain_template *from, unsigned stage,
 static void on_died(void *ctx, const struct chain_template *of, uint32_t chain, unsigned stage,
 		    const struct fwp_death *death, const char *place)
 {
-	fprintf(stderr, "the packet function died: %s (%s)\n", death->text, place);
+	fprintf(stderr, "the packet function died: %s (%s)\n", death->text,
+		place != NULL ? place : "");
 	exit(3);
 }
 

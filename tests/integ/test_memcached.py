@@ -1,0 +1,345 @@
+"""The memcached sample on the data plane: with memcached's own clients, beside Debian's memcached,
+and at its edges."""
+import concurrent.futures
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+
+import edgeos_node
+import pytest
+from edgeos_chains import (
+    CONFIG, Udp, apply, connect, receive_exactly, remove_all, reset, show, tcp_port, udp_port,
+    wait_for_plane,
+)
+from edgeos_node import wait_for
+from memcached_table import REQUESTS, set_, value_of
+
+SENTINEL = b"ms sentinel 0 Osentinel\r\n\r\n"
+SENTINEL_ANSWER = b"HD Osentinel\r\n"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    node = edgeos_node.Node(tmp_path_factory.mktemp("node"), CONFIG).start()
+    try:
+        wait_for_plane(node)
+        yield node
+        node.stop()
+    finally:
+        node.kill_group()
+        node.keep_images()
+    node.check_log()
+
+
+def manifest(samples, endpoint, isolation="tenant", megabytes=64):
+    return (
+        f"endpoint: {{{endpoint}}}\nisolation: {isolation}\nidle: 0\n"
+        f"limits: {{memory: {megabytes + 16}MiB}}\n"
+        f'stages: [{{image: {samples}/memcached.wasm, config: {{memory: "{megabytes}"}}}}]'
+    )
+
+
+@pytest.fixture(scope="module")
+def tcp(node, samples):
+    """The port of a memcached that is one for all, over TCP."""
+    port = tcp_port()
+    apply(node, "cache", manifest(samples, f"tcp: {port}"))
+    return port
+
+
+@pytest.fixture(scope="module")
+def udp(node, samples):
+    """The port of one for each client, over UDP."""
+    port = udp_port()
+    apply(node, "caches", manifest(samples, f"udp: {port}", "client"))
+    return port
+
+
+def ask(client, request):
+    """The answer to REQUEST, whose last line is the answer to another one."""
+    client.sendall(request + SENTINEL)
+    answer = bytearray()
+    while not answer.endswith(SENTINEL_ANSWER):
+        part = client.recv(1 << 20)
+        if not part:
+            return bytes(answer) + b"<closed>"
+        answer += part
+    return bytes(answer[: -len(SENTINEL_ANSWER)])
+
+
+# --- memcached's own tools ---
+
+
+def tool(*args, **options):
+    return subprocess.run(args, capture_output=True, text=True, timeout=60, **options)
+
+
+def test_memccapable(tcp):
+    """The conformance test of libmemcached, for the text protocol."""
+    result = tool("memccapable", "-a", "-h", "127.0.0.1", "-p", str(tcp))
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = [line for line in result.stdout.splitlines() if "ascii" in line]
+    assert len(lines) >= 20 and all("[pass]" in line for line in lines), result.stdout
+    assert "All tests passed" in result.stdout
+
+
+def test_tools(tcp, tmp_path):
+    server = f"--servers=127.0.0.1:{tcp}"
+    assert tool("memcping", server).returncode == 0
+    (tmp_path / "note").write_bytes(value_of(5000))
+    assert tool("memccp", server, str(tmp_path / "note")).returncode == 0
+    assert tool("memcexist", server, "note").returncode == 0
+    assert tool("memcexist", server, "nothing").returncode != 0
+    got = tool("memccat", server, "note")
+    assert got.returncode == 0 and got.stdout.strip().encode() == value_of(5000)
+    stats = tool("memcstat", server)
+    assert "curr_items" in stats.stdout and "version: 1.6.18" in stats.stdout, stats.stdout
+    assert tool("memctouch", server, "--expire=100", "note").returncode == 0
+    assert tool("memcrm", server, "note").returncode == 0
+    assert tool("memccat", server, "note").stdout.strip() == ""
+    slap = tool("memcslap", server, "--concurrency=4", "--execute-number=500", "--test=get",
+                "--initial-load=200")
+    assert slap.returncode == 0, slap.stdout + slap.stderr
+    assert tool("memcflush", server).returncode == 0
+
+
+# --- beside the original ---
+
+
+@pytest.fixture(scope="module")
+def original():
+    """The port of Debian's memcached."""
+    program = shutil.which("memcached", path=os.environ["PATH"] + ":/usr/bin")
+    assert program, "memcached is missing: tools/deps test"
+    port = tcp_port()
+    argv = [program, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "1", "-m", "64"]
+    if os.getuid() == 0:
+        argv += ["-u", "root"]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def is_there():
+        with contextlib.suppress(ConnectionRefusedError), connect(port):
+            return True
+
+    try:
+        wait_for(is_there, "memcached")
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+# Requests whose answers may differ, and why.
+WIDER_FLAGS = "the original takes flags modulo 2^32"
+BINARY_KEY = "the original remembers that a key was given in base64"
+DIFFERENCES = {
+    set_(b"flags", b"x", 4294967296): WIDER_FLAGS,
+    b"get flags\r\n": WIDER_FLAGS,
+    b"mg foobar k v\r\n": BINARY_KEY,
+    set_(b"n", b" 12") + b"incr n 1\r\n": "the original takes blanks before a number for a part of it",
+    b"gat 100\r\n": "the original finds no key and says END",
+}
+
+
+class Side:
+    """One of the servers, and a connection to it."""
+
+    def __init__(self, port):
+        self.port = port
+        self.client = connect(port)
+
+    def fill_in(self, request):
+        """With the number that this server has for {cas:KEY}."""
+        match = re.search(rb"\{cas:(\w+)\}", request)
+        if not match:
+            return request
+        number = ask(self.client, b"gets " + match[1] + b"\r\n").split()[4]
+        return request[: match.start()] + number + request[match.end() :]
+
+    def ask(self, request):
+        answer = ask(self.client, self.fill_in(request))
+        if answer.endswith(b"<closed>"):
+            self.client.close()
+            self.client = connect(self.port)
+        return mask(answer)
+
+
+def mask(answer):
+    """Without what each server chooses: numbers for cas, and what a second more makes of a time."""
+    if len(answer) > 4096:
+        return answer
+    answer = re.sub(rb"^(VALUE \S+ \d+ \d+) \d+\r", rb"\1 CAS\r", answer, flags=re.M)
+    answer = re.sub(rb"^((?:VA|HD).*) c\d+", rb"\1 cCAS", answer, flags=re.M)
+    return re.sub(rb"^((?:VA|HD).*) t\d\d+", rb"\1 tTIME", answer, flags=re.M)
+
+
+def test_as_the_original(tcp, original):
+    """Each request has the answer of Debian's memcached, byte by byte."""
+    ours, theirs = Side(tcp), Side(original)
+    for side in (ours, theirs):
+        side.ask(b"flush_all\r\n")
+    different = []
+    with ours.client, theirs.client:
+        for request in REQUESTS:
+            answers = ours.ask(request), theirs.ask(request)
+            if answers[0] != answers[1] and DIFFERENCES.get(request) is None:
+                different.append((request[:80], answers[0][:200], answers[1][:200]))
+    assert len(REQUESTS) >= 150
+    assert not different, "\n" + "\n".join(f"{r!r}:\n  ours   {a!r}\n  theirs {b!r}" for r, a, b in different)
+
+
+# --- TCP at its edges ---
+
+
+def test_pipelined(tcp):
+    with connect(tcp) as client:
+        ask(client, set_(b"counter", b"0"))
+        count = 5000
+        client.sendall(b"incr counter 1\r\n" * count)
+        want = b"".join(b"%d\r\n" % (i + 1) for i in range(count))
+        assert receive_exactly(client, len(want)) == want
+        # One byte at a time.
+        for byte in set_(b"slow", b"value"):
+            client.sendall(bytes([byte]))
+        assert receive_exactly(client, 8) == b"STORED\r\n"
+        assert ask(client, b"get slow\r\n") == b"VALUE slow 0 5\r\nvalue\r\nEND\r\n"
+
+
+def test_large_values(tcp):
+    value = value_of((1 << 20) - 512)
+    with connect(tcp) as client:
+        assert ask(client, set_(b"large", value)) == b"STORED\r\n"
+        want = b"VALUE large 0 %d\r\n%s\r\nEND\r\n" % (len(value), value)
+        for _ in range(5):
+            assert ask(client, b"get large\r\n") == want
+    # A reader that is slow, and others meanwhile.
+    with connect(tcp, buffer=4096) as slow, connect(tcp) as other:
+        slow.sendall(b"get large\r\n" * 3)
+        assert ask(other, set_(b"x", b"1")) == b"STORED\r\n"
+        assert receive_exactly(slow, 3 * len(want)) == 3 * want
+
+
+def test_connections_that_break(tcp):
+    """More of them than there are places for connections."""
+    for i in range(600):
+        client = connect(tcp)
+        client.sendall(b"set k%d 0 0 1000\r\nhalf" % i)
+        reset(client)
+    for _ in range(300):
+        with connect(tcp) as client:
+            client.sendall(b"get a")
+
+    def has_place():
+        with connect(tcp) as client, contextlib.suppress(ConnectionResetError):
+            return ask(client, b"get nothing\r\n") == b"END\r\n"
+
+    wait_for(has_place, "a place")
+    with connect(tcp) as client:
+        assert b"STAT curr_connections 1\r\n" in ask(client, b"stats\r\n")
+
+
+def test_half_closed(tcp):
+    with connect(tcp) as client:
+        client.sendall(b"set half 0 0 4\r\ndone\r\nget half\r\n")
+        client.shutdown(socket.SHUT_WR)
+        want = b"STORED\r\nVALUE half 0 4\r\ndone\r\nEND\r\n"
+        assert receive_exactly(client, len(want)) == want
+        assert client.recv(1) == b""
+
+
+def test_many_clients(tcp):
+    def work(number):
+        with connect(tcp, timeout_s=30) as client:
+            for i in range(40):
+                key = b"c%d-%d" % (number, i)
+                assert ask(client, set_(key, key * 20)) == b"STORED\r\n"
+                assert ask(client, b"get %s\r\n" % key).split(b"\r\n")[1] == key * 20
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for result in [pool.submit(work, number) for number in range(100)]:
+            result.result(60)
+
+
+def test_garbage(tcp):
+    with connect(tcp) as client:
+        client.sendall(b"\0" * 100_000)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := client.recv(65536):
+                answer += part
+        assert answer == b"" or b"ERROR" in answer
+    with connect(tcp) as client:
+        assert ask(client, b"\xff\xfe\r\n") == b"ERROR\r\n"
+        assert ask(client, b"version\r\n") == b"VERSION 1.6.18\r\n"
+
+
+# --- UDP ---
+
+
+def frame(number, request):
+    return number.to_bytes(2, "big") + b"\0\0\0\1\0\0" + request
+
+
+def ask_udp(client, number, request):
+    """The parts of an answer, put together."""
+    client.send(frame(number, request))
+    parts = {}
+    while True:
+        data = client.receive()
+        assert int.from_bytes(data[:2], "big") == number and data[6:8] == b"\0\0"
+        index, count = (int.from_bytes(data[i : i + 2], "big") for i in (2, 4))
+        assert index < count and index not in parts and len(data) <= 1400
+        parts[index] = data[8:]
+        if len(parts) == count:
+            return b"".join(parts[i] for i in range(count))
+
+
+def test_udp(udp):
+    with Udp(udp) as client, Udp(udp, "127.0.0.2") as other:
+        assert ask_udp(client, 7, set_(b"a", b"mine")) == b"STORED\r\n"
+        assert ask_udp(other, 8, b"get a\r\n") == b"END\r\n"
+        assert ask_udp(client, 65535, b"get a\r\n") == b"VALUE a 0 4\r\nmine\r\nEND\r\n"
+        assert ask_udp(client, 0, b"nonsense\r\n") == b"ERROR\r\n"
+        # Without a frame, or as one of several: nothing comes.
+        for bad in (b"", b"get a\r\n", b"\0\1\0\0\0\2\0\0get a\r\n", b"\0" * 7):
+            client.send(bad)
+        assert client.receive(0.3) is None
+
+
+def test_udp_large_answer(udp):
+    """An answer of some hundred datagrams, which arrive once and whole."""
+    with Udp(udp) as client:
+        value = value_of(1200)
+        for i in range(100):
+            assert ask_udp(client, i, set_(b"k%d" % i, value)) == b"STORED\r\n"
+        request = b"get " + b" ".join(b"k%d" % i for i in range(100)) + b"\r\n"
+        want = b"".join(b"VALUE k%d 0 1200\r\n%s\r\n" % (i, value) for i in range(100)) + b"END\r\n"
+        assert ask_udp(client, 1000, request) == want
+
+
+def test_udp_each_their_own(node, udp):
+    sources = [f"127.0.1.{i}" for i in range(1, 21)]
+    for source in sources:
+        with Udp(udp, source) as client:
+            assert ask_udp(client, 1, set_(b"who", source.encode())) == b"STORED\r\n"
+    for source in sources:
+        with Udp(udp, source) as client:
+            assert source.encode() in ask_udp(client, 2, b"get who\r\n")
+    assert show(node, "caches")["chains"] >= len(sources)
+
+
+def test_memory_is_limited(node, samples):
+    """A cache that is full forgets what was used longest ago, and goes on."""
+    port = tcp_port()
+    apply(node, "small", manifest(samples, f"tcp: {port}", megabytes=1))
+    with connect(port) as client:
+        for i in range(60):
+            assert ask(client, set_(b"k%d" % i, value_of(40_000))) == b"STORED\r\n"
+        assert ask(client, b"get k0\r\n") == b"END\r\n"
+        assert ask(client, b"get k59\r\n").startswith(b"VALUE k59 0 40000\r\n")
+    assert show(node, "small")["stages"][0]["counters"]["evictions"] > 0
+    node.cli("chain", "rm", "small")
