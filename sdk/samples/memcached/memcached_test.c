@@ -214,7 +214,8 @@ static void test_meta(void **state)
 	ASK("mg a v\r\n", "VA 4 Z X\r\n<xyz\r\n");
 	ASK("md a\r\n", "HD\r\n");
 	ASK("md a\r\n", "NF\r\n");
-	ASK("md a q\r\nmn\r\n", "MN\r\n");
+	ASK("md a q\r\nmn\r\n", "NF\r\nMN\r\n");
+	ASK("ms a 1 q\r\nx\r\nmd a q\r\nmn\r\n", "MN\r\n");
 }
 
 /* However it is cut into two, or into bytes, the answers are the same. */
