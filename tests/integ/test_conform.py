@@ -38,3 +38,12 @@ def test_click():
         pytest.skip("this build has no chains")
     for name in ("compound", "group", "rated", "two_ways"):
         assert click("--fwp", "--only", name) >= 1
+
+
+def test_nat_sample():
+    """The sample's configuration, natively: flows out, answers and errors back, nobody in."""
+    result = subprocess.run(
+        [ROOT / "sdk/samples/nat/nat_test.py", pathlib.Path(BUILD, "click_pcap")],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
