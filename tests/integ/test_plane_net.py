@@ -135,7 +135,8 @@ def test_host(net, node):
     done = net.client("host", "arping", "-c", "2", "-w", "10", "-I", "eth0", HOST4)
     assert f"[{HOST_MAC.upper()}]" in done.stdout.upper(), done.stdout
     # Nobody else's addresses.
-    done = net.client("host", "arping", "-c", "1", "-w", "1", "-I", "eth0", "10.29.0.77", check=False)
+    done = net.client("host", "arping", "-c", "1", "-w", "1", "-I", "eth0", "10.29.0.77",
+                      check=False)
     assert "Received 0 " in done.stdout or done.returncode != 0
     neighbours = net.client("host", "ip", "neigh").stdout
     assert neighbours.count(HOST_MAC) == 2, neighbours
@@ -256,14 +257,16 @@ def test_wire_iperf3(wire):
     assert (after["packets"] - before["packets"]) * 1400 > received
     stage = after["stages"][0]
     assert stage["received"] == after["packets"] and stage["died"] == 0
-    assert stage["counters"]["up.count"] + stage["counters"]["down.count"] >= after["packets"] * 0.99
+    counted = stage["counters"]["up.count"] + stage["counters"]["down.count"]
+    assert counted >= after["packets"] * 0.99
 
 
 def test_wire_tcpdump(wire, tmp_path):
     """What left, by the word of another program."""
     net = wire
-    tcpdump = net.spawn("wan", "tcpdump", "-n", "-U", "-i", "eth0", "-w", str(tmp_path / "out.pcap"),
-                        "-Z", "root", "-c", "8", "icmp[icmptype] == icmp-echo or (udp and dst port 777)")
+    tcpdump = net.spawn("wan", "tcpdump", "-n", "-U", "-i", "eth0", "-Z", "root", "-c", "8",
+                        "-w", str(tmp_path / "out.pcap"),
+                        "icmp[icmptype] == icmp-echo or (udp and dst port 777)")
     with running(tcpdump):
         assert "listening" in tcpdump.stdout.readline()
         with net.within("lan", udp_client, (WAN, 777)) as client:
@@ -402,7 +405,8 @@ def test_two_stages_and_next_hop(net, node, count):
 def test_broken_stage(net, node, count):
     """One client's instance dies of some of its packets; the others keep what they know."""
     clients = [f"10.20.1.{i}" for i in range(1, 6)]
-    use_clients(net, node, count, "isolation: client\nlimits: {timeout: 2ms}\nstages: [COUNT]", clients)
+    use_clients(net, node, count, "isolation: client\nlimits: {timeout: 2ms}\n"
+                "stages: [COUNT]", clients)
     with contextlib.ExitStack() as stack:
         bad, *others = (stack.enter_context(net.within("lan", udp_client, (WAN, 4000), 2, address))
                         for address in clients)
@@ -437,7 +441,8 @@ rw :: IPRewriter(pattern 10.22.0.1 20000-20999 - - 0 1, drop);
 ping :: ICMPPingRewriter(pattern 10.22.0.1 1-65535 - - 0 1, drop);
 from_lan -> DecIPTTL -> lan_kind :: IPClassifier(tcp or udp, icmp type echo);
 lan_kind[0] -> [0] rw; lan_kind[1] -> [0] ping;
-from_wan -> wan_kind :: IPClassifier(dst host 10.22.0.1 and (tcp or udp), dst host 10.22.0.1 and icmp type echo-reply);
+from_wan -> wan_kind :: IPClassifier(dst host 10.22.0.1 and (tcp or udp),
+    dst host 10.22.0.1 and icmp type echo-reply);
 wan_kind[0] -> [1] rw; wan_kind[1] -> [1] ping;
 rw[0] -> wan_arp; rw[1] -> lan_arp; ping[0] -> wan_arp; ping[1] -> lan_arp;
 """
@@ -450,7 +455,8 @@ kind[0] -> MarkIPHeader(14) -> filter :: IPFilter(
 filter -> allowed :: Counter -> to_wan :: ToDevice(wan); kind[1] -> to_wan;
 wan -> ToDevice(lan);
 """
-ROUTED = "match: {port: lan, proto: any}\nisolation: tenant\nout: wan\nlimits: {memory: 8MiB, timeout: 100ms}\n"
+ROUTED = ("match: {port: lan, proto: any}\nisolation: tenant\nout: wan\n"
+          "limits: {memory: 8MiB, timeout: 100ms}\n")
 SERVE = """
 import http.server, sys
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -50,7 +50,7 @@ EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
     return EDGEOS_ANSWER;
 }
 """
-# As a stage of a broken vendor: some packets trap it, some make it loop, some lie about where they are.
+# Some packets trap it, some make it loop, of some it lies about where they are.
 BROKEN = r"""
 EDGEOS_PACKETS(2048)
 EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
@@ -249,15 +249,19 @@ def malformed(rng, macs, addresses):
     if kind == 1:  # IPv6 with headers of extension
         body = rng.randbytes(rng.randrange(0, 200))
         first = rng.choice([0, 43, 44, 60, 6, 17, 58, 51])
-        return header + struct.pack("!HIHBB", 0x86DD, 6 << 28, rng.choice([len(body), 0, 65535]), first,
-                                    64) + rng.randbytes(32) + bytes([rng.choice([0, 43, 44, 60, 17])]) + body
+        length = rng.choice([len(body), 0, 65535])
+        header += struct.pack("!HIHBB", 0x86DD, 6 << 28, length, first, 64) + rng.randbytes(32)
+        return header + bytes([rng.choice([0, 43, 44, 60, 17])]) + body
     if kind == 2:  # ARP of any length
-        return header + b"\x08\x06" + (b"\0\1\x08\0\6\4\0" + rng.randbytes(40))[:rng.randrange(0, 40)]
+        body = b"\0\1\x08\0\6\4\0" + rng.randbytes(40)
+        return header + b"\x08\x06" + body[:rng.randrange(40)]
     if kind == 3:  # tags
-        return header + b"".join(rng.choice([b"\x81\0", b"\x88\xa8"]) + rng.randbytes(2)
-                                 for _ in range(rng.randrange(1, 6))) + b"\x08\0" + rng.randbytes(rng.randrange(60))
+        for _ in range(rng.randrange(1, 6)):
+            header += rng.choice([b"\x81\0", b"\x88\xa8"]) + rng.randbytes(2)
+        return header + b"\x08\0" + rng.randbytes(rng.randrange(60))
     frame = bytearray(udp_frame(header[:6], header[6:], source, target,
-                                (rng.randrange(65536), rng.choice([4000, 9])), rng.randbytes(rng.randrange(60))))
+                                (rng.randrange(65536), rng.choice([4000, 9])),
+                                rng.randbytes(rng.randrange(60))))
     if kind == 4:  # truncated
         return bytes(frame[:rng.randrange(14, len(frame))])
     if kind == 5:  # another protocol, of which nothing is right
@@ -273,12 +277,14 @@ def malformed(rng, macs, addresses):
 
 def test_malformed_frames(net, node, state):
     give_wire(net)
-    apply(node, "a-clients", f"match: {{port: lan, proto: ip}}\nout: wan\nidle: 1s\nstages: [{state}]")
+    apply(node, "a-clients", "match: {port: lan, proto: ip}\nout: wan\nidle: 1s\n"
+          f"stages: [{state}]")
     apply(node, "state", f"endpoint: {{port: host, udp: 4000}}\nidle: 1s\nstages: [{state}]")
     net.give("host", "10.29.0.2/16", "fd29::2/64")
     keeper, worker = plane_pids(node)
     for port, targets in (("host", [mac_bytes(HOST_MAC), b"\xff" * 6, b"33\xff\0\0\1"]),
-                          ("lan", [net.mac("wan"), b"\xff" * 6]), ("wan", [net.mac("lan"), bytes(6)])):
+                          ("lan", [net.mac("wan"), b"\xff" * 6]),
+                          ("wan", [net.mac("lan"), bytes(6)])):
         rng = random.Random(port)
         addresses = [socket.inet_aton(a) for a in (HOST4, "10.29.0.2", LAN, WAN, "255.255.255.255",
                                                    "224.0.0.1", "0.0.0.0", "127.0.0.1")]
@@ -306,7 +312,8 @@ def test_malformed_frames(net, node, state):
 def test_stage_that_breaks(net, node, broken):
     """It costs its own packets and nobody else's."""
     put(node, "wire.click", WIRE_CLICK)
-    apply(node, "wire", WIRE.replace("[wire.click]", f"[wire.click, {broken}]") + "\nlimits: {timeout: 1ms}")
+    apply(node, "wire", WIRE.replace("[wire.click]", f"[wire.click, {broken}]")
+          + "\nlimits: {timeout: 1ms}")
     net.give("lan", f"{LAN}/16")
     net.give("wan", f"{WAN}/16")
     wait_for_ping(net, "lan", WAN)

@@ -188,7 +188,8 @@ def udp_frame(target_mac, source_mac, source, target, ports, payload):
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 1, 0, 64, 17, 0, source, target)
     ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
     # Without a checksum, which UDP may leave out.
-    return target_mac + source_mac + b"\x08\0" + ip + struct.pack("!HHHH", *ports, length, 0) + payload
+    udp = struct.pack("!HHHH", *ports, length, 0)
+    return target_mac + source_mac + b"\x08\0" + ip + udp + payload
 
 
 def iperf3(net, client_port, server_port, address, *options, seconds=2):

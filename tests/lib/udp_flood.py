@@ -1,5 +1,5 @@
-"""udp_flood.py MAC ADDRESS PORT COUNT: sends COUNT datagrams from eth0, each from somebody else, who
-does not exist. A process of its own, so that who asks meanwhile is not kept waiting by it. At most
+"""udp_flood.py MAC ADDRESS PORT COUNT: sends COUNT datagrams from eth0, each from somebody else,
+who does not exist. A process of its own, so that it keeps nobody waiting. At most
 some 50,000 a second: what a device drops, as nobody can take it, is not what is looked for."""
 import random
 import socket
