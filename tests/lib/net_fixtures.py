@@ -43,8 +43,8 @@ def make_net(folder, config):
     finally:
         if node is not None:
             node.kill_group()
-            node.keep_images()
         net.remove()
+    node.keep_images()
     node.check_log()
 
 
