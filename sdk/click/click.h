@@ -180,6 +180,9 @@ void click_timer_cancel(struct click_element *element);
 void click_notify(struct click_element *element);
 uint64_t click_now_ns(void);  /* monotonic */
 uint64_t click_wall_ns(void); /* since 1970 */
+/* Nobody outside can predict it (ChaCha20). Each instance has its own seed, but not before its
+ * first packet or timer: what is drawn while a router is loaded is the same everywhere, and must
+ * not be a secret. */
 uint32_t click_random(struct click_router *router);
 void click_log(struct click_router *router, const char *text); /* one line */
 /* Cleared memory that lives as long as the router; NULL: there is no more. */

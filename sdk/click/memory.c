@@ -92,6 +92,11 @@ bool click_arena_grow(struct click_arena *arena, void *array, uint32_t count, ui
 	return true;
 }
 
+struct click_arena *click_args_arena(struct click_router *router)
+{
+	return router->scratch != NULL ? router->scratch : &router->arena;
+}
+
 void *click_alloc(struct click_router *router, size_t size)
 {
 	return click_arena_alloc(&router->arena, size);

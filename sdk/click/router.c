@@ -15,7 +15,6 @@ struct click_router *click_router_new(const struct click_host *host,
 	router->host = host;
 	router->classes = classes != NULL ? classes : click_classes;
 	router->arena.max = CLICK_MEMORY_MAX;
-	router->random = 2463534242u;
 	if (!click_packets_init(router))
 		return click_router_free(router);
 	return router;

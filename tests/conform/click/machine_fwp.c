@@ -1,9 +1,10 @@
 /*
  * The configuration as `edgeos build` makes it, in a chain of one stage.
  *
- * The host's clock, in the place of which the linker puts __wrap_eos_now_ns(), goes on as it does
- * and is put forward to the time of each packet and timer: the engine's own timers are the
- * kernel's, so that it may be ahead of that, and never behind.
+ * The host's clock, in the place of which the linker puts __wrap_eos_now_ns(), is the packets': it
+ * stands still while a guest runs, so that what comes out does not depend on the machine. It counts
+ * from EPOCH_NS, which is ahead of the kernel's clock, by whose timers the engine takes the
+ * processor from guests: they do not come; an endless loop is for who started this program.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,16 +19,17 @@
 #include "click/click_build.h"
 #include "machine.h"
 
-#define STEP_NS UINT64_C(1000000)
+/* A multiple of what clocks are divided by, so that times within it are those of the packets. */
+#define ROUND_NS UINT64_C(1000000000000)
 
 static const struct machine_owner *owner;
 static struct fwp_engine *engine;
 static struct fwp_image *image;
 static struct chains *chains;
 static struct chain_template *template;
-static uint64_t deadline_ns;		 /* of the host's clock */
-static uint64_t first_ns, first_host_ns; /* the first packet's time, and the host's then */
-static uint64_t ahead_ns;		 /* by which the clock was put forward */
+static uint64_t epoch_ns;    /* the host's clock at the packets' time 0 */
+static uint64_t time_ns;     /* the packets' */
+static uint64_t deadline_ns; /* of the host's clock */
 
 uint64_t __real_eos_now_ns(void);
 uint64_t __wrap_eos_now_ns(void);
@@ -35,12 +37,14 @@ uint64_t __wrap_eos_wall_ns(void);
 
 uint64_t __wrap_eos_now_ns(void)
 {
-	return __real_eos_now_ns() + ahead_ns;
+	if (epoch_ns == 0)
+		epoch_ns = (__real_eos_now_ns() / ROUND_NS + 2) * ROUND_NS;
+	return epoch_ns + time_ns;
 }
 
 uint64_t __wrap_eos_wall_ns(void)
 {
-	return __wrap_eos_now_ns() - first_host_ns + first_ns;
+	return time_ns;
 }
 
 static int on_send(void *ctx, const struct chain_output *output)
@@ -134,8 +138,6 @@ int machine_open(const char *name, const struct eos_buf *text,
 	eos_log_set_level(EOS_LOG_ERROR);
 	owner = for_owner;
 	int err = compile(name, text, &why);
-	/* Compiling took its time, which is not the packets'. */
-	first_host_ns = __wrap_eos_now_ns();
 	if (err == 0)
 		err = start(&why);
 	if (err < 0)
@@ -153,14 +155,7 @@ void machine_close(void)
 
 void machine_set_time(uint64_t now_ns)
 {
-	uint64_t host_ns = __wrap_eos_now_ns();
-	if (first_host_ns == 0) {
-		first_host_ns = host_ns;
-		first_ns = now_ns;
-	}
-	uint64_t wanted_ns = now_ns - first_ns + first_host_ns;
-	if (wanted_ns > host_ns)
-		ahead_ns += wanted_ns - host_ns;
+	time_ns = now_ns;
 }
 
 void machine_receive(unsigned device, const uint8_t *data, uint32_t len)
@@ -172,20 +167,22 @@ void machine_receive(unsigned device, const uint8_t *data, uint32_t len)
 		.side = device == 0 ? CHAIN_CLIENT : CHAIN_OUT,
 		.template = template,
 	};
-	chains_deliver(chains, &packet, 1, __wrap_eos_now_ns());
-	machine_run();
+	uint64_t now_ns = __wrap_eos_now_ns();
+	chains_deliver(chains, &packet, 1, now_ns);
+	/* There may be timers now; packets of the same time come before them. */
+	deadline_ns = now_ns;
 }
 
 uint64_t machine_deadline(void)
 {
-	return deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - first_host_ns + first_ns;
+	return deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - epoch_ns;
 }
 
-/* Work that chains have put off comes again and again. */
 void machine_run(void)
 {
 	uint64_t now_ns = __wrap_eos_now_ns();
 	deadline_ns = chains_work(chains, now_ns);
-	if (deadline_ns < now_ns + STEP_NS)
-		deadline_ns = now_ns + STEP_NS;
+	/* Work that chains have put off. */
+	if (deadline_ns <= now_ns)
+		deadline_ns = now_ns + 1;
 }
