@@ -1,5 +1,10 @@
 /*
- * The configuration as `edgeos build` makes it, in a chain of one stage.
+ * The configuration in a chain of one stage.
+ *
+ * The module is click-any.wasm, which lies beside this program: all that `edgeos build` links, all
+ * classes, and the configuration as a setting (any_config.c). With CLICK_EACH in the environment,
+ * or if the text has a NUL, it is the one that `edgeos build` makes of this configuration, which
+ * takes seconds to compile.
  *
  * The host's clock, in the place of which the linker puts __wrap_eos_now_ns(), is the packets': it
  * stands still while a guest runs, so that what comes out does not depend on the machine. It counts
@@ -14,6 +19,7 @@
 
 #include "aot/aot.h"
 #include "aot/aot_user.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "chain/chain.h"
 #include "click/click_build.h"
@@ -75,6 +81,30 @@ static void on_died(void *ctx, const struct chain_template *of, uint32_t chain, 
 static const struct chains_ops ops = {
 	.send = on_send, .close = on_close, .log = on_log, .died = on_died};
 
+#define MODULE_MAX (16u << 20)
+
+/* The module for all configurations. */
+static int read_any(struct eos_buf *module, struct eos_why *why)
+{
+	char dir[3000], path[4096];
+	int err = eos_program_dir(dir, sizeof(dir));
+	if (err < 0)
+		return eos_why(why, err, "cannot find this program's directory");
+	(void)snprintf(path, sizeof(path), "%s/click-any.wasm", dir);
+	err = eos_read_file(AT_FDCWD, path, MODULE_MAX, module);
+	return err < 0 ? eos_why(why, err, "%s: %s", path, strerror(-err)) : 0;
+}
+
+static const char *bytes_of(const struct eos_buf *text)
+{
+	return text->len > 0 ? text->data : "";
+}
+
+static bool is_each(const struct eos_buf *text)
+{
+	return getenv("CLICK_EACH") != NULL || memchr(bytes_of(text), 0, text->len) != NULL;
+}
+
 static int compile(const char *name, const struct eos_buf *text, struct eos_why *why)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf module = {0}, errors = {0};
@@ -84,13 +114,16 @@ static int compile(const char *name, const struct eos_buf *text, struct eos_why 
 	int err = aot_user_open(&user, why);
 	if (err < 0)
 		return err;
-	err = click_build(name, text->len > 0 ? text->data : "", text->len, user.work_dir.data,
-			  &module, &errors, why);
+	if (is_each(text))
+		err = click_build(name, bytes_of(text), text->len, user.work_dir.data, &module,
+				  &errors, why);
+	else
+		err = read_any(&module, why);
 	const struct aot_config config = {.cache_dir_fd = user.cache_dir_fd,
 					  .work_dir = user.work_dir.data,
 					  .key = &user.key};
 	if (err == 0)
-		err = aot_build(&config, name, module.data, module.len, &file, why);
+		err = aot_build(&config, "click", module.data, module.len, &file, why);
 	const struct fwp_import *imports = chain_imports(&imports_count);
 	if (err == 0)
 		err = fwp_image_load(file, imports, imports_count, &image, why);
@@ -99,7 +132,7 @@ static int compile(const char *name, const struct eos_buf *text, struct eos_why 
 	return err;
 }
 
-static int start(struct eos_why *why)
+static int start(const char *name, const struct eos_buf *text, struct eos_why *why)
 {
 	const struct fwp_engine_config engine_config = {.fwps_max = 16};
 	int err = fwp_engine_new(&engine_config, &engine, why);
@@ -109,9 +142,12 @@ static int start(struct eos_why *why)
 	err = chains_new(&config, &chains, why);
 	if (err < 0)
 		return err;
+	const struct chain_setting settings[] = {{"name", name}, {"click", bytes_of(text)}};
 	const struct chain_stage_config stage = {
 		.name = "click",
 		.image = image,
+		.settings = settings,
+		.settings_count = is_each(text) ? 0 : 2,
 		.limits = {.memory_bytes = 64u << 20, .stack_bytes = 256u << 10},
 	};
 	struct chain_config chain = {
@@ -139,7 +175,7 @@ int machine_open(const char *name, const struct eos_buf *text,
 	owner = for_owner;
 	int err = compile(name, text, &why);
 	if (err == 0)
-		err = start(&why);
+		err = start(name, text, &why);
 	if (err < 0)
 		fprintf(stderr, "%s\n", why.text);
 	deadline_ns = UINT64_MAX;
