@@ -187,6 +187,9 @@ uint32_t click_random(struct click_router *router);
 void click_log(struct click_router *router, const char *text); /* one line */
 /* Cleared memory that lives as long as the router; NULL: there is no more. */
 void *click_alloc(struct click_router *router, size_t size);
+/* For elements that keep packets, while the router is loaded: COUNT more will be kept at once. So
+ * many are made ready when it is loaded, as far as CLICK_PACKETS_MAX and memory go. */
+void click_reserve_packets(struct click_router *router, uint32_t count);
 /* The element called NAME as seen from ELEMENT's compound, or NULL. */
 struct click_element *click_find(struct click_element *element, const char *name);
 /* Devices: the number of the chain's port NAME, which is registered; FromDevice, ToDevice. */

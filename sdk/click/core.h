@@ -146,7 +146,7 @@ struct click_router {
 	uint32_t timers_count;
 	/* Packets. */
 	struct click_packet *free_packets;
-	uint32_t packets_count;
+	uint32_t packets_count, packets_reserved;
 	struct click_slab *slabs;
 	struct click_packet *borrowed;
 	uint64_t exhausted, looped;
@@ -177,6 +177,8 @@ int click_find_listeners(struct click_router *router, struct click_arena *arena)
 
 const struct click_class *click_find_class(struct click_router *router, const char *name);
 bool click_packets_init(struct click_router *router);
+/* Makes what elements have reserved; less if there is no memory for it. */
+void click_packets_fill(struct click_router *router);
 void click_packets_fini(struct click_router *router);
 
 /* --- args.c --- */

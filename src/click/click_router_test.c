@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <sdk/click/core.h>
+
 #include "click/click_clock.h"
 #include "click/click_fixture_test.h"
 
@@ -261,6 +263,23 @@ static void test_handlers(void **state)
 	test_unload(&test);
 }
 
+/* What queues can hold is there before the first packet comes, as far as the pool's bound. */
+static void test_pool(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> Queue(500) -> Idle");
+	uint32_t count = test.router->packets_count;
+	assert_in_range(count, 501, 540);
+	for (unsigned i = 0; i < 600; i++)
+		test_receive(&test, 0, 'a', 60);
+	assert_int_equal(test.router->packets_count, count);
+	assert_int_equal(click_router_exhausted(test.router), 0);
+	test_unload(&test);
+	test_must_load(&test, "Idle -> Queue(60000) -> Idle; Idle -> Queue(60000) -> Idle");
+	assert_int_equal(test.router->packets_count, CLICK_PACKETS_MAX);
+	test_unload(&test);
+}
+
 /* What a write needs is given back: these would fill the router's memory. */
 static void test_many_writes(void **state)
 {
@@ -359,8 +378,9 @@ int main(void)
 		cmocka_unit_test(test_endless_source), cmocka_unit_test(test_circle),
 		cmocka_unit_test(test_timers),	       cmocka_unit_test(test_rated_source),
 		cmocka_unit_test(test_handlers),       cmocka_unit_test(test_many_writes),
-		cmocka_unit_test(test_random),	       cmocka_unit_test(test_script),
-		cmocka_unit_test(test_devices),	       cmocka_unit_test(test_print),
+		cmocka_unit_test(test_pool),	       cmocka_unit_test(test_random),
+		cmocka_unit_test(test_script),	       cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_print),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
