@@ -95,6 +95,11 @@ static void test_yaml_empty_documents(void **state)
 		assert_int_equal(eos_node_count(eos_doc_root(doc)), 0);
 		eos_doc_free(doc);
 	}
+	/* The body of a request without one. */
+	struct eos_doc *none = NULL;
+	assert_int_equal(eos_doc_parse_yaml("t.yaml", NULL, 0, &none, NULL), 0);
+	assert_int_equal(eos_node_count(eos_doc_root(none)), 0);
+	eos_doc_free(none);
 	struct eos_doc *doc = yaml("''");
 	assert_int_equal(eos_node_kind(eos_doc_root(doc)), EOS_NODE_SCALAR);
 	eos_doc_free(doc);

@@ -189,6 +189,9 @@ static int read_events(struct reader *reader, yaml_parser_t *parser)
 int eos_doc_parse_yaml(const char *name, const char *text, size_t len, struct eos_doc **ret_doc,
 		       struct eos_why *why)
 {
+	/* An empty buffer has no bytes to point to, which libyaml asserts. */
+	if (text == NULL)
+		text = "";
 	int err = eos_doc_check_text(name, text, len, why);
 	if (err < 0)
 		return err;

@@ -78,6 +78,7 @@ struct chain_output {
 	uint32_t peer;
 	bool is_current_peer; /* PEER's packet is what the stage handles now: it may have the number
 			       */
+	bool is_verdict;      /* nobody is told whether it could be sent */
 	const uint8_t *data;
 	uint32_t len;
 };

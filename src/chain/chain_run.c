@@ -151,6 +151,7 @@ static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port
 		.kind = (uint8_t)kind,
 		.peer = peer,
 		.is_current_peer = is_current_peer(chains, c, peer),
+		.is_verdict = c->is_done, /* else it is in a call */
 		.data = data,
 		.len = len,
 	};

@@ -22,6 +22,7 @@ struct parts {
  */
 static int split(const struct ctl_request *request, char *lengths, struct parts *parts)
 {
+	const char *body = request->body.len == 0 ? "" : request->body.data;
 	size_t at = 0;
 	char *rest = lengths;
 	for (unsigned i = 0;; i++) {
@@ -34,7 +35,7 @@ static int split(const struct ctl_request *request, char *lengths, struct parts 
 		if (i == 0) {
 			parts->manifest_len = (size_t)len;
 		} else {
-			parts->modules[i - 1] = request->body.data + at;
+			parts->modules[i - 1] = body + at;
 			parts->modules_len[i - 1] = (size_t)len;
 			parts->count = i;
 		}

@@ -150,9 +150,9 @@ static void run_deploy(struct ctl_request *request)
 	}
 	struct eos_why why = {""};
 	struct func *func = NULL;
-	err = ops->deploy(ops->ctx, request->name, source == NULL ? "manifest" : source,
-			  request->body.data, (size_t)manifest_len,
-			  request->body.data + manifest_len,
+	const char *sent = request->body.len == 0 ? "" : request->body.data;
+	err = ops->deploy(ops->ctx, request->name, source == NULL ? "manifest" : source, sent,
+			  (size_t)manifest_len, sent + manifest_len,
 			  request->body.len - (size_t)manifest_len, &func, &why);
 	free(source);
 	if (err < 0) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -18,6 +19,7 @@
 #define EVENTS_MAX     64
 #define SOCKETS_NS     (20 * EOS_NS_PER_US) /* how often sockets are looked at beside busy ports */
 #define SLEEP_NS_MAX   EOS_NS_PER_S
+#define WORK_NS	       (200 * EOS_NS_PER_US) /* between two looks at what is due */
 #define MAINTAIN_STEPS 16u
 #define POOL_LOW       64u
 #define POOL_HIGH      512u
@@ -100,13 +102,16 @@ struct plane *plane_free(struct plane *plane)
 	return NULL;
 }
 
-/* What the sockets have. The control socket comes last: its requests free what others lead to. */
-static unsigned look_at_sockets(struct plane *plane, int timeout_ms, uint64_t now_ns)
+/* What the sockets have, waited for until TIMEOUT_NS. The control socket comes last: its requests
+ * free what others lead to. */
+static unsigned look_at_sockets(struct plane *plane, uint64_t timeout_ns, uint64_t now_ns)
 {
+	const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / EOS_NS_PER_S),
+					 .tv_nsec = (long)(timeout_ns % EOS_NS_PER_S)};
 	struct epoll_event events[EVENTS_MAX];
 	bool has_request = false;
-	int count = epoll_wait(plane->epoll_fd, events, EVENTS_MAX, timeout_ms);
-	if (timeout_ms != 0)
+	int count = epoll_pwait2(plane->epoll_fd, events, EVENTS_MAX, &timeout, NULL);
+	if (timeout_ns != 0)
 		now_ns = eos_now_ns();
 	for (int i = 0; i < count; i++) {
 		struct plane_watch *watch = events[i].data.ptr;
@@ -130,9 +135,7 @@ static void sleep_until(struct plane *plane, uint64_t next_ns)
 	if (plane->ports_count > 0)
 		plane_ports_wait(plane, sleep_ns);
 	else
-		/* Rounded up, so that it does not wake before it is time. */
-		look_at_sockets(plane, (int)((sleep_ns + EOS_NS_PER_MS - 1) / EOS_NS_PER_MS),
-				now_ns);
+		look_at_sockets(plane, sleep_ns, now_ns);
 }
 
 /* Getting places ready for new chains, while there is nothing better to do. */
@@ -145,9 +148,17 @@ static bool maintain(struct plane *plane)
 	return true;
 }
 
+/* What is due of chains: looked for now and then while there is traffic, and before each sleep. */
+static uint64_t work(struct plane *plane, uint64_t now_ns, uint64_t *work_ns)
+{
+	uint64_t next_ns = chains_work(plane->chains, now_ns);
+	*work_ns = EOS_MIN(next_ns, now_ns + WORK_NS);
+	return next_ns;
+}
+
 int plane_run(struct plane *plane)
 {
-	uint64_t busy_ns = eos_now_ns(), sockets_ns = 0;
+	uint64_t busy_ns = eos_now_ns(), sockets_ns = 0, work_ns = 0;
 	int err = plane_control_hello(plane);
 	if (err < 0)
 		/* Nobody is there any more. */
@@ -159,13 +170,18 @@ int plane_run(struct plane *plane)
 			count += look_at_sockets(plane, 0, now_ns);
 			sockets_ns = now_ns;
 		}
-		uint64_t next_ns = chains_work(plane->chains, now_ns);
+		if (now_ns >= work_ns)
+			(void)work(plane, now_ns, &work_ns);
 		plane_datagrams_flush(plane);
 		plane_ports_flush(plane);
-		if (count > 0)
+		if (count > 0) {
 			busy_ns = now_ns;
-		else if (now_ns - busy_ns >= plane->config.spin_ns && !maintain(plane))
+		} else if (now_ns - busy_ns >= plane->config.spin_ns && !maintain(plane)) {
+			uint64_t next_ns = work(plane, now_ns, &work_ns);
+			plane_datagrams_flush(plane);
+			plane_ports_flush(plane);
 			sleep_until(plane, next_ns);
+		}
 	}
 	return plane->stop_err;
 }

@@ -301,6 +301,8 @@ int plane_streams_send(struct plane *plane, const struct chain_output *output)
 	    streams->waiting_bytes + output->len > PLANE_STREAMS_BYTES ||
 	    eos_buf_append(&stream->out, output->data, output->len) < 0) {
 		plane->stats.streams_full++;
+		/* Not even its maker knows of the gap that there would be. */
+		stream->is_broken |= output->is_verdict;
 		return -EAGAIN;
 	}
 	streams->waiting_bytes += output->len;

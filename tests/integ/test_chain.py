@@ -1,6 +1,7 @@
 """Chains of packet functions on endpoints of the kernel's sockets, by `edgeos chain`."""
 import concurrent.futures
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -75,6 +76,11 @@ static uint32_t obey(char *buf, uint32_t len)
             sent++;
         edgeos_stream_close(p->peer);
         return EDGEOS_DROP;
+    }
+    if (len >= 4 && memcmp(buf, "brim", 4) == 0) {
+        while (edgeos_packet_send(EDGEOS_PORT_CLIENT, p->peer, big, sizeof(big)) >= 0)
+            ;
+        return answer(big, sizeof(big));
     }
     if (len >= 4 && memcmp(buf, "blob", 4) == 0) {
         for (unsigned i = 0; i < 512; i++)
@@ -276,6 +282,86 @@ def test_in_use(node, toy):
     with Udp(port) as client:
         assert client.ask(b"count") == b"1"
     assert show(node, "toy")["version"] == 1
+
+
+class Control(http.client.HTTPConnection):
+    """The control API."""
+
+    def __init__(self, node):
+        super().__init__("localhost", timeout=30)
+        self.path = str(node.data_dir / "control.sock")
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(self.path)
+
+    def ask(self, method, path, body=None):
+        self.request(method, "/api/v1/chains" + path, body)
+        answer = self.getresponse()
+        return answer.status, answer.read()
+
+
+def test_control_api(node, toy):
+    """Requests that the command would not make."""
+    port = udp_port()
+    text = f"chain: toy\nendpoint: {{udp: {port}}}\nstages: [x.wasm]\n".encode()
+    module = toy.read_bytes()
+    both = f"{len(text)},{len(module)}"
+    bad = [
+        ("/toy", text, 400),
+        ("/toy?lengths=", text, 400),
+        (f"/toy?lengths={len(text)}", text + b"x", 400),
+        (f"/toy?lengths={len(text) + 1}", text, 400),
+        ("/toy?lengths=18446744073709551615,1", text, 400),
+        (f"/toy?lengths={len(text)},-1", text, 400),
+        (f"/toy?lengths={len(text)}," + "0," * 40, text, 400),
+        (f"/toy?lengths={len(text)}" + ",0" * 17, text, 400),
+        ("/toy?lengths=0", b"", 400),
+        ("/toy?lengths=0,0", b"", 400),
+        (f"/toy?lengths={len(text)}", text, 400),
+        (f"/toy?lengths={both},0", text + module, 400),
+        (f"/toy?lengths={both}&source=", text + module, 400),
+        (f"/other?lengths={both}", text + module, 400),
+        (f"/..%2Ftoy?lengths={both}", text + module, 400),
+        (f"/toy?lengths={len(module)},{len(text)}", module + text, 400),
+    ]
+    with contextlib.closing(Control(node)) as control:
+        for path, body, status in bad:
+            got, answer = control.ask("PUT", path, body)
+            assert got == status and json.loads(answer)["error"], (path, got, answer)
+        for path in (f"/%00?lengths={both}", f"/?lengths={both}"):
+            got, answer = control.ask("PUT", path, text + module)
+            assert 400 <= got < 500, (path, got, answer)
+        long = "s" * 4000
+        assert control.ask("PUT", f"/toy?lengths={both}&source={long}", text + module)[0] == 204
+        for method, path, status in (("GET", "/nobody", 404), ("DELETE", "/nobody", 404), ("GET", "/.new-toy", 404),
+                                     ("DELETE", "/..", 404), ("DELETE", "/%2E%2E%2Fchains", 404), ("GET", "/toy", 200),
+                                     ("GET", "", 200), ("DELETE", "/toy", 204)):
+            got, answer = control.ask(method, path)
+            assert got == status, (method, path, got, answer)
+        control.request("PUT", "/api/v1/functions/empty?manifest_bytes=0", b"")
+        assert control.getresponse().status == 400
+    assert node.cli_json("chain", "list")["chains"] == []
+
+
+def test_applied_by_many(node, toy):
+    """Chains that are applied and removed by several at once: one after the other, each whole."""
+    ports = [udp_port() for _ in range(4)]
+    paths = [write(node, f"toy{i}", udp(ports[i], toy)) for i in range(4)]
+
+    def work(number):
+        for _ in range(3):
+            node.cli("chain", "apply", paths[number % 4])
+            node.cli("chain", "list")
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for result in [pool.submit(work, number) for number in range(8)]:
+            result.result(60)
+    for port in ports:
+        assert counts(port, ["127.0.0.1"]) == [1]
+    versions = [chain["version"] for chain in node.cli_json("chain", "list")["chains"]]
+    assert versions == [6] * 4
 
 
 # --- endpoints and isolation ---
@@ -564,7 +650,7 @@ def test_streams_that_break(node, toy):
 def test_streams_slow_reader(node, toy):
     """Who does not read stops himself, nobody else; what he was sent is whole."""
     port = tcp_port()
-    apply(node, "streams", tcp(port, toy))
+    apply(node, "streams", tcp(port, toy, "limits: {timeout: 1s}"))
     with connect(port, buffer=4096) as slow, connect(port) as other:
         slow.sendall(b"blob")
         for _ in range(50):
@@ -576,6 +662,11 @@ def test_streams_slow_reader(node, toy):
         got = receive_all(greedy)
     assert len(got) >= 4_000_000 and len(got) % 4000 == 0
     assert node.cli_json("chain", "list")["streams_full"] >= 1
+    # An answer that had no room, of which nobody knows: an end, not a gap.
+    with connect(port, buffer=4096) as greedy:
+        greedy.sendall(b"brim")
+        with contextlib.suppress(ConnectionResetError):
+            receive_all(greedy)
 
 
 def test_streams_many(node, toy):

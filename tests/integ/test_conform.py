@@ -78,3 +78,12 @@ def test_click_random_ports(tmp_path):
         assert min(runs[-1]) >= 1024
     assert runs[0] != runs[1]
     assert len({b - a for a, b in zip(runs[0], runs[0][1:])}) > 5
+
+
+def test_nat_sample():
+    """The sample's configuration, natively: flows out, answers and errors back, nobody in."""
+    result = subprocess.run(
+        [ROOT / "sdk/samples/nat/nat_test.py", pathlib.Path(BUILD, "click_pcap")],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,154 @@
+/*
+ * A server for the Constrained Application Protocol (RFC 7252): messages, resources in memory, who
+ * observes them (RFC 7641), bodies in blocks (RFC 7959).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define COAP_MESSAGE_MAX 1152u /* of one: RFC 7252, 4.6 */
+#define COAP_BLOCK_MAX	 1024u
+#define COAP_BODY_MAX	 4096u /* of a resource */
+#define COAP_PATH_MAX	 64u
+#define COAP_RESOURCES	 64u
+#define COAP_OBSERVERS	 64u
+#define COAP_EXCHANGES	 64u /* remembered, so that what comes twice is done once */
+#define COAP_UPLOADS	 8u  /* in blocks, at a time */
+#define NS_PER_S	 UINT64_C(1000000000)
+
+enum coap_type { COAP_CON, COAP_NON, COAP_ACK, COAP_RST };
+
+#define COAP_CODE(class, detail) ((class) << 5 | (detail))
+enum coap_code {
+	COAP_EMPTY = 0,
+	COAP_GET = 1,
+	COAP_POST = 2,
+	COAP_PUT = 3,
+	COAP_DELETE = 4,
+	COAP_CREATED = COAP_CODE(2, 1),
+	COAP_DELETED = COAP_CODE(2, 2),
+	COAP_VALID = COAP_CODE(2, 3),
+	COAP_CHANGED = COAP_CODE(2, 4),
+	COAP_CONTENT = COAP_CODE(2, 5),
+	COAP_CONTINUE = COAP_CODE(2, 31),
+	COAP_BAD_REQUEST = COAP_CODE(4, 0),
+	COAP_BAD_OPTION = COAP_CODE(4, 2),
+	COAP_NOT_FOUND = COAP_CODE(4, 4),
+	COAP_NOT_ALLOWED = COAP_CODE(4, 5),
+	COAP_NOT_ACCEPTABLE = COAP_CODE(4, 6),
+	COAP_INCOMPLETE = COAP_CODE(4, 8),
+	COAP_PRECONDITION = COAP_CODE(4, 12),
+	COAP_TOO_LARGE = COAP_CODE(4, 13),
+	COAP_NO_ROOM = COAP_CODE(5, 0),
+	COAP_NO_PROXY = COAP_CODE(5, 5),
+};
+
+enum coap_option {
+	COAP_IF_MATCH = 1,
+	COAP_URI_HOST = 3,
+	COAP_ETAG = 4,
+	COAP_IF_NONE_MATCH = 5,
+	COAP_OBSERVE = 6,
+	COAP_URI_PORT = 7,
+	COAP_LOCATION_PATH = 8,
+	COAP_URI_PATH = 11,
+	COAP_CONTENT_FORMAT = 12,
+	COAP_URI_QUERY = 15,
+	COAP_ACCEPT = 17,
+	COAP_BLOCK2 = 23,
+	COAP_BLOCK1 = 27,
+	COAP_PROXY_URI = 35,
+	COAP_PROXY_SCHEME = 39,
+};
+
+#define COAP_LINK_FORMAT 40u
+#define COAP_NO_FORMAT	 0xffffu
+
+struct coap_block {
+	bool is_there, has_more;
+	uint32_t number;
+	uint8_t size_exponent; /* 2^(4 + this) bytes */
+};
+
+struct coap_message {
+	uint8_t type, code, token_len;
+	uint16_t id;
+	uint8_t token[8];
+	uint32_t path_len;
+	char path[COAP_PATH_MAX]; /* "a/b" */
+	bool is_path_too_long;
+	bool has_observe, has_etag, has_if_match, has_if_none_match, wants_proxy;
+	bool has_bad_option;		  /* critical, and not known here */
+	uint32_t observe, etag, if_match; /* ETags of ours have 4 bytes; others match nothing: 0 */
+	uint16_t format, accept;	  /* COAP_NO_FORMAT: not said */
+	struct coap_block block1, block2;
+	const uint8_t *payload; /* in the message */
+	uint32_t payload_len;
+};
+
+/* 0; -1: not a message, to be ignored; 1: its header is one, to be refused with a reset. */
+int coap_parse(const uint8_t *data, uint32_t len, struct coap_message *ret);
+
+/* Writing: options in the order of their numbers, then the payload. What does not fit sets
+ * is_broken. */
+struct coap_writer {
+	uint8_t *out; /* COAP_MESSAGE_MAX bytes */
+	uint32_t len;
+	uint32_t last_option;
+	bool is_broken;
+};
+void coap_begin(struct coap_writer *writer, uint8_t *out, uint8_t type, uint8_t code, uint16_t id,
+		const uint8_t *token, uint32_t token_len);
+void coap_put_bytes(struct coap_writer *writer, enum coap_option option, const void *data,
+		    uint32_t len);
+void coap_put_uint(struct coap_writer *writer, enum coap_option option, uint32_t value);
+void coap_put_block(struct coap_writer *writer, enum coap_option option,
+		    const struct coap_block *block);
+void coap_put_payload(struct coap_writer *writer, const void *data, uint32_t len);
+
+/* --- resources --- */
+
+struct resource {
+	uint32_t version; /* its ETag; 0: the place is free */
+	uint32_t path_len;
+	char path[COAP_PATH_MAX];
+	uint16_t format;
+	uint32_t len;
+	uint8_t body[COAP_BODY_MAX];
+};
+
+struct resource *resource_find(const char *path, uint32_t path_len);
+/* Makes or changes it; *RET_IS_NEW says which. NULL: there is no room. */
+struct resource *resource_put(const char *path, uint32_t path_len, uint16_t format,
+			      const uint8_t *body, uint32_t len, bool *ret_is_new);
+void resource_remove(struct resource *resource);
+uint32_t resources_count(void);
+/* The list of all as links (RFC 6690); its length. */
+uint32_t resources_list(const uint8_t **ret_list);
+
+/* --- exchanges and observers --- */
+
+/* One message of PEER. The answer is in *RET_ANSWER, which has ANSWER_LEN bytes; 0: none. */
+uint32_t coap_input(uint32_t peer, const uint8_t *data, uint32_t len, uint64_t now_ns,
+		    const uint8_t **ret_answer);
+uint16_t coap_next_id(void);
+/* Writes the options of RESOURCE's (or LIST's) content from block NUMBER on, and the block. */
+void coap_put_content(struct coap_writer *writer, const struct resource *resource,
+		      const struct coap_block *block, bool has_observe, uint32_t sequence);
+
+/* False: too many. */
+bool observers_add(const struct resource *resource, uint32_t peer,
+		   const struct coap_message *request, uint64_t now_ns);
+void observers_remove(uint32_t peer, const uint8_t *token, uint32_t token_len);
+/* Tells who observes RESOURCE what it is now; or, IS_GONE, that it is no more. */
+void observers_notify(const struct resource *resource, bool is_gone, uint64_t now_ns);
+/* A reset or acknowledgement of one of our messages. */
+void observers_hear(uint32_t peer, uint16_t id, bool is_reset, uint64_t now_ns);
+uint32_t observers_count(void);
+uint32_t observers_sequence(void);
+
+struct coap_stats {
+	uint64_t requests, duplicates, malformed, notifications, refused;
+};
+extern struct coap_stats coap_stats;

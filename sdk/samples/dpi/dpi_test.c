@@ -1,0 +1,247 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "flows.h"
+#include "host_double.h"
+#include "patterns.h"
+
+static bool compile(const char *text, bool ignores_case)
+{
+	struct piece wrong;
+	patterns_clear();
+	return patterns_add((struct piece){text, (uint32_t)strlen(text)}, &wrong) &&
+	       patterns_compile(ignores_case);
+}
+
+static int find(const char *text)
+{
+	uint16_t state = 0;
+	return patterns_scan(&state, (const uint8_t *)text, (uint32_t)strlen(text));
+}
+
+static void test_patterns(void **state)
+{
+	assert_true(compile("he; she ;his; hers ; a\\;b; \\x00\\xff\\\\", false));
+	assert_int_equal(patterns_count(), 6);
+	assert_int_equal(find("ushers"), 1);
+	assert_int_equal(find("xhe"), 0);
+	assert_int_equal(find("hihis"), 2);
+	assert_int_equal(find("HE"), -1);
+	assert_int_equal(find("a;b"), 4);
+	uint16_t at = 0;
+	assert_int_equal(patterns_scan(&at, (const uint8_t *)"\0\0\xff\\", 4), 5);
+	assert_true(compile("GeT /", true));
+	assert_int_equal(find("xget /"), 0);
+	assert_false(compile("a\\", false));
+	assert_false(compile("\\x4", false));
+	assert_false(compile("\\xg0", false));
+	assert_false(compile("a;;b", false));
+	assert_false(compile("\\n", false));
+	assert_true(compile("a;b; ", false));
+}
+
+/* Against the obvious way, with few letters, so that there is much to find. */
+static void test_against_a_model(void **state)
+{
+	for (unsigned round = 0; round < 300; round++) {
+		char text[256] = "", data[65];
+		unsigned count = 1 + host_random() % 8;
+		const char *words[8];
+		static char each[8][8];
+		for (unsigned i = 0; i < count; i++) {
+			unsigned len = 1 + host_random() % 6;
+			for (unsigned k = 0; k < len; k++)
+				each[i][k] = (char)('a' + host_random() % 3);
+			each[i][len] = '\0';
+			words[i] = each[i];
+			strcat(strcat(text, each[i]), ";");
+		}
+		assert_true(compile(text, false));
+		for (unsigned i = 0; i < 64; i++)
+			data[i] = (char)('a' + host_random() % 4);
+		data[64] = '\0';
+		size_t first = 64;
+		for (unsigned i = 0; i < count; i++) {
+			const char *at = strstr(data, words[i]);
+			size_t end = at == NULL ? 64 : (size_t)(at - data) + strlen(words[i]) - 1;
+			first = end < first ? end : first;
+		}
+		/* It is found with the byte that completes it, in pieces as well as at once. */
+		uint16_t at = 0;
+		size_t found = 64;
+		for (size_t i = 0; i < 64 && found == 64; i++) {
+			if (patterns_scan(&at, (const uint8_t *)data + i, 1) >= 0)
+				found = i;
+		}
+		assert_int_equal(found, first);
+		assert_int_equal(find(data) >= 0, first < 64);
+	}
+}
+
+/* --- flows --- */
+
+static uint32_t segment(unsigned side, uint16_t port, uint8_t flags, uint32_t seq, const char *text)
+{
+	uint8_t data[2048];
+	const struct host_packet packet = {
+		.proto = FRAME_TCP,
+		.source = side == 0 ? "10.0.0.1" : "192.0.2.1",
+		.target = side == 0 ? "192.0.2.1" : "10.0.0.1",
+		.source_port = side == 0 ? port : 80,
+		.target_port = side == 0 ? 80 : port,
+		.flags = flags,
+		.seq = seq,
+		.payload = text,
+		.payload_len = (uint32_t)strlen(text),
+	};
+	uint32_t len = host_make(data, &packet);
+	return host_frame(side, data, len);
+}
+
+static void start(const char *patterns, const char *verdict, const char *gaps)
+{
+	host_set(NULL, NULL);
+	host_set("patterns", patterns);
+	host_set("verdict", verdict);
+	host_set("gaps", gaps);
+	assert_true(host_start());
+}
+
+static void test_across_segments(void **state)
+{
+	static const char text[] = "GET /evil HTTP/1.1";
+	start("/evil", NULL, NULL);
+	/* At every border, and in pieces of one byte. */
+	for (uint32_t cut = 1; cut < sizeof(text) - 1; cut++) {
+		char first[32] = "";
+		uint16_t port = (uint16_t)(1000 + cut);
+		memcpy(first, text, cut);
+		assert_int_equal(segment(0, port, FRAME_SYN, 99, ""), EDGEOS_FORWARD);
+		uint32_t one = segment(0, port, FRAME_ACK, 100, first);
+		uint32_t two = segment(0, port, FRAME_ACK, 100 + cut, text + cut);
+		assert_int_equal(one, cut >= 9 ? EDGEOS_DROP : EDGEOS_FORWARD);
+		assert_int_equal(two, EDGEOS_DROP);
+		/* It is over for the whole flow, both ways, and for no other. */
+		assert_int_equal(segment(1, port, FRAME_ACK, 1, "hello"), EDGEOS_DROP);
+		assert_int_equal(segment(1, (uint16_t)(port + 1), FRAME_ACK, 1, "hello"),
+				 EDGEOS_FORWARD);
+	}
+	assert_int_equal(host_counter("pattern_01"), sizeof(text) - 2);
+	/* Half in one direction and half in the other is not it. */
+	assert_int_equal(segment(0, 3000, FRAME_ACK, 1, "/ev"), EDGEOS_FORWARD);
+	assert_int_equal(segment(1, 3000, FRAME_ACK, 1, "il"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 3000, FRAME_ACK, 4, "il"), EDGEOS_DROP);
+	/* The same ports again. */
+	assert_int_equal(segment(0, 3000, FRAME_SYN, 1, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 3000, FRAME_ACK, 2, "x"), EDGEOS_FORWARD);
+}
+
+static void test_order(void **state)
+{
+	start("/evil", NULL, NULL);
+	assert_int_equal(segment(0, 1, FRAME_ACK, 100, "GET "), EDGEOS_FORWARD);
+	/* The end before the beginning waits to be sent again. */
+	assert_int_equal(segment(0, 1, FRAME_ACK, 107, "il"), EDGEOS_DROP);
+	assert_int_equal(host_counter("gaps"), 1);
+	assert_int_equal(segment(0, 1, FRAME_ACK, 104, "/ev"), EDGEOS_FORWARD);
+	/* Sent twice: fine. Overlapping: what is new counts. */
+	assert_int_equal(segment(0, 1, FRAME_ACK, 104, "/ev"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 1, FRAME_ACK, 105, "evil"), EDGEOS_DROP);
+	start("/evil", NULL, "pass");
+	assert_int_equal(segment(0, 2, FRAME_ACK, 100, "GET "), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 2, FRAME_ACK, 200, "x"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 2, FRAME_ACK, 300, "/evil"), EDGEOS_DROP);
+	/* Numbers wrap. */
+	start("/evil", NULL, NULL);
+	assert_int_equal(segment(0, 3, FRAME_ACK, 0xfffffffeu, "/ev"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 3, FRAME_ACK, 1, "il"), EDGEOS_DROP);
+}
+
+static void test_mark_and_udp(void **state)
+{
+	uint8_t data[512];
+	struct host_packet packet = {.proto = FRAME_UDP,
+				     .source = "10.0.0.1",
+				     .target = "192.0.2.1",
+				     .source_port = 1,
+				     .target_port = 53,
+				     .payload = "..evil..",
+				     .payload_len = 8};
+	host_set(NULL, NULL);
+	host_set("patterns", "evil");
+	host_set("verdict", "mark");
+	host_set("hop", "nowhere");
+	assert_false(host_start());
+	host_set("hop", "trap");
+	assert_true(host_start());
+	uint32_t len = host_make(data, &packet);
+	assert_int_equal(host_frame(0, data, len), EDGEOS_HOP + EDGEOS_PORT_NEXT);
+	assert_int_equal(host_result.len, len);
+	packet.source_port = 2;
+	packet.payload_len = 5;
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_FORWARD);
+	/* What is behind the packet (padding) is not its payload. */
+	len = host_make(data, &packet);
+	memcpy(data + len, "l", 1);
+	assert_int_equal(host_frame(0, data, len + 1), EDGEOS_FORWARD);
+}
+
+static void test_limits(void **state)
+{
+	char many[1400] = "";
+	for (unsigned i = 0; i < 200; i++)
+		strcat(many, "abcde;");
+	host_set(NULL, NULL);
+	host_set("patterns", many);
+	assert_false(host_start());
+	assert_non_null(strstr(host_log, "too long"));
+	many[1020] = '\0';
+	host_set("patterns", many);
+	host_set("patterns2", many);
+	assert_false(host_start());
+	host_set("patterns2", "x");
+	assert_true(host_start());
+	host_set("patterns", "a\\x0");
+	assert_false(host_start());
+	host_set("patterns", NULL);
+	host_set("patterns2", NULL);
+	assert_false(host_start());
+}
+
+static void test_hostile(void **state)
+{
+	uint8_t data[512];
+	struct host_packet packet = {.proto = FRAME_TCP,
+				     .source = "10.0.0.1",
+				     .target = "192.0.2.1",
+				     .payload = "GET /evi /ev /e",
+				     .payload_len = 15};
+	start("/evil; \\x00\\x00", NULL, NULL);
+	host_be_hostile(data, host_make(data, &packet), 5000);
+	packet.proto = FRAME_UDP;
+	packet.source = packet.target = "2001:db8::1";
+	host_be_hostile(data, host_make(data, &packet), 5000);
+	/* More flows than places. */
+	packet.proto = FRAME_UDP;
+	for (unsigned i = 0; i < 20000; i++) {
+		packet.source_port = (uint16_t)i;
+		host_frame(0, data, host_make(data, &packet));
+	}
+	assert_true(host_counter("flows_evicted") > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_patterns),	cmocka_unit_test(test_against_a_model),
+		cmocka_unit_test(test_across_segments), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_mark_and_udp),	cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_hostile),
+	};
+	host_add_port("trap");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

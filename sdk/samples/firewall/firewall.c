@@ -1,0 +1,269 @@
+/*
+ * firewall: lets through what the rules allow and what belongs to it: answers, errors of ICMP about
+ * it, fragments of it. All else is dropped and counted.
+ *
+ *     sdk/build firewall && edgeos chain apply sdk/samples/firewall/manifest.yaml
+ *     curl http://SERVER/          # from behind port lan: allowed, and nothing on another port
+ *
+ * Configuration:
+ *     rules        see rules.c: "allow tcp 80,443; out allow tcp 22 from 10.0.0.0/8; deny all"
+ *     connections  at most so many at a time (1 to 2,048; default 1,024)
+ *     udp, icmp, other   how long silence ends such a conversation (60s, 30s, 60s)
+ * ARP and IPv6's neighbour discovery pass always: without them there is no link.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgeos_packet.h"
+#include "firewall.h"
+
+/* Twice what may be there, so that a set is rarely full before the table is. */
+#define PLACES	      (2 * CONNECTIONS_MAX)
+#define FRAGMENTS_MAX 64u
+#define FRAGMENT_NS   (30 * NS_PER_S)
+/* Answers are there: a conversation of UDP lives so many times longer. */
+#define ANSWERED 3u
+
+EDGEOS_PACKETS(EDGEOS_PACKET_MAX)
+
+struct connection {
+	struct flow flow;
+	struct tcp tcp;
+	bool is_from_client; /* who began it */
+	bool is_answered;
+};
+
+/* A datagram whose first fragment has passed. */
+struct passed {
+	uint8_t source[16], target[16];
+	uint32_t id;
+	uint8_t proto;
+	uint64_t ends_ns;
+};
+
+static struct connection connections[PLACES];
+static struct flows flows = FLOWS_OF(connections);
+static uint32_t connections_max, connections_seen, begun_since, sweep_at;
+static struct passed passed[FRAGMENTS_MAX];
+static uint32_t passed_next;
+static uint64_t udp_ns, icmp_ns, other_ns;
+static bool has_begun;
+
+enum { ALLOWED, DENIED, INVALID, UNRELATED, FULL, BAD_FRAMES, NEW, LIVE };
+static struct edgeos_counter counters[] = {
+	[ALLOWED] = {"allowed", 0},	[DENIED] = {"denied", 0},
+	[INVALID] = {"tcp_invalid", 0}, [UNRELATED] = {"unrelated", 0},
+	[FULL] = {"table_full", 0},	[BAD_FRAMES] = {"malformed", 0},
+	[NEW] = {"connections_new", 0}, [LIVE] = {"connections", 0},
+};
+
+EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
+{
+	struct piece text, wrong;
+	if (!settings_text("rules", &text))
+		settings_fail("rules", "needed", (struct piece){"", 0});
+	if (!rules_parse(text, &wrong))
+		settings_fail("rules", "not a rule, or too many", wrong);
+	connections_max = (uint32_t)settings_u64("connections", 1, CONNECTIONS_MAX, 1024);
+	udp_ns = settings_duration_ns("udp", 60 * NS_PER_S);
+	icmp_ns = settings_duration_ns("icmp", 30 * NS_PER_S);
+	other_ns = settings_duration_ns("other", 60 * NS_PER_S);
+	if (edgeos_open_packets() < 0 ||
+	    edgeos_counters(counters, sizeof(counters) / sizeof(counters[0])) < 0)
+		abort();
+}
+
+/* --- connections --- */
+
+static uint64_t timeout_of(const struct connection *connection)
+{
+	switch (connection->flow.key.proto) {
+	case FRAME_TCP:
+		return tcp_timeout_ns(&connection->tcp);
+	case FRAME_UDP:
+		return udp_ns * (connection->is_answered ? ANSWERED : 1);
+	case FRAME_ICMP:
+	case FRAME_ICMP6:
+		return icmp_ns;
+	default:
+		return other_ns;
+	}
+}
+
+/* Looks at some places, so that it is known how many connections have ended. What began meanwhile
+ * is added: the number is never too low. */
+static void sweep(uint64_t now_ns)
+{
+	static uint32_t living;
+	for (unsigned i = 0; i < 8; i++) {
+		living += connections[sweep_at].flow.ends_ns > now_ns;
+		if (++sweep_at == PLACES) {
+			connections_seen = living + begun_since;
+			living = begun_since = sweep_at = 0;
+		}
+	}
+}
+
+/* Looks at all only where the limit seems to be reached, and then not for each packet. */
+static bool is_full(uint64_t now_ns)
+{
+	static uint64_t counted_ns;
+	if (connections_seen < connections_max)
+		return false;
+	if (counted_ns != 0 && now_ns - counted_ns < NS_PER_S / 10)
+		return true;
+	counted_ns = now_ns;
+	connections_seen = 0;
+	for (uint32_t i = 0; i < PLACES; i++)
+		connections_seen += connections[i].flow.ends_ns > now_ns;
+	return connections_seen >= connections_max;
+}
+
+static uint32_t begin(const struct frame *frame, const struct flow_key *key, bool is_from_client,
+		      uint64_t now_ns)
+{
+	struct tcp tcp = {.state = TCP_NEW};
+	bool was_evicted = false;
+	if (!rules_allow(frame, is_from_client))
+		return DENIED;
+	if (frame->proto == FRAME_TCP && !tcp_take(&tcp, frame, 0))
+		return INVALID;
+	if (is_full(now_ns))
+		return FULL;
+	struct connection *connection = flows_add(&flows, key, now_ns, &was_evicted);
+	if (connection == NULL)
+		return FULL;
+	connection->tcp = tcp;
+	connection->is_from_client = is_from_client;
+	connection->flow.ends_ns = now_ns + timeout_of(connection);
+	/* What only one side has spoken in makes room for others: a flood of SYNs evicts itself. */
+	connection->flow.is_kept = false;
+	connections_seen += !was_evicted;
+	begun_since++;
+	counters[NEW].value++;
+	return ALLOWED;
+}
+
+static uint32_t take_known(struct connection *connection, const struct frame *frame,
+			   bool is_from_client, uint64_t now_ns)
+{
+	bool is_answer = connection->is_from_client != is_from_client;
+	if (frame->proto == FRAME_TCP && !tcp_take(&connection->tcp, frame, is_answer))
+		return INVALID;
+	connection->is_answered |= is_answer;
+	connection->flow.is_kept = frame->proto == FRAME_TCP
+					   ? connection->tcp.state == TCP_ESTABLISHED ||
+						     connection->tcp.state == TCP_CLOSING
+					   : connection->is_answered;
+	connection->flow.ends_ns = now_ns + timeout_of(connection);
+	return ALLOWED;
+}
+
+/* An error about a packet of a conversation that passes here, sent to who sent that. */
+static uint32_t take_error(const struct frame *frame, bool is_from_client, uint64_t now_ns)
+{
+	struct frame quoted;
+	if (!frame_parse_quoted(&quoted, frame) ||
+	    memcmp(quoted.source, frame->target, sizeof(quoted.source)) != 0)
+		return UNRELATED;
+	/* What it quotes went the other way. */
+	struct flow_key key = flow_key_of(&quoted, !is_from_client);
+	const struct connection *connection = flows_find(&flows, &key, now_ns);
+	if (connection == NULL)
+		return UNRELATED;
+	unsigned side = connection->is_from_client != !is_from_client;
+	if (quoted.proto == FRAME_TCP &&
+	    (!quoted.has_transport || !tcp_has_sent(&connection->tcp, side, quoted.seq)))
+		return UNRELATED;
+	return ALLOWED;
+}
+
+/* --- fragments --- */
+
+static bool is_same(const struct passed *one, const struct frame *frame)
+{
+	return one->id == frame->fragment_id && one->proto == frame->proto &&
+	       memcmp(one->source, frame->source, 16) == 0 &&
+	       memcmp(one->target, frame->target, 16) == 0;
+}
+
+static void remember_fragment(const struct frame *frame, uint64_t now_ns)
+{
+	struct passed *one = &passed[passed_next++ % FRAGMENTS_MAX];
+	*one = (struct passed){
+		.id = frame->fragment_id, .proto = frame->proto, .ends_ns = now_ns + FRAGMENT_NS};
+	memcpy(one->source, frame->source, 16);
+	memcpy(one->target, frame->target, 16);
+}
+
+static uint32_t take_fragment(const struct frame *frame, uint64_t now_ns)
+{
+	/* One that would overwrite the header of the first (RFC 3128). */
+	if (frame->fragment_offset < 16)
+		return UNRELATED;
+	for (unsigned i = 0; i < FRAGMENTS_MAX; i++) {
+		if (passed[i].ends_ns > now_ns && is_same(&passed[i], frame))
+			return ALLOWED;
+	}
+	return UNRELATED;
+}
+
+/* --- packets --- */
+
+static bool is_of_the_link(const struct frame *frame)
+{
+	if (frame->version == 0)
+		return frame->type == FRAME_ARP;
+	/* Neighbour discovery, which no router lets through. */
+	return frame->proto == FRAME_ICMP6 && frame->has_transport && !frame->is_fragment &&
+	       frame->icmp_type >= 133 && frame->icmp_type <= 136 &&
+	       frame->data[frame->ip + 7] == 255;
+}
+
+static uint32_t decide(const struct frame *frame, bool is_from_client, uint64_t now_ns)
+{
+	if (is_of_the_link(frame))
+		return ALLOWED;
+	if (frame->version == 0)
+		return DENIED;
+	if (frame->fragment_offset > 0)
+		return take_fragment(frame, now_ns);
+	uint32_t decision;
+	if (frame_is_icmp_error(frame)) {
+		decision = take_error(frame, is_from_client, now_ns);
+	} else {
+		struct flow_key key = flow_key_of(frame, is_from_client);
+		struct connection *connection = flows_find(&flows, &key, now_ns);
+		/* A new connection may take the ports of one that is over. */
+		bool is_reused = connection != NULL && frame->proto == FRAME_TCP &&
+				 connection->tcp.state >= TCP_CLOSED &&
+				 (frame->tcp_flags & (FRAME_SYN | FRAME_ACK)) == FRAME_SYN;
+		if (is_reused) {
+			connection->flow.ends_ns = 0;
+			connection = NULL;
+		}
+		decision = connection != NULL
+				   ? take_known(connection, frame, is_from_client, now_ns)
+				   : begin(frame, &key, is_from_client, now_ns);
+	}
+	if (decision == ALLOWED && frame->is_fragment)
+		remember_fragment(frame, now_ns);
+	return decision;
+}
+
+EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
+{
+	struct frame frame;
+	uint64_t now_ns = edgeos_slot.info.time_ns;
+	if (!has_begun) {
+		flows_seed(&flows);
+		has_begun = true;
+	}
+	sweep(now_ns);
+	uint32_t decision = BAD_FRAMES;
+	if (frame_parse(&frame, buf, len))
+		decision = decide(&frame, edgeos_slot.info.port == EDGEOS_PORT_CLIENT, now_ns);
+	counters[decision].value++;
+	counters[LIVE].value = connections_seen;
+	return decision == ALLOWED ? EDGEOS_FORWARD : EDGEOS_DROP;
+}

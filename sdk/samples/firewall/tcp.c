@@ -1,0 +1,185 @@
+/*
+ * What a connection may do next, and which sequence numbers belong to it.
+ *
+ *	NEW -SYN-> SYN_SENT -SYN,ACK-> SYN_RECEIVED -ACK-> ESTABLISHED -FIN-> CLOSING -FIN-> CLOSED
+ *	any -RST within the window-> RESET
+ *
+ * Numbers: a segment lies within what the receiver has offered room for, does not begin further
+ * back than a window before what was sent already, and acknowledges only what the other side has
+ * sent (G. van Rooij, Real Stateful TCP Packet Filtering in IP Filter). So neither a blind reset
+ * nor blind data gets through.
+ */
+#include "firewall.h"
+
+#define SCALE_MAX 14u
+/* How far back an acknowledgement may be, for segments that overtake each other. */
+#define ACK_BACK 66000u
+
+static bool is_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+/* The window scale that a SYN offers; false: none. */
+static bool find_scale(const struct frame *frame, uint8_t *ret)
+{
+	uint32_t at = frame->transport + 20;
+	while (at < frame->payload && frame->data[at] != 0) {
+		uint32_t left = frame->payload - at;
+		if (frame->data[at] == 1) {
+			at++;
+			continue;
+		}
+		if (left < 2 || frame->data[at + 1] < 2 || frame->data[at + 1] > left)
+			return false;
+		if (frame->data[at] == 3 && frame->data[at + 1] == 3) {
+			*ret = frame->data[at + 2] > SCALE_MAX ? SCALE_MAX : frame->data[at + 2];
+			return true;
+		}
+		at += frame->data[at + 1];
+	}
+	return false;
+}
+
+static bool are_flags_sane(uint8_t flags)
+{
+	unsigned one_of = flags & (FRAME_SYN | FRAME_FIN | FRAME_RST);
+	if (one_of == FRAME_SYN)
+		return true;
+	/* Two at once, or none and no acknowledgement, is nothing that TCP sends. */
+	return one_of == FRAME_RST || ((one_of == FRAME_FIN || one_of == 0) && (flags & FRAME_ACK));
+}
+
+/* A SYN, or SYN and ACK: what it says of its sender. */
+static void begin_side(struct tcp_side *side, const struct frame *frame, uint32_t end)
+{
+	side->end = end;
+	side->window = frame->window == 0 ? 1 : frame->window;
+	side->scale = 0;
+	side->has_scale = find_scale(frame, &side->scale);
+	side->has_sent = true;
+}
+
+static bool fits(const struct tcp_side *from, const struct tcp_side *to, const struct frame *frame,
+		 uint32_t end)
+{
+	if (is_after(end, from->max_end))
+		return false;
+	if (is_after(from->end - to->window, frame->seq))
+		return false;
+	if ((frame->tcp_flags & FRAME_ACK) == 0)
+		return true;
+	return !is_after(frame->ack, to->end) &&
+	       !is_after(to->end - ACK_BACK - to->window, frame->ack);
+}
+
+static void learn(struct tcp_side *from, struct tcp_side *to, const struct frame *frame,
+		  uint32_t end)
+{
+	uint32_t window = (uint32_t)frame->window << from->scale;
+	if (window == 0)
+		window = 1;
+	if (window > from->window)
+		from->window = window;
+	if (is_after(end, from->end))
+		from->end = end;
+	if ((frame->tcp_flags & FRAME_ACK) && is_after(frame->ack + window, to->max_end))
+		to->max_end = frame->ack + window;
+	from->has_fin |= (frame->tcp_flags & FRAME_FIN) != 0;
+}
+
+static bool take_syn(struct tcp *tcp, const struct frame *frame, unsigned side, uint32_t end)
+{
+	struct tcp_side *from = &tcp->sides[side], *to = &tcp->sides[1 - side];
+	bool has_ack = (frame->tcp_flags & FRAME_ACK) != 0;
+	if (side == 0) {
+		/* The first, or the same once more. */
+		if (has_ack ||
+		    (tcp->state != TCP_NEW && (tcp->state != TCP_SYN_SENT || end != from->end)))
+			return false;
+		begin_side(from, frame, end);
+		from->max_end = end;
+		tcp->state = TCP_SYN_SENT;
+		return true;
+	}
+	if (!has_ack || frame->ack != to->end)
+		return false;
+	if (tcp->state == TCP_SYN_RECEIVED)
+		return end == from->end;
+	if (tcp->state != TCP_SYN_SENT)
+		return false;
+	begin_side(from, frame, end);
+	/* Windows are scaled only if both want it. */
+	if (!from->has_scale || !to->has_scale)
+		from->scale = to->scale = 0;
+	from->max_end = end + to->window;
+	to->max_end = frame->ack + from->window;
+	tcp->state = TCP_SYN_RECEIVED;
+	return true;
+}
+
+static bool take_rst(struct tcp *tcp, const struct frame *frame, unsigned side, uint32_t end)
+{
+	const struct tcp_side *from = &tcp->sides[side], *to = &tcp->sides[1 - side];
+	if (tcp->state == TCP_NEW)
+		return false;
+	if (tcp->state == TCP_SYN_SENT) {
+		/* A refusal acknowledges the SYN; whoever sent that may take it back. */
+		bool is_refusal =
+			side == 1 && (frame->tcp_flags & FRAME_ACK) != 0 && frame->ack == to->end;
+		if (!is_refusal && (side != 0 || frame->seq != from->end))
+			return false;
+	} else if (!fits(from, to, frame, end)) {
+		return false;
+	}
+	tcp->state = TCP_RESET;
+	return true;
+}
+
+bool tcp_take(struct tcp *tcp, const struct frame *frame, unsigned side)
+{
+	struct tcp_side *from = &tcp->sides[side], *to = &tcp->sides[1 - side];
+	uint8_t flags = frame->tcp_flags;
+	uint32_t end = frame->seq + (frame->end - frame->payload) + ((flags & FRAME_SYN) != 0) +
+		       ((flags & FRAME_FIN) != 0);
+	if (!are_flags_sane(flags))
+		return false;
+	if (tcp->state == TCP_RESET)
+		return false;
+	if (flags & FRAME_RST)
+		return take_rst(tcp, frame, side, end);
+	if (flags & FRAME_SYN)
+		return take_syn(tcp, frame, side, end);
+	if (tcp->state < TCP_SYN_RECEIVED || !fits(from, to, frame, end))
+		return false;
+	learn(from, to, frame, end);
+	if (tcp->state == TCP_SYN_RECEIVED && side == 0)
+		tcp->state = TCP_ESTABLISHED;
+	if (tcp->state < TCP_CLOSING && (from->has_fin || to->has_fin))
+		tcp->state = TCP_CLOSING;
+	if (from->has_fin && to->has_fin)
+		tcp->state = TCP_CLOSED;
+	return true;
+}
+
+uint64_t tcp_timeout_ns(const struct tcp *tcp)
+{
+	static const uint32_t seconds[] = {
+		[TCP_NEW] = 0,
+		[TCP_SYN_SENT] = 30,
+		[TCP_SYN_RECEIVED] = 30,
+		[TCP_ESTABLISHED] = 7440, /* RFC 5382: at least 2 hours and 4 minutes */
+		[TCP_CLOSING] = 240,
+		[TCP_CLOSED] = 10,
+		[TCP_RESET] = 10,
+	};
+	return seconds[tcp->state] * NS_PER_S;
+}
+
+bool tcp_has_sent(const struct tcp *tcp, unsigned side, uint32_t seq)
+{
+	const struct tcp_side *from = &tcp->sides[side];
+	uint32_t window = tcp->sides[1 - side].window;
+	return from->has_sent && !is_after(seq, from->end) &&
+	       !is_after(from->end - window - ACK_BACK, seq);
+}
