@@ -110,7 +110,8 @@ int click_args_init(struct click_args *args, struct click_element *element, cons
 				    .name = element->name,
 				    .class = element->class->name,
 				    .current = UINT32_MAX};
-	return click_args_split(&element->router->arena, config, &args->args, &args->count);
+	return click_args_split(click_args_arena(element->router), config, &args->args,
+				&args->count);
 }
 
 /* --- errors --- */
@@ -370,7 +371,7 @@ static bool add_escape(const char **at, char *out, uint32_t *len)
 char *click_args_unquote(struct click_args *args, const char *key, const char *text,
 			 uint32_t *ret_len)
 {
-	char *out = click_alloc(args->router, strlen(text) + 1);
+	char *out = click_arena_alloc(click_args_arena(args->router), strlen(text) + 1);
 	uint32_t len = 0;
 	char quote = 0;
 	if (out == NULL) {
@@ -469,7 +470,8 @@ unsigned click_words(struct click_router *router, const char *text, const char *
 		if (*text == '\0')
 			break;
 		const char *end = word_end(text);
-		words[count] = click_arena_text(&router->arena, text, (size_t)(end - text));
+		words[count] =
+			click_arena_text(click_args_arena(router), text, (size_t)(end - text));
 		if (words[count] == NULL)
 			break;
 		count++;

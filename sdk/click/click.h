@@ -180,10 +180,16 @@ void click_timer_cancel(struct click_element *element);
 void click_notify(struct click_element *element);
 uint64_t click_now_ns(void);  /* monotonic */
 uint64_t click_wall_ns(void); /* since 1970 */
+/* Nobody outside can predict it (ChaCha20). Each instance has its own seed, but not before its
+ * first packet or timer: what is drawn while a router is loaded is the same everywhere, and must
+ * not be a secret. */
 uint32_t click_random(struct click_router *router);
 void click_log(struct click_router *router, const char *text); /* one line */
 /* Cleared memory that lives as long as the router; NULL: there is no more. */
 void *click_alloc(struct click_router *router, size_t size);
+/* For elements that keep packets, while the router is loaded: COUNT more will be kept at once. So
+ * many are made ready when it is loaded, as far as CLICK_PACKETS_MAX and memory go. */
+void click_reserve_packets(struct click_router *router, uint32_t count);
 /* The element called NAME as seen from ELEMENT's compound, or NULL. */
 struct click_element *click_find(struct click_element *element, const char *name);
 /* Devices: the number of the chain's port NAME, which is registered; FromDevice, ToDevice. */

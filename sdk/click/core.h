@@ -48,6 +48,8 @@ struct click_arena {
 };
 /* Cleared; NULL: no memory. */
 void *click_arena_alloc(struct click_arena *arena, size_t size);
+/* For arguments, which stay as long as the router, or as a handler is written. */
+struct click_arena *click_args_arena(struct click_router *router);
 char *click_arena_text(struct click_arena *arena, const char *bytes, size_t len);
 void click_arena_fini(struct click_arena *arena);
 /* An array that doubles: room for one more of SIZE bytes behind COUNT; false: no memory. */
@@ -117,11 +119,20 @@ struct click_place {
 	const char *config;
 };
 
+#define CLICK_SEED_WORDS 8u
+/* A key of ChaCha20, and what it gave and is not used yet. */
+struct click_random {
+	uint32_t key[CLICK_SEED_WORDS];
+	uint32_t words[CLICK_SEED_WORDS];
+	uint32_t words_count;
+};
+
 struct click_slab;
 struct click_router {
 	const struct click_host *host;
 	const struct click_class *const *classes;
 	struct click_arena arena;
+	struct click_arena *scratch; /* while a handler is written: arguments; or NULL */
 	bool is_used[CLICK_CLASSES_MAX];
 	struct click_errors *errors; /* while it is being loaded or a handler is written */
 	struct click_element **elements;
@@ -135,7 +146,7 @@ struct click_router {
 	uint32_t timers_count;
 	/* Packets. */
 	struct click_packet *free_packets;
-	uint32_t packets_count;
+	uint32_t packets_count, packets_reserved;
 	struct click_slab *slabs;
 	struct click_packet *borrowed;
 	uint64_t exhausted, looped;
@@ -145,7 +156,7 @@ struct click_router {
 	struct click_address *addresses;
 	struct click_counter_ref *counters;
 	uint32_t counters_count;
-	uint32_t random;
+	struct click_random random;
 };
 
 /* "FILE:LINE: " and the text. */
@@ -166,6 +177,8 @@ int click_find_listeners(struct click_router *router, struct click_arena *arena)
 
 const struct click_class *click_find_class(struct click_router *router, const char *name);
 bool click_packets_init(struct click_router *router);
+/* Makes what elements have reserved; less if there is no memory for it. */
+void click_packets_fill(struct click_router *router);
 void click_packets_fini(struct click_router *router);
 
 /* --- args.c --- */

@@ -8,6 +8,8 @@
  * verdict says so, and nothing is copied; what elements keep beyond the call gets a buffer of the
  * pool's; all that leaves besides is sent by edgeos_packet_send().
  *
+ * Random numbers begin anew in each instance: the template's would be the same in all.
+ *
  * Timers of elements share timer 0. It is never set in edgeos_init(): timers are an instance's.
  * Counters are a table that the host reads when it likes. Few are brought up to date after each
  * packet, many by timer 1.
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../c/edgeos_packet.h"
 #include "core.h"
@@ -119,12 +122,14 @@ static void finish(void)
 static void start(void)
 {
 	struct timespec wall = {0, 0};
+	uint8_t seed[CLICK_SEED_BYTES];
 	uint64_t now = edgeos_now_ns();
 	has_started = true;
 	if (clock_gettime(CLOCK_REALTIME, &wall) == 0)
 		wall_offset_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - now;
-	router->random ^= (uint32_t)now * 2654435761u;
-	router->random += router->random == 0;
+	if (getentropy(seed, sizeof(seed)) < 0)
+		abort();
+	click_router_seed(router, seed);
 }
 
 static void open_counters(void)

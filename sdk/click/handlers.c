@@ -5,6 +5,8 @@
 
 #include "core.h"
 
+#define WRITE_MEMORY_MAX (4u << 20) /* bytes that the arguments of one write may use */
+
 /* Splits "element.handler". NULL: there is no such element. */
 static struct click_element *split(const struct click_router *router, const char *path,
 				   const char **ret_handler)
@@ -94,12 +96,14 @@ int click_router_write(struct click_router *router, const char *path, const char
 		       struct click_errors *errors)
 {
 	struct click_errors none = {0}, *before = router->errors;
+	struct click_arena arena = {.max = WRITE_MEMORY_MAX}, *outer = router->scratch;
 	const char *name = "";
 	router->errors = errors != NULL ? errors : before != NULL ? before : &none;
 	struct click_element *element = split(router, path, &name);
 	const struct click_handler *handler = element != NULL ? find(element, name) : NULL;
 	int err = -1;
 	struct click_args args;
+	router->scratch = &arena;
 	if (handler == NULL || handler->write == NULL) {
 		tell_unknown(router, element, path, name);
 	} else if (click_args_init(&args, element, value) < 0) {
@@ -111,6 +115,8 @@ int click_router_write(struct click_router *router, const char *path, const char
 		err = err < 0 || args.errors > 0 ? -1 : 0;
 	}
 	router->errors = before;
+	router->scratch = outer;
+	click_arena_fini(&arena);
 	return err;
 }
 

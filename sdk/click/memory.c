@@ -1,9 +1,11 @@
 /*
  * Memory that is given back all at once, in chunks; and the pool of packets.
  *
- * The pool grows by slabs when it is empty, until it has CLICK_PACKETS_MAX packets or memory is
- * over: a router that keeps few packets has few. Nothing is given back before the router goes.
- * Packets and their buffers are apart, so that a buffer that was never used is never touched.
+ * The pool has as many packets as elements have reserved for what they keep, made when the router
+ * is loaded: in a chain that is the template, and handling packets asks for no memory. Where more
+ * are kept (a queue that was made longer, clones) it grows by slabs, until it has CLICK_PACKETS_MAX
+ * or memory is over. Nothing is given back before the router goes. Packets and their buffers are
+ * apart, so that a buffer that was never used is never touched.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +94,11 @@ bool click_arena_grow(struct click_arena *arena, void *array, uint32_t count, ui
 	return true;
 }
 
+struct click_arena *click_args_arena(struct click_router *router)
+{
+	return router->scratch != NULL ? router->scratch : &router->arena;
+}
+
 void *click_alloc(struct click_router *router, size_t size)
 {
 	return click_arena_alloc(&router->arena, size);
@@ -121,6 +128,20 @@ static bool add_slab(struct click_router *router)
 bool click_packets_init(struct click_router *router)
 {
 	return add_slab(router);
+}
+
+void click_reserve_packets(struct click_router *router, uint32_t count)
+{
+	uint32_t more = CLICK_PACKETS_MAX - router->packets_reserved;
+	router->packets_reserved += count < more ? count : more;
+}
+
+void click_packets_fill(struct click_router *router)
+{
+	/* The first slab is for those that are under way. */
+	while (router->packets_count < router->packets_reserved + SLAB_PACKETS)
+		if (!add_slab(router))
+			break;
 }
 
 void click_packets_fini(struct click_router *router)

@@ -15,7 +15,6 @@ struct click_router *click_router_new(const struct click_host *host,
 	router->host = host;
 	router->classes = classes != NULL ? classes : click_classes;
 	router->arena.max = CLICK_MEMORY_MAX;
-	router->random = 2463534242u;
 	if (!click_packets_init(router))
 		return click_router_free(router);
 	return router;
@@ -245,6 +244,8 @@ int click_router_load(struct click_router *router, const char *text, size_t len,
 	if (err < 0 && router->errors->count == 0)
 		click_tell(router, name, 1, "it cannot be built");
 	err = router->errors->count > 0 ? -1 : err;
+	if (err == 0)
+		click_packets_fill(router);
 	router->errors = NULL;
 	router->links = NULL;
 	router->links_count = 0;

@@ -54,6 +54,11 @@ struct click_router *click_router_free(struct click_router *router);
 int click_router_load(struct click_router *router, const char *text, size_t len, const char *name,
 		      struct click_errors *errors);
 
+/* Where click_random() begins: SEED, of which nobody outside may know anything. Without it the
+ * numbers are the same each time, as tests like them. */
+#define CLICK_SEED_BYTES 32u
+void click_router_seed(struct click_router *router, const uint8_t seed[CLICK_SEED_BYTES]);
+
 /* Did the configuration name the class at INDEX of the table? Others it can do without. */
 bool click_router_uses(const struct click_router *router, size_t index);
 

@@ -292,15 +292,6 @@ void click_router_receive(struct click_router *router, unsigned device, struct c
 
 /* --- others --- */
 
-uint32_t click_random(struct click_router *router)
-{
-	uint32_t x = router->random;
-	x ^= x << 13;
-	x ^= x >> 17;
-	x ^= x << 5;
-	return router->random = x;
-}
-
 void click_log(struct click_router *router, const char *text)
 {
 	if (router->host->log != NULL)

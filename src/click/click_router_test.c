@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <sdk/click/core.h>
+
 #include "click/click_clock.h"
 #include "click/click_fixture_test.h"
 
@@ -261,6 +263,62 @@ static void test_handlers(void **state)
 	test_unload(&test);
 }
 
+/* What queues can hold is there before the first packet comes, as far as the pool's bound. */
+static void test_pool(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> Queue(500) -> Idle");
+	uint32_t count = test.router->packets_count;
+	assert_in_range(count, 501, 540);
+	for (unsigned i = 0; i < 600; i++)
+		test_receive(&test, 0, 'a', 60);
+	assert_int_equal(test.router->packets_count, count);
+	assert_int_equal(click_router_exhausted(test.router), 0);
+	test_unload(&test);
+	test_must_load(&test, "Idle -> Queue(60000) -> Idle; Idle -> Queue(60000) -> Idle");
+	assert_int_equal(test.router->packets_count, CLICK_PACKETS_MAX);
+	test_unload(&test);
+}
+
+/* What a write needs is given back: these would fill the router's memory. */
+static void test_many_writes(void **state)
+{
+	struct test_router test;
+	char value[801];
+	memset(value, ' ', sizeof(value) - 1);
+	value[0] = '9';
+	value[sizeof(value) - 1] = '\0';
+	test_must_load(&test, "Idle -> q :: Queue(7) -> Discard\n"
+			      "r :: StaticIPLookup(1.0.0.0/8 0)\nIdle -> r -> Discard");
+	for (unsigned i = 0; i < 100000; i++)
+		assert_int_equal(click_router_write(test.router, "q.capacity", value, NULL), 0);
+	test_unload(&test);
+}
+
+/* RFC 8439, A.1, test vector 1: the second half of the first block, from its end. */
+static void test_random(void **state)
+{
+	static const uint8_t seed[CLICK_SEED_BYTES] = {1};
+	static const uint32_t expected[] = {0x8665eeb2, 0x69b687c3, 0x1ca11815, 0xf4b8436a,
+					    0x374ad8b8, 0x3fe02477, 0x8d485751, 0x7c5941da};
+	struct test_router test;
+	test_must_load(&test, "Idle -> Discard");
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		assert_int_equal(click_random(test.router), expected[i]);
+	uint32_t next = click_random(test.router);
+	assert_int_not_equal(next, expected[0]);
+	click_router_seed(test.router, seed);
+	uint32_t seeded = click_random(test.router);
+	assert_int_not_equal(seeded, expected[0]);
+	assert_int_not_equal(seeded, next);
+	/* Half of the bits of many numbers, give or take seven deviations. */
+	uint64_t bits = 0;
+	for (unsigned i = 0; i < 100000; i++)
+		bits += (uint64_t)__builtin_popcount(click_random(test.router));
+	assert_in_range(bits, 1600000 - 6300, 1600000 + 6300);
+	test_unload(&test);
+}
+
 static void test_script(void **state)
 {
 	struct test_router test;
@@ -319,8 +377,10 @@ int main(void)
 		cmocka_unit_test(test_borrowed),       cmocka_unit_test(test_queue_and_tasks),
 		cmocka_unit_test(test_endless_source), cmocka_unit_test(test_circle),
 		cmocka_unit_test(test_timers),	       cmocka_unit_test(test_rated_source),
-		cmocka_unit_test(test_handlers),       cmocka_unit_test(test_script),
-		cmocka_unit_test(test_devices),	       cmocka_unit_test(test_print),
+		cmocka_unit_test(test_handlers),       cmocka_unit_test(test_many_writes),
+		cmocka_unit_test(test_pool),	       cmocka_unit_test(test_random),
+		cmocka_unit_test(test_script),	       cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_print),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,9 @@
 #define IDLE_NS_MAX (24 * 3600 * EOS_NS_PER_S)
 #define FIXED_MAX   1024u
 #define CHAINS_MAX  1000000u
+/* Reserved, not used: an instance costs the pages that it writes. Tables and queues of usual Click
+ * configurations fit. */
+#define MEMORY_DEFAULT (UINT64_C(16) << 20)
 
 static bool is_name(const char *text, size_t max)
 {
@@ -437,6 +440,7 @@ int plane_manifest_decode(const struct eos_node *root, struct plane_manifest **r
 	strcpy(manifest->tenant, "default");
 	manifest->isolation = CHAIN_PER_CLIENT;
 	manifest->idle_ns = 30 * EOS_NS_PER_S;
+	manifest->memory_bytes = MEMORY_DEFAULT;
 	int err = decode(root, manifest, why);
 	if (err < 0) {
 		plane_manifest_free(manifest);

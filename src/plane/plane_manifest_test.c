@@ -87,6 +87,7 @@ static void test_endpoint(void **state)
 	assert_int_equal(m->isolation, CHAIN_FIXED);
 	assert_int_equal(m->fixed_count, 4);
 	assert_string_equal(m->tenant, "default");
+	assert_int_equal(m->memory_bytes, 16 << 20);
 	plane_manifest_free(m);
 }
 

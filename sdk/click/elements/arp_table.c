@@ -70,6 +70,7 @@ int arp_table_initialize(struct arp_table *table, struct click_args *args)
 {
 	if (!table->entry_capacity || table->entry_capacity > ARP_ENTRIES_MAX)
 		table->entry_capacity = ARP_ENTRIES_MAX;
+	click_reserve_packets(table->router, table->capacity);
 	table->entries =
 		click_alloc(table->router, table->entry_capacity * sizeof(*table->entries));
 	if (!table->entries) {

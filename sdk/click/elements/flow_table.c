@@ -90,9 +90,7 @@ bool click_flows_init(struct click_flow_table *table, struct click_router *route
 		table->flows[i].next = table->free;
 		table->free = i;
 	}
-	/* The time, too: what click_random() gives later must not tell the whole key. */
-	table->seed[0] = random_u64(router) ^ click_wall_ns() * 0x9e3779b97f4a7c15u;
-	table->seed[1] = random_u64(router) ^ click_now_ns() * 0xd6e8feb86659fd93u;
+	table->router = router;
 	return true;
 }
 
@@ -142,6 +140,11 @@ static void list_unlink(struct click_flow_table *table, struct click_flow *flow)
 
 static uint32_t *bucket_of(struct click_flow_table *table, const struct click_flow_key *key)
 {
+	if (!table->has_seed) {
+		table->seed[0] = random_u64(table->router);
+		table->seed[1] = random_u64(table->router);
+		table->has_seed = true;
+	}
 	return &table->buckets[hash_key(table, key) & table->buckets_mask];
 }
 

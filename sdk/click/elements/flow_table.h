@@ -52,7 +52,9 @@ struct click_flow_table {
 	uint32_t buckets_mask;
 	uint32_t capacity, limit, count;
 	uint32_t free;
-	uint64_t seed[2];
+	uint64_t seed[2]; /* drawn with the first lookup: each instance has its own */
+	bool has_seed;
+	struct click_router *router;
 	struct click_flow_list *lists[CLICK_FLOW_LISTS_MAX];
 	uint32_t lists_count;
 	uint16_t maps_count;

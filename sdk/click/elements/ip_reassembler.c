@@ -78,6 +78,7 @@ static int initialize(struct click_element *element, struct click_args *args)
 		r->slots_max = 1;
 	if (r->slots_max > SLOTS_MAX)
 		r->slots_max = SLOTS_MAX;
+	click_reserve_packets(element->router, r->slots_max);
 	r->slots = click_alloc(element->router, r->slots_max * sizeof(*r->slots));
 	if (!r->slots) {
 		click_args_error(args, "there is no memory for HIMEM %u", r->himem);

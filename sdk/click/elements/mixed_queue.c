@@ -39,6 +39,7 @@ static int ring_initialize(struct click_element *element, struct click_args *arg
 {
 	struct ring *ring = (struct ring *)element;
 	ring->allocated = ring->capacity * 2;
+	click_reserve_packets(element->router, ring->capacity);
 	ring->packets = click_alloc(element->router, ring->allocated * sizeof(*ring->packets));
 	if (!ring->packets) {
 		click_args_error(args, "no memory for %u packets", ring->allocated);

@@ -22,6 +22,7 @@ static int configure(struct click_element *element, struct click_args *args)
 	click_arg_u32(args, "CAPACITY", CLICK_POSITIONAL, &queue->capacity);
 	if (queue->capacity == 0 || queue->capacity > CAPACITY_MAX)
 		click_args_error(args, "CAPACITY: it is from 1 to %u", CAPACITY_MAX);
+	click_reserve_packets(element->router, queue->capacity);
 	return click_args_end(args);
 }
 

@@ -138,7 +138,8 @@ const struct click_class click_class_RandomSwitch = {
 struct hash_switch {
 	struct click_element element;
 	uint32_t offset, length;
-	uint32_t seed; /* so that nobody outside can choose the output */
+	uint32_t seed; /* so that nobody outside can choose the output; the instance's */
+	bool has_seed;
 };
 
 static int hash_configure(struct click_element *element, struct click_args *args)
@@ -152,7 +153,6 @@ static int hash_configure(struct click_element *element, struct click_args *args
 		click_args_error(args, "LENGTH must be more than 0");
 		return -1;
 	}
-	self->seed = click_random(element->router);
 	return 0;
 }
 
@@ -169,8 +169,12 @@ static uint32_t hash_bytes(uint32_t seed, const uint8_t *data, uint32_t len)
 
 static void hash_push(struct click_element *element, unsigned port, struct click_packet *packet)
 {
-	const struct hash_switch *self = (const struct hash_switch *)element;
+	struct hash_switch *self = (struct hash_switch *)element;
 	(void)port;
+	if (!self->has_seed) {
+		self->seed = click_random(element->router);
+		self->has_seed = true;
+	}
 	/* Of a packet that ends before, what there is. */
 	uint32_t len = self->offset < packet->len ? packet->len - self->offset : 0;
 	if (len > self->length)

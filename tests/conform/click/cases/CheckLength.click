@@ -1,4 +1,4 @@
 from :: FromDevice(in);
 out :: ToDevice(out);
-from -> e :: CheckLength(4) -> out;
+from -> e :: CheckLength(4) -> EtherEncap(0x88b5, 0:0:0:0:0:1, 0:0:0:0:0:2) -> out;
 e[1] -> EtherEncap(0x88b6, 0:0:0:0:0:1, 0:0:0:0:0:2) -> out;
