@@ -9,7 +9,7 @@
 
 static void gives_back_what_it_was_given(void **state)
 {
-	struct eos_spares spares = {0};
+	struct eos_spares spares = {{{NULL}}};
 	int things[EOS_SPARES_MAX + 1];
 	(void)state;
 	assert_null(eos_spares_take(&spares));

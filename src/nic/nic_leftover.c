@@ -44,8 +44,8 @@ static int open_netlink(int protocol)
 }
 
 /* Sends REQUEST and calls ANSWER for each message until the last or until it returns non-zero. */
-static int ask(int fd, struct nlmsghdr *request,
-	       int (*answer)(const struct nlmsghdr *message, void *ctx), void *ctx)
+static int ask(int fd, struct nlmsghdr *request, int (*answer)(struct nlmsghdr *message, void *ctx),
+	       void *ctx)
 {
 	static _Thread_local char buf[ANSWER_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 	if (send(fd, request, request->nlmsg_len, 0) < 0)
@@ -91,18 +91,18 @@ struct attached {
 	uint32_t program;
 };
 
-static int read_link(const struct nlmsghdr *message, void *ctx)
+static int read_link(struct nlmsghdr *message, void *ctx)
 {
 	struct attached *attached = ctx;
 	if (message->nlmsg_type != RTM_NEWLINK)
 		return 0;
-	const struct ifinfomsg *info = NLMSG_DATA(message);
+	struct ifinfomsg *info = NLMSG_DATA(message);
 	int left = (int)IFLA_PAYLOAD(message);
-	for (const struct rtattr *a = IFLA_RTA(info); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+	for (struct rtattr *a = IFLA_RTA(info); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		if ((a->rta_type & NLA_TYPE_MASK) != IFLA_XDP)
 			continue;
 		int inner_left = (int)RTA_PAYLOAD(a);
-		for (const struct rtattr *b = RTA_DATA(a); RTA_OK(b, inner_left);
+		for (struct rtattr *b = RTA_DATA(a); RTA_OK(b, inner_left);
 		     b = RTA_NEXT(b, inner_left)) {
 			if (b->rta_type == IFLA_XDP_ATTACHED)
 				attached->mode = *(const uint8_t *)RTA_DATA(b);
@@ -124,7 +124,7 @@ static int get_attached(int fd, unsigned index, struct attached *ret_attached)
 	return err < 0 ? err : 0;
 }
 
-static int take_none(const struct nlmsghdr *message, void *ctx)
+static int take_none(struct nlmsghdr *message, void *ctx)
 {
 	return 0;
 }

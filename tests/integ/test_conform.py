@@ -21,6 +21,11 @@ def test_wasm():
     assert int(total[2]) == 1, result.stdout
 
 
+needs_click = pytest.mark.skipif(
+    not pathlib.Path(BUILD, "click_pcap").exists(), reason="this build has no Click"
+)
+
+
 def click(*options):
     """How many cases passed; none may fail."""
     result = subprocess.run(
@@ -31,6 +36,7 @@ def click(*options):
     return int(re.fullmatch(r"(\d+) passed, 0 failed", result.stdout.splitlines()[-1])[1])
 
 
+@needs_click
 def test_click():
     """All natively, and as functions in one module that has all classes; to compile a module of
     each takes seconds, so some of them."""
@@ -80,6 +86,7 @@ def test_click_random_ports(tmp_path):
     assert len({b - a for a, b in zip(runs[0], runs[0][1:])}) > 5
 
 
+@needs_click
 def test_nat_sample():
     """The sample's configuration, natively: flows out, answers and errors back, nobody in."""
     result = subprocess.run(
