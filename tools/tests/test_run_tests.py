@@ -29,13 +29,15 @@ def sh(script):
     return ["sh", "-c", script]
 
 
-def marks(tmp_path, name, seconds=0.2):
-    """A command that writes down when it began and ended."""
-    return sh(f"date +%s.%N >{tmp_path}/{name}; sleep {seconds}; date +%s.%N >>{tmp_path}/{name}")
+def marks(tmp_path, name, begun=1):
+    """A command that writes down when it began and ended, which is not before BEGUN have begun."""
+    now = f"date +%s.%N >>{tmp_path}/times.{name}"
+    until = f"until [ $(ls {tmp_path}/times.* | wc -l) -ge {begun} ]; do sleep 0.01; done"
+    return ["timeout", "60", "sh", "-c", f"{now}; {until}; sleep 0.1; {now}"]
 
 
 def times(tmp_path, name):
-    return [float(line) for line in (tmp_path / name).read_text().split()]
+    return [float(line) for line in (tmp_path / f"times.{name}").read_text().split()]
 
 
 def most_at_once(tmp_path, names):
@@ -74,9 +76,9 @@ def test_needs_come_first(runner, tmp_path):
 def test_places(runner, tmp_path):
     """As many at once as there are places, a build beside them, and never two builds."""
     names = [f"test{i}" for i in range(7)]
-    runner.step("tests", [marks(tmp_path, name) for name in names], side_by_side=True)
+    runner.step("tests", [marks(tmp_path, name, 4) for name in names], side_by_side=True)
     for name in ("build0", "build1"):
-        runner.step(name, [marks(tmp_path, name)], is_build=True)
+        runner.step(name, [marks(tmp_path, name, 4)], is_build=True)
     runner.run()
     assert most_at_once(tmp_path, names) == runner.places == 3
     assert most_at_once(tmp_path, ["build0", "build1"]) == 1
@@ -95,8 +97,8 @@ def test_a_wide_step_is_not_overtaken(runner, tmp_path):
 
 
 def test_alone(runner, tmp_path):
-    runner.step("build", [marks(tmp_path, "build")], is_build=True)
-    runner.step("test", [marks(tmp_path, "test")])
+    runner.step("build", [marks(tmp_path, "build", 2)], is_build=True)
+    runner.step("test", [marks(tmp_path, "test", 2)])
     runner.step("alone", [marks(tmp_path, "alone")], alone=True)
     runner.step("next", [marks(tmp_path, "next")], alone=True)
     runner.run()
