@@ -7,15 +7,16 @@
  *
  * It says "ready", and obeys lines of its standard input until their end:
  *
- *     run CLIENTS BYTES ROUNDS WINDOW
+ *     run CLIENTS BYTES PORT ROUNDS WINDOW
  *
  * Two frames of each client go ahead, which are not measured: the first makes its chain. Then
- * frames go in bursts, with at most WINDOW of them under way, and the time is taken of each
- * round: ROUND_FRAMES frames that came back. Every frame is looked at: its length, and whose it is.
- * The answer is one line of JSON: the nanoseconds a frame of the median round and of the 99th in
- * 100; how many frames were sent, came back, and were not as they were; and the share of its turns
- * in which this program could only wait, as WINDOW frames were under way and none had come: where
- * that is next to nothing, it is this program that was measured, not the data plane.
+ * frames, to UDP port PORT, go in bursts, with at most WINDOW of them under way, and the time is
+ * taken of each round: ROUND_FRAMES frames that came back. Every frame is looked at: its length,
+ * and whose it is. The answer is one line of JSON: the nanoseconds a frame of the median round and
+ * of the 99th in 100; how many frames were sent, came back, and were not as they were; and the
+ * share of its turns in which this program could only wait, as WINDOW frames were under way and
+ * none had come: where that is next to nothing, it is this program that was measured, not the data
+ * plane.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -42,7 +43,7 @@ struct load {
 	struct nic *nic;
 	struct nic_port *in, *out;
 	/* Of the present run. */
-	uint32_t clients, bytes, rounds, window;
+	uint32_t clients, bytes, port, rounds, window;
 	uint8_t (*frames)[FRAME_MAX];
 	uint64_t *samples;
 	uint32_t samples_count;
@@ -174,11 +175,11 @@ static bool parse(struct load *load, const char *line)
 {
 	char rest;
 
-	return sscanf(line, "run %u %u %u %u %c", &load->clients, &load->bytes, &load->rounds,
-		      &load->window, &rest) == 4 &&
+	return sscanf(line, "run %u %u %u %u %u %c", &load->clients, &load->bytes, &load->port,
+		      &load->rounds, &load->window, &rest) == 5 &&
 	       load->clients >= 1 && load->clients <= CLIENTS_MAX && load->bytes >= 60 &&
-	       load->bytes <= FRAME_MAX && load->rounds >= 1 && load->rounds <= ROUNDS_MAX &&
-	       load->window >= BURST && load->window <= WINDOW_MAX;
+	       load->bytes <= FRAME_MAX && load->port <= UINT16_MAX && load->rounds >= 1 &&
+	       load->rounds <= ROUNDS_MAX && load->window >= BURST && load->window <= WINDOW_MAX;
 }
 
 static int obey(struct load *load, const char *line)
@@ -194,7 +195,7 @@ static int obey(struct load *load, const char *line)
 	load->samples = calloc(load->rounds, sizeof(load->samples[0]));
 	if (load->frames != NULL && load->samples != NULL) {
 		for (uint32_t i = 0; i < load->clients; i++)
-			frame_make(load->frames[i], load->bytes, i);
+			frame_make(load->frames[i], load->bytes, i, (uint16_t)load->port);
 		print(load, measure(load));
 	}
 	bool is_short = load->frames == NULL || load->samples == NULL;

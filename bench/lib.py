@@ -339,6 +339,8 @@ class Report:
 
 def arguments(name):
     """Whether the result is to be JSON; ends the program on anything else."""
+    # Who ends us ends what we have started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if sys.argv[1:] not in ([], ["--json"]):
         print(f"bench {name}: wrong use; expected: {name} [--json]", file=sys.stderr)
         sys.exit(2)

@@ -62,7 +62,8 @@ static _Noreturn void serve(const struct sockaddr_in *address)
 	for (;;) {
 		struct sockaddr_in peer;
 		socklen_t peer_len = sizeof(peer);
-		ssize_t n = recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&peer, &peer_len);
+		ssize_t n =
+			recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&peer, &peer_len);
 
 		if (n < 0)
 			die("recvfrom");
