@@ -16,6 +16,7 @@ import time
 import urllib.request
 
 HERE = pathlib.Path(os.path.realpath(__file__)).parent
+BUSY_PERCENT = 10
 CLK_TCK = os.sysconf("SC_CLK_TCK")
 
 
@@ -337,6 +338,17 @@ class Report:
         sys.exit(0 if is_quick() or all(ratio["ok"] for ratio in self.ratios) else 1)
 
 
+def warn_if_busy(name):
+    """Who reads the figures should know that they are those of a busy machine (as bench/bench.c)."""
+    try:
+        some = pathlib.Path("/proc/pressure/cpu").read_text().split("avg10=")[1].split()[0]
+    except (OSError, IndexError):
+        return  # not on every kernel
+    if float(some) > BUSY_PERCENT:
+        print(f"bench {name}: other programs wait for this machine's processors {float(some):.0f} % of "
+              "the time: the figures are not to be relied on", file=sys.stderr)
+
+
 def arguments(name):
     """Whether the result is to be JSON; ends the program on anything else."""
     # Who ends us ends what we have started, too.
@@ -344,6 +356,7 @@ def arguments(name):
     if sys.argv[1:] not in ([], ["--json"]):
         print(f"bench {name}: wrong use; expected: {name} [--json]", file=sys.stderr)
         sys.exit(2)
+    warn_if_busy(name)
     return "--json" in sys.argv
 
 

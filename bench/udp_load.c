@@ -7,10 +7,10 @@
  *
  * First a key is stored at every port, and asked for twice, one request after the other: so
  * everybody has started, and has run the code that is measured. Then GETs go to ports at random,
- * with several sockets, as the frame's 16-bit number tells requests apart: for WARM_NS without being
- * counted, and then as long as was said. One thread: it spins until the next moment and reads what
- * has come meanwhile. Prints one line of JSON; times in ns. FIRST is the median time from a port's
- * first request to its answer, NEXT that of the ones after.
+ * with several sockets, as the frame's 16-bit number tells requests apart: for WARM_NS without
+ * being counted, and then as long as was said. One thread: it spins until the next moment and reads
+ * what has come meanwhile. Prints one line of JSON; times in ns. FIRST is the median time from a
+ * port's first request to its answer, NEXT that of the ones after.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,7 +45,7 @@ static struct {
 	struct sockaddr_in server;
 	uint16_t first_port;
 	uint32_t ports;
-	uint64_t *intended; /* by socket and number; 0: nothing is under way */
+	uint64_t *intended;  /* by socket and number; 0: nothing is under way */
 	uint64_t counted_ns; /* intended from then on, a request is counted */
 	uint64_t *samples;
 	uint64_t samples_count, samples_max;
