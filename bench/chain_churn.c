@@ -24,7 +24,6 @@
 #define CHAINS_MAX	   1024u
 #define CHAINS_PER_S_LEAST 100000.0
 #define FRAME_BYTES	   64u
-#define PORT		   53u
 #define STAGES_MAX	   3u
 
 struct churn {
@@ -45,7 +44,7 @@ static void burst(struct churn *churn, struct chain_template *template)
 	struct chain_packet packets[CHAIN_HOST_BURST];
 
 	for (unsigned i = 0; i < CHAIN_HOST_BURST; i++) {
-		frame_make(churn->frames[i], FRAME_BYTES, churn->clients++, PORT);
+		frame_make(churn->frames[i], FRAME_BYTES, churn->clients++);
 		flow_parse(churn->frames[i], FRAME_BYTES, &headers[i]);
 		packets[i] = (struct chain_packet){
 			.data = churn->frames[i],

@@ -36,7 +36,6 @@
 #define STAGE_NS_MOST 250.0
 #define MPPS_LEAST    1.0
 #define HEADROOM      128u
-#define PORT	      53u
 
 /* What a native function would keep of a client, as far apart as FWPs' memories are not. */
 struct native_client {
@@ -230,7 +229,7 @@ static int measure_bytes(struct bench *bench, struct run *run, uint32_t bytes, s
 
 	run->bytes = bytes;
 	for (unsigned i = 0; i < run->clients; i++)
-		frame_make(run->frames[i], bytes, i, PORT);
+		frame_make(run->frames[i], bytes, i);
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(stages) && err == 0; i++)
 		err = measure_stages(bench, run, stages[i], why);
 	if (err < 0)

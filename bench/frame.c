@@ -16,7 +16,7 @@ static void put16(uint8_t *out, uint32_t value)
 	out[1] = (uint8_t)value;
 }
 
-void frame_make(uint8_t *out, uint32_t len, uint32_t client, uint16_t port)
+void frame_make(uint8_t *out, uint32_t len, uint32_t client)
 {
 	struct flow_packet packet;
 
@@ -32,7 +32,7 @@ void frame_make(uint8_t *out, uint32_t len, uint32_t client, uint16_t port)
 	put16(out + SOURCE_OFFSET + 2, (CLIENTS_NETWORK + client + 1) & 0xffffu);
 	memcpy(ip + 16, "\xc0\x00\x02\x01", 4); /* 192.0.2.1 */
 	put16(udp, 40000);
-	put16(udp + 2, port);
+	put16(udp + 2, 53);
 	put16(udp + 4, len - UDP_OFFSET);
 	flow_parse(out, len, &packet);
 	flow_checksums_set(out, &packet);

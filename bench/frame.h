@@ -7,8 +7,8 @@
 
 #define FRAME_MAX 1514u
 
-/* A UDP frame of LEN bytes (60 to FRAME_MAX) from client number CLIENT, of 10.0.0.0/8, to PORT,
- * into OUT. Its checksums are right. */
-void frame_make(uint8_t *out, uint32_t len, uint32_t client, uint16_t port);
+/* A UDP frame of LEN bytes (60 to FRAME_MAX) from client number CLIENT, of 10.0.0.0/8, into OUT.
+ * Its checksums are right. */
+void frame_make(uint8_t *out, uint32_t len, uint32_t client);
 /* Whose frame this is; UINT32_MAX: it is none of ours. */
 uint32_t frame_client(const uint8_t *frame, uint32_t len);

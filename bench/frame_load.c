@@ -7,10 +7,10 @@
  *
  * It says "ready", and obeys lines of its standard input until their end:
  *
- *     run CLIENTS BYTES PORT ROUNDS WINDOW
+ *     run CLIENTS BYTES ROUNDS WINDOW
  *
  * Two frames of each client go ahead, which are not measured: the first makes its chain. Then
- * frames, to UDP port PORT, go in bursts, with at most WINDOW of them under way, and the time is
+ * frames go in bursts, with at most WINDOW of them under way, and the time is
  * taken of each round: ROUND_FRAMES frames that came back. Every frame is looked at: its length,
  * and whose it is. The answer is one line of JSON: the nanoseconds a frame of the median round and
  * of the 99th in 100; how many frames were sent, came back, and were not as they were; and the
@@ -43,7 +43,7 @@ struct load {
 	struct nic *nic;
 	struct nic_port *in, *out;
 	/* Of the present run. */
-	uint32_t clients, bytes, port, rounds, window;
+	uint32_t clients, bytes, rounds, window;
 	uint8_t (*frames)[FRAME_MAX];
 	uint64_t *samples;
 	uint32_t samples_count;
@@ -175,11 +175,11 @@ static bool parse(struct load *load, const char *line)
 {
 	char rest;
 
-	return sscanf(line, "run %u %u %u %u %u %c", &load->clients, &load->bytes, &load->port,
-		      &load->rounds, &load->window, &rest) == 5 &&
+	return sscanf(line, "run %u %u %u %u %c", &load->clients, &load->bytes, &load->rounds,
+		      &load->window, &rest) == 4 &&
 	       load->clients >= 1 && load->clients <= CLIENTS_MAX && load->bytes >= 60 &&
-	       load->bytes <= FRAME_MAX && load->port <= UINT16_MAX && load->rounds >= 1 &&
-	       load->rounds <= ROUNDS_MAX && load->window >= BURST && load->window <= WINDOW_MAX;
+	       load->bytes <= FRAME_MAX && load->rounds >= 1 && load->rounds <= ROUNDS_MAX &&
+	       load->window >= BURST && load->window <= WINDOW_MAX;
 }
 
 static int obey(struct load *load, const char *line)
@@ -195,7 +195,7 @@ static int obey(struct load *load, const char *line)
 	load->samples = calloc(load->rounds, sizeof(load->samples[0]));
 	if (load->frames != NULL && load->samples != NULL) {
 		for (uint32_t i = 0; i < load->clients; i++)
-			frame_make(load->frames[i], load->bytes, i, (uint16_t)load->port);
+			frame_make(load->frames[i], load->bytes, i);
 		print(load, measure(load));
 	}
 	bool is_short = load->frames == NULL || load->samples == NULL;
