@@ -355,7 +355,7 @@ static void tell_end(struct plane_stream *stream, uint64_t now_ns)
 	plane_stream_deliver(stream, 0, now_ns);
 }
 
-/* Both sides are through: what waits for its ways still leaves. */
+/* A client is through: what waits for its ways still leaves. */
 static void close_ways(struct plane_stream *stream)
 {
 	EOS_LIST_FOR_EACH (node, &stream->ways) {
@@ -373,12 +373,13 @@ static bool is_over(struct plane_stream *stream)
 		return true;
 	if (plane_stream_waiting(stream) > 0 || stream->is_connecting)
 		return false;
-	if (stream->is_closing || (stream->is_ended && stream->is_shut)) {
+	bool is_through = stream->is_closing || (stream->is_ended && stream->is_shut);
+	if (stream->client != NULL)
+		return is_through;
+	if (is_through)
 		close_ways(stream);
-		return eos_list_is_empty(&stream->ways) || stream->client != NULL;
-	}
 	/* What a client asked for may still come from its ways. */
-	return stream->is_ended && stream->client == NULL && eos_list_is_empty(&stream->ways);
+	return (is_through || stream->is_ended) && eos_list_is_empty(&stream->ways);
 }
 
 /* STREAM is over. True: it waits until its client has read all: closing a socket that holds unread
