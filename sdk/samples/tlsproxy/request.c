@@ -23,7 +23,8 @@ static bool keep(struct talk *talk, const void *data, uint32_t len)
 {
 	if (len > sizeof(talk->sent) - talk->sent_len)
 		return false;
-	memcpy(talk->sent + talk->sent_len, data, len);
+	if (len > 0)
+		memcpy(talk->sent + talk->sent_len, data, len);
 	talk->sent_len += len;
 	return true;
 }

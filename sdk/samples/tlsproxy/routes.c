@@ -68,7 +68,9 @@ struct piece routes_name_of(struct piece host)
 {
 	/* In brackets, the address of IPv6 has colons of its own. */
 	const char *colon = NULL;
-	if (host.len > 0 && host.text[0] == '[') {
+	if (host.len == 0)
+		return host;
+	if (host.text[0] == '[') {
 		const char *end = memchr(host.text, ']', host.len);
 		colon = end == NULL ? NULL : end + 1;
 		if (colon == host.text + host.len)
