@@ -109,7 +109,9 @@ static void begin(struct pair *pair, struct tls_server *server, int version,
 	assert_non_null(pair->ctx);
 	SSL_CTX_set_min_proto_version(pair->ctx, version);
 	SSL_CTX_set_max_proto_version(pair->ctx, version);
-	SSL_CTX_set_session_cache_mode(pair->ctx, SSL_SESS_CACHE_CLIENT);
+	/* With a cache of its own the context would spoil the ticket when it goes. */
+	SSL_CTX_set_session_cache_mode(pair->ctx,
+				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(pair->ctx, keep_ticket);
 	if (files != NULL) {
 		BIO *bio = BIO_new_mem_buf(files->certificate, -1);
@@ -135,7 +137,7 @@ static void begin(struct pair *pair, struct tls_server *server, int version,
 
 static void finish(struct pair *pair)
 {
-	/* Not freed as one that broke: its ticket would be thrown away. */
+	/* Not freed as one that broke: that would spoil its ticket, too. */
 	SSL_set_shutdown(pair->client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(pair->client);
 	SSL_CTX_free(pair->ctx);
