@@ -339,7 +339,7 @@ static void test_hostile(void **state)
 	assert_true(len > 100);
 	finish(&pair);
 	srand(5);
-	for (unsigned i = 0; i < 3000; i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		uint8_t copy[16384];
 		memcpy(copy, bytes, sizeof(copy));
 		for (int n = rand() % 6; n >= 0; n--)
