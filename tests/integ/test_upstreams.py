@@ -42,7 +42,7 @@ def test_stages(node, teller, relay):
 
 
 def plain(port, stage, rest):
-    return f"endpoint: {{tcp: {port}}}\nisolation: tenant\nidle: 0\nstages: [{stage}]\n{rest}"
+    return f"endpoint: {{tcp: {port}}}\nisolation: tenant\nidle: 0\nlimits: {{timeout: 1s}}\nstages: [{stage}]\n{rest}"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
