@@ -155,6 +155,7 @@ struct chain_config {
 	uint32_t fixed_count;	     /* CHAIN_FIXED: from 1 on */
 	uint32_t chains_max;	     /* of this one; 0: as many as fit */
 	uint64_t idle_ns;	     /* 0: never reclaimed */
+	bool takes_arp;		     /* clients' ARP comes by here: what is for them does, too */
 	uint64_t timeout_ns;	     /* of one packet in one stage; 0: CHAIN_TIMEOUT_NS */
 	uint16_t domain, out_domain; /* of the two sides' addresses; see flow.h */
 	const char
@@ -187,7 +188,7 @@ uint32_t chain_template_packet_max(const struct chain_template *template);
 void chains_deliver(struct chains *chains, const struct chain_packet *packets, unsigned count,
 		    uint64_t now_ns);
 /* Did a chain send what PACKET, which came in on the out side of DOMAIN, is an answer to? Of the
- * flow, or of the address that it is for. PACKET is IPv4 or IPv6. */
+ * flow, or of the address that it is for. PACKET is IPv4, IPv6 or ARP, and not bad. */
 bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow_packet *packet);
 /* Packets without a template that were nobody's. */
 uint64_t chains_lost(const struct chains *chains);

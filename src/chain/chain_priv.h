@@ -98,6 +98,7 @@ struct chain_template {
 	struct chain_version *naming;  /* the one that is being made; NULL: none is */
 	uint32_t id;		       /* part of clients' and flows' keys */
 	enum chain_isolation isolation;
+	bool takes_arp;
 	uint16_t domain, out_domain;
 	uint32_t fixed_count;
 	struct chain **fixed; /* CHAIN_PER_TENANT: one; NULL where there is none yet */
