@@ -158,12 +158,19 @@ static void endpoints_hear_of_their_peer(void **state)
 	assert_int_equal(f->sent[0].peer, 77);
 	assert_int_equal(f->sent[0].port, CHAIN_CLIENT);
 	assert_int_equal(f->sent[0].kind, CHAIN_STREAM);
+	assert_false(f->sent[0].is_last);
 	struct chain_packet last = packet;
 	last.len = 0;
+	last.flags = 0;
+	chains_deliver(f->chains, &last, 1, f->now_ns);
+	/* An answer of no bytes is nothing … */
+	assert_int_equal(f->sent_count, 1);
+	/* … but that nothing more comes is. */
 	last.flags = CHAIN_LAST;
 	chains_deliver(f->chains, &last, 1, f->now_ns);
-	/* An answer of no bytes is nothing. */
-	assert_int_equal(f->sent_count, 1);
+	assert_int_equal(f->sent_count, 2);
+	assert_int_equal(f->sent[1].len, 0);
+	assert_true(f->sent[1].is_last);
 	assert_int_equal(stats(f).chains, 1);
 }
 

@@ -127,7 +127,7 @@ static void begin(struct pair *pair, struct tls_server *server, int version,
 	}
 	pair->client = SSL_new(pair->ctx);
 	SSL_set_bio(pair->client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-	SSL_set_tlsext_host_name(pair->client, "edge.test");
+	SSL_set_tlsext_host_name(pair->client, (void *)(uintptr_t) "edge.test");
 	SSL_set_alpn_protos(pair->client, (const unsigned char *)"\1a\1b", 4);
 	SSL_set_connect_state(pair->client);
 	if (ticket != NULL)

@@ -11,8 +11,9 @@
 #include "base/macros.h"
 
 #define PLANE_MESSAGE_MAX (96u << 10)
-#define PLANE_FDS_MAX	  19u	      /* images of 16 stages, three files of TLS */
-#define PLANE_STATE_MAX	  (16u << 20) /* bytes of a document that comes in a descriptor */
+/* Images of 16 stages and three files of TLS; even, as the kernel fills up what aligns them. */
+#define PLANE_FDS_MAX	20u
+#define PLANE_STATE_MAX (16u << 20) /* bytes of a document that comes in a descriptor */
 
 /* Sends LEN bytes with COUNT descriptors, which stay the caller's. Waits at most TIMEOUT_MS for
  * room. -EMSGSIZE, -EPIPE, -ETIMEDOUT. */

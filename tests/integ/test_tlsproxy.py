@@ -126,6 +126,7 @@ endpoint:
   tls: {{certificate: {authority.server[0]}, key: {authority.server[1]}, protocols: [http/1.1, http/1.0]}}
 isolation: client
 idle: 0
+limits: {{timeout: 1s}}
 stages: [{{image: {samples}/tlsproxy.wasm, config: {{routes: "{routes}", timeout: 2s}}}}]
 out: {servers["web"].target}
 next: {{api: "{servers["api"].target}", nobody: "tcp:127.0.0.1:{nobody}"}}""")
@@ -259,6 +260,7 @@ def test_server_killed(node, samples, authority):
         apply(node, "killed", f"""
 endpoint: {{tcp: {port}, tls: {{certificate: {authority.server[0]}, key: {authority.server[1]}}}}}
 idle: 0
+limits: {{timeout: 1s}}
 stages: [{{image: {samples}/tlsproxy.wasm, config: {{routes: "* out"}}}}]
 out: {server.address}""")
         with secure(port, authority) as idle, secure(port, authority) as client:

@@ -20,8 +20,29 @@ def serve_echo(client):
         client.sendall(data)
 
 
+def test_stages(node, teller, relay):
+    """What comes back by a way goes to the stage that opened it, and from there to the client."""
+    port = tcp_port()
+    with Upstream(serve_echo) as out, Upstream(serve_echo) as admin:
+        apply(node, "told", plain(port, f"{teller}, {relay}, {relay}",
+                                  f"out: {out.address}\nnext: {{admin: '{admin.address}'}}"))
+        with connect(port) as client:
+            client.sendall(b"out first")
+            assert receive_exactly(client, 5) == b"first"
+            client.sendall(b"admin second")
+            assert receive_exactly(client, 6) == b"second"
+            received = [stage["received"] for stage in show(node, "told")["stages"]]
+            assert received == [4, 2, 2]
+            assert ask(client, b"shut 0", 2) == ["shut 0", "end port=2 flags=4"]
+        # Ends pass all stages, both ways.
+        apply(node, "told", plain(port, f"{relay}, {relay}, {relay}", f"out: {out.address}"))
+        with connect(port) as client:
+            assert talk(client, b"x" * 50000) == b"x" * 50000
+    remove_all(node)
+
+
 def plain(port, stage, rest):
-    return f"endpoint: {{tcp: {port}}}\nisolation: tenant\nidle: 0\nstages: [{stage}]\n{rest}"
+    return f"endpoint: {{tcp: {port}}}\nisolation: tenant\nidle: 0\nlimits: {{timeout: 1s}}\nstages: [{stage}]\n{rest}"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

@@ -137,8 +137,9 @@ class Authority:
 
 
 def manifest(port, stage, certificate, more_tls="", rest="isolation: tenant\nidle: 0\n"):
+    """The longest time for each piece: the machine may be slow."""
     return (f"endpoint: {{tcp: {port}, tls: {{certificate: {certificate[0]}, "
-            f"key: {certificate[1]}{more_tls}}}}}\n{rest}stages: [{stage}]")
+            f"key: {certificate[1]}{more_tls}}}}}\n{rest}limits: {{timeout: 1s}}\nstages: [{stage}]")
 
 
 def context_of(authority, **options):
