@@ -19,6 +19,7 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
@@ -220,6 +221,18 @@ fail_dpdk:
 fail:
 	free(nic);
 	return err;
+}
+
+int nic_thread_enter(struct nic *nic)
+{
+	(void)nic;
+	return rte_thread_register() < 0 ? -ENOMEM : 0;
+}
+
+void nic_thread_leave(struct nic *nic)
+{
+	(void)nic;
+	rte_thread_unregister();
 }
 
 struct nic *nic_free(struct nic *nic)
