@@ -17,8 +17,7 @@
 #include "plane/plane_priv.h"
 
 #define EVENTS_MAX     64
-#define SOCKETS_NS     (20 * EOS_NS_PER_US) /* how often sockets are looked at beside busy ports */
-#define SLEEP_NS_MAX   EOS_NS_PER_S
+#define SOCKETS_NS     (20 * EOS_NS_PER_US)  /* how often sockets are looked at beside busy ports */
 #define WORK_NS	       (200 * EOS_NS_PER_US) /* between two looks at what is due */
 #define MAINTAIN_STEPS 16u
 #define POOL_LOW       64u
@@ -59,8 +58,8 @@ static int open_parts(struct plane *plane, struct eos_why *why)
 }
 
 int plane_new(const struct plane_config *config, int control_fd,
-	      const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct plane **ret_plane,
-	      struct eos_why *why)
+	      const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE],
+	      struct plane_heartbeats *heartbeats, struct plane **ret_plane, struct eos_why *why)
 {
 	struct plane *plane = calloc(1, sizeof(*plane));
 	if (plane == NULL) {
@@ -68,6 +67,7 @@ int plane_new(const struct plane_config *config, int control_fd,
 		return eos_why(why, -ENOMEM, "no memory");
 	}
 	plane->config = *config;
+	plane->heartbeats = heartbeats;
 	plane->control_fd = control_fd;
 	plane->epoll_fd = -1;
 	eos_list_init(&plane->entries);
@@ -115,6 +115,7 @@ static unsigned look_at_sockets(struct plane *plane, uint64_t timeout_ns, uint64
 		now_ns = eos_now_ns();
 	for (int i = 0; i < count; i++) {
 		struct plane_watch *watch = events[i].data.ptr;
+		plane_beat(plane->heartbeats, 0);
 		if (watch == &plane->control_watch)
 			has_request = true;
 		else
@@ -131,7 +132,8 @@ static void sleep_until(struct plane *plane, uint64_t next_ns)
 	uint64_t now_ns = eos_now_ns();
 	if (next_ns <= now_ns)
 		return;
-	uint64_t sleep_ns = EOS_MIN(next_ns - now_ns, SLEEP_NS_MAX);
+	uint64_t sleep_ns =
+		EOS_MIN(next_ns - now_ns, plane_watchdog_step_ns(plane->config.watchdog_ns));
 	if (plane->ports_count > 0)
 		plane_ports_wait(plane, sleep_ns);
 	else
@@ -165,6 +167,7 @@ int plane_run(struct plane *plane)
 		return err == -EPIPE ? 0 : err;
 	while (!plane->must_stop) {
 		uint64_t now_ns = eos_now_ns();
+		plane_beat(plane->heartbeats, 0);
 		unsigned count = plane_ports_poll(plane, now_ns);
 		if (count == 0 || now_ns - sockets_ns >= SOCKETS_NS) {
 			count += look_at_sockets(plane, 0, now_ns);

@@ -25,9 +25,11 @@
 struct plane;
 
 /* Opens the ports. CONTROL_FD, a seqpacket socket, is taken. PUBLIC_KEY: of whoever signs images.
+ * HEARTBEATS: borrowed; every loop beats there, and the start and the loading of images do.
  * -EINVAL, -ENOMEM, -ENODEV, … and WHY. */
 int plane_new(const struct plane_config *config, int control_fd,
-	      const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct plane **ret_plane,
+	      const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE],
+	      struct plane_heartbeats *heartbeats, struct plane **ret_plane,
 	      struct eos_why *why) EOS_MUST_CHECK;
 /* Runs until the control socket's other end is closed. -EPROTO: its owner broke the protocol. */
 int plane_run(struct plane *plane) EOS_MUST_CHECK;

@@ -80,6 +80,7 @@ static int apply_manifest(struct plane *plane, const struct asked *asked,
 		return -EPROTO;
 	}
 	for (; err == 0 && count < manifest->stages_count; count += err == 0) {
+		plane_beat(plane->heartbeats, 0);
 		err = load_image(plane, asked->fds[count], &images[count], why);
 		if (err < 0)
 			eos_why_prefix(why, "%s", manifest->stages[count].image);

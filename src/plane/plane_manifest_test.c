@@ -194,6 +194,8 @@ static void test_config(void **state)
 		{"ports: {lan: {device: x, addresses: [10.0.0.1/40]}}", "addresses: not"},
 		{"processor: first", "processor: not"},
 		{"ports: {a: {device: \"null\", mac: \"-2:00:00:00:00:00\"}}", "mac: not"},
+		{"watchdog: 999ms", "watchdog: neither"},
+		{"watchdog: 25h", "watchdog"},
 		{"port: {}", "port"},
 	};
 	struct plane_config config;
@@ -208,6 +210,7 @@ static void test_config(void **state)
 			  &config, &why),
 		0);
 	assert_int_equal(config.processor, 1);
+	assert_int_equal(config.watchdog_ns, PLANE_WATCHDOG_NS);
 	assert_int_equal(config.memory_mib, 128);
 	assert_int_equal(config.ports_count, 2);
 	assert_string_equal(config.ports[0].device, "af_packet:veth0");
@@ -216,6 +219,10 @@ static void test_config(void **state)
 	assert_int_equal(config.ports[0].mac[5], 1);
 	assert_int_equal(config.ports[1].mtu, 9000);
 	assert_true(config.ports[1].has_gateway);
+	assert_int_equal(configure("watchdog: 0", &config, &why), 0);
+	assert_int_equal(config.watchdog_ns, 0);
+	assert_int_equal(configure("watchdog: 1s", &config, &why), 0);
+	assert_int_equal(config.watchdog_ns, PLANE_WATCHDOG_NS_MIN);
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
 		why.text[0] = '\0';
 		assert_int_equal(configure(cases[i].text, &config, &why), -EINVAL);

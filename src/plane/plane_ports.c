@@ -138,8 +138,10 @@ int plane_ports_open(struct plane *plane, struct eos_why *why)
 	if (plane->ports == NULL)
 		return eos_why(why, -ENOMEM, "no memory for %u ports", config->ports_count);
 	int err = nic_new(&nic, &plane->nic, why);
-	for (unsigned i = 0; err == 0 && i < config->ports_count; i++)
+	for (unsigned i = 0; err == 0 && i < config->ports_count; i++) {
+		plane_beat(plane->heartbeats, 0);
 		err = open_port(plane, &config->ports[i], why);
+	}
 	return err;
 }
 

@@ -18,6 +18,7 @@
 #include "nic/nic.h"
 #include "plane/plane.h"
 #include "plane/plane_config.h"
+#include "plane/plane_heartbeat.h"
 #include "plane/plane_manifest.h"
 
 #define PLANE_BURST	    32u
@@ -129,6 +130,7 @@ struct plane_stats {
 
 struct plane {
 	struct plane_config config;
+	struct plane_heartbeats *heartbeats; /* borrowed; the keeper reads them */
 	struct fwp_engine *engine;
 	struct chains *chains;
 	struct eos_list entries;
