@@ -1,4 +1,5 @@
 /* Descriptions of devices: what each becomes, and that nothing gets into DPDK's arguments. */
+#include "nic/nic.h"
 #include "nic/nic_device_priv.h"
 
 #include <errno.h>
@@ -170,10 +171,8 @@ static void test_spreading(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_spreading),
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_wants),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_spreading), cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_wants),	  cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,7 +130,7 @@ static int work(const struct arguments *arguments)
 				arguments->heartbeats, &plane, &why);
 	}
 	if (err == 0)
-		err = enter_sandbox(&why);
+		err = plane_confine(plane, enter_sandbox, &why);
 	if (err < 0) {
 		eos_log(EOS_LOG_ERROR, "plane", "start failed why=\"%s\"",
 			why.text[0] != '\0' ? why.text : strerror(-err));

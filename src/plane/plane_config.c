@@ -14,6 +14,7 @@ void plane_config_init(struct plane_config *config)
 {
 	*config = (struct plane_config){
 		.processor = -1,
+		.cores = 1,
 		.memory_mib = 128,
 		.frames_max = 8192,
 		.chains_max = 4096,
@@ -176,13 +177,15 @@ static int get_watchdog(const struct eos_node *node, uint64_t *ns, struct eos_wh
 int plane_config_decode(const struct eos_node *node, struct plane_config *config,
 			struct eos_why *why)
 {
-	static const char *const keys[] = {"processor", "hugepages", "memory", "frames",  "chains",
-					   "fwps",	"flows",     "peers",  "streams", "spin",
-					   "step",	"watchdog",  "ports",  NULL};
+	static const char *const keys[] = {"processor", "cores", "hugepages", "memory", "frames",
+					   "chains",	"fwps",	 "flows",     "peers",	"streams",
+					   "spin",	"step",	 "watchdog",  "ports",	NULL};
 	uint64_t bytes = config->memory_mib * MIB;
 	int err = eos_node_check_keys(node, keys, why);
 	if (err == 0)
 		err = decode_processor(node, config, why);
+	if (err == 0)
+		err = get_u32(node, "cores", 1, PLANE_CORES_MAX, &config->cores, why);
 	if (err == 0)
 		err = eos_node_get_bool(node, "hugepages", &config->with_hugepages, why);
 	if (err == 0)

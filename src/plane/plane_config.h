@@ -16,6 +16,7 @@
 
 #define PLANE_ADDRESSES_MAX 16u /* of a port */
 #define PLANE_DEVICE_MAX    255u
+#define PLANE_CORES_MAX	    16u
 
 struct plane_address {
 	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
@@ -34,7 +35,8 @@ struct plane_port_config {
 };
 
 struct plane_config {
-	int processor; /* negative: any */
+	int processor;	/* of core 0, those of the others follow; negative: any */
+	uint32_t cores; /* threads that carry packets */
 	bool with_hugepages;
 	uint32_t memory_mib, frames_max;
 	uint32_t chains_max, fwps_max, flows_max, peers_max, streams_max;

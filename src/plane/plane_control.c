@@ -86,7 +86,7 @@ static int apply_manifest(struct plane *plane, const struct asked *asked,
 			eos_why_prefix(why, "%s", manifest->stages[count].image);
 	}
 	if (err == 0)
-		err = plane_entry_apply(plane, manifest, images, why);
+		err = plane_apply(plane, manifest, images, why);
 	else
 		plane_manifest_free(manifest);
 	images_free(images, count);
@@ -110,7 +110,7 @@ static int apply(struct plane *plane, const struct asked *asked, struct eos_why 
 
 static int remove_chain(struct plane *plane, const char *name, struct eos_why *why)
 {
-	int err = plane_entry_remove(plane, name);
+	int err = plane_remove(plane, name);
 	return err < 0 ? eos_why(why, err, "no chain \"%s\"", name) : 0;
 }
 
@@ -120,18 +120,18 @@ static int send_state(struct plane *plane, const struct plane_request *request)
 	struct eos_why why = {""};
 	const char *name = request->name;
 	uint64_t id = request->id;
-	if (name == NULL) {
-		plane_status_put(plane, &buf);
-	} else if (plane_status_put_chain(plane, name, &buf) < 0) {
-		eos_why(&why, -ENOENT, "no chain \"%s\"", name);
+	int err = name == NULL ? plane_status_put(plane, &buf)
+			       : plane_status_put_chain(plane, name, &buf);
+	if (err == -ENOENT) {
+		eos_why(&why, err, "no chain \"%s\"", name);
 		return reply(plane, id, why.text, -1, 0);
 	}
-	if (eos_buf_failed(&buf))
+	if (err < 0 || eos_buf_failed(&buf))
 		return reply(plane, id, "no memory", -1, 0);
 	int fd = plane_document_new(buf.data, buf.len);
 	if (fd < 0)
 		return reply(plane, id, strerror(-fd), -1, 0);
-	int err = reply(plane, id, NULL, fd, buf.len);
+	err = reply(plane, id, NULL, fd, buf.len);
 	eos_close(fd);
 	return err;
 }

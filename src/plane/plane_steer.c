@@ -126,8 +126,7 @@ static bool try_remember(struct plane_bucket *bucket, uint64_t made, uint64_t no
 	unsigned oldest = 0, age = 0;
 	uint64_t old = 0;
 	for (unsigned i = 0; i < ENTRIES; i++) {
-		uint64_t entry =
-			atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
+		uint64_t entry = atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
 		if (entry == made) {
 			*ret_has = true;
 			return true;
@@ -165,8 +164,7 @@ unsigned plane_steer_find(const struct plane_steer *steer, uint64_t flow, uint64
 	const struct plane_bucket *bucket = bucket_of(steer, flow);
 	bool is_full = true;
 	for (unsigned i = 0; i < ENTRIES; i++) {
-		uint64_t entry =
-			atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
+		uint64_t entry = atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
 		if (age_of(entry, now_ns) > IDLE_UNITS)
 			is_full = false;
 		else if (((entry ^ flow) & TAG_MASK) == 0)
@@ -179,8 +177,7 @@ void plane_steer_forget(struct plane_steer *steer, uint64_t flow, unsigned core)
 {
 	struct plane_bucket *bucket = bucket_of(steer, flow);
 	for (unsigned i = 0; i < ENTRIES; i++) {
-		uint64_t entry =
-			atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
+		uint64_t entry = atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
 		if (entry != 0 && ((entry ^ flow) & TAG_MASK) == 0 && core_of(entry) == core)
 			(void)swap(&bucket->entries[i], entry, 0);
 	}

@@ -21,11 +21,10 @@
 
 #include "base/macros.h"
 #include "flow/flow.h"
-
-#define PLANE_CORES_MAX 16u
+#include "plane/plane_config.h"
 
 /* What the directory says in the place of a core. */
-#define PLANE_STEER_NONE    PLANE_CORES_MAX	    /* no core remembers this flow */
+#define PLANE_STEER_NONE    PLANE_CORES_MAX	   /* no core remembers this flow */
 #define PLANE_STEER_UNKNOWN (PLANE_CORES_MAX + 1u) /* one may, as there was no room for all */
 
 struct plane_bucket;
@@ -37,9 +36,9 @@ struct plane_steer {
 	struct plane_bucket *buckets;
 };
 
-/* A directory for FLOWS_MAX flows of all cores. -ENOMEM, or what there are no random numbers for. */
-int plane_steer_init(struct plane_steer *steer, unsigned cores,
-		     uint32_t flows_max) EOS_MUST_CHECK;
+/* A directory for FLOWS_MAX flows of all cores. -ENOMEM, or what there are no random numbers for.
+ */
+int plane_steer_init(struct plane_steer *steer, unsigned cores, uint32_t flows_max) EOS_MUST_CHECK;
 void plane_steer_fini(struct plane_steer *steer);
 
 /* The core of the client that sent PACKET (or, TO_TARGET, that it is for). IPv4 or IPv6. */
