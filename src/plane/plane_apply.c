@@ -18,6 +18,8 @@ struct work {
 	struct fwp_image *const *images;
 	const char *name;
 	unsigned home;
+	struct tls_server *tls; /* NULL: none, or taken by the entry of its home */
+	const struct plane_identity *identity;
 	struct plane_entry *entries[PLANE_CORES_MAX]; /* by core; prepared */
 	struct eos_why *why;
 };
@@ -55,8 +57,25 @@ static unsigned choose_home(struct plane *plane, const char *name)
 static int prepare(struct plane *plane, void *ctx)
 {
 	struct work *work = ctx;
-	return plane_entry_prepare(plane, work->manifest, work->home, work->images,
-				   &work->entries[plane->core], work->why);
+	struct plane_entry **entry = &work->entries[plane->core];
+	int err = plane_entry_prepare(plane, work->manifest, work->home, work->images, entry,
+				      work->why);
+	if (err < 0)
+		return err;
+	(*entry)->identity = *work->identity;
+	if (plane->core == work->home) {
+		(*entry)->tls = work->tls;
+		work->tls = NULL;
+	}
+	return 0;
+}
+
+/* 1: that was all. */
+static int renew(struct plane *plane, void *ctx)
+{
+	const struct work *work = ctx;
+	struct plane_entry *old = plane_entry_find(plane, work->name);
+	return old != NULL && plane_entry_renew(old, work->tls, work->identity) ? 1 : 0;
 }
 
 static int commit(struct plane *plane, void *ctx)
@@ -89,21 +108,30 @@ static void finish(struct plane *plane, unsigned count, plane_core_fn fn, struct
 }
 
 int plane_apply(struct plane *plane, struct plane_manifest *manifest,
-		struct fwp_image *const *images, struct eos_why *why)
+		struct fwp_image *const *images, struct tls_server *tls,
+		const struct plane_identity *identity, struct eos_why *why)
 {
 	struct work work = {
 		.manifest = manifest,
 		.images = images,
+		.name = manifest->name,
 		.home = choose_home(plane, manifest->name),
+		.tls = tls,
+		.identity = identity,
 		.why = why,
 	};
 	unsigned count = 0;
 	int err = 0;
+	if (tls != NULL && plane_cores_ask(plane, work.home, renew, &work) > 0) {
+		plane_manifest_free(manifest);
+		return 0;
+	}
 	for (; err == 0 && count < plane->cores_count; count += err == 0)
 		err = plane_cores_ask(plane, count, prepare, &work);
 	finish(plane, count, err == 0 ? commit : abandon, &work);
 	if (err < 0)
 		plane_manifest_free(manifest);
+	tls_server_unref(work.tls);
 	return err;
 }
 

@@ -62,6 +62,12 @@ static bool is_ip(const struct flow_packet *headers)
 	return (headers->kind == FLOW_IPV4 || headers->kind == FLOW_IPV6) && !headers->is_bad;
 }
 
+/* Of ARP, too. */
+static bool has_hosts(const struct flow_packet *headers)
+{
+	return headers->kind != FLOW_OTHER && !headers->is_bad;
+}
+
 /* --- whose it is --- */
 
 static struct plane_entry *find_endpoint(const struct plane_port *port, uint16_t number)
@@ -100,11 +106,10 @@ static unsigned core_for(struct plane *plane, const struct plane_entry *entry,
 			 const struct flow_packet *headers)
 {
 	const struct plane_steer *steer = plane_cores_steer(plane);
-	bool has_hosts = headers->kind != FLOW_OTHER && !headers->is_bad;
 	switch (entry->manifest->isolation) {
 	case CHAIN_PER_CLIENT:
 		/* What is nobody's finds no instance anywhere. */
-		return has_hosts ? plane_steer_client(steer, headers, false) : plane->core;
+		return has_hosts(headers) ? plane_steer_client(steer, headers, false) : plane->core;
 	case CHAIN_FIXED:
 		if (is_ip(headers))
 			return (unsigned)((plane_steer_conversation(steer, headers) %
@@ -182,8 +187,13 @@ static bool to_asker_anywhere(struct look *look, unsigned asks)
 	uint64_t now_ns = look->burst->now_ns;
 	if (asks == ASKS_CLIENT)
 		return to_asker(look);
-	uint64_t flow = plane_steer_flow(steer, look->headers, (uint16_t)(look->port + 1));
-	unsigned core = asks > 0 ? plane->core : plane_steer_find(steer, flow, now_ns);
+	/* ARP is of no flow. */
+	bool has_flow = is_ip(look->headers);
+	uint64_t flow =
+		has_flow ? plane_steer_flow(steer, look->headers, (uint16_t)(look->port + 1)) : 0;
+	unsigned core = asks > 0    ? plane->core
+			: !has_flow ? PLANE_STEER_NONE
+				    : plane_steer_find(steer, flow, now_ns);
 	if (core == PLANE_STEER_NONE) {
 		/* Chains of clients that keep their address know it without their flows. */
 		if (!port_of(look)->has_client_askers)
@@ -207,7 +217,7 @@ static bool to_asker_anywhere(struct look *look, unsigned asks)
 static bool has_asker(struct look *look, unsigned asks, bool is_matched)
 {
 	/* What comes back belongs to who asked, whatever else is wanted here. */
-	if (port_of(look)->askers_count == 0 || is_matched || !is_ip(look->headers))
+	if (port_of(look)->askers_count == 0 || is_matched || !has_hosts(look->headers))
 		return false;
 	if (look->burst->plane->cores_count == 1)
 		return to_asker(look);

@@ -25,6 +25,9 @@ struct stage_sum {
 
 struct entry_sum {
 	struct chain_stats stats;
+	struct plane_stream_stats streams; /* its home's */
+	bool has_tls;
+	int64_t tls_not_after;
 	struct stage_sum *stages; /* owned; as many as the manifest has */
 };
 
@@ -116,8 +119,12 @@ static void add_entry(struct entry_sum *sum, const struct plane_entry *entry, bo
 	sum->stats.flows_refused += stats.flows_refused;
 	sum->stats.send_failed += stats.send_failed;
 	/* Only there has it been from the first version on. */
-	if (is_home)
+	if (is_home) {
 		sum->stats.version = stats.version;
+		sum->streams = entry->stats;
+		sum->has_tls = entry->tls != NULL;
+		sum->tls_not_after = sum->has_tls ? tls_server_not_after(entry->tls) : 0;
+	}
 	for (unsigned i = 0; i < entry->manifest->stages_count; i++)
 		add_stage(&sum->stages[i], entry->template, i);
 }
@@ -233,6 +240,21 @@ static void put_stage(struct eos_json *json, const char *image, const struct sta
 	eos_json_close(json, '}');
 }
 
+static void put_streams(struct eos_json *json, const struct entry_sum *sum)
+{
+	const struct plane_stream_stats *stats = &sum->streams;
+	eos_json_u64(json, "upstreams", stats->upstreams);
+	eos_json_u64(json, "upstream_failed", stats->upstream_failed);
+	if (!sum->has_tls)
+		return;
+	eos_json_u64(json, "tls_handshakes", stats->tls_handshakes);
+	eos_json_u64(json, "tls_resumed", stats->tls_resumed);
+	eos_json_u64(json, "tls_failed", stats->tls_failed);
+	eos_json_u64(json, "tls_refused", stats->tls_refused);
+	eos_json_u64(json, "tls_not_after",
+		     sum->tls_not_after < 0 ? 0 : (uint64_t)sum->tls_not_after);
+}
+
 static void put_entry(struct eos_json *json, const struct plane_entry *entry,
 		      const struct entry_sum *sum)
 {
@@ -262,6 +284,8 @@ static void put_entry(struct eos_json *json, const struct plane_entry *entry,
 	eos_json_u64(json, "limit", stats->limit);
 	eos_json_u64(json, "flows_refused", stats->flows_refused);
 	eos_json_u64(json, "send_failed", stats->send_failed);
+	if (manifest->has_endpoint && manifest->endpoint.is_tcp)
+		put_streams(json, sum);
 	eos_json_open(json, "stages", '[');
 	for (unsigned i = 0; i < manifest->stages_count; i++)
 		put_stage(json, manifest->stages[i].image, &sum->stages[i]);
