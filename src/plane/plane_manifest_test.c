@@ -286,6 +286,8 @@ static void test_config(void **state)
 		{"ports: {lan: {device: x, vlan: 4095}}", "vlan"},
 		{"ports: {lan: {device: x, addresses: [10.0.0.1/40]}}", "addresses: not"},
 		{"processor: first", "processor: not"},
+		{"cores: 0", "cores"},
+		{"cores: 17", "cores"},
 		{"ports: {a: {device: \"null\", mac: \"-2:00:00:00:00:00\"}}", "mac: not"},
 		{"watchdog: 999ms", "watchdog: neither"},
 		{"watchdog: 25h", "watchdog"},
@@ -294,7 +296,7 @@ static void test_config(void **state)
 	struct plane_config config;
 	struct eos_why why = {""};
 	assert_int_equal(
-		configure("processor: 1\n"
+		configure("processor: 1\ncores: 3\n"
 			  "memory: 128MiB\n"
 			  "ports:\n"
 			  "  lan: {device: \"af_packet:veth0\", addresses: [10.0.0.1/24, "
@@ -303,6 +305,7 @@ static void test_config(void **state)
 			  &config, &why),
 		0);
 	assert_int_equal(config.processor, 1);
+	assert_int_equal(config.cores, 3);
 	assert_int_equal(config.watchdog_ns, PLANE_WATCHDOG_NS);
 	assert_int_equal(config.memory_mib, 128);
 	assert_int_equal(config.ports_count, 2);
