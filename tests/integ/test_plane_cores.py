@@ -171,7 +171,7 @@ def test_wire(net, node, out):
     for address in (WAN, WAN6):
         assert ping(net, "lan", address, 20, "-s", "1400") == 20
     assert ping(net, out, LAN, 20) == 20
-    for options in ([], ["-R"], ["-P", "4"]):
+    for options in (["-P", "4"], ["-R"]):
         done = iperf3(net, "lan", out, WAN, *options, seconds=1)
         print(f"iperf3 {options}, Mbit/s:", done["end"]["sum_received"]["bits_per_second"] / 1e6)
         assert done["end"]["sum_received"]["bytes"] > 1_000_000
@@ -190,14 +190,13 @@ def test_clients_over_a_wire(net, node):
     clients = [f"10.20.3.{i}" for i in range(1, 9)]
     net.give("lan", *(f"{address}/16" for address in clients))
     for client in clients:
-        assert ping(net, "lan", WAN, 5, "-I", client) == 5
-        assert ping(net, "wan", client, 5) == 5
-    for client in clients[:3]:
-        for options in ([], ["-R"]):
-            done = iperf3(net, "lan", "wan", WAN, "-B", client, *options, seconds=1)
-            assert done["end"]["sum_received"]["bytes"] > 1_000_000
+        assert ping(net, "lan", WAN, 2, "-I", client) == 2
+        assert ping(net, "wan", client, 2) == 2
+    for client, options in zip(clients, ([], ["-R"])):
+        done = iperf3(net, "lan", "wan", WAN, "-B", client, *options, seconds=1)
+        assert done["end"]["sum_received"]["bytes"] > 1_000_000
     counters = counters_of(node, "a-mine")
-    assert counters["up.count"] >= 10 * len(clients) and counters["down.count"] >= 10 * len(clients)
+    assert counters["up.count"] >= 4 * len(clients) and counters["down.count"] >= 4 * len(clients)
     # The wire's own address speaks, too, of which nobody asked anything here.
     assert len(clients) <= show(node, "a-mine")["chains"] <= len(clients) + 2
     assert all(core["chains"] > 0 for core in cores_of(node))
