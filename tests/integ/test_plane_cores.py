@@ -184,9 +184,8 @@ def test_wire(net, node, out):
 def test_clients_over_a_wire(net, node):
     """A Click wire for each client: TCP both ways, and what both ends begin."""
     give_wire(net)
-    put(node, "mine.click", WIRE_CLICK)
     apply(node, "a-mine", "match: {port: lan, proto: ip}\nout: wan\nisolation: client\nidle: 0\n"
-          "stages: [mine.click]")
+          "stages: [wire.click]")
     clients = [f"10.20.3.{i}" for i in range(1, 9)]
     net.give("lan", *(f"{address}/16" for address in clients))
     for client in clients:
