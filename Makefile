@@ -84,7 +84,8 @@ cross: all ## build for aarch64 into build-aarch64, run its unit tests under qem
 bench: ## the headline figures beside their baselines
 	@tools/deps build run bench
 	@$(MAKE) --no-print-directory all
-	@status=0; for name in start churn switch message neighbour density flow compute node http; do \
+	@status=0; for name in start churn switch message neighbour density flow chain chain_churn \
+		plane_echo plane_idle memcached compute node http; do \
 		echo "$$name:"; $(BUILD)/edgeos bench $$name || status=1; done; exit $$status
 
 .PHONY: clean

@@ -14,6 +14,7 @@
 #include "base/macros.h"
 #include "chain_host.h"
 #include "flow/flow.h"
+#include "frame.h"
 #include "report.h"
 #include "samples.h"
 
@@ -43,7 +44,7 @@ static void burst(struct churn *churn, struct chain_template *template)
 	struct chain_packet packets[CHAIN_HOST_BURST];
 
 	for (unsigned i = 0; i < CHAIN_HOST_BURST; i++) {
-		chain_host_frame(churn->frames[i], FRAME_BYTES, churn->clients++);
+		frame_make(churn->frames[i], FRAME_BYTES, churn->clients++);
 		flow_parse(churn->frames[i], FRAME_BYTES, &headers[i]);
 		packets[i] = (struct chain_packet){
 			.data = churn->frames[i],

@@ -1,15 +1,9 @@
 #include "chain_host.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/clock.h"
-#include "flow/flow.h"
 #include "guest.h"
-
-#define IPV4_OFFSET	14u
-#define UDP_OFFSET	34u
-#define CLIENTS_NETWORK 0x0a000000u /* 10.0.0.0 */
 
 static int on_send(void *ctx, const struct chain_output *output)
 {
@@ -71,32 +65,4 @@ int chain_host_apply(struct chain_host *host, const char *name, unsigned stages,
 			.settings_count = 1,
 		};
 	return chain_template_apply(host->chains, &config, ret_template, why);
-}
-
-static void put16(uint8_t *out, uint32_t value)
-{
-	out[0] = (uint8_t)(value >> 8);
-	out[1] = (uint8_t)value;
-}
-
-void chain_host_frame(uint8_t *out, uint32_t len, uint32_t client)
-{
-	struct flow_packet packet;
-
-	memset(out, 0, len);
-	memcpy(out, "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02\x08\x00", IPV4_OFFSET);
-	uint8_t *ip = out + IPV4_OFFSET, *udp = out + UDP_OFFSET;
-
-	ip[0] = 0x45;
-	put16(ip + 2, len - IPV4_OFFSET);
-	ip[8] = 64;
-	ip[9] = 17;
-	put16(ip + 12, (CLIENTS_NETWORK + client + 1) >> 16);
-	put16(ip + 14, (CLIENTS_NETWORK + client + 1) & 0xffffu);
-	memcpy(ip + 16, "\xc0\x00\x02\x01", 4); /* 192.0.2.1 */
-	put16(udp, 40000);
-	put16(udp + 2, 53);
-	put16(udp + 4, len - UDP_OFFSET);
-	flow_parse(out, len, &packet);
-	flow_checksums_set(out, &packet);
 }

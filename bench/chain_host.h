@@ -1,6 +1,6 @@
 /*
- * What the benches of chains have in common: an engine with chains, frames of many clients in
- * memory, and an owner that counts what leaves.
+ * What the benches of chains in memory have in common: an engine with chains, and an owner that
+ * counts what leaves.
  */
 #pragma once
 
@@ -12,8 +12,7 @@
 #include "chain/chain.h"
 #include "fwp/fwp.h"
 
-#define CHAIN_HOST_BURST     32u
-#define CHAIN_HOST_FRAME_MAX 1514u
+#define CHAIN_HOST_BURST 32u
 
 struct chain_host {
 	struct fwp_engine *engine;
@@ -31,6 +30,3 @@ void chain_host_fini(struct chain_host *host);
 int chain_host_apply(struct chain_host *host, const char *name, unsigned stages, unsigned work,
 		     uint64_t idle_ns, struct chain_template **ret_template,
 		     struct eos_why *why) EOS_MUST_CHECK;
-
-/* A UDP frame of LEN bytes from client number CLIENT into OUT. */
-void chain_host_frame(uint8_t *out, uint32_t len, uint32_t client);

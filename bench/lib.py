@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import signal
 import socket
 import statistics
@@ -15,6 +16,7 @@ import time
 import urllib.request
 
 HERE = pathlib.Path(os.path.realpath(__file__)).parent
+BUSY_PERCENT = 10
 CLK_TCK = os.sysconf("SC_CLK_TCK")
 
 
@@ -29,6 +31,20 @@ def find_edgeos():
 def fail(text):
     print(f"bench: {text}", file=sys.stderr)
     sys.exit(1)
+
+
+def is_quick():
+    """A run that shows that a bench works, and measures nothing: as bench/bench.h says."""
+    return os.environ.get("BENCH_QUICK") == "1"
+
+
+def two_cores():
+    """Two processors that we may use: for the clients, and for what is measured (the last one, as
+    interrupts often go to the first)."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        fail("needs two processors")
+    return cores[0], cores[-1]
 
 
 def free_port():
@@ -61,6 +77,18 @@ def wait_for_port(port, timeout_s=30):
             if time.monotonic() > end:
                 fail(f"port {port}: {error}")
             time.sleep(0.001)
+
+
+def wait_for_plane(node, timeout_s=60):
+    """Until the node's data plane takes chains."""
+    end = time.monotonic() + timeout_s
+    while True:
+        result = node.run_cli("chain", "list")
+        if result.returncode == 0:
+            return
+        if time.monotonic() > end:
+            fail(f"the data plane does not start: {result.stderr}")
+        time.sleep(0.05)
 
 
 def metrics(url):
@@ -128,9 +156,10 @@ class Server:
 
 
 class Node(Server):
-    """A fresh node in FOLDER, with ports of its own; ready_s is how long it took to serve."""
+    """A node in FOLDER, with ports of its own; ready_s is how long it took to serve. PREFIX are the
+    words of a command that starts it elsewhere, as in another network: ready_s is None then."""
 
-    def __init__(self, folder, config=""):
+    def __init__(self, folder, config="", prefix=()):
         self.edgeos = find_edgeos()
         self.data = pathlib.Path(folder) / "data"
         self.log = open(pathlib.Path(folder) / "log", "ab")
@@ -139,7 +168,7 @@ class Node(Server):
         file.write_text(listen + config)
         start = time.monotonic()
         super().__init__(
-            [self.edgeos, "up", "-c", file, "--data", self.data],
+            [*prefix, self.edgeos, "up", "-c", file, "--data", self.data],
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
@@ -156,15 +185,18 @@ class Node(Server):
         else:
             self.stop()
             fail(f"the node did not start; its log: {(pathlib.Path(folder) / 'log').read_text()}")
-        self.ready_s = wait_for_url(self.http_url + "/readyz") - start
+        self.ready_s = None if prefix else wait_for_url(self.http_url + "/readyz") - start
 
-    def cli(self, *args):
-        result = subprocess.run(
+    def run_cli(self, *args):
+        return subprocess.run(
             [str(self.edgeos), *map(str, args)],
             capture_output=True,
             text=True,
             env={**os.environ, "EDGEOS_DATA": str(self.data)},
         )
+
+    def cli(self, *args):
+        result = self.run_cli(*args)
         if result.returncode:
             self.stop()
             fail(f"edgeos {' '.join(map(str, args))}: {result.stderr}")
@@ -172,6 +204,70 @@ class Node(Server):
 
     def pids(self):
         return [self.process.pid, *pids_below(self.process.pid)]
+
+
+class Wire:
+    """Two network namespaces, the node's and its clients', and WIRES veths between: port0 … in the
+    first, eth0 … in the second. The first has the addresses SERVER and CLIENT at its ends."""
+
+    def __init__(self, server, client, wires=1):
+        self.names = [f"edgeos-bench{os.getpid()}{end}" for end in ("n", "c")]
+        self.exec_node, self.exec_client = (["ip", "netns", "exec", name] for name in self.names)
+        try:
+            for name in self.names:
+                self.ip("netns", "add", name)
+                self.ip("-n", name, "link", "set", "lo", "up")
+            for i in range(wires):
+                self.add_veth(f"port{i}", f"eth{i}")
+            for name, interface, address in zip(self.names, ("port0", "eth0"), (server, client)):
+                self.ip("-n", name, "addr", "add", f"{address}/24", "dev", interface)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    @staticmethod
+    def ip(*words):
+        result = subprocess.run(["ip", *words], capture_output=True, text=True)
+        if result.returncode:
+            fail(f"ip {' '.join(words)}: {result.stderr}")
+
+    def add_veth(self, port, interface):
+        ours, theirs = self.names
+        self.ip("-n", ours, "link", "add", port, "type", "veth", "peer", "name", interface, "netns",
+                theirs)
+        for name, end in ((ours, port), (theirs, interface)):
+            self.ip("-n", name, "link", "set", end, "addrgenmode", "none")
+            self.ip("-n", name, "link", "set", end, "up")
+        # The kernel leaves checksums to a device that has none.
+        subprocess.run([*self.exec_client, "ethtool", "-K", interface, "tx", "off"], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for name in self.names:
+            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+
+
+def why_no_ports():
+    """Why this machine cannot have a data plane with ports on interfaces; None: it can."""
+    if not (HERE / "frame_load").exists():
+        return "was built without DPDK"
+    if os.geteuid() != 0:
+        return "needs root, for interfaces and namespaces"
+    missing = [word for word in ("ip", "ethtool") if not shutil.which(word)]
+    return f"{missing[0]} is missing: tools/deps bench" if missing else None
+
+
+def ask_echo(prefix, core, address, port, ports, size, count):
+    """What udp_echo's client says, run on CORE by the words of PREFIX."""
+    argv = [*prefix, HERE / "udp_echo", "ask", address, port, ports, size, count]
+    result = subprocess.run(list(map(str, argv)), capture_output=True, text=True,
+                            preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+    if result.returncode:
+        fail(f"udp_echo: {result.stderr}")
+    return json.loads(result.stdout)
 
 
 class Report:
@@ -217,7 +313,8 @@ class Report:
         return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release()}
 
     def finish(self, as_json):
-        """Prints everything and ends the program: 0 when every ratio is as it must be."""
+        """Prints everything and ends the program: 0 when every ratio is as it must be, or when
+        nothing was measured."""
         if as_json:
             document = {
                 "bench": self.bench,
@@ -238,14 +335,28 @@ class Report:
                 if "must" in ratio:
                     verdict = f"must {ratio['must']}: {'ok' if ratio['ok'] else 'NOT REACHED'}"
                 print(f"{ratio['name']:<40} {ratio['value']:10.3f}   {verdict}")
-        sys.exit(0 if all(ratio["ok"] for ratio in self.ratios) else 1)
+        sys.exit(0 if is_quick() or all(ratio["ok"] for ratio in self.ratios) else 1)
+
+
+def warn_if_busy(name):
+    """Who reads the figures should know that they are those of a busy machine (as bench/bench.c)."""
+    try:
+        some = pathlib.Path("/proc/pressure/cpu").read_text().split("avg10=")[1].split()[0]
+    except (OSError, IndexError):
+        return  # not on every kernel
+    if float(some) > BUSY_PERCENT:
+        print(f"bench {name}: other programs wait for this machine's processors {float(some):.0f} % of "
+              "the time: the figures are not to be relied on", file=sys.stderr)
 
 
 def arguments(name):
     """Whether the result is to be JSON; ends the program on anything else."""
+    # Who ends us ends what we have started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if sys.argv[1:] not in ([], ["--json"]):
         print(f"bench {name}: wrong use; expected: {name} [--json]", file=sys.stderr)
         sys.exit(2)
+    warn_if_busy(name)
     return "--json" in sys.argv
 
 

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,19 @@ static int read_config(int fd, struct plane_config *config, struct eos_why *why)
 	return err;
 }
 
+/* After the ports were opened: DPDK's own threads stay where they were. */
+static int pin(int processor, struct eos_why *why)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	if (processor < 0)
+		return 0;
+	CPU_SET(processor, &set); /* does nothing beyond the end of SET */
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return eos_why(why, -errno, "processor %d: %s", processor, strerror(errno));
+	return 0;
+}
+
 static int enter_sandbox(struct eos_why *why)
 {
 	const struct sandbox_config config = {.profile = SANDBOX_PROFILE_NODE,
@@ -133,6 +147,8 @@ static int work(const struct arguments *arguments)
 		err = plane_new(&config, arguments->control_fd, arguments->public_key,
 				arguments->heartbeats, &plane, &why);
 	}
+	if (err == 0)
+		err = pin(config.processor, &why);
 	if (err == 0)
 		err = plane_confine(plane, enter_sandbox, &why);
 	if (err < 0) {

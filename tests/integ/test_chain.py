@@ -751,6 +751,20 @@ def test_streams_full(make_node, toy):
     wait_for(is_served, "a place")
 
 
+def test_processor(make_node):
+    """The worker runs on the processor that the configuration names, and nowhere else."""
+    last = max(os.sched_getaffinity(0))
+    node = make_node(f"plane: {{processor: {last}}}\n")
+    wait_for_plane(node)
+    assert os.sched_getaffinity(plane_pids(node)[1]) == {last}
+
+
+def test_no_such_processor(make_node):
+    node = make_node("plane: {processor: 4095}\n")
+    wait_for(lambda: "processor 4095: " in node.cli("chain", "list", check=False).stderr,
+             "the reason why there is no data plane")
+
+
 def test_packaged_configuration(make_node, tmp_path):
     """What packaging/edgeos.yaml says of `plane`, in comments, is what is understood."""
     text = (edgeos_node.ROOT / "packaging" / "edgeos.yaml").read_text()

@@ -1,7 +1,8 @@
 /*
- * Bench "chain": packets of 1,000 clients, each with a chain of its own, in turns, so that no two
- * packets that follow each other meet the same FWPs. They come from memory, in bursts of 32, are
- * parsed, pass stages that count them, and are counted when they leave. Nanoseconds a packet:
+ * Bench "chain", its part without ports: packets of 1,000 clients, each with a chain of its own, in
+ * turns, so that no two packets that follow each other meet the same FWPs. They come from memory,
+ * in bursts of 32, are parsed, pass stages that count them, and are counted when they leave.
+ * Nanoseconds a packet:
  *
  *     native_N_BYTES     N stages' work as C functions, over a copy of the packet
  *     one_fwp_N_BYTES    N stages' work in one FWP for each client
@@ -20,6 +21,7 @@
 #include "base/macros.h"
 #include "chain_host.h"
 #include "flow/flow.h"
+#include "frame.h"
 #include "report.h"
 #include "samples.h"
 #include "ticks.h"
@@ -40,14 +42,14 @@ struct native_client {
 	struct {
 		volatile uint64_t packets, bytes, ipv4, short_ones;
 	} counts[STAGES_MAX];
-	uint8_t packet[HEADROOM + CHAIN_HOST_FRAME_MAX];
+	uint8_t packet[HEADROOM + FRAME_MAX];
 };
 
 struct run {
 	struct chain_host host;
 	unsigned clients, next;
 	uint32_t bytes;
-	uint8_t (*frames)[CHAIN_HOST_FRAME_MAX];
+	uint8_t (*frames)[FRAME_MAX];
 	struct native_client *natives;
 	uint64_t native_sent;
 	unsigned bursts; /* of the last row */
@@ -227,7 +229,7 @@ static int measure_bytes(struct bench *bench, struct run *run, uint32_t bytes, s
 
 	run->bytes = bytes;
 	for (unsigned i = 0; i < run->clients; i++)
-		chain_host_frame(run->frames[i], bytes, i);
+		frame_make(run->frames[i], bytes, i);
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(stages) && err == 0; i++)
 		err = measure_stages(bench, run, stages[i], why);
 	if (err < 0)
@@ -278,5 +280,5 @@ static int run(struct bench *bench, struct eos_why *why)
 
 int main(int argc, char **argv)
 {
-	return bench_main(argc, argv, "chain", run);
+	return bench_main(argc, argv, "chain_memory", run);
 }
