@@ -44,6 +44,7 @@
 
 struct chains;
 struct chain_template;
+struct chain_update;
 
 /* As in edgeos_packet.h. */
 enum chain_packet_kind { CHAIN_FRAME, CHAIN_DATAGRAM, CHAIN_STREAM };
@@ -172,6 +173,17 @@ struct chain_config {
  */
 int chain_template_apply(struct chains *chains, const struct chain_config *config,
 			 struct chain_template **ret_template, struct eos_why *why) EOS_MUST_CHECK;
+/*
+ * The same in two steps, for who has chains on several cores: what can fail, which changes nothing,
+ * and the change, which cannot fail. Between the two packets may be delivered, but no template
+ * prepared or removed.
+ */
+int chain_template_prepare(struct chains *chains, const struct chain_config *config,
+			   struct chain_update **ret_update, struct eos_why *why) EOS_MUST_CHECK;
+/* Takes UPDATE. */
+struct chain_template *chain_template_commit(struct chain_update *update);
+/* Or rather not. NULL is fine. */
+struct chain_update *chain_template_abandon(struct chain_update *update);
 /* Its chains end; their packets have all left. -ENOENT. */
 int chain_template_remove(struct chains *chains, const char *name) EOS_MUST_CHECK;
 struct chain_template *chain_template_find(struct chains *chains, const char *name);

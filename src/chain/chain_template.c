@@ -139,45 +139,92 @@ static void change(struct chain_template *template, const struct chain_config *c
 	chain_version_unref(template, before);
 }
 
-int chain_template_apply(struct chains *chains, const struct chain_config *config,
-			 struct chain_template **ret_template, struct eos_why *why)
+/* A version that was made and is not its template's yet. */
+struct chain_update {
+	struct chain_config config; /* its numbers; the texts were borrowed */
+	struct chain_template *template;
+	bool is_new; /* the template is ours */
+	struct chain_version *version;
+	char *tenant;
+	struct chain **fixed;
+};
+
+struct chain_update *chain_template_abandon(struct chain_update *update)
+{
+	if (update == NULL)
+		return NULL;
+	if (update->template != NULL)
+		chain_version_unref(update->template, update->version);
+	if (update->is_new)
+		free_template(update->template);
+	free(update->tenant);
+	free(update->fixed);
+	free(update);
+	return NULL;
+}
+
+static int fill_update(struct chains *chains, const struct chain_config *config,
+		       struct chain_update *update, struct eos_why *why)
+{
+	int err = 0;
+	update->config = *config;
+	update->template = chain_template_find(chains, config->name);
+	if (update->template == NULL) {
+		err = new_template(chains, config, &update->template, why);
+		update->is_new = err == 0;
+		if (err < 0)
+			return err;
+	}
+	err = eos_fault("chain.strdup");
+	update->tenant = err == 0 ? strdup(config->tenant) : NULL;
+	err = eos_fault("chain.calloc");
+	update->fixed = err == 0 ? calloc(fixed_of(config) + 1u, sizeof(struct chain *)) : NULL;
+	if (update->tenant == NULL || update->fixed == NULL)
+		return eos_why(why, -ENOMEM, "no memory for a chain's template");
+	return chain_version_new(update->template, config, &update->version, why);
+}
+
+int chain_template_prepare(struct chains *chains, const struct chain_config *config,
+			   struct chain_update **ret_update, struct eos_why *why)
 {
 	EOS_ASSERT(!chains->is_busy);
 	int err = check_config(chains, config, why);
 	if (err < 0)
 		return err;
-	struct chain_template *template = chain_template_find(chains, config->name), *made = NULL;
-	struct chain_version *version = NULL;
-	char *tenant = NULL;
-	struct chain **fixed = NULL;
-	if (template == NULL) {
-		err = new_template(chains, config, &made, why);
-		if (err < 0)
-			return err;
-		template = made;
-	}
-	err = eos_fault("chain.strdup");
-	tenant = err == 0 ? strdup(config->tenant) : NULL;
 	err = eos_fault("chain.calloc");
-	fixed = err == 0 ? calloc(fixed_of(config) + 1u, sizeof(struct chain *)) : NULL;
-	if (tenant == NULL || fixed == NULL) {
-		err = eos_why(why, -ENOMEM, "no memory for a chain's template");
-		goto fail;
+	struct chain_update *update = err == 0 ? calloc(1, sizeof(*update)) : NULL;
+	if (update == NULL)
+		return eos_why(why, -ENOMEM, "no memory for a chain's template");
+	err = fill_update(chains, config, update, why);
+	if (err < 0) {
+		chain_template_abandon(update);
+		return err;
 	}
-	err = chain_version_new(template, config, &version, why);
-	if (err < 0)
-		goto fail;
-	change(template, config, version, tenant, fixed);
-	if (made != NULL) {
-		eos_list_add_tail(&chains->templates, &made->node);
+	*ret_update = update;
+	return 0;
+}
+
+struct chain_template *chain_template_commit(struct chain_update *update)
+{
+	struct chain_template *template = update->template;
+	struct chains *chains = template->chains;
+	EOS_ASSERT(!chains->is_busy);
+	change(template, &update->config, update->version, update->tenant, update->fixed);
+	if (update->is_new) {
+		eos_list_add_tail(&chains->templates, &template->node);
 		chains->templates_count++;
 	}
-	*ret_template = template;
-	return 0;
-fail:
-	free(tenant);
-	free(fixed);
-	free_template(made);
+	free(update);
+	return template;
+}
+
+int chain_template_apply(struct chains *chains, const struct chain_config *config,
+			 struct chain_template **ret_template, struct eos_why *why)
+{
+	struct chain_update *update;
+	int err = chain_template_prepare(chains, config, &update, why);
+	if (err == 0)
+		*ret_template = chain_template_commit(update);
 	return err;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Order of applying: everything is checked and built; the folder is written beside the old one and
  * synced; the data plane takes the chain; the folders change places. What a power cut leaves is the
- * old chain or the new one, and after an error of the data plane nothing has changed.
+ * old chain or the new one, and after an error of the data plane nothing has changed: if it died or
+ * did not answer, so that it may have the new chain, it is started anew and gets the old one.
  */
 #include "edged/chains.h"
 
@@ -276,8 +277,8 @@ int edged_chain_remove(void *ctx, const char *name, struct eos_why *why)
 		else
 			err = plane_client_remove(chains->client, name, why);
 		remove_folder(chains->dir_fd, gone);
-		/* One that does not run has no chains. */
-		if (err == -EAGAIN || err == -EINVAL)
+		/* One that does not run, or is to be started anew, gets what is kept only. */
+		if (err == -EAGAIN || err == -EINVAL || err == -ETIMEDOUT)
 			err = 0;
 	}
 	pthread_mutex_unlock(&chains->lock);

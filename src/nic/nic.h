@@ -15,8 +15,8 @@
  *   (interrupts, descriptors), and in growing steps where it cannot.
  *
  * Threads: opening, closing and the environment are one thread's; a queue of a port is one thread's
- * at a time. Sending and receiving do not allocate, lock or log, nor call the kernel beyond what
- * the driver does.
+ * at a time, and several threads wait for their own queues at once. Sending and receiving do not
+ * allocate, lock or log, nor call the kernel beyond what the driver does.
  *
  * Peers: the other end of a virtio socket is trusted with nothing but frames; that of a memif can
  * end this process (DPDK 22.11), so it has to be trusted. Who connects to a socket (role=client,
@@ -61,12 +61,22 @@ struct nic_config {
 };
 
 /* Once a process. -EBUSY: there is one, or was; -EINVAL; -ENOMEM; -EIO: DPDK said no, and WHY has
- * its words. Other threads than the caller's take and give frames more slowly: they have no cache
- * of them. Where the caller may run is not changed. */
+ * its words. Where the caller may run is not changed. */
 int nic_new(const struct nic_config *config, struct nic **ret_nic,
 	    struct eos_why *why) EOS_MUST_CHECK;
 /* All ports were closed. The process cannot make another one afterwards. */
 struct nic *nic_free(struct nic *nic);
+
+/* The calling thread, which is not the one that called nic_new(), will poll queues: it gets a cache
+ * of frames of its own, without which taking and giving them is slower and shared with all others.
+ * Once a thread; -ENOMEM: there are too many. */
+int nic_thread_enter(struct nic *nic) EOS_MUST_CHECK;
+/* Before it ends, if it has entered. */
+void nic_thread_leave(struct nic *nic);
+
+/* Do frames that come to a device of this description spread over its queues by themselves, and can
+ * each core send by its own? Others are polled by one core. */
+bool nic_device_can_spread(const char *description);
 
 struct nic_port_config {
 	const char *name;   /* ours: "lan"; letters, digits, "-", "_" */
@@ -146,6 +156,7 @@ void nic_frames_free(struct nic_frame *frames, unsigned count);
  * already; a signal ends it, too. Where a driver cannot say (memif, pcap, null, ring), it looks
  * again after STEP_NS, then after twice that, up to a millisecond: so what comes to a port that was
  * idle may wait so long.
+ * Each thread waits for the queues that it polls; a port's may be several threads'.
  */
 struct nic_polled {
 	struct nic_port *port;

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 
 #include "base/str.h"
+#include "nic/nic.h"
 
 /* A frame's header with two VLAN tags. */
 #define LINK_HEADER 22u
@@ -337,6 +338,17 @@ static const struct {
 	{{"ring", "net_ring", NIC_WAKE_NEVER, 0}, make_plain},
 	{{"pci", "pci", NIC_WAKE_INTERRUPT, NIC_KIND_PCI}, make_pci},
 };
+
+bool nic_device_can_spread(const char *description)
+{
+	size_t len = strcspn(description, ":");
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(kinds); i++) {
+		const struct nic_kind *kind = &kinds[i].kind;
+		if (strlen(kind->word) == len && strncmp(kind->word, description, len) == 0)
+			return (kind->flags & (NIC_KIND_SPREADS | NIC_KIND_PCI)) != 0;
+	}
+	return false;
+}
 
 int nic_device_parse(const char *text, const struct nic_device_wants *wants,
 		     struct nic_device *ret_device, struct eos_why *why)

@@ -1,4 +1,5 @@
 /* Descriptions of devices: what each becomes, and that nothing gets into DPDK's arguments. */
+#include "nic/nic.h"
 #include "nic/nic_device_priv.h"
 
 #include <errno.h>
@@ -153,12 +154,25 @@ static void test_long(void **state)
 	assert_int_equal(parse(text, NULL, &device), -EINVAL);
 }
 
+static void test_spreading(void **state)
+{
+	(void)state;
+	assert_true(nic_device_can_spread("af_packet:eth0"));
+	assert_true(nic_device_can_spread("tap:a"));
+	assert_true(nic_device_can_spread("pci:0000:01:00.0"));
+	/* Their other ends may have fewer queues. */
+	assert_false(nic_device_can_spread("vhost:/s"));
+	assert_false(nic_device_can_spread("null"));
+	assert_false(nic_device_can_spread("af_pack"));
+	assert_false(nic_device_can_spread("af_packets:eth0"));
+	assert_false(nic_device_can_spread(""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_wants),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_spreading), cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_wants),	  cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,8 +19,10 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 
 #include "base/file.h"
@@ -169,12 +171,39 @@ static int start_dpdk(const struct nic_config *config, struct eos_why *why)
 	return err;
 }
 
-static int make_pool(struct nic *nic, const struct nic_config *config, struct eos_why *why)
+/*
+ * What rte_pktmbuf_pool_create() does, but with frames packed where there are no hugepages: it
+ * would give each a page of its own, as a frame could cross into another one, and AF_XDP's driver
+ * takes the memory for shorter than it is then: what lies behind could neither be sent nor received
+ * into.
+ */
+static struct rte_mempool *new_pool(const struct nic_config *config)
 {
 	uint32_t room = RTE_PKTMBUF_HEADROOM + frame_room(config->frame_bytes);
+	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = (uint16_t)room};
+	unsigned flags = config->with_hugepages ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+	struct rte_mempool *pool = rte_mempool_create_empty(
+		"frames", config->frames_max, sizeof(struct rte_mbuf) + room, FRAMES_CACHE,
+		sizeof(private), SOCKET_ID_ANY, flags);
+	if (pool == NULL)
+		return NULL;
+	int err = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (err == 0) {
+		rte_pktmbuf_pool_init(pool, &private);
+		err = rte_mempool_populate_default(pool);
+	}
+	if (err < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
+static int make_pool(struct nic *nic, const struct nic_config *config, struct eos_why *why)
+{
 	nic_log_begin();
-	nic->pool = rte_pktmbuf_pool_create("frames", config->frames_max, FRAMES_CACHE, 0,
-					    (uint16_t)room, SOCKET_ID_ANY);
+	nic->pool = new_pool(config);
 	return nic_log_failed(why, nic->pool != NULL ? 0 : -ENOMEM, "%u frames of %u bytes",
 			      config->frames_max, config->frame_bytes);
 }
@@ -220,6 +249,18 @@ fail_dpdk:
 fail:
 	free(nic);
 	return err;
+}
+
+int nic_thread_enter(struct nic *nic)
+{
+	(void)nic;
+	return rte_thread_register() < 0 ? -ENOMEM : 0;
+}
+
+void nic_thread_leave(struct nic *nic)
+{
+	(void)nic;
+	rte_thread_unregister();
 }
 
 struct nic *nic_free(struct nic *nic)

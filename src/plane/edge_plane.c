@@ -9,7 +9,9 @@
  * Two processes: this one keeps the rights that devices are opened with, reads nothing that comes
  * from outside, and starts the other, the worker, which opens the ports, gives up everything it has
  * no more need of, and works. A worker that dies is started again; its owner hears of that by the
- * next worker's first message, and applies the chains again.
+ * next worker's first message, and applies the chains again. One whose loop hangs is killed
+ * (plane/plane_heartbeat.h): the signs of life, and the worker's limit for them, are all that the
+ * keeper reads of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +33,7 @@
 #include "base/str.h"
 #include "crypto/tls.h"
 #include "plane/plane.h"
+#include "plane/plane_heartbeat.h"
 #include "plane/plane_protocol.h"
 #include "sandbox/sandbox.h"
 
@@ -42,6 +46,7 @@
 struct arguments {
 	int config_fd, control_fd, parent_pid;
 	uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE];
+	struct plane_heartbeats *heartbeats; /* shared by keeper and worker */
 };
 
 static int parse_number(const char *text, int *ret_number)
@@ -137,13 +142,15 @@ static int work(const struct arguments *arguments)
 	struct plane *plane = NULL;
 	int err = read_config(arguments->config_fd, &config, &why);
 	int told_fd = dup(arguments->control_fd);
-	if (err == 0)
-		err = plane_new(&config, arguments->control_fd, arguments->public_key, &plane,
-				&why);
+	if (err == 0) {
+		atomic_store(&arguments->heartbeats->limit_ns, config.watchdog_ns);
+		err = plane_new(&config, arguments->control_fd, arguments->public_key,
+				arguments->heartbeats, &plane, &why);
+	}
 	if (err == 0)
 		err = pin(config.processor, &why);
 	if (err == 0)
-		err = enter_sandbox(&why);
+		err = plane_confine(plane, enter_sandbox, &why);
 	if (err < 0) {
 		eos_log(EOS_LOG_ERROR, "plane", "start failed why=\"%s\"",
 			why.text[0] != '\0' ? why.text : strerror(-err));
@@ -175,16 +182,42 @@ static bool pause_for(const struct arguments *arguments, uint64_t ns)
 	return true;
 }
 
+/* Until the worker PID has ended, or has hung for so long that it was killed. */
+static void watch_worker(const struct plane_heartbeats *heartbeats, pid_t pid)
+{
+	struct plane_watchdog watchdog = {0};
+	struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+	unsigned loop;
+	if (ended.fd < 0) {
+		eos_log(EOS_LOG_ERROR, "plane", "no watchdog error=%s", strerror(errno));
+		return;
+	}
+	for (;;) {
+		uint64_t step_ns = plane_watchdog_step_ns(atomic_load(&heartbeats->limit_ns));
+		if (poll(&ended, 1, (int)(step_ns / EOS_NS_PER_MS)) > 0)
+			break;
+		if (plane_watchdog_look(&watchdog, heartbeats, eos_now_ns(), &loop)) {
+			eos_log(EOS_LOG_ERROR, "plane", "worker hangs, killed pid=%d loop=%u",
+				(int)pid, loop);
+			kill(pid, SIGKILL);
+			break;
+		}
+	}
+	eos_close(ended.fd);
+}
+
 /* True: it ended because it was to. */
 static bool run_worker(const struct arguments *arguments)
 {
 	int status = 0, keeper = getpid();
+	plane_heartbeats_reset(arguments->heartbeats);
 	pid_t pid = fork();
 	if (pid == 0)
 		/* What is left of exit() is a sanitizer's search for leaks, which needs files. */
 		_exit(sandbox_die_with_parent(keeper) < 0 ? 1 : work(arguments));
 	if (pid < 0)
 		return false;
+	watch_worker(arguments->heartbeats, pid);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFSIGNALED(status))
@@ -224,5 +257,8 @@ int main(int argc, char **argv)
 	/* Ctrl-C in a terminal reaches us too; ending the data plane is edged's decision. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	arguments.heartbeats = plane_heartbeats_new();
+	if (arguments.heartbeats == NULL)
+		return 1;
 	return keep(&arguments);
 }

@@ -1,6 +1,6 @@
 /*
  * The data plane: packets in by ports and sockets, through chains of packet functions (src/chain),
- * and out again. One thread, one core.
+ * and out again, on one core or several (plane_cores.h), each with one thread.
  *
  * Concepts
  * - Ports (src/nic) give frames. What is for the node itself (ARP, neighbour discovery, echo) is
@@ -25,10 +25,17 @@
 struct plane;
 
 /* Opens the ports. CONTROL_FD, a seqpacket socket, is taken. PUBLIC_KEY: of whoever signs images.
+ * HEARTBEATS: borrowed; every loop beats there, and the start and the loading of images do.
  * -EINVAL, -ENOMEM, -ENODEV, … and WHY. */
 int plane_new(const struct plane_config *config, int control_fd,
-	      const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE], struct plane **ret_plane,
+	      const uint8_t public_key[CRYPTO_SIGN_PUBLIC_SIZE],
+	      struct plane_heartbeats *heartbeats, struct plane **ret_plane,
 	      struct eos_why *why) EOS_MUST_CHECK;
+/* Gives up what its threads do not need any more: CONFINE, which fails with WHY, is called on each
+ * of them. Between plane_new() and plane_run(), before which nothing from outside is read. */
+typedef int (*plane_confine_fn)(struct eos_why *why);
+int plane_confine(struct plane *plane, plane_confine_fn confine,
+		  struct eos_why *why) EOS_MUST_CHECK;
 /* Runs until the control socket's other end is closed. -EPROTO: its owner broke the protocol. */
 int plane_run(struct plane *plane) EOS_MUST_CHECK;
 struct plane *plane_free(struct plane *plane);

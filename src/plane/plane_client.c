@@ -7,8 +7,9 @@
  * fails then (-EAGAIN), and the thread is told.
  *
  * The program starts its workers again by itself. If it ends as a whole, or says what it may not,
- * the connection is lost: the thread ends what is left of it and starts it anew, after a pause that
- * grows as long as it keeps ending.
+ * or does not answer in time, the connection is lost: the thread ends what is left of it and starts
+ * it anew, after a pause that grows as long as it keeps ending. What it does not answer it may yet
+ * do, so that nobody knew otherwise which chains it has.
  */
 #include "plane/plane_client.h"
 
@@ -36,7 +37,8 @@
 #include "base/str.h"
 #include "plane/plane_protocol.h"
 
-#define ANSWER_NS    (30 * EOS_NS_PER_S)   /* initialisations run while we wait */
+/* Initialisations run while we wait: of at most 16 stages, 5 s each. */
+#define ANSWER_NS    (100 * EOS_NS_PER_S)
 #define LOOK_NS	     (200 * EOS_NS_PER_MS) /* how often somebody who waits looks whether to go on */
 #define SEND_MS	     5000
 #define STOP_MS	     3000
@@ -57,6 +59,7 @@ struct plane_client {
 	bool has_thread;
 	void (*started)(void *ctx);
 	void *ctx;
+	uint64_t answer_ns;
 	_Atomic bool is_stopping;
 	pthread_mutex_t lock;
 	/* Guarded by lock. */
@@ -191,6 +194,7 @@ static int copy_config(struct plane_client *client, const struct plane_client_co
 {
 	client->started = config->started;
 	client->ctx = config->ctx;
+	client->answer_ns = config->answer_ns == 0 ? ANSWER_NS : config->answer_ns;
 	memcpy(client->public_key, config->public_key, sizeof(client->public_key));
 	client->program = strdup(config->program);
 	client->text = malloc(config->config_len + 1);
@@ -317,7 +321,9 @@ static void lose_locked(struct plane_client *client, int err)
 		return;
 	client->is_lost = true;
 	snprintf(client->failure, sizeof(client->failure), "%s",
-		 err == -EPIPE ? "it has ended" : "it did not keep to the protocol");
+		 err == -EPIPE	     ? "it has ended"
+		 : err == -ETIMEDOUT ? "it did not answer"
+				     : "it did not keep to the protocol");
 	(void)eventfd_write(client->wake_fd, 1);
 }
 
@@ -360,7 +366,7 @@ static int read_locked(struct plane_client *client, struct answer *answer)
 
 static int wait_locked(struct plane_client *client, struct answer *answer)
 {
-	uint64_t end_ns = eos_now_ns() + ANSWER_NS;
+	uint64_t end_ns = eos_now_ns() + client->answer_ns;
 	client->has_started = false;
 	for (;;) {
 		int err = read_locked(client, answer);
@@ -370,8 +376,10 @@ static int wait_locked(struct plane_client *client, struct answer *answer)
 		if (client->has_started)
 			return -EAGAIN;
 		uint64_t now_ns = eos_now_ns();
-		if (now_ns >= end_ns)
+		if (now_ns >= end_ns) {
+			lose_locked(client, -ETIMEDOUT);
 			return -ETIMEDOUT;
+		}
 		/* The node's end does not wait for an answer. */
 		if (atomic_load(&client->is_stopping))
 			return -ECANCELED;
@@ -400,6 +408,8 @@ static int ask_locked(struct plane_client *client, const struct eos_buf *request
 		(void)eventfd_write(client->wake_fd, 1);
 	if (err == -EAGAIN)
 		return eos_why(why, err, "the data plane was started anew meanwhile");
+	if (err == -ETIMEDOUT)
+		return eos_why(why, err, "the data plane did not answer");
 	if (client->is_lost || err == -EPIPE)
 		return eos_why(why, -EAGAIN, "the data plane ended meanwhile");
 	if (err == -EMSGSIZE)
@@ -409,7 +419,8 @@ static int ask_locked(struct plane_client *client, const struct eos_buf *request
 	return answer->has_error ? eos_why(why, -EINVAL, "%s", answer->error) : 0;
 }
 
-/* Sends REQUEST, which ends with "{"id":" being open, as BODY says. */
+/* Sends the request for OP and waits for its answer. NAME, MANIFEST: NULL, if OP has none. ANSWER's
+ * descriptor is the caller's, on failure too. */
 static int ask(struct plane_client *client, const char *op, const char *name, const char *manifest,
 	       size_t manifest_len, const int *fds, unsigned count, struct answer *answer,
 	       struct eos_why *why)

@@ -26,6 +26,7 @@ struct plane_client_config {
 	 * client's thread. */
 	void (*started)(void *ctx);
 	void *ctx;
+	uint64_t answer_ns; /* how long an answer may take; 0: longer than any that is on its way */
 };
 
 /* Starts the program, while the process still has the rights that devices are opened with. Before
@@ -40,8 +41,9 @@ struct plane_client *plane_client_free(struct plane_client *client);
 
 /* NAME stands for the manifest in messages; IMAGE_FDS (borrowed) are the stages' images, in order.
  * Errors of the data plane come as -EINVAL with its words; -EAGAIN: it is not there, or died
- * meanwhile (the chain may or may not be applied); -ETIMEDOUT; -ECANCELED: the node ends;
- * -EMSGSIZE: the manifest is too long.
+ * meanwhile; -ETIMEDOUT: it did not answer; -ECANCELED: the node ends; -EMSGSIZE: the manifest is
+ * too long. After the first two the chain may or may not be applied, but not for long: a worker
+ * without chains starts, and started() is called.
  */
 int plane_client_apply(struct plane_client *client, const char *name, const char *manifest,
 		       size_t manifest_len, const int *image_fds, unsigned count,

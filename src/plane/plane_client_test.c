@@ -164,6 +164,7 @@ struct fixture {
 	struct plane_client *client;
 	_Atomic unsigned started;
 	bool asks; /* when a worker has started, as its owner does */
+	uint64_t answer_ns;
 	int asked_err;
 };
 
@@ -189,6 +190,7 @@ static void start(struct fixture *f, const char *mode)
 		.public_key = key,
 		.started = on_started,
 		.ctx = f,
+		.answer_ns = f->answer_ns,
 	};
 	assert_int_equal(plane_client_new(&config, &f->client, &why), 0);
 	assert_int_equal(plane_client_start(f->client), 0);
@@ -289,6 +291,21 @@ static void test_new_worker_meanwhile(void **state)
 	plane_client_free(f.client);
 }
 
+/* Who does not answer may yet do what it was asked for: one that has nothing takes its place. */
+static void test_no_answer(void **state)
+{
+	struct fixture f = {.answer_ns = 50 * EOS_NS_PER_MS};
+	struct eos_why why = {""};
+	(void)state;
+	start(&f, "mute");
+	wait_for_start(&f, 1);
+	assert_int_equal(plane_client_apply(f.client, "a.yaml", "chain: a", 8, NULL, 0, &why),
+			 -ETIMEDOUT);
+	assert_non_null(strstr(why.text, "did not answer"));
+	wait_for_start(&f, 2);
+	plane_client_free(f.client);
+}
+
 static void test_failure(void **state)
 {
 	struct fixture f = {.client = NULL};
@@ -350,6 +367,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_started_again),
 		cmocka_unit_test(test_new_worker_meanwhile),
+		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_failure),
 		cmocka_unit_test(test_end_while_waiting),
 		cmocka_unit_test(test_no_program),

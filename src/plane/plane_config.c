@@ -14,6 +14,7 @@ void plane_config_init(struct plane_config *config)
 {
 	*config = (struct plane_config){
 		.processor = -1,
+		.cores = 1,
 		.memory_mib = 128,
 		.frames_max = 8192,
 		.chains_max = 4096,
@@ -23,6 +24,7 @@ void plane_config_init(struct plane_config *config)
 		.streams_max = 1024,
 		.spin_ns = 50 * EOS_NS_PER_US,
 		.step_ns = 200 * EOS_NS_PER_US,
+		.watchdog_ns = PLANE_WATCHDOG_NS,
 	};
 }
 
@@ -163,16 +165,27 @@ static int decode_processor(const struct eos_node *node, struct plane_config *co
 	return 0;
 }
 
+static int get_watchdog(const struct eos_node *node, uint64_t *ns, struct eos_why *why)
+{
+	int err = eos_node_get_duration(node, "watchdog", 0, PLANE_WATCHDOG_NS_MAX, ns, why);
+	if (err == 0 && *ns != 0 && *ns < PLANE_WATCHDOG_NS_MIN)
+		err = eos_node_fail(eos_node_get(node, "watchdog"), why,
+				    "watchdog: neither 0 nor 1s or more");
+	return err;
+}
+
 int plane_config_decode(const struct eos_node *node, struct plane_config *config,
 			struct eos_why *why)
 {
-	static const char *const keys[] = {"processor", "hugepages", "memory", "frames",  "chains",
-					   "fwps",	"flows",     "peers",  "streams", "spin",
-					   "step",	"ports",     NULL};
+	static const char *const keys[] = {"processor", "cores", "hugepages", "memory", "frames",
+					   "chains",	"fwps",	 "flows",     "peers",	"streams",
+					   "spin",	"step",	 "watchdog",  "ports",	NULL};
 	uint64_t bytes = config->memory_mib * MIB;
 	int err = eos_node_check_keys(node, keys, why);
 	if (err == 0)
 		err = decode_processor(node, config, why);
+	if (err == 0)
+		err = get_u32(node, "cores", 1, PLANE_CORES_MAX, &config->cores, why);
 	if (err == 0)
 		err = eos_node_get_bool(node, "hugepages", &config->with_hugepages, why);
 	if (err == 0)
@@ -195,5 +208,7 @@ int plane_config_decode(const struct eos_node *node, struct plane_config *config
 	if (err == 0)
 		err = eos_node_get_duration(node, "step", EOS_NS_PER_US * 10, EOS_NS_PER_S,
 					    &config->step_ns, why);
+	if (err == 0)
+		err = get_watchdog(node, &config->watchdog_ns, why);
 	return err < 0 ? err : decode_ports(node, config, why);
 }

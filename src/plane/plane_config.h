@@ -11,10 +11,12 @@
 #include "base/node.h"
 #include "base/why.h"
 #include "nic/nic.h"
+#include "plane/plane_heartbeat.h"
 #include "plane/plane_manifest.h"
 
 #define PLANE_ADDRESSES_MAX 16u /* of a port */
 #define PLANE_DEVICE_MAX    255u
+#define PLANE_CORES_MAX	    16u
 
 struct plane_address {
 	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
@@ -33,12 +35,14 @@ struct plane_port_config {
 };
 
 struct plane_config {
-	int processor; /* negative: any */
+	int processor;	/* of core 0, those of the others follow; negative: any */
+	uint32_t cores; /* threads that carry packets */
 	bool with_hugepages;
 	uint32_t memory_mib, frames_max;
 	uint32_t chains_max, fwps_max, flows_max, peers_max, streams_max;
-	uint64_t spin_ns; /* how long it polls after the last packet before it sleeps */
-	uint64_t step_ns; /* how often sleepless devices are looked at while idle */
+	uint64_t spin_ns;     /* how long it polls after the last packet before it sleeps */
+	uint64_t step_ns;     /* how often sleepless devices are looked at while idle */
+	uint64_t watchdog_ns; /* a worker whose loop stands still for so long is ended; 0: never */
 	unsigned ports_count;
 	struct plane_port_config ports[NIC_PORTS_MAX];
 };

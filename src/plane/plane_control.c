@@ -90,6 +90,7 @@ static int load_parts(const struct plane *plane, const struct asked *asked,
 	if (err == 0)
 		err = crypto_hash_update(parts->hash, text, strlen(text) + 1);
 	for (unsigned i = 0; err == 0 && i < manifest->stages_count; i++) {
+		plane_beat(plane->heartbeats, 0);
 		err = load_image(plane, asked->fds[i], parts, why);
 		if (err < 0)
 			eos_why_prefix(why, "%s", manifest->stages[i].image);
@@ -113,8 +114,7 @@ static int apply_manifest(struct plane *plane, const struct asked *asked,
 	}
 	int err = load_parts(plane, asked, manifest, &parts, why);
 	if (err == 0)
-		err = plane_entry_apply(plane, manifest, parts.images, parts.tls, &parts.identity,
-					why);
+		err = plane_apply(plane, manifest, parts.images, parts.tls, &parts.identity, why);
 	else
 		plane_manifest_free(manifest);
 	crypto_hash_free(parts.hash);
@@ -139,7 +139,7 @@ static int apply(struct plane *plane, const struct asked *asked, struct eos_why 
 
 static int remove_chain(struct plane *plane, const char *name, struct eos_why *why)
 {
-	int err = plane_entry_remove(plane, name);
+	int err = plane_remove(plane, name);
 	return err < 0 ? eos_why(why, err, "no chain \"%s\"", name) : 0;
 }
 
@@ -149,18 +149,18 @@ static int send_state(struct plane *plane, const struct plane_request *request)
 	struct eos_why why = {""};
 	const char *name = request->name;
 	uint64_t id = request->id;
-	if (name == NULL) {
-		plane_status_put(plane, &buf);
-	} else if (plane_status_put_chain(plane, name, &buf) < 0) {
-		eos_why(&why, -ENOENT, "no chain \"%s\"", name);
+	int err = name == NULL ? plane_status_put(plane, &buf)
+			       : plane_status_put_chain(plane, name, &buf);
+	if (err == -ENOENT) {
+		eos_why(&why, err, "no chain \"%s\"", name);
 		return reply(plane, id, why.text, -1, 0);
 	}
-	if (eos_buf_failed(&buf))
+	if (err < 0 || eos_buf_failed(&buf))
 		return reply(plane, id, "no memory", -1, 0);
 	int fd = plane_document_new(buf.data, buf.len);
 	if (fd < 0)
 		return reply(plane, id, strerror(-fd), -1, 0);
-	int err = reply(plane, id, NULL, fd, buf.len);
+	err = reply(plane, id, NULL, fd, buf.len);
 	eos_close(fd);
 	return err;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -71,18 +72,38 @@ static uint32_t mtu_of(const struct plane *plane, uint16_t port)
 	return port < plane->ports_count ? plane_port_mtu(plane, port) + 14 : 0;
 }
 
-static int apply_template(struct plane *plane, struct plane_entry *entry,
-			  struct fwp_image *const *images, struct eos_why *why)
+/* Has this core instances of it? */
+static bool has_instances(const struct plane *plane, const struct plane_entry *entry)
 {
 	const struct plane_manifest *manifest = entry->manifest;
+	if (entry->ports[0] == PLANE_KERNEL || manifest->isolation == CHAIN_PER_TENANT)
+		return plane->core == entry->home;
+	return manifest->isolation != CHAIN_FIXED ||
+	       plane_fixed_here(plane, entry->home, manifest->fixed_count) > 0;
+}
+
+/* This core's part of limits.chains: all, or one of equal parts, together not less. */
+static uint32_t chains_max_here(const struct plane *plane, const struct plane_entry *entry)
+{
+	uint32_t max = entry->manifest->chains_max, cores = plane->cores_count;
+	return entry->ports[0] == PLANE_KERNEL ? max : (max + cores - 1) / cores;
+}
+
+static int prepare_template(struct plane *plane, struct plane_entry *entry,
+			    struct fwp_image *const *images, struct eos_why *why)
+{
+	const struct plane_manifest *manifest = entry->manifest;
+	bool is_kernels = entry->ports[0] == PLANE_KERNEL;
 	struct chain_stage_config stages[CHAIN_STAGES_MAX];
 	struct chain_config config = {
 		.name = manifest->name,
 		.tenant = manifest->tenant,
 		.isolation = manifest->isolation,
 		.takes_arp = manifest->match.is_any,
-		.fixed_count = manifest->fixed_count,
-		.chains_max = manifest->chains_max,
+		.fixed_count =
+			is_kernels ? manifest->fixed_count
+				   : plane_fixed_here(plane, entry->home, manifest->fixed_count),
+		.chains_max = chains_max_here(plane, entry),
 		.idle_ns = manifest->idle_ns,
 		.timeout_ns = manifest->timeout_ns,
 		.domain = (uint16_t)(entry->ports[0] + 1),
@@ -109,7 +130,7 @@ static int apply_template(struct plane *plane, struct plane_entry *entry,
 			.settings_count = stage->settings_count,
 		};
 	}
-	return chain_template_apply(plane->chains, &config, &entry->template, why);
+	return chain_template_prepare(plane->chains, &config, &entry->update, why);
 }
 
 static bool has_same_sockets(const struct plane_entry *a, const struct plane_entry *b)
@@ -123,7 +144,8 @@ static bool has_same_sockets(const struct plane_entry *a, const struct plane_ent
 /* The sockets of OLD, whose clients go on, or new ones. */
 static int get_sockets(struct plane_entry *entry, struct plane_entry *old, struct eos_why *why)
 {
-	if (!entry->manifest->has_endpoint || entry->ports[0] != PLANE_KERNEL)
+	if (!entry->manifest->has_endpoint || entry->ports[0] != PLANE_KERNEL ||
+	    entry->plane->core != entry->home)
 		return 0;
 	if (old == NULL || !has_same_sockets(entry, old))
 		return plane_sockets_open(entry, why);
@@ -146,11 +168,23 @@ static int watch_sockets(struct plane_entry *entry, struct eos_why *why)
 {
 	for (unsigned i = 0; i < entry->sockets_count; i++) {
 		struct plane_socket *socket = &entry->sockets[i];
-		int err = plane_watch(entry->plane, socket->fd, &socket->watch, EPOLLIN);
-		if (err < 0 && err != -EEXIST)
+		/* What comes waits until the chain is there. */
+		int err = plane_watch(entry->plane, socket->fd, &socket->watch, 0);
+		if (err < 0)
 			return eos_why(why, err, "watching a socket: %s", strerror(-err));
 	}
 	return 0;
+}
+
+static void open_for_clients(struct plane_entry *entry)
+{
+	for (unsigned i = 0; i < entry->sockets_count; i++) {
+		struct plane_socket *socket = &entry->sockets[i];
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &socket->watch};
+		/* It is in the set, so there is nothing to fail. */
+		int err = epoll_ctl(entry->plane->epoll_fd, EPOLL_CTL_MOD, socket->fd, &event);
+		EOS_ASSERT(err == 0);
+	}
 }
 
 static struct plane_entry *entry_free(struct plane_entry *entry)
@@ -161,16 +195,17 @@ static struct plane_entry *entry_free(struct plane_entry *entry)
 	plane_peers_forget(&entry->plane->peers, entry, 0);
 	plane_sockets_close(entry);
 	tls_server_unref(entry->tls);
-	plane_manifest_free(entry->manifest);
+	chain_template_abandon(entry->update);
+	if (entry->plane->core == 0)
+		plane_manifest_free(entry->manifest);
 	free(entry);
 	return NULL;
 }
 
-/* New connections get another certificate; nothing else is new. True: that is all. */
-static bool renew_certificate(struct plane_entry *old, struct tls_server *tls,
-			      const struct plane_identity *identity)
+bool plane_entry_renew(struct plane_entry *old, struct tls_server *tls,
+		       const struct plane_identity *identity)
 {
-	if (old == NULL || old->tls == NULL || tls == NULL ||
+	if (old->tls == NULL || tls == NULL ||
 	    memcmp(old->identity.chain, identity->chain, sizeof(identity->chain)) != 0 ||
 	    memcmp(old->identity.tls, identity->tls, sizeof(identity->tls)) == 0)
 		return false;
@@ -180,25 +215,17 @@ static bool renew_certificate(struct plane_entry *old, struct tls_server *tls,
 	return true;
 }
 
-int plane_entry_apply(struct plane *plane, struct plane_manifest *manifest,
-		      struct fwp_image *const *images, struct tls_server *tls,
-		      const struct plane_identity *identity, struct eos_why *why)
+int plane_entry_prepare(struct plane *plane, struct plane_manifest *manifest, unsigned home,
+			struct fwp_image *const *images, struct plane_entry **ret_entry,
+			struct eos_why *why)
 {
 	struct plane_entry *old = plane_entry_find(plane, manifest->name);
-	if (renew_certificate(old, tls, identity)) {
-		plane_manifest_free(manifest);
-		return 0;
-	}
 	struct plane_entry *entry = calloc(1, sizeof(*entry));
-	if (entry == NULL) {
-		tls_server_unref(tls);
-		plane_manifest_free(manifest);
+	if (entry == NULL)
 		return eos_why(why, -ENOMEM, "no memory");
-	}
 	entry->plane = plane;
 	entry->manifest = manifest;
-	entry->tls = tls;
-	entry->identity = *identity;
+	entry->home = home;
 	eos_list_init(&entry->node);
 	int err = 0;
 	if (old == NULL && plane->entries_count >= PLANE_CHAINS_MAX)
@@ -209,12 +236,35 @@ int plane_entry_apply(struct plane *plane, struct plane_manifest *manifest,
 		err = get_sockets(entry, old, why);
 	if (err == 0)
 		err = watch_sockets(entry, why);
-	/* Last, as it cannot be taken back. */
-	if (err == 0)
-		err = apply_template(plane, entry, images, why);
+	if (err == 0 && has_instances(plane, entry))
+		err = prepare_template(plane, entry, images, why);
 	if (err < 0) {
+		entry->manifest = NULL;
 		entry_free(entry);
 		return err;
+	}
+	*ret_entry = entry;
+	return 0;
+}
+
+struct plane_entry *plane_entry_abandon(struct plane_entry *entry)
+{
+	if (entry != NULL)
+		entry->manifest = NULL;
+	return entry_free(entry);
+}
+
+void plane_entry_commit(struct plane_entry *entry)
+{
+	struct plane *plane = entry->plane;
+	const char *name = entry->manifest->name;
+	struct plane_entry *old = plane_entry_find(plane, name);
+	if (entry->update != NULL) {
+		entry->template = chain_template_commit(entry->update);
+		entry->update = NULL;
+	} else if (old != NULL && old->template != NULL) {
+		int err = chain_template_remove(plane->chains, name);
+		EOS_ASSERT(err == 0);
 	}
 	if (old != NULL) {
 		entry->stats = old->stats;
@@ -224,10 +274,11 @@ int plane_entry_apply(struct plane *plane, struct plane_manifest *manifest,
 	} else {
 		plane->entries_count++;
 	}
-	chain_template_set_tag(entry->template, (uintptr_t)entry);
+	if (entry->template != NULL)
+		chain_template_set_tag(entry->template, (uintptr_t)entry);
 	eos_list_add_tail(&plane->entries, &entry->node);
+	open_for_clients(entry);
 	plane_ports_route(plane);
-	return 0;
 }
 
 int plane_entry_remove(struct plane *plane, const char *name)
@@ -235,9 +286,10 @@ int plane_entry_remove(struct plane *plane, const char *name)
 	struct plane_entry *entry = plane_entry_find(plane, name);
 	if (entry == NULL)
 		return -ENOENT;
-	int err = chain_template_remove(plane->chains, name);
-	if (err < 0)
-		return err;
+	if (entry->template != NULL) {
+		int err = chain_template_remove(plane->chains, name);
+		EOS_ASSERT(err == 0);
+	}
 	eos_list_remove(&entry->node);
 	plane->entries_count--;
 	plane_ports_route(plane);
@@ -283,7 +335,10 @@ static int send_output(void *ctx, const struct chain_output *output)
 	if (output->port >= 2 + entry->manifest->next_count ||
 	    entry->ports[output->port] >= plane->ports_count)
 		return -EBADF;
-	return plane_ports_send(plane, entry->ports[output->port], output->data, output->len);
+	uint16_t port = entry->ports[output->port];
+	if (output->port == CHAIN_OUT)
+		plane_ports_remember(plane, port, output->data, output->len);
+	return plane_ports_send(plane, port, output->data, output->len);
 }
 
 static int close_output(void *ctx, const struct chain_output *output)

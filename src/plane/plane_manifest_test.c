@@ -286,13 +286,17 @@ static void test_config(void **state)
 		{"ports: {lan: {device: x, vlan: 4095}}", "vlan"},
 		{"ports: {lan: {device: x, addresses: [10.0.0.1/40]}}", "addresses: not"},
 		{"processor: first", "processor: not"},
+		{"cores: 0", "cores"},
+		{"cores: 17", "cores"},
 		{"ports: {a: {device: \"null\", mac: \"-2:00:00:00:00:00\"}}", "mac: not"},
+		{"watchdog: 999ms", "watchdog: neither"},
+		{"watchdog: 25h", "watchdog"},
 		{"port: {}", "port"},
 	};
 	struct plane_config config;
 	struct eos_why why = {""};
 	assert_int_equal(
-		configure("processor: 1\n"
+		configure("processor: 1\ncores: 3\n"
 			  "memory: 128MiB\n"
 			  "ports:\n"
 			  "  lan: {device: \"af_packet:veth0\", addresses: [10.0.0.1/24, "
@@ -301,6 +305,8 @@ static void test_config(void **state)
 			  &config, &why),
 		0);
 	assert_int_equal(config.processor, 1);
+	assert_int_equal(config.cores, 3);
+	assert_int_equal(config.watchdog_ns, PLANE_WATCHDOG_NS);
 	assert_int_equal(config.memory_mib, 128);
 	assert_int_equal(config.ports_count, 2);
 	assert_string_equal(config.ports[0].device, "af_packet:veth0");
@@ -309,6 +315,10 @@ static void test_config(void **state)
 	assert_int_equal(config.ports[0].mac[5], 1);
 	assert_int_equal(config.ports[1].mtu, 9000);
 	assert_true(config.ports[1].has_gateway);
+	assert_int_equal(configure("watchdog: 0", &config, &why), 0);
+	assert_int_equal(config.watchdog_ns, 0);
+	assert_int_equal(configure("watchdog: 1s", &config, &why), 0);
+	assert_int_equal(config.watchdog_ns, PLANE_WATCHDOG_NS_MIN);
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
 		why.text[0] = '\0';
 		assert_int_equal(configure(cases[i].text, &config, &why), -EINVAL);

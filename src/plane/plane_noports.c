@@ -12,6 +12,50 @@ int plane_ports_open(struct plane *plane, struct eos_why *why)
 	return eos_why(why, -ENOTSUP, "ports: this program was built without DPDK");
 }
 
+int plane_ports_join(struct plane *plane, const struct plane *first, struct eos_why *why)
+{
+	(void)plane;
+	(void)first;
+	(void)why;
+	return 0;
+}
+
+void plane_ports_leave(struct plane *plane)
+{
+	(void)plane;
+}
+
+int plane_ports_thread_enter(struct plane *plane)
+{
+	(void)plane;
+	return 0;
+}
+
+void plane_ports_thread_leave(struct plane *plane)
+{
+	(void)plane;
+}
+
+void plane_ports_free_frame(struct nic_frame *frame)
+{
+	(void)frame;
+}
+
+void plane_ports_remember(struct plane *plane, uint16_t port, const uint8_t *data, uint32_t len)
+{
+	(void)plane;
+	(void)port;
+	(void)data;
+	(void)len;
+}
+
+void plane_port_count(const struct plane *plane, unsigned port, struct plane_port_counts *counts)
+{
+	(void)plane;
+	(void)port;
+	(void)counts;
+}
+
 void plane_ports_close(struct plane *plane)
 {
 	(void)plane;
@@ -66,9 +110,11 @@ int plane_ports_send_datagram(struct plane *plane, const struct plane_peer *peer
 	return -EBADF;
 }
 
-void plane_port_put(struct plane *plane, unsigned port, struct eos_json *json)
+void plane_port_put(struct plane *plane, unsigned port, const struct plane_port_counts *counts,
+		    struct eos_json *json)
 {
 	(void)plane;
 	(void)port;
+	(void)counts;
 	(void)json;
 }

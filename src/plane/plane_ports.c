@@ -1,11 +1,6 @@
 /*
- * Frames, in bursts: each is parsed; what is for the node's own addresses is dealt with by the
- * port's host (src/nic/host.h) or goes to an endpoint; the rest goes to the chain whose match takes
- * it first, in the order of the chains' names, or back through the chain that its flow came by.
- * What is left over is dropped and counted.
- *
- * All packets of a burst are delivered together, so that chains can look ahead. Frames are freed
- * afterwards: what leaves is a copy, in a frame of its own, and is sent at the end of the turn.
+ * Ports: opening, who gets what of each, and what leaves: a copy, in a frame of its own, which is
+ * sent at the end of the turn, by the core's own queue or, where a port has one only, by core 0.
  */
 #include "plane/plane_ports.h"
 
@@ -17,38 +12,11 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "crypto/crypto.h"
-#include "nic/host.h"
+#include "plane/plane_cores.h"
+#include "plane/plane_ports_priv.h"
 
-#define POLL_NS	       (100 * EOS_NS_PER_MS) /* how often hosts are asked for what is due */
 #define NEIGHBOURS_MAX 4096u
 #define V4_PREFIX_BITS 96u
-
-struct plane_port {
-	struct nic_port *nic_port;
-	struct nic_host *host; /* NULL: the port has no addresses */
-	/* Who gets frames: borrowed entries, in the order of their names. */
-	struct plane_entry **matches, **endpoints;
-	struct plane_entry **askers; /* whose chains lead here, so that answers come */
-	unsigned matches_count, endpoints_count, askers_count;
-	/* Frames that leave at the end of the turn. */
-	struct nic_frame out[NIC_BURST_MAX];
-	unsigned out_count;
-	uint64_t polled_ns;
-	uint64_t unwanted;     /* frames that nobody takes */
-	uint64_t no_frames;    /* for what was to be sent */
-	uint64_t no_neighbour; /* datagrams to somebody who cannot be reached */
-};
-
-/* What one look at a port has to deliver. */
-struct burst {
-	struct plane *plane;
-	uint16_t port;
-	uint64_t now_ns;
-	struct nic_frame frames[PLANE_BURST];
-	struct flow_packet headers[PLANE_BURST];
-	struct chain_packet packets[PLANE_BURST];
-	unsigned packets_count;
-};
 
 /* --- opening --- */
 
@@ -84,29 +52,52 @@ static int open_host(struct plane_port *port, const struct plane_port_config *co
 	return err < 0 ? err : nic_host_new(&host, &port->host, why);
 }
 
-static int open_port(struct plane *plane, const struct plane_port_config *config,
-		     struct eos_why *why)
+static int open_device(struct plane *plane, const struct plane_port_config *config, unsigned queues,
+		       struct nic_port **ret_port, struct eos_why *why)
 {
-	struct plane_port *port = &plane->ports[plane->ports_count];
 	struct nic_port_config nic_config = {
 		.name = config->name,
 		.device = config->device,
 		.mtu = config->mtu,
 		.vlan = config->vlan,
+		.queues = (uint16_t)queues,
 		/* What has no addresses is a wire: everything on it is meant. */
 		.is_promiscuous = config->is_promiscuous || config->addresses_count == 0,
 	};
 	memcpy(nic_config.mac, config->mac, sizeof(config->mac));
-	int err = nic_port_open(plane->nic, &nic_config, &port->nic_port, why);
+	return nic_port_open(plane->nic, &nic_config, ret_port, why);
+}
+
+/* This core's queue of a port that was opened, and its host. */
+static int join_port(struct plane *plane, const struct plane_port_config *config,
+		     struct nic_port *nic_port, struct eos_why *why)
+{
+	struct plane_port *port = &plane->ports[plane->ports_count++];
+	struct nic_port_info info;
+	nic_port_info(nic_port, &info);
+	port->nic_port = nic_port;
+	port->has_queue = plane->core < info.queues;
+	port->queue = port->has_queue ? plane->core : 0;
+	int err = open_host(port, config, why);
+	if (err < 0)
+		eos_why_prefix(why, "port %s", config->name);
+	return err;
+}
+
+static int open_port(struct plane *plane, const struct plane_port_config *config,
+		     struct eos_why *why)
+{
+	struct nic_port *nic_port;
+	unsigned queues = nic_device_can_spread(config->device) ? plane->cores_count : 1;
+	int err = open_device(plane, config, queues, &nic_port, why);
+	/* It cannot have so many after all: an interface with fewer channels. */
+	if (err < 0 && queues > 1)
+		err = open_device(plane, config, 1, &nic_port, why);
 	if (err < 0) {
 		eos_why_prefix(why, "port %s", config->name);
 		return err;
 	}
-	plane->ports_count++;
-	err = open_host(port, config, why);
-	if (err < 0)
-		eos_why_prefix(why, "port %s", config->name);
-	return err;
+	return join_port(plane, config, nic_port, why);
 }
 
 static uint32_t frame_bytes(const struct plane_config *config)
@@ -138,8 +129,24 @@ int plane_ports_open(struct plane *plane, struct eos_why *why)
 	if (plane->ports == NULL)
 		return eos_why(why, -ENOMEM, "no memory for %u ports", config->ports_count);
 	int err = nic_new(&nic, &plane->nic, why);
-	for (unsigned i = 0; err == 0 && i < config->ports_count; i++)
+	for (unsigned i = 0; err == 0 && i < config->ports_count; i++) {
+		plane_beat(plane->heartbeats, 0);
 		err = open_port(plane, &config->ports[i], why);
+	}
+	return err;
+}
+
+int plane_ports_join(struct plane *plane, const struct plane *first, struct eos_why *why)
+{
+	int err = 0;
+	if (first->ports_count == 0)
+		return 0;
+	plane->nic = first->nic;
+	plane->ports = calloc(first->ports_count, sizeof(*plane->ports));
+	if (plane->ports == NULL)
+		return eos_why(why, -ENOMEM, "no memory for %u ports", first->ports_count);
+	for (unsigned i = 0; err == 0 && i < first->ports_count; i++)
+		err = join_port(plane, &plane->config.ports[i], first->ports[i].nic_port, why);
 	return err;
 }
 
@@ -150,21 +157,46 @@ static void free_routes(struct plane_port *port)
 	free(port->askers);
 	port->matches = port->endpoints = port->askers = NULL;
 	port->matches_count = port->endpoints_count = port->askers_count = 0;
+	port->has_client_askers = false;
 }
 
-void plane_ports_close(struct plane *plane)
+void plane_ports_leave(struct plane *plane)
 {
 	for (unsigned i = 0; i < plane->ports_count; i++) {
 		struct plane_port *port = &plane->ports[i];
 		nic_frames_free(port->out, port->out_count);
+		port->out_count = 0;
 		free_routes(port);
-		nic_host_free(port->host);
-		nic_port_close(port->nic_port);
+		port->host = nic_host_free(port->host);
 	}
+	if (plane->core > 0)
+		free(plane->ports);
+}
+
+void plane_ports_close(struct plane *plane)
+{
+	for (unsigned i = 0; i < plane->ports_count; i++)
+		nic_port_close(plane->ports[i].nic_port);
 	plane->ports_count = 0;
 	free(plane->ports);
 	plane->ports = NULL;
 	plane->nic = nic_free(plane->nic);
+}
+
+int plane_ports_thread_enter(struct plane *plane)
+{
+	return plane->first->nic != NULL ? nic_thread_enter(plane->first->nic) : 0;
+}
+
+void plane_ports_thread_leave(struct plane *plane)
+{
+	if (plane->first->nic != NULL)
+		nic_thread_leave(plane->first->nic);
+}
+
+void plane_ports_free_frame(struct nic_frame *frame)
+{
+	nic_frames_free(frame, 1);
 }
 
 /* --- who gets what --- */
@@ -198,8 +230,10 @@ static void route_port(struct plane *plane, uint16_t index)
 	}
 	EOS_LIST_FOR_EACH (node, &plane->entries) {
 		struct plane_entry *entry = EOS_CONTAINER_OF(node, struct plane_entry, node);
-		if (leads_to(entry, index))
+		if (leads_to(entry, index)) {
 			port->askers[port->askers_count++] = entry;
+			port->has_client_askers |= entry->manifest->isolation == CHAIN_PER_CLIENT;
+		}
 		if (entry->ports[0] != index)
 			continue;
 		if (entry->manifest->has_endpoint)
@@ -218,252 +252,61 @@ void plane_ports_route(struct plane *plane)
 		route_port(plane, (uint16_t)i);
 }
 
-static struct plane_entry *find_endpoint(const struct plane_port *port, uint16_t number)
+/* --- out --- */
+
+static void send_out(struct plane *plane, uint16_t index)
 {
-	for (unsigned i = 0; i < port->endpoints_count; i++) {
-		const struct plane_endpoint *endpoint = &port->endpoints[i]->manifest->endpoint;
-		if (number >= endpoint->first && number <= endpoint->last)
-			return port->endpoints[i];
+	struct plane_port *port = &plane->ports[index];
+	if (EOS_LIKELY(port->has_queue)) {
+		nic_port_send(port->nic_port, port->queue, port->out, port->out_count);
+	} else {
+		for (unsigned i = 0; i < port->out_count; i++) {
+			struct plane_handed handed = {
+				.frame = port->out[i], .port = index, .hop = PLANE_HOP_SEND};
+			plane_cores_hand(plane, 0, &handed);
+		}
 	}
-	return NULL;
+	port->out_count = 0;
 }
 
-static struct plane_entry *find_match(const struct plane_port *port,
-				      const struct flow_packet *headers)
+void plane_port_queue(struct plane *plane, uint16_t index, const struct nic_frame *frame)
 {
-	for (unsigned i = 0; i < port->matches_count; i++) {
-		if (plane_match_takes(&port->matches[i]->manifest->match, headers))
-			return port->matches[i];
-	}
-	return NULL;
-}
-
-/* Who gets what comes back without an address: a chain for everybody and everything. */
-static struct plane_entry *find_bridge(const struct plane_port *port)
-{
-	for (unsigned i = 0; i < port->askers_count; i++) {
-		const struct plane_manifest *manifest = port->askers[i]->manifest;
-		if (manifest->match.is_any && manifest->isolation != CHAIN_PER_CLIENT)
-			return port->askers[i];
-	}
-	return NULL;
-}
-
-/* --- in --- */
-
-static void queue_frame(struct plane_port *port, const struct nic_frame *frame)
-{
-	if (port->out_count == NIC_BURST_MAX) {
-		nic_port_send(port->nic_port, 0, port->out, port->out_count);
-		port->out_count = 0;
-	}
+	struct plane_port *port = &plane->ports[index];
+	if (port->out_count == NIC_BURST_MAX)
+		send_out(plane, index);
 	port->out[port->out_count++] = *frame;
 }
 
-/* A frame of the host's own, made by MAKE. */
-static void send_reply(struct plane_port *port, struct nic_frame *frame, uint32_t len)
+void plane_port_reply(struct plane *plane, uint16_t index, struct nic_frame *frame, uint32_t len)
 {
 	if (len == 0) {
 		nic_frames_free(frame, 1);
 		return;
 	}
 	frame->len = len;
-	queue_frame(port, frame);
+	plane_port_queue(plane, index, frame);
 }
-
-static void to_chain(struct burst *burst, unsigned i)
-{
-	struct plane_port *port = &burst->plane->ports[burst->port];
-	const struct flow_packet *headers = &burst->headers[i];
-	struct plane_entry *entry;
-	struct chain_packet *packet = &burst->packets[burst->packets_count];
-	*packet = (struct chain_packet){
-		.data = burst->frames[i].data,
-		.len = burst->frames[i].len,
-		.kind = CHAIN_FRAME,
-		.flags = (burst->frames[i].flags & NIC_FRAME_CHECKSUM_GOOD) != 0
-				 ? CHAIN_CHECKSUM_GOOD
-				 : 0,
-		.headers = headers,
-		.domain = (uint16_t)(burst->port + 1),
-	};
-	bool has_hosts = headers->kind != FLOW_OTHER && !headers->is_bad;
-	/* What comes back belongs to who asked, whatever else is wanted here. */
-	if (port->askers_count > 0 && has_hosts &&
-	    chains_knows_flow(burst->plane->chains, packet->domain, headers)) {
-		packet->side = CHAIN_OUT;
-		burst->packets_count++;
-		return;
-	}
-	entry = find_match(port, headers);
-	if (entry == NULL) {
-		packet->side = CHAIN_OUT;
-		entry = find_bridge(port);
-	}
-	if (entry == NULL) {
-		port->unwanted++;
-		return;
-	}
-	packet->template = entry->template;
-	burst->packets_count++;
-}
-
-/* False: there is no such endpoint. */
-static bool to_endpoint(struct burst *burst, const struct nic_host_datagram *datagram)
-{
-	struct plane *plane = burst->plane;
-	struct plane_entry *entry = find_endpoint(&plane->ports[burst->port], datagram->local_port);
-	if (entry == NULL)
-		return false;
-	struct plane_peer seen = {
-		.entry = entry,
-		.nic_port = burst->port,
-		.port = datagram->peer_port,
-		.local_port = datagram->local_port,
-	};
-	memcpy(seen.address, datagram->peer, sizeof(seen.address));
-	memcpy(seen.local, datagram->local, sizeof(seen.local));
-	memcpy(seen.mac, datagram->peer_mac, sizeof(seen.mac));
-	const struct plane_peer *peer = plane_peers_meet(&plane->peers, &seen, burst->now_ns);
-	if (peer == NULL)
-		return true;
-	struct chain_packet *packet = &burst->packets[burst->packets_count++];
-	*packet = (struct chain_packet){
-		.data = datagram->payload,
-		.len = datagram->len,
-		.kind = CHAIN_DATAGRAM,
-		.side = CHAIN_CLIENT,
-		.flags = CHAIN_CHECKSUM_GOOD,
-		.template = entry->template,
-		.peer = peer->number,
-		.peer_port = datagram->peer_port,
-		.local_port = datagram->local_port,
-	};
-	memcpy(packet->peer_address, datagram->peer, sizeof(packet->peer_address));
-	return true;
-}
-
-/* Nobody wants what is for an address of ours. */
-static void refuse(struct burst *burst, unsigned i)
-{
-	struct plane_port *port = &burst->plane->ports[burst->port];
-	struct nic_frame reply;
-	port->unwanted++;
-	if (nic_frame_new(burst->plane->nic, NIC_HOST_CONTROL_MAX, &reply) < 0) {
-		port->no_frames++;
-		return;
-	}
-	struct nic_host_buffer buffer = {.data = reply.data, .capacity = NIC_HOST_CONTROL_MAX};
-	bool is_due = nic_host_refuse(port->host, burst->frames[i].data, burst->frames[i].len,
-				      &burst->headers[i], burst->now_ns, &buffer);
-	send_reply(port, &reply, is_due ? buffer.len : 0);
-}
-
-static void to_host(struct burst *burst, unsigned i)
-{
-	struct plane_port *port = &burst->plane->ports[burst->port];
-	const struct nic_frame *frame = &burst->frames[i];
-	struct nic_host_datagram datagram;
-	struct nic_frame reply;
-	/* An echo is as long as what it answers. */
-	uint32_t capacity = EOS_MAX(frame->len, NIC_HOST_CONTROL_MAX);
-	if (nic_frame_new(burst->plane->nic, capacity, &reply) < 0) {
-		port->no_frames++;
-		return;
-	}
-	struct nic_host_buffer buffer = {.data = reply.data, .capacity = capacity};
-	enum nic_host_verdict verdict = nic_host_input(
-		port->host, frame->data, frame->len, &burst->headers[i],
-		(frame->flags & NIC_FRAME_CHECKSUM_GOOD) != 0, burst->now_ns, &buffer, &datagram);
-	send_reply(port, &reply, buffer.len);
-	if (verdict == NIC_HOST_NOT_OURS)
-		to_chain(burst, i);
-	else if (verdict == NIC_HOST_UDP && to_endpoint(burst, &datagram))
-		return;
-	else if ((verdict == NIC_HOST_UDP || verdict == NIC_HOST_LOCAL) &&
-		 find_match(port, &burst->headers[i]) != NULL)
-		to_chain(burst, i);
-	else if (verdict == NIC_HOST_UDP || verdict == NIC_HOST_LOCAL)
-		refuse(burst, i);
-}
-
-static unsigned poll_port(struct plane *plane, uint16_t index, uint64_t now_ns)
-{
-	struct plane_port *port = &plane->ports[index];
-	struct burst burst;
-	unsigned count = nic_port_receive(port->nic_port, 0, burst.frames, PLANE_BURST);
-	if (count == 0)
-		return 0;
-	burst.plane = plane;
-	burst.port = index;
-	burst.now_ns = now_ns;
-	burst.packets_count = 0;
-	for (unsigned i = 0; i < count; i++) {
-		flow_parse(burst.frames[i].data, burst.frames[i].len, &burst.headers[i]);
-		if (port->host != NULL)
-			to_host(&burst, i);
-		else
-			to_chain(&burst, i);
-	}
-	if (burst.packets_count > 0)
-		chains_deliver(plane->chains, burst.packets, burst.packets_count, now_ns);
-	nic_frames_free(burst.frames, count);
-	return count;
-}
-
-/* Announcements and the like. */
-static void poll_host(struct plane *plane, struct plane_port *port, uint64_t now_ns)
-{
-	port->polled_ns = now_ns;
-	for (unsigned i = 0; i < PLANE_BURST; i++) {
-		struct nic_frame frame;
-		if (nic_frame_new(plane->nic, NIC_HOST_CONTROL_MAX, &frame) < 0)
-			return;
-		struct nic_host_buffer buffer = {.data = frame.data,
-						 .capacity = NIC_HOST_CONTROL_MAX};
-		bool has_frame = nic_host_poll(port->host, now_ns, &buffer);
-		send_reply(port, &frame, has_frame ? buffer.len : 0);
-		if (!has_frame)
-			return;
-	}
-}
-
-unsigned plane_ports_poll(struct plane *plane, uint64_t now_ns)
-{
-	unsigned count = 0;
-	for (unsigned i = 0; i < plane->ports_count; i++) {
-		struct plane_port *port = &plane->ports[i];
-		count += poll_port(plane, (uint16_t)i, now_ns);
-		if (port->host != NULL && now_ns - port->polled_ns >= POLL_NS)
-			poll_host(plane, port, now_ns);
-	}
-	return count;
-}
-
-/* --- out --- */
 
 void plane_ports_flush(struct plane *plane)
 {
 	for (unsigned i = 0; i < plane->ports_count; i++) {
-		struct plane_port *port = &plane->ports[i];
-		if (port->out_count > 0)
-			nic_port_send(port->nic_port, 0, port->out, port->out_count);
-		port->out_count = 0;
+		if (plane->ports[i].out_count > 0)
+			send_out(plane, (uint16_t)i);
 	}
 }
 
 void plane_ports_wait(struct plane *plane, uint64_t timeout_ns)
 {
 	struct nic_polled polled[NIC_PORTS_MAX];
-	bool has_host = false;
+	unsigned count = 0;
 	for (unsigned i = 0; i < plane->ports_count; i++) {
-		polled[i] = (struct nic_polled){.port = plane->ports[i].nic_port};
-		has_host |= plane->ports[i].host != NULL;
+		const struct plane_port *port = &plane->ports[i];
+		if (port->has_queue)
+			polled[count++] = (struct nic_polled){port->nic_port, port->queue};
+		if (port->host != NULL && plane->core == 0)
+			timeout_ns = EOS_MIN(timeout_ns, PLANE_HOST_POLL_NS);
 	}
-	if (has_host)
-		timeout_ns = EOS_MIN(timeout_ns, POLL_NS);
-	nic_wait(plane->nic, polled, plane->ports_count, plane->epoll_fd, timeout_ns,
-		 plane->config.step_ns);
+	nic_wait(plane->nic, polled, count, plane->epoll_fd, timeout_ns, plane->config.step_ns);
 }
 
 unsigned plane_port_mtu(const struct plane *plane, uint16_t port)
@@ -479,11 +322,11 @@ int plane_ports_send(struct plane *plane, uint16_t port_index, const uint8_t *da
 	struct nic_frame frame;
 	int err = nic_frame_new(plane->nic, len, &frame);
 	if (err < 0) {
-		port->no_frames++;
+		port->counts.no_frames++;
 		return err == -ENOBUFS ? -EAGAIN : err;
 	}
 	memcpy(frame.data, data, len);
-	queue_frame(port, &frame);
+	plane_port_queue(plane, port_index, &frame);
 	return 0;
 }
 
@@ -496,7 +339,7 @@ int plane_ports_send_datagram(struct plane *plane, const struct plane_peer *peer
 	struct nic_frame frame;
 	int err = nic_frame_new(plane->nic, EOS_MAX(capacity, NIC_HOST_CONTROL_MAX), &frame);
 	if (err < 0) {
-		port->no_frames++;
+		port->counts.no_frames++;
 		return err == -ENOBUFS ? -EAGAIN : err;
 	}
 	struct nic_host_datagram datagram = {
@@ -512,9 +355,9 @@ int plane_ports_send_datagram(struct plane *plane, const struct plane_peer *peer
 	struct nic_host_buffer buffer = {.data = frame.data, .capacity = frame.len};
 	err = nic_host_output(port->host, &datagram, eos_now_ns(), &buffer);
 	if (err < 0)
-		port->no_neighbour++;
+		port->counts.no_neighbour++;
 	/* Also a request for the neighbour, in its place. */
-	send_reply(port, &frame, buffer.len);
+	plane_port_reply(plane, peer->nic_port, &frame, buffer.len);
 	return err == 0 || err == -EMSGSIZE ? err : -EAGAIN;
 }
 
@@ -528,7 +371,17 @@ static void put_mac(struct eos_json *json, const uint8_t mac[6])
 	eos_json_text(json, "mac", text);
 }
 
-void plane_port_put(struct plane *plane, unsigned index, struct eos_json *json)
+void plane_port_count(const struct plane *plane, unsigned index, struct plane_port_counts *counts)
+{
+	const struct plane_port_counts *here = &plane->ports[index].counts;
+	counts->unwanted += here->unwanted;
+	counts->no_frames += here->no_frames;
+	counts->no_neighbour += here->no_neighbour;
+	counts->lost += here->lost;
+}
+
+void plane_port_put(struct plane *plane, unsigned index, const struct plane_port_counts *counts,
+		    struct eos_json *json)
 {
 	const struct plane_port *port = &plane->ports[index];
 	struct nic_port_info info;
@@ -541,6 +394,7 @@ void plane_port_put(struct plane *plane, unsigned index, struct eos_json *json)
 	eos_json_u64(json, "mtu", info.mtu);
 	eos_json_bool(json, "is_up", info.is_up);
 	eos_json_bool(json, "can_sleep", info.can_sleep);
+	eos_json_u64(json, "queues", info.queues);
 	eos_json_u64(json, "received", stats.received);
 	eos_json_u64(json, "received_bytes", stats.received_bytes);
 	eos_json_u64(json, "sent", stats.sent);
@@ -550,7 +404,8 @@ void plane_port_put(struct plane *plane, unsigned index, struct eos_json *json)
 	eos_json_u64(json, "send_full", stats.send_full);
 	eos_json_u64(json, "too_long", stats.too_long);
 	eos_json_u64(json, "wrong_vlan", stats.wrong_vlan);
-	eos_json_u64(json, "unwanted", port->unwanted);
-	eos_json_u64(json, "no_frames", stats.no_frames + port->no_frames);
-	eos_json_u64(json, "no_neighbour", port->no_neighbour);
+	eos_json_u64(json, "unwanted", counts->unwanted);
+	eos_json_u64(json, "lost", counts->lost);
+	eos_json_u64(json, "no_frames", stats.no_frames + counts->no_frames);
+	eos_json_u64(json, "no_neighbour", counts->no_neighbour);
 }

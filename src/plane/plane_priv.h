@@ -1,5 +1,6 @@
 /*
- * Inside of src/plane: the data plane's state. Everything belongs to its one thread.
+ * Inside of src/plane: the data plane's state. Each core has a struct plane, which is its thread's
+ * alone; what cores share is in plane_cores.h.
  */
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "nic/nic.h"
 #include "plane/plane.h"
 #include "plane/plane_config.h"
+#include "plane/plane_heartbeat.h"
 #include "plane/plane_manifest.h"
 
 #define PLANE_BURST	      32u
@@ -34,7 +36,8 @@
 #define PLANE_NOWHERE	      (UINT16_MAX - 1)
 
 struct plane;
-struct plane_port; /* plane_ports.c */
+struct plane_cores; /* plane_cores.c */
+struct plane_port;  /* plane_ports_priv.h */
 
 /* What the epoll set leads to: the first member of those who wait there. */
 struct plane_watch {
@@ -64,15 +67,19 @@ struct plane_identity {
 	uint8_t tls[CRYPTO_SHA256_SIZE];   /* files of TLS */
 };
 
-/* A chain that was applied. */
+/* A chain that was applied. Each core has one, in the same order. */
 struct plane_entry {
 	struct eos_list node;
 	struct plane *plane;
-	struct plane_manifest *manifest; /* owned */
-	struct chain_template *template; /* chains' */
+	struct plane_manifest
+		*manifest; /* core 0's entry's, which is the first made and last freed */
+	unsigned home; /* the core that has the only instance, the first of a fixed number, and the
+			  kernel's sockets */
+	struct chain_template *template; /* chains'; NULL: no instance of it is on this core */
+	struct chain_update *update;	 /* chains', until it is committed */
 	/* Ports by number; PLANE_KERNEL, PLANE_NOWHERE. In the order of EDGEOS_PORT_…. */
 	uint16_t ports[2 + CHAIN_NEXT_MAX];
-	struct tls_server *tls; /* owned; NULL: an endpoint without */
+	struct tls_server *tls; /* its home's, owned; NULL: an endpoint without */
 	struct plane_identity identity;
 	struct plane_stream_stats stats;
 	struct plane_socket *sockets; /* owned */
@@ -169,10 +176,19 @@ struct plane_datagrams {
 
 struct plane_stats {
 	uint64_t datagrams_cut, datagrams_unsent, streams_refused, streams_full;
+	uint64_t received; /* frames, by this core's queues */
 };
 
 struct plane {
 	struct plane_config config;
+	struct plane_heartbeats *heartbeats; /* borrowed; the keeper reads them */
+	/* Set when it is made. */
+	struct plane_cores *cores; /* core 0's; NULL: there is one core only */
+	unsigned cores_count, core;
+	struct plane *first;	     /* core 0's, for others while they open */
+	bool is_running;	     /* its loop may run */
+	const _Atomic bool *awaited; /* core 0's: what its loop ends for; NULL: nothing */
+	uint64_t now_ns;	     /* when its present turn began */
 	struct fwp_engine *engine;
 	struct chains *chains;
 	struct eos_list entries;
@@ -187,7 +203,7 @@ struct plane {
 	struct plane_datagrams *datagrams;
 	struct plane_stats stats;
 	uint64_t death_told_ns, deaths_untold; /* stages' deaths, and the log */
-	struct nic *nic;		       /* NULL: without ports */
+	struct nic *nic;		       /* core 0's; NULL: without ports */
 	struct plane_port *ports;
 	unsigned ports_count;
 	unsigned kernel_watches; /* sockets in the epoll set beside the control socket */
@@ -288,13 +304,36 @@ bool plane_upstream_is_full(const struct plane_stream *stream);
 /* --- plane_entries.c --- */
 
 struct plane_entry *plane_entry_find(struct plane *plane, const char *name);
+/* What it would be on this core: everything that can fail. MANIFEST and IMAGES, as many as it has
+ * stages, are borrowed. */
+int plane_entry_prepare(struct plane *plane, struct plane_manifest *manifest, unsigned home,
+			struct fwp_image *const *images, struct plane_entry **ret_entry,
+			struct eos_why *why) EOS_MUST_CHECK;
+/* It is so now, in the place of the one of its name. Takes ENTRY. */
+void plane_entry_commit(struct plane_entry *entry);
+/* Or rather not: takes ENTRY. NULL is fine. */
+struct plane_entry *plane_entry_abandon(struct plane_entry *entry);
+/* At ENTRY's home: where nothing is new but the certificate, new connections get that one, and
+ * nothing else changes. True: so it is, and TLS was taken. */
+bool plane_entry_renew(struct plane_entry *entry, struct tls_server *tls,
+		       const struct plane_identity *identity);
+int plane_entry_remove(struct plane *plane, const char *name) EOS_MUST_CHECK;
+
+/* --- plane_apply.c: the same on all cores, or on none --- */
+
 /* IMAGES: as many as the manifest has stages. TLS: NULL where the manifest has none. Takes MANIFEST
  * and TLS, also on failure, when nothing has changed. Where TLS is all that is new, connections and
- * instances stay. */
-int plane_entry_apply(struct plane *plane, struct plane_manifest *manifest,
-		      struct fwp_image *const *images, struct tls_server *tls,
-		      const struct plane_identity *identity, struct eos_why *why) EOS_MUST_CHECK;
-int plane_entry_remove(struct plane *plane, const char *name) EOS_MUST_CHECK;
+ * instances stay. Core 0. */
+int plane_apply(struct plane *plane, struct plane_manifest *manifest,
+		struct fwp_image *const *images, struct tls_server *tls,
+		const struct plane_identity *identity, struct eos_why *why) EOS_MUST_CHECK;
+/* -ENOENT. Core 0. */
+int plane_remove(struct plane *plane, const char *name) EOS_MUST_CHECK;
+/* How many of a fixed number of instances are on this core. */
+unsigned plane_fixed_here(const struct plane *plane, unsigned home, uint32_t count);
+
+/* --- plane_entries.c --- */
+
 /* The chains' ops->send and close. */
 extern const struct chains_ops plane_chains_ops;
 /* May the chain that made OUTPUT speak with a peer that OWNER has? If it is the first to answer it,
@@ -308,9 +347,10 @@ void plane_control_ready(struct plane *plane, struct plane_watch *watch, uint32_
 			 uint64_t now_ns);
 int plane_control_hello(struct plane *plane) EOS_MUST_CHECK;
 
-/* --- plane_status.c --- */
+/* --- plane_status.c: core 0 --- */
 
-void plane_status_put(struct plane *plane, struct eos_buf *buf);
-/* One chain of it. -ENOENT. */
+/* -ENOMEM. */
+int plane_status_put(struct plane *plane, struct eos_buf *buf) EOS_MUST_CHECK;
+/* One chain of it. -ENOENT; -ENOMEM. */
 int plane_status_put_chain(struct plane *plane, const char *name,
 			   struct eos_buf *buf) EOS_MUST_CHECK;

@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/macros.h"
+#include "plane/plane_cores.h"
 #include "plane/plane_priv.h"
 
 /* Descriptors that connections leave to others. */
@@ -49,7 +50,7 @@ static void on_ready(struct plane *plane, struct plane_watch *watch, uint32_t ev
 int plane_streams_init(struct plane *plane)
 {
 	struct plane_streams *streams = &plane->streams;
-	uint32_t streams_max = plane->config.streams_max;
+	uint32_t streams_max = plane_cores_share(plane->config.streams_max, plane->cores_count, 1);
 	struct rlimit limit;
 	eos_list_init(&streams->free);
 	eos_list_init(&streams->used);
@@ -57,7 +58,8 @@ int plane_streams_init(struct plane *plane)
 	for (unsigned i = 0; i < PLANE_PATIENCES; i++)
 		eos_list_init(&streams->waits[i]);
 	/* Without a free descriptor not even a request could be taken. */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < streams_max + FDS_RESERVED)
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    (limit.rlim_cur /= plane->cores_count) < streams_max + FDS_RESERVED)
 		streams_max = limit.rlim_cur > 2 * FDS_RESERVED
 				      ? (uint32_t)limit.rlim_cur - FDS_RESERVED
 				      : EOS_MIN(streams_max, FDS_RESERVED / 2);

@@ -6,8 +6,9 @@
  * the network (a network namespace of its own, or seccomp where the kernel refuses one), and the
  * system calls outside its profile (seccomp). What the kernel does not offer is reported, so that
  * the caller can log it; what it offers and refuses to set up is an error.
- * Call it from main, before a second thread exists. Root without capabilities is an ordinary user
- * with number 0: what files of others deny to others they deny to it.
+ * Call it from main, before a second thread exists; with keep_network also on each of several
+ * threads, each of which gives up its own rights only. Root without capabilities is an ordinary
+ * user with number 0: what files of others deny to others they deny to it.
  */
 #pragma once
 

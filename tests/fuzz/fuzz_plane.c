@@ -103,6 +103,7 @@ static void check_config(const struct plane_config *config)
 {
 	require(config->memory_mib >= 16 && config->chains_max >= 1 && config->fwps_max >= 1 &&
 		config->flows_max >= 16 && config->peers_max >= 16 && config->streams_max >= 1);
+	require(config->watchdog_ns == 0 || config->watchdog_ns >= PLANE_WATCHDOG_NS_MIN);
 	require(config->ports_count <= NIC_PORTS_MAX);
 	for (unsigned i = 0; i < config->ports_count; i++) {
 		const struct plane_port_config *port = &config->ports[i];

@@ -365,6 +365,26 @@ def test_closed_while_the_worker_is_away(make_edged):
     pathlib.Path(log).write_text("")
 
 
+def test_hung_worker(image, tmp_path):
+    """A worker that stands still is killed, and the next one serves."""
+    port = udp_port()
+    log = tmp_path / "log"
+    good = memory_file(image[0])
+    with Edged(image[1], log, config=b"plane: {watchdog: 4s}\n") as edged:
+        for stops in (True, False):
+            edged.wait_until_ready()
+            assert edged.ask("state")[1]["chains"] == []
+            assert edged.ask("apply", [good], name="toy.yaml", manifest=manifest(port)) == (None, None)
+            with Udp(port) as client:
+                assert client.ask(b"count") == b"1"
+            if stops:
+                os.kill(edged.worker(), signal.SIGSTOP)
+    os.close(good)
+    text = log.read_text()
+    assert text.count("worker hangs, killed") == 1 and text.count("signal=9") == 1
+    assert not edgeos_node.BAD_LOG.search(text)
+
+
 def test_arguments():
     for args in ([], ["1"], ["a", "b", "c", "d"], ["3", "4", "00", "1"], ["3", "4", "11" * 32, "x"]):
         result = subprocess.run([BUILD / "edge-plane", *args], capture_output=True, timeout=20)

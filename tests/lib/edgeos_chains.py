@@ -9,7 +9,9 @@ from edgeos_functions import HEADER
 from edgeos_node import ROOT, process_name, processes_below, wait_for
 from edgeos_wasm import _cached, _run
 
-CONFIG = "plane: {}\n"
+# How many cores data planes have, where a test does not say it.
+CORES = int(os.environ.get("EDGEOS_PLANE_CORES", "1"))
+CONFIG = f"plane: {{cores: {CORES}}}\n"
 
 
 def compile_packets(source):

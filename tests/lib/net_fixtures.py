@@ -2,7 +2,7 @@
 import os
 
 import pytest
-from edgeos_chains import remove_all, wait_for_plane
+from edgeos_chains import CORES, remove_all, wait_for_plane
 from edgeos_net import Net, NetNode
 from edgeos_node import BUILD
 
@@ -20,7 +20,7 @@ PORTS = f"""
     dmz: {{device: "af_packet:dmz"}}
     host: {{device: "af_packet:host", mac: "{HOST_MAC}", addresses: [{HOST4}/16, "{HOST6}/64"]}}
 """
-MANY = "plane:\n  memory: 128MiB\n  frames: 8192\n"
+MANY = f"plane:\n  memory: 128MiB\n  frames: 8192\n  cores: {CORES}\n"
 # Both ways; the kernel's programs do not see that there is something between.
 WIRE_CLICK = """
 lan :: FromDevice(lan); wan :: FromDevice(wan); up :: Counter; down :: Counter;
