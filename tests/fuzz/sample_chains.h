@@ -20,8 +20,8 @@
 #define SAMPLE_PACKET_MAX 9728u
 #define SAMPLE_OUTPUTS	  64u
 /* Frames: the last bytes of addresses; endpoints: numbers of peers. */
-#define WITNESS		  200u
-#define ATTACKERS	  8u
+#define WITNESS	  200u
+#define ATTACKERS 8u
 
 struct sample_output {
 	uint32_t port, peer, len;

@@ -48,15 +48,16 @@ static void add_conversation(void)
 	};
 	for (unsigned i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
 		bool is_client = segments[i].side == CHAIN_CLIENT;
-		add_packet(segments[i].side,
-			   (struct host_packet){.proto = FRAME_TCP,
-						.source_port = is_client ? 4000 : 80,
-						.target_port = is_client ? 80 : 4000,
-						.flags = segments[i].flags,
-						.seq = segments[i].seq,
-						.ack = segments[i].ack,
-						.payload = text + (segments[i].seq == 1011 ? 10 : 0),
-						.payload_len = segments[i].len});
+		add_packet(
+			segments[i].side,
+			(struct host_packet){.proto = FRAME_TCP,
+					     .source_port = is_client ? 4000 : 80,
+					     .target_port = is_client ? 80 : 4000,
+					     .flags = segments[i].flags,
+					     .seq = segments[i].seq,
+					     .ack = segments[i].ack,
+					     .payload = text + (segments[i].seq == 1011 ? 10 : 0),
+					     .payload_len = segments[i].len});
 	}
 }
 
@@ -245,7 +246,7 @@ void seeds_of_coap(void)
 {
 	ADD("\x40\3\0\1\xb4kept\xff 21.5");
 	ADD("\x44\1\0\2tokn\xb4kept");
-	ADD("\x41\1\0\3t\x60\x54kept"); /* observes it */
+	ADD("\x41\1\0\3t\x60\x54kept");	    /* observes it */
 	ADD("\x50\3\0\4\xb4kept\xff 22.5"); /* NON */
 	ADD("\x41\3\0\5t\xb3log\xd1\3\x08\xff 123456789abcdef");
 	ADD("\x41\3\0\6t\xb3log\xd1\3\x10\xff 123");

@@ -11,8 +11,9 @@
 	"sensor1 60 A 10.0.0.17"
 
 const struct sample samples[] = {
-	{"firewall", "firewall", CHAIN_FRAME, .settings = {{"rules", RULES}, {"connections", "256"}},
-	 .add_seeds = seeds_of_frames, .check = check_firewall},
+	{"firewall", "firewall", CHAIN_FRAME,
+	 .settings = {{"rules", RULES}, {"connections", "256"}}, .add_seeds = seeds_of_frames,
+	 .check = check_firewall},
 	{"ratelimit", "ratelimit", CHAIN_FRAME,
 	 .settings = {{"up", "10Mbit"}, {"down", "50Mbit"}, {"burst", "64KiB"}},
 	 .add_seeds = seeds_of_frames, .check = check_ratelimit},

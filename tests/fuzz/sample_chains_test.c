@@ -50,7 +50,7 @@ static struct {
 	unsigned seeds_count;
 	struct made *made; /* BURST_MAX */
 	unsigned made_count;
-	bool is_right;	/* checksums of all that is in the burst are */
+	bool is_right;	 /* checksums of all that is in the burst are */
 	bool is_witness; /* what leaves now is for it */
 	bool is_open[ATTACKERS + 1], is_witness_open;
 	unsigned died;
@@ -336,8 +336,9 @@ static void change(uint8_t *data, uint32_t *len)
 		break;
 	default:
 		if (*len > 0)
-			data[at] = random_below(2) == 0 ? (uint8_t)random_below(256)
-							: data[at] ^ (uint8_t)(1 << random_below(8));
+			data[at] = random_below(2) == 0
+					   ? (uint8_t)random_below(256)
+					   : data[at] ^ (uint8_t)(1 << random_below(8));
 	}
 }
 
@@ -405,7 +406,8 @@ static void show_burst(void)
 {
 	for (unsigned i = 0; i < run.made_count; i++) {
 		const struct chain_packet *packet = &run.made[i].packet;
-		fprintf(stderr, "side %u flags %u peer %u:", packet->side, packet->flags, packet->peer);
+		fprintf(stderr, "side %u flags %u peer %u:", packet->side, packet->flags,
+			packet->peer);
 		for (uint32_t k = 0; k < packet->len; k++)
 			fprintf(stderr, " %02x", packet->data[k]);
 		fputc('\n', stderr);

@@ -260,8 +260,7 @@ void greet_memcached(void)
 
 void check_memcached(void)
 {
-	ASK("\0\7\0\0\0\1\0\0get mine\r\n",
-	    "\0\7\0\0\0\1\0\0VALUE mine 3 5\r\nvalue\r\nEND\r\n");
+	ASK("\0\7\0\0\0\1\0\0get mine\r\n", "\0\7\0\0\0\1\0\0VALUE mine 3 5\r\nvalue\r\nEND\r\n");
 }
 
 void greet_memcached_streams(void)
