@@ -46,7 +46,9 @@ def test_manifests(node):
     """As they are in the tree, and all at once."""
     for name, file in CHAINS.items():
         apply_sample(node, {"dnscache": "dns"}.get(name, name), file=f"{file}.yaml")
-    manifests = {path for path in SAMPLES.glob("*/*.yaml") if "\nchain: " in path.read_text()}
+    # test_tlsproxy.py makes the certificates that one of them needs.
+    manifests = {path for path in SAMPLES.glob("*/*.yaml") if "\nchain: " in path.read_text()
+                 and path.parent.name != "tlsproxy"}
     assert len(manifests) == len(CHAINS)
     assert {chain["chain"] for chain in node.cli_json("chain", "list")["chains"]} == set(CHAINS)
 

@@ -8,13 +8,13 @@ import struct
 
 import pytest
 from chain_samples import (
-    ICMP, SAMPLES, TCP, apply_sample, capture, counters_of, icmp_frame, say, send_frames,
-    tcp_client, tcp_frame, tcp_server, udp_server,
+    ICMP, SAMPLES, TCP, apply_sample, apply_wire, capture, counters_of, icmp_frame, say,
+    send_frames, tcp_client, tcp_frame, tcp_server, udp_server,
 )
 from edgeos_chains import apply, show
 from edgeos_net import ask, iperf3, running, udp_client, udp_frame, wait_for_ping
 from edgeos_node import wait_for
-from net_fixtures import NEEDS, WIRE, WIRE_CLICK, module_net, net, node, put
+from net_fixtures import NEEDS, module_net, net, node
 
 __all__ = ["module_net", "net", "node"]
 pytestmark = [*NEEDS, pytest.mark.usefixtures("samples")]
@@ -73,7 +73,8 @@ def nothing_but_public(seen):
     assert left
     for packet in left:
         assert packet.type == 0x0806 or packet.source == PUBLIC, packet
-        assert socket.inet_aton("100.64.0.0")[:2] not in packet.frame[14:42], packet
+        for address in CLIENTS:
+            assert socket.inet_aton(address) not in packet.frame[14:], packet
     return left
 
 
@@ -211,14 +212,13 @@ def test_nat_of_three(net, node, samples, tmp_path):
 SERVICE, SERVICE_MAC = "192.0.2.10", "02:00:00:00:77:01"
 BACKENDS = ["10.20.0.11", "10.20.0.12", "10.20.0.13"]
 LAN = "10.20.0.2"
-FLOWS = 120
+FLOWS = 100
 
 
 @contextlib.contextmanager
 def balanced(net, backends=None):
     """The service has no machine of its own: the clients' way to it is said, not asked for."""
-    put(net.edge, "wire.click", WIRE_CLICK)
-    apply(net.edge, "wire", WIRE)
+    apply_wire(net.edge)
     apply_balancer(net, backends or BACKENDS)
     net.give("lan", f"{LAN}/24")
     net.give("wan", *(f"{address}/24" for address in BACKENDS))
@@ -363,8 +363,7 @@ def answers_of(text):
 @pytest.fixture
 def cached(net):
     """A cache between lan and a name server in wan."""
-    put(net.edge, "wire.click", WIRE_CLICK)
-    apply(net.edge, "wire", WIRE)
+    apply_wire(net.edge)
     apply_sample(net.edge, "dns", file="cache.yaml")
     net.give("lan", f"{LAN}/24")
     net.give("wan", f"{WAN}/24")

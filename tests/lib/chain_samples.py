@@ -6,9 +6,11 @@ import struct
 import threading
 from types import SimpleNamespace
 
-from edgeos_chains import show
+from edgeos_chains import apply, show
 from edgeos_net import checksum, running
 from edgeos_node import ROOT, wait_for
+from edgeos_wasm import CACHE
+from net_fixtures import WIRE, WIRE_CLICK
 
 SAMPLES = ROOT / "sdk" / "samples"
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
@@ -29,6 +31,14 @@ def apply_sample(node, sample, *changes, file="manifest.yaml"):
         path = node.folder / f"{sample}.yaml"
         path.write_text(text)
     node.cli("chain", "apply", path)
+
+
+def apply_wire(node):
+    """A wire between lan and wan, for what no other chain takes."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Its name is part of what is compiled, and kept for the next run.
+    (CACHE / "wire.click").write_text(WIRE_CLICK)
+    apply(node, "wire", WIRE.replace("wire.click", str(CACHE / "wire.click")))
 
 
 def counters_of(node, chain, stage=0):
@@ -204,7 +214,7 @@ def tcp_server(net, port, address, answer=lambda data, connection: data):
     server = Server(net, port, address, socket.SOCK_STREAM)
 
     def serve(connection, source):
-        connection.settimeout(0.05)
+        connection.settimeout(0.5)
         with connection:
             while not server.is_over():
                 try:
