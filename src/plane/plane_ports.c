@@ -132,6 +132,7 @@ int plane_ports_open(struct plane *plane, struct eos_why *why)
 		.with_hugepages = config->with_hugepages,
 		.frames_max = config->frames_max,
 		.frame_bytes = frame_bytes(config),
+		.with_pci = plane_config_has_pci(config),
 	};
 	(void)snprintf(cores, sizeof(cores), "%d", config->processor);
 	plane->ports = calloc(config->ports_count, sizeof(*plane->ports));
