@@ -263,7 +263,7 @@ static void queue_frame(struct plane_port *port, const struct nic_frame *frame)
 	port->out[port->out_count++] = *frame;
 }
 
-/* A frame of the host's own, made by MAKE. */
+/* Queues LEN bytes that the port's host wrote into FRAME; frees it, if there are none. */
 static void send_reply(struct plane_port *port, struct nic_frame *frame, uint32_t len)
 {
 	if (len == 0) {
