@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "edged/edged.h"
+#include "edged/plane_scrapes.h"
 #include "plane/plane_client.h"
 #include "plane/plane_manifest.h"
 
@@ -34,6 +35,7 @@
 struct edged_chains {
 	struct edged *edged;
 	struct plane_client *client;
+	struct plane_scrapes *scrapes;
 	int dir_fd;
 	pthread_mutex_t lock; /* one change at a time, of the folders and the data plane */
 };
@@ -259,6 +261,15 @@ int edged_chain_state(void *ctx, const char *name, struct eos_buf *buf, struct e
 	return err < 0 ? err : plane_client_state(chains->client, name, buf, why);
 }
 
+void edged_metrics(void *ctx, struct ctl_metrics_query *query)
+{
+	struct edged *edged = ctx;
+	if (edged->chains == NULL)
+		query->done(query, "", 0);
+	else
+		plane_scrapes_ask(edged->chains->scrapes, query);
+}
+
 /* --- again --- */
 
 static void log_kept(const char *name, const char *text)
@@ -390,18 +401,39 @@ int edged_chains_new(struct edged *edged, struct edged_chains **ret_chains, stru
 	return 0;
 }
 
+static int get_state(void *ctx, struct eos_buf *buf, struct eos_why *why)
+{
+	struct edged_chains *chains = ctx;
+	return plane_client_state(chains->client, NULL, buf, why);
+}
+
 int edged_chains_start(struct edged_chains *chains, struct eos_why *why)
 {
 	if (chains == NULL)
 		return 0;
-	int err = plane_client_start(chains->client);
-	return err < 0 ? eos_why(why, err, "the data plane's thread: %s", strerror(-err)) : 0;
+	const struct plane_scrapes_config scrapes = {
+		.loop = chains->edged->loop,
+		.get_state = get_state,
+		.ctx = chains,
+	};
+	int err = plane_scrapes_new(&scrapes, &chains->scrapes);
+	if (err == 0)
+		err = plane_client_start(chains->client);
+	return err < 0 ? eos_why(why, err, "the data plane's threads: %s", strerror(-err)) : 0;
+}
+
+void edged_chains_stop(struct edged_chains *chains)
+{
+	if (chains != NULL && chains->client != NULL)
+		plane_client_stop(chains->client);
 }
 
 struct edged_chains *edged_chains_free(struct edged_chains *chains)
 {
 	if (chains == NULL)
 		return NULL;
+	edged_chains_stop(chains);
+	plane_scrapes_free(chains->scrapes);
 	plane_client_free(chains->client);
 	eos_close(chains->dir_fd);
 	pthread_mutex_destroy(&chains->lock);

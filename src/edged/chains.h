@@ -13,6 +13,7 @@
 #include "base/macros.h"
 #include "base/why.h"
 
+struct ctl_metrics_query;
 struct edged;
 struct edged_chains;
 
@@ -22,11 +23,15 @@ int edged_chains_new(struct edged *edged, struct edged_chains **ret_chains,
 		     struct eos_why *why) EOS_MUST_CHECK;
 /* From now on chains are applied; when all the rest of the node is there. */
 int edged_chains_start(struct edged_chains *chains, struct eos_why *why) EOS_MUST_CHECK;
+/* The data plane is not waited for any more: what is under way fails. Any thread. */
+void edged_chains_stop(struct edged_chains *chains);
 struct edged_chains *edged_chains_free(struct edged_chains *chains);
 
-/* struct ctl_ops' functions, with the struct edged as their context. Any thread but the loop's. */
+/* struct ctl_ops' functions, with the struct edged as their context. Any thread but the loop's; the
+ * last one on the loop's alone. */
 int edged_chain_apply(void *ctx, const char *name, const char *source, const char *manifest,
 		      size_t manifest_len, const void *const *modules, const size_t *modules_len,
 		      unsigned count, struct eos_why *why);
 int edged_chain_remove(void *ctx, const char *name, struct eos_why *why);
 int edged_chain_state(void *ctx, const char *name, struct eos_buf *buf, struct eos_why *why);
+void edged_metrics(void *ctx, struct ctl_metrics_query *query);

@@ -199,8 +199,9 @@ static void on_signal(void *ctx)
 	if (edged->is_stopping)
 		_exit(1);
 	edged->is_stopping = true;
-	/* A compiler would be waited for otherwise. */
+	/* A compiler, or the data plane, would be waited for otherwise. */
 	(void)eventfd_write(edged->stop_fd, 1);
+	edged_chains_stop(edged->chains);
 	eos_timer_disarm(edged->ready_timer);
 	edged->functions_server = http_server_free(edged->functions_server);
 	router_stop(edged->router);
@@ -358,6 +359,7 @@ int edged_start(struct edged *edged, struct eos_why *why)
 		.invoke = edged_invoke,
 		.status = edged_put_status,
 		.bucket_deleted = bucket_deleted,
+		.metrics = edged_metrics,
 		.is_ready = is_ready,
 		.chain_apply = edged_chain_apply,
 		.chain_remove = edged_chain_remove,

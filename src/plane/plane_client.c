@@ -250,13 +250,18 @@ static void end_program(struct plane_client *client, int wait_ms)
 	client->pid = 0;
 }
 
+void plane_client_stop(struct plane_client *client)
+{
+	atomic_store(&client->is_stopping, true);
+	(void)eventfd_write(client->wake_fd, 1);
+}
+
 struct plane_client *plane_client_free(struct plane_client *client)
 {
 	if (client == NULL)
 		return NULL;
-	atomic_store(&client->is_stopping, true);
+	plane_client_stop(client);
 	if (client->has_thread) {
-		(void)eventfd_write(client->wake_fd, 1);
 		pthread_join(client->thread, NULL);
 	}
 	/* The worker ends with it, and the keeper with the worker. */
