@@ -41,6 +41,8 @@ struct ctl_ops {
 	int (*deploy)(void *ctx, const char *name, const char *source, const char *manifest,
 		      size_t manifest_len, const void *module, size_t module_len,
 		      struct func **ret_func, struct eos_why *why);
+	/* Removes the function NAME. -ENOENT; WHY says what else. Blocks. */
+	int (*remove)(void *ctx, const char *name, struct eos_why *why);
 	/* Runs NAME on INPUT and waits; its output is appended to OUTPUT. -ENOENT; -ECANCELED:
 	 * it ended badly, and WHY says how. */
 	int (*invoke)(void *ctx, const char *name, const void *input, size_t input_len,

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "edged/chains_priv.h"
 #include "edged/edged.h"
 #include "edged/plane_scrapes.h"
 #include "plane/plane_client.h"
@@ -31,14 +32,6 @@
 #define SOURCE_FILE   "source"
 #define MANIFEST_MAX  (64u << 10)
 #define SOURCE_MAX    4096u
-
-struct edged_chains {
-	struct edged *edged;
-	struct plane_client *client;
-	struct plane_scrapes *scrapes;
-	int dir_fd;
-	pthread_mutex_t lock; /* one change at a time, of the folders and the data plane */
-};
 
 /* --- folders --- */
 
@@ -205,23 +198,23 @@ int edged_chain_apply(void *ctx, const char *name, const char *source, const cha
 			&built, why);
 	if (err == 0) {
 		pthread_mutex_lock(&chains->lock);
-		err = put_locked(chains, name, source, manifest, manifest_len, modules, modules_len,
-				 &built, why);
+		err = edged_chains_check_name_locked(chains, name, why);
+		if (err == 0)
+			err = put_locked(chains, name, source, manifest, manifest_len, modules,
+					 modules_len, &built, why);
 		pthread_mutex_unlock(&chains->lock);
 	}
 	built_fini(&built);
 	return err;
 }
 
-static int look_for(const struct edged_chains *chains, const char *name, struct eos_why *why)
+bool edged_chains_is_kept(const struct edged_chains *chains, const char *name)
 {
 	struct stat info;
 	/* Names come from outside: only what could be a chain's is looked for. */
-	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL ||
-	    strlen(name) > CHAIN_NAME_MAX ||
-	    fstatat(chains->dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
-		return eos_why(why, -ENOENT, "no chain \"%s\"", name);
-	return 0;
+	return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL &&
+	       strlen(name) <= CHAIN_NAME_MAX &&
+	       fstatat(chains->dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int edged_chain_remove(void *ctx, const char *name, struct eos_why *why)
@@ -231,7 +224,11 @@ int edged_chain_remove(void *ctx, const char *name, struct eos_why *why)
 	if (chains == NULL)
 		return -ENOSYS;
 	pthread_mutex_lock(&chains->lock);
-	int err = look_for(chains, name, why);
+	int err = edged_chains_is_kept(chains, name)
+			  ? 0
+			  : edged_chains_check_name_locked(chains, name, why);
+	if (err == 0 && !edged_chains_is_kept(chains, name))
+		err = eos_why(why, -ENOENT, "no chain \"%s\"", name);
 	if (err == 0) {
 		char gone[sizeof(NEW_PREFIX) + CHAIN_NAME_MAX];
 		snprintf(gone, sizeof(gone), NEW_PREFIX "%s", name);
@@ -257,8 +254,10 @@ int edged_chain_state(void *ctx, const char *name, struct eos_buf *buf, struct e
 	struct edged_chains *chains = chains_of(edged, why);
 	if (chains == NULL)
 		return -ENOSYS;
-	int err = name == NULL ? 0 : look_for(chains, name, why);
-	return err < 0 ? err : plane_client_state(chains->client, name, buf, why);
+	if (name != NULL && !edged_chains_is_kept(chains, name) &&
+	    !edged_chains_is_function(chains, name))
+		return eos_why(why, -ENOENT, "no chain \"%s\"", name);
+	return plane_client_state(chains->client, name, buf, why);
 }
 
 void edged_metrics(void *ctx, struct ctl_metrics_query *query)
@@ -272,7 +271,7 @@ void edged_metrics(void *ctx, struct ctl_metrics_query *query)
 
 /* --- again --- */
 
-static void log_kept(const char *name, const char *text)
+void edged_chains_log(const char *name, const char *text)
 {
 	eos_log(EOS_LOG_ERROR, "edged", "event=chain_not_applied chain=%s why=\"%s\"", name, text);
 }
@@ -329,7 +328,7 @@ static void apply_folder(struct edged_chains *chains, const char *name)
 	int err = fd < 0 ? -errno : apply_kept(chains, name, fd, &why);
 	eos_close(fd);
 	if (err < 0)
-		log_kept(name, why.text[0] != '\0' ? why.text : strerror(-err));
+		edged_chains_log(name, why.text[0] != '\0' ? why.text : strerror(-err));
 }
 
 /* The data plane has a new worker, which has no chains. */
@@ -341,7 +340,7 @@ static void apply_all(void *ctx)
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	if (dir == NULL) {
 		eos_close(fd);
-		log_kept("*", strerror(errno));
+		edged_chains_log("*", strerror(errno));
 	} else {
 		for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
 			if (strncmp(entry->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0)
@@ -351,6 +350,7 @@ static void apply_all(void *ctx)
 		}
 		closedir(dir);
 	}
+	edged_chains_serve_all_locked(chains);
 	pthread_mutex_unlock(&chains->lock);
 }
 

@@ -160,7 +160,10 @@ static int check_function(void *ctx, const char *function, const char *tenant, c
 	struct func *func = func_registry_get(edged->registry, function);
 	if (func == NULL)
 		return -ENOENT;
-	int err = func_manifest_check_rule(func->manifest, tenant, bucket, is_for_new);
+	/* Nobody runs packet functions for an object. */
+	int err = func->manifest->is_packet
+			  ? -ENOENT
+			  : func_manifest_check_rule(func->manifest, tenant, bucket, is_for_new);
 	func_unref(func);
 	return err;
 }
@@ -353,9 +356,11 @@ static int start_loop(struct edged *edged, struct eos_why *why)
 int edged_start(struct edged *edged, struct eos_why *why)
 {
 	edged->started_ns = eos_now_ns();
+	pthread_mutex_init(&edged->deploy_lock, NULL);
 	edged->data_fd = edged->images_fd = edged->signal_fd = edged->stop_fd = -1;
 	edged->ctl_ops = (struct ctl_ops){
 		.deploy = edged_deploy,
+		.remove = edged_remove,
 		.invoke = edged_invoke,
 		.status = edged_put_status,
 		.bucket_deleted = bucket_deleted,
@@ -453,4 +458,5 @@ void edged_stop(struct edged *edged)
 	edged->signal_fd = eos_close(edged->signal_fd);
 	edged->images_fd = eos_close(edged->images_fd);
 	edged->data_fd = eos_close(edged->data_fd);
+	pthread_mutex_destroy(&edged->deploy_lock);
 }
