@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "crypto/crypto.h"
 #include "nic/host.h"
+#include "plane/plane_address.h"
 
 #define POLL_NS	       (100 * EOS_NS_PER_MS) /* how often hosts are asked for what is due */
 #define NEIGHBOURS_MAX 4096u
@@ -63,7 +64,6 @@ static int open_host(struct plane_port *port, const struct plane_port_config *co
 		.neighbours_max = NEIGHBOURS_MAX,
 		.now_ns = eos_now_ns(),
 	};
-	static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
 	if (config->addresses_count == 0)
 		return 0;
 	nic_port_info(port->nic_port, &info);
@@ -71,13 +71,13 @@ static int open_host(struct plane_port *port, const struct plane_port_config *co
 	host.mtu = info.mtu;
 	for (unsigned i = 0; i < config->addresses_count; i++) {
 		const struct plane_address *from = &config->addresses[i];
-		bool is_v4 = memcmp(from->address, v4_prefix, sizeof(v4_prefix)) == 0;
+		bool is_v4 = plane_address_is_v4(from->address);
 		memcpy(addresses[i].address, from->address, sizeof(from->address));
 		addresses[i].prefix_len =
 			(uint8_t)(is_v4 ? from->bits - V4_PREFIX_BITS : from->bits);
 	}
 	if (config->has_gateway) {
-		bool is_v4 = memcmp(config->gateway, v4_prefix, sizeof(v4_prefix)) == 0;
+		bool is_v4 = plane_address_is_v4(config->gateway);
 		memcpy(is_v4 ? host.gateway4 : host.gateway6, config->gateway, 16);
 	}
 	int err = crypto_random(&host.seed, sizeof(host.seed));
