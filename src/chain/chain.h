@@ -122,9 +122,8 @@ struct chains_config {
 	struct fwp_engine *engine; /* borrowed */
 	const struct chains_ops *ops;
 	void *ctx;
-	uint32_t chains_max;		 /* of all templates; 0: 4,096 */
-	uint32_t flows_max;		 /* remembered for return traffic; 0: 65,536 */
-	uint32_t clients_per_source_max; /* reserved: 0 */
+	uint32_t chains_max; /* of all templates; 0: 4,096 */
+	uint32_t flows_max;  /* remembered for return traffic; 0: 65,536 */
 };
 
 /* -EINVAL, -ENOMEM. */

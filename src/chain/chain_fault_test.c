@@ -94,9 +94,6 @@ static void core_is_made_whole_or_not_at_all(void **state)
 	bad = config;
 	bad.flows_max = FLOW_TABLE_FLOWS_MAX + 1;
 	assert_int_equal(chains_new(&bad, &chains, &why), -EINVAL);
-	bad = config;
-	bad.clients_per_source_max = 1;
-	assert_int_equal(chains_new(&bad, &chains, &why), -EINVAL);
 }
 
 int main(void)

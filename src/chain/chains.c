@@ -61,9 +61,6 @@ int chains_new(const struct chains_config *config, struct chains **ret_chains, s
 	if (flows_max > FLOW_TABLE_FLOWS_MAX)
 		return eos_why(why, -EINVAL, "flows: %u, expected at most %u", flows_max,
 			       FLOW_TABLE_FLOWS_MAX);
-	if (config->clients_per_source_max != 0)
-		return eos_why(why, -EINVAL, "clients of a source: %u, expected 0",
-			       config->clients_per_source_max);
 	int err = eos_fault("chain.calloc");
 	struct chains *chains = err == 0 ? calloc(1, sizeof(*chains)) : NULL;
 	if (chains == NULL)

@@ -20,6 +20,13 @@ static void print_trigger(const struct eos_node *trigger)
 		cli_put_safe(cli_field(trigger, "path"), 0);
 		return;
 	}
+	if (strcmp(cli_field(trigger, "kind"), "object") != 0) {
+		printf("%s ", strcmp(cli_field(trigger, "kind"), "tcp") == 0 ? "tcp" : "udp");
+		cli_put_safe(cli_field(trigger, "address"), 0);
+		printf(" port ");
+		cli_put_safe(cli_field(trigger, "port"), 0);
+		return;
+	}
 	printf("object ");
 	cli_put_safe(cli_field(trigger, "bucket"), 0);
 	putchar('/');

@@ -15,6 +15,11 @@ static void put_trigger(struct eos_json *json, const struct func_trigger *trigge
 	if (trigger->kind == FUNC_TRIGGER_HTTP) {
 		eos_json_text(json, "kind", "http");
 		eos_json_text(json, "path", trigger->path);
+	} else if (trigger->kind == FUNC_TRIGGER_UDP || trigger->kind == FUNC_TRIGGER_TCP) {
+		eos_json_text(json, "kind", trigger->kind == FUNC_TRIGGER_UDP ? "udp" : "tcp");
+		eos_json_text(json, "address", trigger->address);
+		eos_json_u64(json, "port", trigger->port);
+		eos_json_u64(json, "idle_ms", trigger->idle_ns / EOS_NS_PER_MS);
 	} else {
 		eos_json_text(json, "kind", "object");
 		eos_json_text(json, "bucket", trigger->bucket);
@@ -26,6 +31,11 @@ static void put_trigger(struct eos_json *json, const struct func_trigger *trigge
 
 static void put_function(struct eos_json *json, const char *key, const struct func *func)
 {
+	static const char *const isolations[] = {
+		[FUNC_ISOLATION_REQUEST] = "request",
+		[FUNC_ISOLATION_CLIENT] = "client",
+		[FUNC_ISOLATION_TENANT] = "tenant",
+	};
 	const struct func_manifest *m = func->manifest;
 	char hash[2 * sizeof(func->module_sha256) + 1];
 	char deployed[EOS_ISO8601_SIZE];
@@ -38,7 +48,10 @@ static void put_function(struct eos_json *json, const char *key, const struct fu
 	eos_json_text(json, "deployed", deployed);
 	eos_json_text(json, "module_sha256", hash);
 	eos_json_u64(json, "memory_bytes", m->memory_bytes);
-	eos_json_u64(json, "timeout_ms", m->timeout_ns / EOS_NS_PER_MS);
+	eos_json_f64(json, "timeout_ms", (double)m->timeout_ns / EOS_NS_PER_MS);
+	eos_json_text(json, "isolation", isolations[m->isolation]);
+	/* Its name among the data plane's chains. */
+	eos_json_text(json, "chain", m->is_packet ? m->name : NULL);
 	eos_json_open(json, "triggers", '[');
 	for (unsigned i = 0; i < m->triggers_count; i++)
 		put_trigger(json, &m->triggers[i]);
@@ -93,11 +106,13 @@ static void run_show(struct ctl_request *request)
 
 static void run_remove(struct ctl_request *request)
 {
-	int err = func_registry_remove(request->server->config.registry, request->name);
+	const struct ctl_ops *ops = request->server->config.ops;
+	struct eos_why why = {""};
+	int err = ops->remove(ops->ctx, request->name, &why);
 	if (err == -ENOENT)
 		answer_unknown(request);
 	else if (err < 0)
-		ctl_answer_error(request, err, "removing %s: %s", request->name, strerror(-err));
+		ctl_answer_error(request, err, "%s", why.text);
 	else
 		ctl_answer_empty(request);
 }

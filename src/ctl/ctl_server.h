@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/list.h"
 #include "base/macros.h"
 #include "base/why.h"
 #include "func/func.h"
@@ -27,12 +28,21 @@
 #define CTL_DEPLOY_BYTES_MAX (65u << 20) /* manifest and module together */
 #define CTL_INVOKE_BYTES_MAX (8u << 20)
 
+/* Whoever waits for metrics. Not in a list: not waiting (any more). */
+struct ctl_metrics_query {
+	struct eos_list node; /* of those who wait; removing it cancels the query */
+	/* TEXT, of LEN bytes, is in Prometheus' format and borrowed for the call. */
+	void (*done)(struct ctl_metrics_query *query, const char *text, size_t len);
+};
+
 struct ctl_ops {
 	/* Builds, checks and stores a function. SOURCE names the manifest in messages; NAME must be
 	 * the manifest's. Blocks. */
 	int (*deploy)(void *ctx, const char *name, const char *source, const char *manifest,
 		      size_t manifest_len, const void *module, size_t module_len,
 		      struct func **ret_func, struct eos_why *why);
+	/* Removes the function NAME. -ENOENT; WHY says what else. Blocks. */
+	int (*remove)(void *ctx, const char *name, struct eos_why *why);
 	/* Runs NAME on INPUT and waits; its output is appended to OUTPUT. -ENOENT; -ECANCELED:
 	 * it ended badly, and WHY says how. */
 	int (*invoke)(void *ctx, const char *name, const void *input, size_t input_len,
@@ -52,6 +62,9 @@ struct ctl_ops {
 	void (*status)(void *ctx, struct eos_json *json);
 	/* BUCKET is gone, and what was known of it beside the store can be forgotten. */
 	void (*bucket_deleted)(void *ctx, const char *bucket);
+	/* What is in /metrics beside this process's counters. On the loop's thread, where QUERY's
+	 * done() is called, now or later. */
+	void (*metrics)(void *ctx, struct ctl_metrics_query *query);
 	/* True when functions can run. */
 	bool (*is_ready)(void *ctx);
 	void *ctx;

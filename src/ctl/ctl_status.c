@@ -3,6 +3,7 @@
  * (Prometheus text format 0.0.4) on the functions' port.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/counter.h"
@@ -50,12 +51,34 @@ static void put_metric(void *ctx, const struct eos_counter *counter)
 		       (unsigned long long)eos_counter_read(counter));
 }
 
-static void answer_metrics(struct http_request *request)
+/* A request for metrics that waits for those from elsewhere; the request's data. */
+struct scrape {
+	struct ctl_metrics_query query;
+	struct http_request *request;
+};
+
+static void on_scraped(struct ctl_metrics_query *query, const char *text, size_t len)
 {
 	static const struct http_header headers[] = {{"Content-Type", "text/plain; version=0.0.4"}};
+	struct scrape *scrape = EOS_CONTAINER_OF(query, struct scrape, query);
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf body = {0};
 	eos_counter_each(put_metric, &body);
-	http_respond(request, eos_buf_failed(&body) ? 500 : 200, headers, 1, body.data, body.len);
+	eos_buf_append(&body, text, len);
+	http_respond(scrape->request, eos_buf_failed(&body) ? 500 : 200, headers, 1, body.data,
+		     body.len);
+}
+
+static void begin_scrape(const struct ctl_ops *ops, struct http_request *request)
+{
+	struct scrape *scrape = malloc(sizeof(*scrape));
+	if (scrape == NULL) {
+		http_respond(request, 503, NULL, 0, NULL, 0);
+		return;
+	}
+	*scrape = (struct scrape){.query = {.done = on_scraped}, .request = request};
+	eos_list_init(&scrape->query.node);
+	http_request_set_data(request, scrape);
+	ops->metrics(ops->ctx, &scrape->query);
 }
 
 static void answer_text(struct http_request *request, unsigned status, const char *text)
@@ -77,7 +100,7 @@ static void on_public_begin(void *ctx, struct http_request *request)
 	else if (!is_read)
 		answer_text(request, 405, "only GET and HEAD\n");
 	else if (strcmp(path, "/metrics") == 0)
-		answer_metrics(request);
+		return; /* at the request's end: the answer may take a while */
 	else if (strcmp(path, "/readyz") == 0 && !ops->is_ready(ops->ctx))
 		answer_text(request, 503, "not ready\n");
 	else
@@ -90,10 +113,15 @@ static void on_public_body(void *ctx, struct http_request *request, const void *
 
 static void on_public_end(void *ctx, struct http_request *request)
 {
+	begin_scrape(ctx, request);
 }
 
 static void on_public_finish(void *ctx, struct http_request *request)
 {
+	struct scrape *scrape = http_request_data(request);
+	if (scrape != NULL)
+		eos_list_remove(&scrape->query.node);
+	free(scrape);
 }
 
 const struct http_handler ctl_public_handler = {

@@ -21,7 +21,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "edged/chains_priv.h"
 #include "edged/edged.h"
+#include "edged/plane_scrapes.h"
 #include "plane/plane_client.h"
 #include "plane/plane_manifest.h"
 #include "plane/plane_protocol.h"
@@ -35,13 +37,6 @@
 #define FILES_MAX     (CHAIN_STAGES_MAX + PLANE_TLS_FILES)
 
 static_assert(FILES_MAX <= PLANE_FDS_MAX, "a descriptor for each of them");
-
-struct edged_chains {
-	struct edged *edged;
-	struct plane_client *client;
-	int dir_fd;
-	pthread_mutex_t lock; /* one change at a time, of the folders and the data plane */
-};
 
 /* --- folders --- */
 
@@ -240,22 +235,22 @@ int edged_chain_apply(void *ctx, const char *name, const char *source, const cha
 	int err = build(edged, name, source, manifest, manifest_len, count, &built, why);
 	if (err == 0) {
 		pthread_mutex_lock(&chains->lock);
-		err = put_locked(chains, name, source, manifest, manifest_len, &built, why);
+		err = edged_chains_check_name_locked(chains, name, why);
+		if (err == 0)
+			err = put_locked(chains, name, source, manifest, manifest_len, &built, why);
 		pthread_mutex_unlock(&chains->lock);
 	}
 	built_fini(&built);
 	return err;
 }
 
-static int look_for(const struct edged_chains *chains, const char *name, struct eos_why *why)
+bool edged_chains_is_kept(const struct edged_chains *chains, const char *name)
 {
 	struct stat info;
 	/* Names come from outside: only what could be a chain's is looked for. */
-	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL ||
-	    strlen(name) > CHAIN_NAME_MAX ||
-	    fstatat(chains->dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
-		return eos_why(why, -ENOENT, "no chain \"%s\"", name);
-	return 0;
+	return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL &&
+	       strlen(name) <= CHAIN_NAME_MAX &&
+	       fstatat(chains->dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int edged_chain_remove(void *ctx, const char *name, struct eos_why *why)
@@ -265,7 +260,11 @@ int edged_chain_remove(void *ctx, const char *name, struct eos_why *why)
 	if (chains == NULL)
 		return -ENOSYS;
 	pthread_mutex_lock(&chains->lock);
-	int err = look_for(chains, name, why);
+	int err = edged_chains_is_kept(chains, name)
+			  ? 0
+			  : edged_chains_check_name_locked(chains, name, why);
+	if (err == 0 && !edged_chains_is_kept(chains, name))
+		err = eos_why(why, -ENOENT, "no chain \"%s\"", name);
 	if (err == 0) {
 		char gone[sizeof(NEW_PREFIX) + CHAIN_NAME_MAX];
 		snprintf(gone, sizeof(gone), NEW_PREFIX "%s", name);
@@ -291,13 +290,24 @@ int edged_chain_state(void *ctx, const char *name, struct eos_buf *buf, struct e
 	struct edged_chains *chains = chains_of(edged, why);
 	if (chains == NULL)
 		return -ENOSYS;
-	int err = name == NULL ? 0 : look_for(chains, name, why);
-	return err < 0 ? err : plane_client_state(chains->client, name, buf, why);
+	if (name != NULL && !edged_chains_is_kept(chains, name) &&
+	    !edged_chains_is_function(chains, name))
+		return eos_why(why, -ENOENT, "no chain \"%s\"", name);
+	return plane_client_state(chains->client, name, buf, why);
+}
+
+void edged_metrics(void *ctx, struct ctl_metrics_query *query)
+{
+	struct edged *edged = ctx;
+	if (edged->chains == NULL)
+		query->done(query, "", 0);
+	else
+		plane_scrapes_ask(edged->chains->scrapes, query);
 }
 
 /* --- again --- */
 
-static void log_kept(const char *name, const char *text)
+void edged_chains_log(const char *name, const char *text)
 {
 	eos_log(EOS_LOG_ERROR, "edged", "event=chain_not_applied chain=%s why=\"%s\"", name, text);
 }
@@ -380,7 +390,7 @@ static void apply_folder(struct edged_chains *chains, const char *name)
 	int err = fd < 0 ? -errno : apply_kept(chains, name, fd, &why);
 	eos_close(fd);
 	if (err < 0)
-		log_kept(name, why.text[0] != '\0' ? why.text : strerror(-err));
+		edged_chains_log(name, why.text[0] != '\0' ? why.text : strerror(-err));
 }
 
 /* The data plane has a new worker, which has no chains. */
@@ -392,7 +402,7 @@ static void apply_all(void *ctx)
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	if (dir == NULL) {
 		eos_close(fd);
-		log_kept("*", strerror(errno));
+		edged_chains_log("*", strerror(errno));
 	} else {
 		for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
 			if (strncmp(entry->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0)
@@ -402,6 +412,7 @@ static void apply_all(void *ctx)
 		}
 		closedir(dir);
 	}
+	edged_chains_serve_all_locked(chains);
 	pthread_mutex_unlock(&chains->lock);
 }
 
@@ -452,18 +463,39 @@ int edged_chains_new(struct edged *edged, struct edged_chains **ret_chains, stru
 	return 0;
 }
 
+static int get_state(void *ctx, struct eos_buf *buf, struct eos_why *why)
+{
+	struct edged_chains *chains = ctx;
+	return plane_client_state(chains->client, NULL, buf, why);
+}
+
 int edged_chains_start(struct edged_chains *chains, struct eos_why *why)
 {
 	if (chains == NULL)
 		return 0;
-	int err = plane_client_start(chains->client);
-	return err < 0 ? eos_why(why, err, "the data plane's thread: %s", strerror(-err)) : 0;
+	const struct plane_scrapes_config scrapes = {
+		.loop = chains->edged->loop,
+		.get_state = get_state,
+		.ctx = chains,
+	};
+	int err = plane_scrapes_new(&scrapes, &chains->scrapes);
+	if (err == 0)
+		err = plane_client_start(chains->client);
+	return err < 0 ? eos_why(why, err, "the data plane's threads: %s", strerror(-err)) : 0;
+}
+
+void edged_chains_stop(struct edged_chains *chains)
+{
+	if (chains != NULL && chains->client != NULL)
+		plane_client_stop(chains->client);
 }
 
 struct edged_chains *edged_chains_free(struct edged_chains *chains)
 {
 	if (chains == NULL)
 		return NULL;
+	edged_chains_stop(chains);
+	plane_scrapes_free(chains->scrapes);
 	plane_client_free(chains->client);
 	eos_close(chains->dir_fd);
 	pthread_mutex_destroy(&chains->lock);

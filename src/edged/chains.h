@@ -14,6 +14,9 @@
 #include "base/macros.h"
 #include "base/why.h"
 
+struct ctl_metrics_query;
+struct func_manifest;
+struct image;
 struct edged;
 struct edged_chains;
 
@@ -23,11 +26,29 @@ int edged_chains_new(struct edged *edged, struct edged_chains **ret_chains,
 		     struct eos_why *why) EOS_MUST_CHECK;
 /* From now on chains are applied; when all the rest of the node is there. */
 int edged_chains_start(struct edged_chains *chains, struct eos_why *why) EOS_MUST_CHECK;
+/* The data plane is not waited for any more: what is under way fails. Any thread. */
+void edged_chains_stop(struct edged_chains *chains);
 struct edged_chains *edged_chains_free(struct edged_chains *chains);
 
-/* struct ctl_ops' functions, with the struct edged as their context. Any thread but the loop's. */
+/*
+ * Functions whose trigger is udp or tcp. Each is a chain of one stage with its name, which is made
+ * anew from the registry of functions, not kept here: all changes of such functions, there and in
+ * the data plane, are made under the lock.
+ */
+void edged_chains_lock(struct edged_chains *chains);
+void edged_chains_unlock(struct edged_chains *chains);
+/* The data plane has the function, or its next version, from now on. CHAINS may be NULL: -ENOSYS.
+ * -EEXIST: there is a chain of that name; else as plane_client_apply(). */
+int edged_chains_serve_locked(struct edged_chains *chains, const struct func_manifest *manifest,
+			      const struct image *image, struct eos_why *why) EOS_MUST_CHECK;
+/* It has it no more; nor again, if the registry has not got it. */
+void edged_chains_unserve_locked(struct edged_chains *chains, const char *name);
+
+/* struct ctl_ops' functions, with the struct edged as their context. Any thread but the loop's; the
+ * last one on the loop's alone. */
 int edged_chain_apply(void *ctx, const char *name, const char *source, const char *manifest,
 		      size_t manifest_len, const void *const *files, const size_t *files_len,
 		      unsigned count, struct eos_why *why);
 int edged_chain_remove(void *ctx, const char *name, struct eos_why *why);
 int edged_chain_state(void *ctx, const char *name, struct eos_buf *buf, struct eos_why *why);
+void edged_metrics(void *ctx, struct ctl_metrics_query *query);

@@ -8,6 +8,7 @@
 
 #include "aot/aot.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "edged/edged.h"
 
@@ -40,43 +41,154 @@ int edged_open_image(void *ctx, const struct func *func, struct image **ret_imag
 	return aot_build(&config, func->manifest->name, module.data, module.len, ret_image, why);
 }
 
+/* --- deploying --- */
+
+static int decode(const char *name, const char *source, const char *text, size_t len,
+		  struct func_manifest **ret_manifest, struct eos_why *why)
+{
+	struct eos_doc *doc;
+	struct func_manifest *decoded = NULL;
+	int err = eos_doc_parse_yaml(source, text, len, &doc, why);
+	if (err < 0)
+		return err;
+	err = func_manifest_decode(eos_doc_root(doc), &decoded, why);
+	eos_doc_free(doc);
+	if (err == 0 && strcmp(decoded->name, name) != 0) {
+		err = eos_why(why, -EINVAL, "%s: its function is \"%s\", not \"%s\"", source,
+			      decoded->name, name);
+		func_manifest_free(decoded);
+	}
+	if (err == 0)
+		*ret_manifest = decoded;
+	return err;
+}
+
+static int build(struct edged *edged, const struct func_manifest *manifest, const void *module,
+		 size_t module_len, struct image **ret_image, struct eos_why *why)
+{
+	const struct aot_config config = edged_aot_config(edged);
+	const char *slash = strrchr(manifest->image, '/');
+	struct image *image = NULL;
+	int err = aot_build(&config, slash == NULL ? manifest->image : slash + 1, module,
+			    module_len, &image, why);
+	/* The data plane checks those that it runs, when it gets them. */
+	if (err == 0 && !manifest->is_packet)
+		err = router_check_image(edged->router, image, manifest->isolation, why);
+	if (err < 0 && why != NULL && !eos_str_starts_with(why->text, manifest->image))
+		eos_why_prefix(why, "%s", manifest->image);
+	if (err < 0)
+		image_close(image);
+	else
+		*ret_image = image;
+	return err;
+}
+
+/* After an error, or a removal: the data plane has the version OLD (NULL: none) again. */
+static void restore_locked(struct edged *edged, const char *name, const struct func *old)
+{
+	struct eos_why why = {""};
+	struct image *image = NULL;
+	if (old == NULL || !old->manifest->is_packet) {
+		edged_chains_unserve_locked(edged->chains, name);
+		return;
+	}
+	int err = edged_open_image(edged, old, &image, &why);
+	if (err == 0)
+		err = edged_chains_serve_locked(edged->chains, old->manifest, image, &why);
+	image_close(image);
+	if (err < 0)
+		eos_log(EOS_LOG_ERROR, "edged", "event=chain_not_restored chain=%s why=\"%s\"",
+			name, why.text);
+}
+
+struct deploying {
+	const char *source, *manifest;
+	size_t manifest_len;
+	const void *module;
+	size_t module_len;
+	const struct func_manifest *decoded;
+	const struct image *image;
+};
+
+/* Under deploy_lock. */
+static int put(struct edged *edged, const struct deploying *new, struct func **ret_func,
+	       struct eos_why *why)
+{
+	const char *name = new->decoded->name;
+	struct func *old = func_registry_get(edged->registry, name);
+	bool was_packet = old != NULL && old->manifest->is_packet;
+	bool is_packet = new->decoded->is_packet;
+	bool has_chain = edged->chains != NULL && (was_packet || is_packet);
+	int err = 0;
+	if (has_chain)
+		edged_chains_lock(edged->chains);
+	if (is_packet)
+		err = edged_chains_serve_locked(edged->chains, new->decoded, new->image, why);
+	if (err == 0) {
+		err = func_registry_put(edged->registry, new->source, new->manifest,
+					new->manifest_len, new->module, new->module_len, ret_func,
+					why);
+		if (has_chain && err < 0 && is_packet)
+			restore_locked(edged, name, old);
+		else if (has_chain && err == 0 && !is_packet)
+			edged_chains_unserve_locked(edged->chains, name);
+	}
+	if (has_chain)
+		edged_chains_unlock(edged->chains);
+	func_unref(old);
+	return err;
+}
+
 /* Everything that can be wrong is found before anything is stored. */
 int edged_deploy(void *ctx, const char *name, const char *source, const char *manifest,
 		 size_t manifest_len, const void *module, size_t module_len, struct func **ret_func,
 		 struct eos_why *why)
 {
 	struct edged *edged = ctx;
-	struct eos_doc *doc;
 	struct func_manifest *decoded = NULL;
-	int err = eos_doc_parse_yaml(source, manifest, manifest_len, &doc, why);
-	if (err < 0)
-		return err;
-	err = func_manifest_decode(eos_doc_root(doc), &decoded, why);
-	eos_doc_free(doc);
-	if (err < 0)
-		return err;
-	if (strcmp(decoded->name, name) != 0) {
-		err = eos_why(why, -EINVAL, "%s: its function is \"%s\", not \"%s\"", source,
-			      decoded->name, name);
-		func_manifest_free(decoded);
-		return err;
-	}
-	const struct aot_config config = edged_aot_config(edged);
-	const char *slash = strrchr(decoded->image, '/');
 	struct image *image = NULL;
-	err = aot_build(&config, slash == NULL ? decoded->image : slash + 1, module, module_len,
-			&image, why);
-	if (err == 0)
-		err = router_check_image(edged->router, image, decoded->isolation, why);
-	if (err < 0 && why != NULL && !eos_str_starts_with(why->text, decoded->image))
-		eos_why_prefix(why, "%s", decoded->image);
+	int err = decode(name, source, manifest, manifest_len, &decoded, why);
+	if (err < 0)
+		return err;
+	err = build(edged, decoded, module, module_len, &image, why);
+	if (err == 0) {
+		const struct deploying new = {.source = source,
+					      .manifest = manifest,
+					      .manifest_len = manifest_len,
+					      .module = module,
+					      .module_len = module_len,
+					      .decoded = decoded,
+					      .image = image};
+		pthread_mutex_lock(&edged->deploy_lock);
+		err = put(edged, &new, ret_func, why);
+		pthread_mutex_unlock(&edged->deploy_lock);
+	}
 	image_close(image);
 	func_manifest_free(decoded);
-	if (err < 0)
-		return err;
-	return func_registry_put(edged->registry, source, manifest, manifest_len, module,
-				 module_len, ret_func, why);
+	return err;
 }
+
+int edged_remove(void *ctx, const char *name, struct eos_why *why)
+{
+	struct edged *edged = ctx;
+	pthread_mutex_lock(&edged->deploy_lock);
+	struct func *old = func_registry_get(edged->registry, name);
+	bool has_chain = edged->chains != NULL && old != NULL && old->manifest->is_packet;
+	if (has_chain)
+		edged_chains_lock(edged->chains);
+	int err = func_registry_remove(edged->registry, name);
+	if (err < 0)
+		eos_why(why, err, "removing %s: %s", name, strerror(-err));
+	else if (has_chain)
+		edged_chains_unserve_locked(edged->chains, name);
+	if (has_chain)
+		edged_chains_unlock(edged->chains);
+	func_unref(old);
+	pthread_mutex_unlock(&edged->deploy_lock);
+	return err;
+}
+
+/* --- invoking --- */
 
 /* A call that a thread of the control server waits for. */
 struct waiting_call {
@@ -165,12 +277,21 @@ int edged_invoke(void *ctx, const char *name, const void *input, size_t input_le
 {
 	struct edged *edged = ctx;
 	struct func *func = func_registry_get(edged->registry, name);
+	int err;
 	if (func == NULL)
 		return eos_why(why, -ENOENT, "no function named \"%s\"", name);
+	if (func->manifest->is_packet) {
+		const struct func_trigger *trigger = &func->manifest->triggers[0];
+		err = eos_why(why, -EINVAL, "%s: is a packet function: ask it by %s, %s port %u",
+			      name, trigger->kind == FUNC_TRIGGER_TCP ? "TCP" : "UDP",
+			      trigger->address, (unsigned)trigger->port);
+		func_unref(func);
+		return err;
+	}
 	struct waiting_call waiting = {.edged = edged};
 	pthread_mutex_init(&waiting.lock, NULL);
 	pthread_cond_init(&waiting.done_cond, NULL);
-	int err = make_call(&waiting, func, input, input_len);
+	err = make_call(&waiting, func, input, input_len);
 	func_unref(func);
 	if (err < 0) {
 		eos_why(why, err, "%s: %s", name, strerror(-err));

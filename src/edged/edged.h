@@ -44,6 +44,9 @@ struct edged {
 	struct eos_buf tls_certificate, tls_key; /* PEM; empty: no TLS */
 	struct func_log *log;
 	struct edged_chains *chains; /* NULL: without a data plane */
+	/* One change of the functions at a time, with what the data plane has of them. Before the
+	 * chains' lock. */
+	pthread_mutex_t deploy_lock;
 	/* The loop's thread. */
 	struct func_queue *queue;
 	struct router *router;
@@ -76,6 +79,7 @@ void edged_format_url(char *out, size_t size, const struct edged *edged,
 int edged_deploy(void *ctx, const char *name, const char *source, const char *manifest,
 		 size_t manifest_len, const void *module, size_t module_len, struct func **ret_func,
 		 struct eos_why *why);
+int edged_remove(void *ctx, const char *name, struct eos_why *why);
 int edged_invoke(void *ctx, const char *name, const void *input, size_t input_len,
 		 struct eos_buf *output, struct eos_why *why);
 /* Not on the loop's thread, which it waits for. */

@@ -160,7 +160,10 @@ static int check_function(void *ctx, const char *function, const char *tenant, c
 	struct func *func = func_registry_get(edged->registry, function);
 	if (func == NULL)
 		return -ENOENT;
-	int err = func_manifest_check_rule(func->manifest, tenant, bucket, is_for_new);
+	/* Nobody runs packet functions for an object. */
+	int err = func->manifest->is_packet
+			  ? -ENOENT
+			  : func_manifest_check_rule(func->manifest, tenant, bucket, is_for_new);
 	func_unref(func);
 	return err;
 }
@@ -199,8 +202,9 @@ static void on_signal(void *ctx)
 	if (edged->is_stopping)
 		_exit(1);
 	edged->is_stopping = true;
-	/* A compiler would be waited for otherwise. */
+	/* A compiler, or the data plane, would be waited for otherwise. */
 	(void)eventfd_write(edged->stop_fd, 1);
+	edged_chains_stop(edged->chains);
 	eos_timer_disarm(edged->ready_timer);
 	edged->functions_server = http_server_free(edged->functions_server);
 	router_stop(edged->router);
@@ -352,12 +356,15 @@ static int start_loop(struct edged *edged, struct eos_why *why)
 int edged_start(struct edged *edged, struct eos_why *why)
 {
 	edged->started_ns = eos_now_ns();
+	pthread_mutex_init(&edged->deploy_lock, NULL);
 	edged->data_fd = edged->images_fd = edged->signal_fd = edged->stop_fd = -1;
 	edged->ctl_ops = (struct ctl_ops){
 		.deploy = edged_deploy,
+		.remove = edged_remove,
 		.invoke = edged_invoke,
 		.status = edged_put_status,
 		.bucket_deleted = bucket_deleted,
+		.metrics = edged_metrics,
 		.is_ready = is_ready,
 		.chain_apply = edged_chain_apply,
 		.chain_remove = edged_chain_remove,
@@ -451,4 +458,5 @@ void edged_stop(struct edged *edged)
 	edged->signal_fd = eos_close(edged->signal_fd);
 	edged->images_fd = eos_close(edged->images_fd);
 	edged->data_fd = eos_close(edged->data_fd);
+	pthread_mutex_destroy(&edged->deploy_lock);
 }

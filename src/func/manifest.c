@@ -111,6 +111,35 @@ static int get_name(const struct eos_node *map, const char *key, char out[FUNC_N
 	return 0;
 }
 
+static int decode_isolation(const struct eos_node *root, struct func_manifest *manifest,
+			    struct eos_why *why)
+{
+	const struct eos_node *node = eos_node_get(root, "isolation");
+	const char *text = NULL;
+	int err = eos_node_get_text(root, "isolation", &text, why);
+	if (err < 0 || text == NULL)
+		return err;
+	if (strcmp(text, "tenant") == 0)
+		manifest->isolation = FUNC_ISOLATION_TENANT;
+	else if (strcmp(text, "client") == 0 && manifest->is_packet)
+		manifest->isolation = FUNC_ISOLATION_CLIENT;
+	else if (strcmp(text, "request") == 0 && !manifest->is_packet)
+		manifest->isolation = FUNC_ISOLATION_REQUEST;
+	else if (manifest->is_packet)
+		return eos_node_fail(node, why,
+				     "isolation: must be client or tenant with a udp or tcp "
+				     "trigger, not \"%.40s\"",
+				     text);
+	else if (strcmp(text, "client") == 0)
+		return eos_node_fail(node, why,
+				     "isolation: client: only with a udp or tcp trigger");
+	else
+		return eos_node_fail(node, why,
+				     "isolation: must be request, client or tenant, not \"%.40s\"",
+				     text);
+	return 0;
+}
+
 static int decode_identity(const struct eos_node *root, struct func_manifest *manifest,
 			   struct eos_why *why)
 {
@@ -126,21 +155,7 @@ static int decode_identity(const struct eos_node *root, struct func_manifest *ma
 		return eos_node_fail(root, why, "function: is missing (the function's name)");
 	if (manifest->image[0] == '\0')
 		return eos_node_fail(root, why, "image: is missing (the path of the .wasm file)");
-	const char *isolation = "request";
-	err = eos_node_get_text(root, "isolation", &isolation, why);
-	if (err < 0 || strcmp(isolation, "request") == 0)
-		return err;
-	const struct eos_node *node = eos_node_get(root, "isolation");
-	if (strcmp(isolation, "tenant") == 0) {
-		manifest->isolation = FUNC_ISOLATION_TENANT;
-		return 0;
-	}
-	if (strcmp(isolation, "client") == 0)
-		return eos_node_fail(node, why, "isolation: %s: not supported by this version",
-				     isolation);
-	return eos_node_fail(node, why,
-			     "isolation: must be request, client or tenant, not \"%.40s\"",
-			     isolation);
+	return decode_isolation(root, manifest, why);
 }
 
 static int decode_limits(const struct eos_node *limits, struct func_manifest *manifest,
@@ -156,7 +171,10 @@ static int decode_limits(const struct eos_node *limits, struct func_manifest *ma
 		err = eos_node_get_size(limits, "memory", WASM_PAGE, 65535 * WASM_PAGE,
 					&manifest->memory_bytes, why);
 	if (err == 0)
-		err = eos_node_get_duration(limits, "timeout", EOS_NS_PER_MS, 900 * EOS_NS_PER_S,
+		err = eos_node_get_duration(limits, "timeout",
+					    manifest->is_packet ? 100 * EOS_NS_PER_US
+								: EOS_NS_PER_MS,
+					    manifest->is_packet ? EOS_NS_PER_S : 900 * EOS_NS_PER_S,
 					    &manifest->timeout_ns, why);
 	if (err == 0)
 		err = eos_node_get_size(limits, "stack", 16 << 10, 8 << 20, &manifest->stack_bytes,
@@ -371,6 +389,8 @@ static int decode(const struct eos_node *root, struct func_manifest *manifest, s
 					   "retry",    "config", NULL};
 	static const char *const later[] = {"cloudevents", NULL};
 	int err = func_manifest_check_keys(root, keys, later, why);
+	if (err == 0 && func_manifest_names_endpoint(root))
+		func_manifest_set_packet_defaults(manifest);
 	if (err == 0)
 		err = decode_identity(root, manifest, why);
 	if (err == 0)
@@ -379,7 +399,8 @@ static int decode(const struct eos_node *root, struct func_manifest *manifest, s
 		err = decode_cpu(eos_node_get(root, "cpu"), manifest, why);
 	if (err == 0)
 		err = decode_grants(eos_node_get(root, "grants"), manifest, why);
-	if (err == 0 && manifest->isolation == FUNC_ISOLATION_TENANT && manifest->grants_count > 0)
+	if (err == 0 && manifest->isolation == FUNC_ISOLATION_TENANT && !manifest->is_packet &&
+	    manifest->grants_count > 0)
 		err = eos_node_fail(eos_node_get(root, "grants"), why,
 				    "grants: not supported by this version with isolation: tenant");
 	if (err == 0)
@@ -388,6 +409,8 @@ static int decode(const struct eos_node *root, struct func_manifest *manifest, s
 		err = decode_retry(eos_node_get(root, "retry"), manifest, why);
 	if (err == 0)
 		err = decode_config(eos_node_get(root, "config"), manifest, why);
+	if (err == 0 && manifest->is_packet)
+		err = func_manifest_check_packets(root, manifest, why);
 	return err < 0 ? err : check_recursion(root, manifest, why);
 }
 

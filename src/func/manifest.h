@@ -21,11 +21,17 @@
 #define FUNC_CONFIG_BYTES_MAX 32768u		   /* all "K=V" of a function together */
 #define FUNC_CPU_CLASSES      8u		   /* 0 goes first */
 #define FUNC_CPU_CLASS	      4u		   /* the default */
+#define FUNC_ADDRESS_MAX      45u		   /* of IPv6, in words */
 #define FUNC_HOST_CALLS_MAX   UINT32_C(1000000000) /* a second */
 
 enum func_isolation { FUNC_ISOLATION_REQUEST, FUNC_ISOLATION_CLIENT, FUNC_ISOLATION_TENANT };
 enum func_access { FUNC_ACCESS_READ = 1, FUNC_ACCESS_WRITE = 2 };
-enum func_trigger_kind { FUNC_TRIGGER_HTTP, FUNC_TRIGGER_OBJECT };
+enum func_trigger_kind {
+	FUNC_TRIGGER_HTTP,
+	FUNC_TRIGGER_OBJECT,
+	FUNC_TRIGGER_UDP,
+	FUNC_TRIGGER_TCP,
+};
 
 struct func_grant {
 	char bucket[STORE_BUCKET_NAME_MAX + 1];
@@ -42,6 +48,10 @@ struct func_trigger {
 	char prefix[FUNC_PATH_MAX + 1], suffix[FUNC_PATH_MAX + 1];
 	bool on_created, on_removed;
 	bool allows_recursion; /* the function's own writes may trigger it */
+	/* UDP, TCP */
+	uint16_t port;
+	char address[FUNC_ADDRESS_MAX + 1]; /* where to listen */
+	uint64_t idle_ns; /* after which silence a client's instance goes; 0: never */
 };
 
 enum func_method {
@@ -58,7 +68,9 @@ struct func_manifest {
 	char name[FUNC_NAME_MAX + 1]; /* a-z 0-9 -, begins with a letter */
 	char tenant[FUNC_NAME_MAX + 1];
 	char image[FUNC_PATH_MAX + 1]; /* the module's file, relative to the manifest; required */
-	enum func_isolation isolation; /* "client" is refused so far */
+	/* Its trigger is UDP or TCP, the only one: the data plane runs it, and no cell. */
+	bool is_packet;
+	enum func_isolation isolation; /* "client" or "tenant" if is_packet, else not "client" */
 	uint64_t memory_bytes, stack_bytes, timeout_ns;
 	unsigned concurrency_max;
 	uint32_t host_calls_per_s; /* of each instance; 0: no limit */

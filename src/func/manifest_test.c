@@ -105,6 +105,34 @@ static void test_everything(void **state)
 
 #define HEAD "function: f\nimage: f.wasm\n"
 
+static void test_packets(void **state)
+{
+	struct func_manifest *m = NULL;
+	(void)state;
+	assert_int_equal(decode(HEAD "triggers: [{udp: {port: 11211}}]\n", &m), 0);
+	assert_true(m->is_packet);
+	assert_int_equal(m->isolation, FUNC_ISOLATION_CLIENT);
+	assert_int_equal(m->timeout_ns, 10 * EOS_NS_PER_MS);
+	assert_int_equal(m->memory_bytes, 16 << 20);
+	assert_int_equal(m->triggers[0].kind, FUNC_TRIGGER_UDP);
+	assert_int_equal(m->triggers[0].port, 11211);
+	assert_string_equal(m->triggers[0].address, "127.0.0.1");
+	assert_int_equal(m->triggers[0].idle_ns, 30 * EOS_NS_PER_S);
+	func_manifest_free(m);
+	assert_int_equal(decode(HEAD "isolation: tenant\nlimits: {timeout: 100us, stack: 16KiB}\n"
+				     "triggers:\n - tcp: {port: 7, address: \"::\", idle: 0}\n",
+				&m),
+			 0);
+	assert_int_equal(m->isolation, FUNC_ISOLATION_TENANT);
+	assert_int_equal(m->timeout_ns, 100 * EOS_NS_PER_US);
+	assert_int_equal(m->triggers[0].kind, FUNC_TRIGGER_TCP);
+	assert_string_equal(m->triggers[0].address, "::");
+	assert_int_equal(m->triggers[0].idle_ns, 0);
+	func_manifest_free(m);
+	/* A limit of packet functions is not one of the others. */
+	assert_int_equal(decode(HEAD "limits: {timeout: 100us}\n", &m), -EINVAL);
+}
+
 /* What is refused, and the beginning of what is said. */
 static const struct {
 	const char *yaml, *message;
@@ -117,7 +145,7 @@ static const struct {
 	{"function: f/g\nimage: f\n", "m.yaml:1: function: not a name"},
 	{HEAD "tenant: ''\n", "m.yaml:3: tenant: not a name"},
 	{HEAD "colour: red\n", "m.yaml:3: unknown key \"colour\""},
-	{HEAD "isolation: client\n", "m.yaml:3: isolation: client: not supported by this version"},
+	{HEAD "isolation: client\n", "m.yaml:3: isolation: client: only with a udp or tcp"},
 	{HEAD "isolation: tenant\ngrants: [{bucket: raw, access: read}]\n",
 	 "m.yaml:4: grants: not supported by this version with isolation: tenant"},
 	{HEAD "isolation: none\n", "m.yaml:3: isolation: must be"},
@@ -156,7 +184,27 @@ static const struct {
 	{HEAD "triggers:\n - timer: {every: 5s}\n",
 	 "m.yaml:4: timer: not supported by this version"},
 	{HEAD "triggers:\n - mqtt: {topic: a}\n", "m.yaml:4: mqtt: not supported by this version"},
-	{HEAD "triggers:\n - udp: {port: 1}\n", "m.yaml:4: udp: not supported by this version"},
+	{HEAD "triggers:\n - udp: {}\n", "m.yaml:4: port: is missing"},
+	{HEAD "triggers:\n - tcp: {port: 65536}\n", "m.yaml:4: triggers[0].tcp.port: must be from"},
+	{HEAD "triggers:\n - tcp: {port: 0}\n", "m.yaml:4: triggers[0].tcp.port: must be from"},
+	{HEAD "triggers:\n - udp: {port: 1, address: here}\n", "m.yaml:4: address: not an address"},
+	{HEAD "triggers:\n - udp: {port: 1, match: x}\n", "m.yaml:4: unknown key"},
+	{HEAD "triggers:\n - udp: {port: 1, idle: 25h}\n", "m.yaml:4: triggers[0].udp.idle: must"},
+	{HEAD "triggers:\n - udp: {port: 1}\n - tcp: {port: 1}\n",
+	 "m.yaml:3: triggers: udp or tcp is a function's only trigger"},
+	{HEAD "triggers:\n - http: {path: /x}\n - udp: {port: 1}\n",
+	 "m.yaml:3: triggers: udp or tcp is a function's only trigger"},
+	{HEAD "isolation: request\ntriggers:\n - udp: {port: 1}\n",
+	 "m.yaml:3: isolation: must be client or tenant"},
+	{HEAD "cpu: {class: 1}\ntriggers:\n - udp: {port: 1}\n", "m.yaml:3: cpu: not with a udp"},
+	{HEAD "retry: {attempts: 1}\ntriggers:\n - udp: {port: 1}\n",
+	 "m.yaml:3: retry: not with a udp"},
+	{HEAD "grants:\n - {bucket: raw, access: read}\ntriggers:\n - udp: {port: 1}\n",
+	 "m.yaml:3: grants: not with a udp"},
+	{HEAD "limits: {concurrency: 2}\ntriggers:\n - udp: {port: 1}\n",
+	 "m.yaml:3: limits.concurrency: not with a udp"},
+	{HEAD "limits: {timeout: 2s}\ntriggers:\n - udp: {port: 1}\n",
+	 "m.yaml:3: limits.timeout: must be from 100us to 1s"},
 	{HEAD "triggers:\n - ftp: {port: 1}\n", "m.yaml:4: unknown key \"triggers[0].ftp\""},
 	{HEAD "triggers:\n - {}\n", "m.yaml:4: a trigger has one key"},
 	{HEAD "triggers:\n - {http: {path: /x}, object: {bucket: raw}}\n",
@@ -270,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_isolation),
 		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_packets),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_removal_and_writing_is_no_recursion),
 		cmocka_unit_test(test_too_many),

@@ -172,24 +172,36 @@ static int decode_object(const struct eos_node *node, struct func_trigger *trigg
 	return 0;
 }
 
+static int decode_kind(const struct eos_node *item, struct func_trigger *trigger,
+		       struct eos_why *why)
+{
+	const struct eos_node *node = eos_node_at(item, 0);
+	const char *kind = eos_node_key_at(item, 0);
+	if (strcmp(kind, "http") == 0)
+		return decode_http(node, trigger, why);
+	if (strcmp(kind, "object") == 0)
+		return decode_object(node, trigger, why);
+	return func_manifest_decode_endpoint(node, strcmp(kind, "tcp") == 0, trigger, why);
+}
+
 static int decode_one(const struct eos_node *node, struct func_manifest *manifest,
 		      struct eos_why *why)
 {
-	static const char *const keys[] = {"http", "object", NULL};
-	static const char *const later[] = {"timer", "mqtt", "udp", "tcp", "chain", NULL};
+	static const char *const keys[] = {"http", "object", "udp", "tcp", NULL};
+	static const char *const later[] = {"timer", "mqtt", "chain", NULL};
 	struct func_trigger *trigger = &manifest->triggers[manifest->triggers_count];
 	int err = func_manifest_check_keys(node, keys, later, why);
 	if (err < 0)
 		return err;
 	if (eos_node_count(node) != 1)
-		return eos_node_fail(node, why, "a trigger has one key: http or object");
+		return eos_node_fail(node, why, "a trigger has one key: http, object, udp or tcp");
 	const struct eos_node *http = eos_node_get(node, "http");
-	err = http != NULL ? decode_http(http, trigger, why)
-			   : decode_object(eos_node_get(node, "object"), trigger, why);
+	err = decode_kind(node, trigger, why);
 	if (err < 0)
 		return err;
 	for (unsigned i = 0; i < manifest->triggers_count; i++) {
-		if (http != NULL && strcmp(manifest->triggers[i].path, trigger->path) == 0)
+		if (http != NULL && manifest->triggers[i].kind == FUNC_TRIGGER_HTTP &&
+		    strcmp(manifest->triggers[i].path, trigger->path) == 0)
 			return eos_node_fail(http, why, "a second trigger for the path %s",
 					     trigger->path);
 	}

@@ -33,7 +33,7 @@ static void fill(struct func_routes *routes, struct func *func)
 		if (trigger->kind == FUNC_TRIGGER_HTTP)
 			routes->http[routes->http_count++] =
 				(struct func_http_route){.trigger = trigger, .func = func};
-		else
+		else if (trigger->kind == FUNC_TRIGGER_OBJECT)
 			routes->object[routes->object_count++] =
 				(struct func_object_route){.trigger = trigger, .func = func};
 	}
@@ -55,7 +55,8 @@ int func_routes_new(struct func *const *funcs, size_t count, struct func_routes 
 	}
 	for (size_t i = 0; i < count; i++)
 		fill(routes, funcs[i]);
-	EOS_ASSERT(routes->http_count + routes->object_count == triggers);
+	/* Packets have ways of their own. */
+	EOS_ASSERT(routes->http_count + routes->object_count <= triggers);
 	qsort(routes->http, routes->http_count, sizeof(routes->http[0]), compare_http);
 	qsort(routes->object, routes->object_count, sizeof(routes->object[0]), compare_object);
 	*ret_routes = routes;

@@ -2,7 +2,7 @@
 
 #include "func/func_test_priv.h"
 
-static struct func *funcs[3];
+static struct func *funcs[4];
 static struct func_routes *routes;
 
 static int make_routes(void **state)
@@ -20,13 +20,15 @@ static int make_routes(void **state)
 			     " - object: {bucket: other, events: [ObjectRemoved]}\n",
 			     1);
 	funcs[2] = make_func("function: c\nimage: x\n", 1);
-	return func_routes_new(funcs, 3, &routes);
+	/* Its packets do not come by here. */
+	funcs[3] = make_func("function: d\nimage: x\ntriggers: [{udp: {port: 7}}]\n", 1);
+	return func_routes_new(funcs, EOS_ARRAY_SIZE(funcs), &routes);
 }
 
 static int free_routes(void **state)
 {
 	routes = func_routes_free(routes);
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(funcs); i++)
 		func_unref(funcs[i]);
 	return 0;
 }

@@ -1,6 +1,5 @@
 #include "http/http_client.h"
 #include "http/http_server.h"
-#include "http/http_target.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -540,30 +539,6 @@ static void test_unix_socket(void **state)
 	unlink(address.sun_path);
 }
 
-static void test_target(void **state)
-{
-	const char *path, *query;
-	char a[] = "/x?y?z", b[] = "/", c[] = "/a b", d[] = "*", e[] = "";
-	assert_int_equal(http_target_split(a, 6, &path, &query), 0);
-	assert_string_equal(path, "/x");
-	assert_string_equal(query, "y?z");
-	assert_int_equal(http_target_split(b, 1, &path, &query), 0);
-	assert_string_equal(query, "");
-	assert_int_equal(http_target_split(c, 4, &path, &query), -EINVAL);
-	assert_int_equal(http_target_split(d, 1, &path, &query), -EINVAL);
-	assert_int_equal(http_target_split(e, 0, &path, &query), -EINVAL);
-	/* Each byte at each place, as eight are looked at at once. */
-	for (size_t at = 1; at < 18; at++) {
-		for (unsigned byte = 0; byte < 256; byte++) {
-			char text[] = "/!\x80~\xff\"!0z/!\x80~\xff\"!0z";
-			bool is_good = byte > 0x20 && byte != 0x7f;
-			text[at] = (char)byte;
-			assert_int_equal(http_target_split(text, sizeof(text) - 1, &path, &query),
-					 is_good ? 0 : -EINVAL);
-		}
-	}
-}
-
 #define THREADED(fn) cmocka_unit_test_setup_teardown(fn, setup_threaded, teardown_threaded)
 #define LOOP(fn)                                                                                   \
 	{                                                                                          \
@@ -597,7 +572,6 @@ int main(void)
 		LOOP(test_late),
 		LOOP(test_stop_while_waiting),
 		LOOP(test_client),
-		cmocka_unit_test(test_target),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,11 +14,9 @@
 #include "plane/plane_client.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +33,7 @@
 #include "base/log.h"
 #include "base/node.h"
 #include "base/str.h"
+#include "base/subprocess.h"
 #include "plane/plane_protocol.h"
 
 /* Initialisations run while we wait: of at most 16 stages, 5 s each. */
@@ -46,8 +45,7 @@
 #define PAUSE_MS_MAX 10000
 #define LIFE_NS	     (30 * EOS_NS_PER_S) /* who lived so long was in good health */
 #define MESSAGES_MAX 64u /* taken at once, so that a talker is not listened to for ever */
-#define CHILD_FDS    2
-#define CHILD_FIRST  3
+#define CHILD_FDS    2u
 
 struct plane_client {
 	char *program, *text;
@@ -73,111 +71,43 @@ struct plane_client {
 
 /* --- the process --- */
 
-static const char *const kept_variables[] = {
-	"EDGEOS_FAULTS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS",
-};
-
-static void fill_environment(char **environment)
-{
-	extern char **environ;
-	size_t count = 0;
-	for (char **e = environ; e != NULL && *e != NULL; e++) {
-		for (size_t i = 0; i < EOS_ARRAY_SIZE(kept_variables); i++) {
-			size_t len = strlen(kept_variables[i]);
-			if (strncmp(*e, kept_variables[i], len) == 0 && (*e)[len] == '=' &&
-			    count < EOS_ARRAY_SIZE(kept_variables))
-				environment[count++] = *e;
-		}
-	}
-	environment[count] = NULL;
-}
-
-static int add_actions(posix_spawn_file_actions_t *actions, const int fds[CHILD_FDS])
-{
-	int err = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-	if (err == 0) /* standard output is edged's alone */
-		err = posix_spawn_file_actions_adddup2(actions, 2, 1);
-	for (int i = 0; err == 0 && i < CHILD_FDS; i++)
-		err = posix_spawn_file_actions_adddup2(actions, fds[i], CHILD_FIRST + i);
-	if (err == 0)
-		err = posix_spawn_file_actions_addclosefrom_np(actions, CHILD_FIRST + CHILD_FDS);
-	return -err;
-}
-
-static int set_signals(posix_spawnattr_t *attributes)
-{
-	sigset_t none, all;
-	sigemptyset(&none);
-	sigfillset(&all);
-	int err = posix_spawnattr_setsigmask(attributes, &none);
-	if (err == 0)
-		err = posix_spawnattr_setsigdefault(attributes, &all);
-	if (err == 0)
-		err = posix_spawnattr_setflags(attributes,
-					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	return -err;
-}
-
-static int spawn(const char *program, const uint8_t *key, const int fds[CHILD_FDS], pid_t *ret_pid)
-{
-	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], parent[16], numbers[CHILD_FDS][8];
-	char name[] = "edge-plane";
-	char *environment[EOS_ARRAY_SIZE(kept_variables) + 1];
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return -ENOMEM;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return -ENOMEM;
-	}
-	eos_hex_encode(key, CRYPTO_SIGN_PUBLIC_SIZE, hex);
-	snprintf(parent, sizeof(parent), "%d", (int)getpid());
-	for (int i = 0; i < CHILD_FDS; i++)
-		snprintf(numbers[i], sizeof(numbers[i]), "%d", CHILD_FIRST + i);
-	fill_environment(environment);
-	char *argv[] = {name, numbers[0], numbers[1], hex, parent, NULL};
-	int err = add_actions(&actions, fds);
-	if (err == 0)
-		err = set_signals(&attributes);
-	if (err == 0)
-		err = -posix_spawn(ret_pid, program, &actions, &attributes, argv, environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return err;
-}
-
-/* The configuration's file and the program's end of the socket, above the child's numbers. */
+/* The configuration's file and the program's end of the socket. */
 static int make_fds(const struct plane_client *client, int *ret_ours, int fds[CHILD_FDS])
 {
-	int pair[2] = {-1, -1};
+	int pair[2];
 	int document = plane_document_new(client->text, client->text_len);
-	int err = document < 0 ? document : 0;
-	if (err == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		err = -errno;
-	fds[0] = err < 0 ? -1 : fcntl(document, F_DUPFD_CLOEXEC, CHILD_FIRST + CHILD_FDS);
-	fds[1] = err < 0 ? -1 : fcntl(pair[1], F_DUPFD_CLOEXEC, CHILD_FIRST + CHILD_FDS);
-	if (err == 0 && (fds[0] < 0 || fds[1] < 0))
-		err = -errno;
-	if (document >= 0)
+	if (document < 0)
+		return document;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		int err = -errno;
 		eos_close(document);
-	eos_close(pair[1]);
-	if (err < 0) {
-		eos_close(pair[0]);
-		plane_fds_close(fds, CHILD_FDS);
 		return err;
 	}
 	*ret_ours = pair[0];
+	fds[0] = document;
+	fds[1] = pair[1];
 	return 0;
+}
+
+static int spawn(struct plane_client *client, const int fds[CHILD_FDS])
+{
+	char hex[2 * CRYPTO_SIGN_PUBLIC_SIZE + 1], parent[16], numbers[CHILD_FDS][16];
+	char name[] = "edge-plane";
+	eos_hex_encode(client->public_key, CRYPTO_SIGN_PUBLIC_SIZE, hex);
+	snprintf(parent, sizeof(parent), "%d", (int)getpid());
+	for (unsigned i = 0; i < CHILD_FDS; i++)
+		snprintf(numbers[i], sizeof(numbers[i]), "%u", EOS_SPAWN_FD_FIRST + i);
+	char *argv[] = {name, numbers[0], numbers[1], hex, parent, NULL};
+	return eos_spawn(client->program, argv, fds, CHILD_FDS, &client->pid);
 }
 
 static int start_program(struct plane_client *client, struct eos_why *why)
 {
-	int fds[CHILD_FDS], socket;
+	int fds[CHILD_FDS], socket = -1;
 	int err = make_fds(client, &socket, fds);
 	if (err < 0)
 		return eos_why(why, err, "the data plane's socket: %s", strerror(-err));
-	err = spawn(client->program, client->public_key, fds, &client->pid);
+	err = spawn(client, fds);
 	plane_fds_close(fds, CHILD_FDS);
 	if (err < 0) {
 		eos_close(socket);
@@ -250,13 +180,18 @@ static void end_program(struct plane_client *client, int wait_ms)
 	client->pid = 0;
 }
 
+void plane_client_stop(struct plane_client *client)
+{
+	atomic_store(&client->is_stopping, true);
+	(void)eventfd_write(client->wake_fd, 1);
+}
+
 struct plane_client *plane_client_free(struct plane_client *client)
 {
 	if (client == NULL)
 		return NULL;
-	atomic_store(&client->is_stopping, true);
+	plane_client_stop(client);
 	if (client->has_thread) {
-		(void)eventfd_write(client->wake_fd, 1);
 		pthread_join(client->thread, NULL);
 	}
 	/* The worker ends with it, and the keeper with the worker. */

@@ -36,7 +36,9 @@ int plane_client_new(const struct plane_client_config *config, struct plane_clie
 		     struct eos_why *why) EOS_MUST_CHECK;
 /* From now on the client's thread runs. */
 int plane_client_start(struct plane_client *client) EOS_MUST_CHECK;
-/* Ends the program and the thread; requests that wait fail. NULL is fine. */
+/* From now on requests fail, also those that wait for their answer (-ECANCELED), soon. */
+void plane_client_stop(struct plane_client *client);
+/* Ends the program and the thread; nobody may ask any more. NULL is fine. */
 struct plane_client *plane_client_free(struct plane_client *client);
 
 /* NAME stands for the manifest in messages; IMAGE_FDS (borrowed) are the stages' images, in order.

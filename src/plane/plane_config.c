@@ -212,3 +212,12 @@ int plane_config_decode(const struct eos_node *node, struct plane_config *config
 		err = get_watchdog(node, &config->watchdog_ns, why);
 	return err < 0 ? err : decode_ports(node, config, why);
 }
+
+bool plane_config_has_pci(const struct plane_config *config)
+{
+	for (unsigned i = 0; i < config->ports_count; i++) {
+		if (eos_str_starts_with(config->ports[i].device, "pci:"))
+			return true;
+	}
+	return false;
+}

@@ -51,3 +51,5 @@ void plane_config_init(struct plane_config *config);
 /* Reads the map NODE over the defaults. -EINVAL with file and line. */
 int plane_config_decode(const struct eos_node *node, struct plane_config *config,
 			struct eos_why *why) EOS_MUST_CHECK;
+/* Is one of the ports on a PCI device? For the others DPDK does not look for them. */
+bool plane_config_has_pci(const struct plane_config *config);

@@ -327,13 +327,34 @@ static void test_config(void **state)
 	}
 }
 
+/* DPDK looks for PCI devices if, and only if, a port is on one. */
+static void test_pci(void **state)
+{
+	static const struct {
+		const char *text;
+		bool has_pci;
+	} cases[] = {
+		{"{}", false},
+		{"ports: {a: {device: \"tap:pci:0\"}, b: {device: \"null\"}}", false},
+		{"ports: {a: {device: \"pci:0000:01:00.0\"}}", true},
+		{"ports: {a: {device: \"null\"}, b: {device: \"pci:0000:01:00.0\"}}", true},
+	};
+	struct plane_config config;
+	struct eos_why why = {""};
+	(void)state;
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
+		assert_int_equal(configure(cases[i].text, &config, &why), 0);
+		assert_int_equal(plane_config_has_pci(&config), cases[i].has_pci);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain),	cmocka_unit_test(test_endpoint),
 		cmocka_unit_test(test_tls),	cmocka_unit_test(test_endpoint_refused),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_match),
-		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_config),	cmocka_unit_test(test_pci),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "crypto/crypto.h"
+#include "nic/host.h"
+#include "plane/plane_address.h"
 #include "plane/plane_cores.h"
 #include "plane/plane_ports_priv.h"
 
@@ -31,7 +33,6 @@ static int open_host(struct plane_port *port, const struct plane_port_config *co
 		.neighbours_max = NEIGHBOURS_MAX,
 		.now_ns = eos_now_ns(),
 	};
-	static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
 	if (config->addresses_count == 0)
 		return 0;
 	nic_port_info(port->nic_port, &info);
@@ -39,13 +40,13 @@ static int open_host(struct plane_port *port, const struct plane_port_config *co
 	host.mtu = info.mtu;
 	for (unsigned i = 0; i < config->addresses_count; i++) {
 		const struct plane_address *from = &config->addresses[i];
-		bool is_v4 = memcmp(from->address, v4_prefix, sizeof(v4_prefix)) == 0;
+		bool is_v4 = plane_address_is_v4(from->address);
 		memcpy(addresses[i].address, from->address, sizeof(from->address));
 		addresses[i].prefix_len =
 			(uint8_t)(is_v4 ? from->bits - V4_PREFIX_BITS : from->bits);
 	}
 	if (config->has_gateway) {
-		bool is_v4 = memcmp(config->gateway, v4_prefix, sizeof(v4_prefix)) == 0;
+		bool is_v4 = plane_address_is_v4(config->gateway);
 		memcpy(is_v4 ? host.gateway4 : host.gateway6, config->gateway, 16);
 	}
 	int err = crypto_random(&host.seed, sizeof(host.seed));
@@ -123,6 +124,7 @@ int plane_ports_open(struct plane *plane, struct eos_why *why)
 		.with_hugepages = config->with_hugepages,
 		.frames_max = config->frames_max,
 		.frame_bytes = frame_bytes(config),
+		.with_pci = plane_config_has_pci(config),
 	};
 	(void)snprintf(cores, sizeof(cores), "%d", config->processor);
 	plane->ports = calloc(config->ports_count, sizeof(*plane->ports));

@@ -57,6 +57,8 @@ int plane_message_send(int socket, const void *data, size_t len, const int *fds,
 	}
 }
 
+/* More than PLANE_FDS_MAX are closed, and MSG_CTRUNC is set as if there had been no space: that is
+ * rounded up to what a message's header needs, so one more may fit. */
 static unsigned take_fds(struct msghdr *message, int fds[PLANE_FDS_MAX])
 {
 	unsigned taken = 0;
@@ -67,11 +69,12 @@ static unsigned take_fds(struct msghdr *message, int fds[PLANE_FDS_MAX])
 		for (size_t i = 0; i < count; i++) {
 			int fd;
 			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
-			/* The kernel gives no more than there is space for. */
-			if (taken < PLANE_FDS_MAX)
+			if (taken < PLANE_FDS_MAX) {
 				fds[taken++] = fd;
-			else
-				eos_close(fd);
+				continue;
+			}
+			eos_close(fd);
+			message->msg_flags |= MSG_CTRUNC;
 		}
 	}
 	return taken;

@@ -155,6 +155,13 @@ static bool parse_function_path(const char *path, char name[FUNC_NAME_MAX + 1])
 	return true;
 }
 
+/* One that calls are for: packets' are not. */
+static struct func *get_function(struct trigger_http *trigger, const char *name)
+{
+	struct func *func = func_registry_get(trigger->registry, name);
+	return func != NULL && func->manifest->is_packet ? func_unref(func) : func;
+}
+
 /* Whose request is it? Fills EXCHANGE in. False: the fallback's. */
 static bool find_target(struct trigger_http *trigger, struct trigger_exchange *target)
 {
@@ -162,11 +169,11 @@ static bool find_target(struct trigger_http *trigger, struct trigger_exchange *t
 	char name[FUNC_NAME_MAX + 1];
 	if (trigger_invoke_parse_path(path, name)) {
 		target->is_invoke = true;
-		target->func = func_registry_get(trigger->registry, name);
+		target->func = get_function(trigger, name);
 		return true;
 	}
 	if (parse_function_path(path, name)) {
-		target->func = func_registry_get(trigger->registry, name);
+		target->func = get_function(trigger, name);
 		(void)snprintf(target->route, sizeof(target->route), "%s%s", FUNCTION_PREFIX, name);
 		return true;
 	}

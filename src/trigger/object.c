@@ -241,6 +241,8 @@ static const char *why_dropped(const struct func *func, const struct store_event
 {
 	if (func == NULL)
 		return "there is no such function";
+	if (func->manifest->is_packet)
+		return "it is a packet function, which the data plane runs";
 	if (event->rule[0] == '\0')
 		return NULL;
 	switch (func_manifest_check_rule(func->manifest, event->owner, event->bucket,

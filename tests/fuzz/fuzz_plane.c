@@ -1,7 +1,7 @@
 /*
- * Any bytes as what the data plane reads of others: the first byte chooses a chain's manifest, the
- * node's configuration (both YAML), or a request of the control socket. What is taken keeps what
- * the rest of the data plane relies on; what is refused has a reason.
+ * Any bytes as what the data plane reads of others, and others of it: the first byte chooses a
+ * chain's manifest, the node's configuration (both YAML), a request of the control socket, or the
+ * state, as metrics. What is taken keeps what the rest relies on; what is refused has a reason.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "plane/plane_config.h"
 #include "plane/plane_manifest.h"
+#include "plane/plane_metrics.h"
 #include "plane/plane_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -147,6 +148,24 @@ static void try_request(const char *data, size_t len)
 	plane_request_fini(&request);
 }
 
+/* Whatever the state says, each line is a metric of ours, or about one. */
+static void try_state(const char *data, size_t len)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf out = {0};
+	struct eos_why why = {""};
+	int err = plane_metrics_format(data, len, &out, &why);
+	require(err == 0 || (err == -EPROTO && out.len == 0 && why.text[0] != '\0'));
+	for (const char *line = out.data; err == 0 && *line != '\0';) {
+		const char *end = strchr(line, '\n');
+		require(end != NULL);
+		require(strncmp(line, "# HELP edgeos_", 14) == 0 ||
+			strncmp(line, "# TYPE edgeos_", 14) == 0 ||
+			strncmp(line, "edgeos_plane_", 13) == 0 ||
+			strncmp(line, "edgeos_chain_", 13) == 0);
+		line = end + 1;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct eos_why why = {""};
@@ -154,13 +173,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	const char *text = (const char *)data + 1;
-	if (data[0] % 3 == 2) {
-		try_request(text, size - 1);
+	if (data[0] % 4 >= 2) {
+		if (data[0] % 4 == 2)
+			try_request(text, size - 1);
+		else
+			try_state(text, size - 1);
 		return 0;
 	}
 	if (eos_doc_parse_yaml("fuzz", text, size - 1, &doc, &why) < 0)
 		return 0;
-	if (data[0] % 3 == 0)
+	if (data[0] % 4 == 0)
 		try_manifest(eos_doc_root(doc), &why);
 	else
 		try_config(eos_doc_root(doc), &why);
