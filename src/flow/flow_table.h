@@ -35,6 +35,7 @@ enum flow_when_full {
 	FLOW_REFUSE,	 /* the new one: -ENOSPC, -EDQUOT */
 	FLOW_EVICT_IDLE, /* the one that was idle longest among the unconfirmed ones goes, if any;
 			    where its source is at its limit, among that source's */
+	FLOW_EVICT_ANY,	 /* the same, but of the confirmed ones where none is unconfirmed */
 };
 
 struct flow_table_config {
