@@ -1,15 +1,15 @@
 /*
  * Turns: from the scheduler to the tasks, and from FWP to FWP.
  *
- * When an FWP stops, alive, its task says what that means, on its stack, and the scheduler names
- * the next. If that one has only to be continued, the processor goes there at once; whoever must
- * first be made, or has more to do around its turn, gets it from the engine's thread.
+ * When an FWP stops, alive, its task says what that means, and the scheduler names the next. If
+ * that one has only to be continued, the processor goes there at once; whoever must first be made,
+ * or has more to do around its turn, gets it from the engine's thread.
  */
 #include "cell/cell_priv.h"
 
 #include "base/macros.h"
 
-/* On the stack of the FWP that STOPPED. */
+/* STOPPED is alive. */
 static struct fwp_turn next_turn(void *ctx, struct fwp *stopped)
 {
 	(void)stopped;

@@ -21,7 +21,7 @@ static bool make_fwp(struct chain_fwp *c, uint64_t now_ns)
 		c->fwp = NULL;
 		return false;
 	}
-	c->memory = fwp_memory_view(c->fwp).base;
+	c->memory = fwp_memory(c->fwp, 0, 0);
 	c->stack = fwp_stack(c->fwp);
 	c->is_done = true;
 	for (uint32_t id = 0, set = stage->timers_set; set != 0; id++, set >>= 1)

@@ -1,10 +1,11 @@
-#include <errno.h>
-#include <sys/mman.h>
-
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/pages.h"
 #include "chain/chain_priv.h"
+
+/* Of a pool's items; beyond these it gets large pages. */
+#define FEW_BYTES (256u << 10)
 
 int chain_pool_init(struct chain_pool *pool, size_t item_size, uint32_t max)
 {
@@ -12,19 +13,16 @@ int chain_pool_init(struct chain_pool *pool, size_t item_size, uint32_t max)
 	int err = eos_fault("chain.mmap");
 	if (err < 0)
 		return err;
+	void *items = NULL;
 	pool->bytes = item_size * max;
-	void *items = mmap(NULL, pool->bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (items == MAP_FAILED)
-		return -ENOMEM;
+	err = eos_pages_reserve(pool->bytes, &items);
 	pool->items = items;
-	return 0;
+	return err;
 }
 
 void chain_pool_fini(struct chain_pool *pool)
 {
-	if (pool->items != NULL)
-		(void)munmap(pool->items, pool->bytes);
+	eos_pages_release(pool->items, pool->bytes);
 	pool->items = NULL;
 }
 
@@ -37,6 +35,8 @@ void *chain_pool_take(struct chain_pool *pool)
 	}
 	if (pool->made == pool->max)
 		return NULL;
+	if (pool->made == FEW_BYTES / pool->item_size)
+		eos_pages_make_large(pool->items, pool->bytes);
 	return pool->items + pool->item_size * pool->made++;
 }
 

@@ -8,13 +8,12 @@
  *	                                              next(): finish(), sends;
  *	                                              step()    ── switch ──►  handler …
  *
- * An FWP whose handler returned decides on its own stack what comes next (fwp_run_turns()), so a
- * stage costs one switch. The engine's thread has the processor again when somebody died or used up
- * his time, when chains must be made or renewed, and at the end.
+ * When a handler has returned, what comes next is decided without a switch to the engine's thread
+ * (fwp_run_turns()), so a stage costs one switch. That thread has the processor again when somebody
+ * died or used up his time, when chains must be made or renewed, and at the end.
  *
  * Invariants
- * 1. run.current is the FWP that has a task which is not done; its stack is that on which next()
- *    runs, but for the switch itself.
+ * 1. run.current is the FWP that has a task which is not done.
  * 2. What the queue holds was caused by the packet, or timer, under way: before the next one begins
  *    it is empty. So nothing in it names a chain that could have been reclaimed.
  * 3. What the host believes of a packet (port, kind, peer) it keeps in run.head. The guest's copy
@@ -323,7 +322,7 @@ static struct fwp_turn turn(struct chains *chains, uint64_t now_ns)
 	return (struct fwp_turn){c->fwp, run->end_ns};
 }
 
-/* Whose turn is next: on the stack of the FWP that stopped. */
+/* Whose turn is next. */
 static struct fwp_turn next(void *ctx, struct fwp *stopped)
 {
 	struct chains *chains = ctx;

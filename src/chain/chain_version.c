@@ -110,7 +110,7 @@ static int initialise(struct chain_template *template, struct chain_stage *stage
 	int err = fwp_new_for_template(engine, config->image, &limits, &c, &c.fwp, why);
 	if (err < 0)
 		return err == -EAGAIN ? -ENOMEM : err;
-	c.memory = fwp_memory_view(c.fwp).base;
+	c.memory = fwp_memory(c.fwp, 0, 0);
 	enum fwp_state state = fwp_run(c.fwp);
 	const struct fwp_death *death = state == FWP_DEAD ? fwp_death(c.fwp) : NULL;
 	if (death == NULL || death->kind != FWP_DEATH_EXIT || death->code != 0) {

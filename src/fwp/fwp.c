@@ -408,13 +408,20 @@ void fwp_die(struct fwp *fwp, struct fwp_death death)
 	sched_restart(&fwp->context, fwp_finish, fwp);
 }
 
+static void ask_next(void *engine_arg, void *fwp)
+{
+	struct fwp_engine *engine = engine_arg;
+	engine->turn = engine->next(engine->next_ctx, fwp);
+}
+
 /* Who has the processor after FWP, which stopped: another FWP, itself, or the engine's thread. */
 static inline __attribute__((always_inline)) struct sched_context *next_context(struct fwp *fwp)
 {
 	struct fwp_engine *engine = fwp->engine;
 	if (engine->next == NULL)
 		return &engine->context;
-	struct fwp_turn turn = engine->next(engine->next_ctx, fwp);
+	sched_call_on(&engine->context, ask_next, engine, fwp);
+	struct fwp_turn turn = engine->turn;
 	if (turn.fwp == NULL)
 		return &engine->context;
 	EOS_ASSERT(turn.fwp->engine == engine);
@@ -499,6 +506,7 @@ uint64_t fwp_memory_bytes(const struct fwp *fwp)
 
 struct fwp_memory_view fwp_memory_view(struct fwp *fwp)
 {
+	fwp->slot.has_writers = true;
 	return (struct fwp_memory_view){(uint8_t *)fwp->slot.memory, &fwp->memory_bytes};
 }
 

@@ -25,6 +25,8 @@
 
 #define FWPS_MAX_DEFAULT  1024u
 #define POOL_HIGH_DEFAULT 64u
+/* From the kernel's linux/prctl.h of version 6.18. */
+#define THP_DISABLE_EXCEPT_ADVISED (1UL << 1)
 /* Where addresses of 47 bits end: 2^47 bytes by a little more than 8 GiB. */
 #define SLOTS_MAX 16000u
 /* Linux's default, taken where /proc cannot be read. */
@@ -67,6 +69,15 @@ static int check_slots(unsigned fwps_max, unsigned promised, struct eos_why *why
 	return 0;
 }
 
+/* A small instance must not cost a large page. Tables that ask for such pages get them still, on
+ * kernels that know the difference. */
+static void disable_large_pages(void)
+{
+	if (prctl(PR_SET_THP_DISABLE, 1, THP_DISABLE_EXCEPT_ADVISED, 0, 0) < 0)
+		/* Kernels without any answer EINVAL. */
+		(void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
+
 static int make_timer(struct fwp_engine *engine)
 {
 	struct sigevent event = {
@@ -80,27 +91,24 @@ static int make_timer(struct fwp_engine *engine)
 	return timer_create(CLOCK_MONOTONIC, &event, &engine->timer) < 0 ? -errno : 0;
 }
 
-int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **ret_engine,
-		   struct eos_why *why)
+static struct fwp_engine *free_engine(struct fwp_engine *engine)
 {
-	if (fwp_engine_here != NULL)
-		return eos_why(why, -EBUSY, "this thread has an engine already");
-	unsigned fwps_max =
-		config != NULL && config->fwps_max > 0 ? config->fwps_max : FWPS_MAX_DEFAULT;
-	unsigned promised = atomic_fetch_add(&slots_promised, fwps_max);
-	struct fwp_engine *engine = NULL;
-	int err = check_slots(fwps_max, promised, why);
-	if (err < 0)
-		goto fail;
-	err = fwp_signal_install(why);
-	if (err < 0)
-		goto fail;
-	err = eos_fault("fwp.calloc");
-	engine = err == 0 ? calloc(1, sizeof(*engine)) : NULL;
-	if (engine == NULL) {
-		err = eos_why(why, -ENOMEM, "no memory for an engine");
-		goto fail;
+	if (engine != NULL) {
+		fwp_pool_free_places(engine);
+		eos_close(engine->pagemap_fd);
 	}
+	free(engine);
+	return NULL;
+}
+
+/* The engine as far as it does not concern the thread. */
+static int make_engine(const struct fwp_engine_config *config, unsigned fwps_max,
+		       struct fwp_engine **ret_engine, struct eos_why *why)
+{
+	int err = eos_fault("fwp.calloc");
+	struct fwp_engine *engine = err == 0 ? calloc(1, sizeof(*engine)) : NULL;
+	if (engine == NULL)
+		return eos_why(why, -ENOMEM, "no memory for an engine");
 	engine->fwps_max = fwps_max;
 	engine->pool_high =
 		config != NULL && config->pool_high > 0 ? config->pool_high : POOL_HIGH_DEFAULT;
@@ -113,8 +121,32 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	eos_list_init(&engine->dirty);
 	eos_list_init(&engine->made);
 	fwp_pool_init(&engine->plain, engine, NULL);
-	/* A small instance must not cost a huge page. Kernels without them answer EINVAL. */
-	(void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	err = fwp_pool_reserve_places(engine);
+	if (err < 0) {
+		free_engine(engine);
+		return eos_why(why, err, "no memory for %u featherweight processes", fwps_max);
+	}
+	*ret_engine = engine;
+	return 0;
+}
+
+int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **ret_engine,
+		   struct eos_why *why)
+{
+	if (fwp_engine_here != NULL)
+		return eos_why(why, -EBUSY, "this thread has an engine already");
+	unsigned fwps_max =
+		config != NULL && config->fwps_max > 0 ? config->fwps_max : FWPS_MAX_DEFAULT;
+	unsigned promised = atomic_fetch_add(&slots_promised, fwps_max);
+	struct fwp_engine *engine = NULL;
+	int err = check_slots(fwps_max, promised, why);
+	if (err == 0)
+		err = fwp_signal_install(why);
+	if (err == 0)
+		err = make_engine(config, fwps_max, &engine, why);
+	if (err < 0)
+		goto fail;
+	disable_large_pages();
 	sched_context_init_thread(&engine->context);
 	err = make_timer(engine);
 	if (err < 0) {
@@ -131,9 +163,7 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 	*ret_engine = engine;
 	return 0;
 fail:
-	if (engine != NULL)
-		eos_close(engine->pagemap_fd);
-	free(engine);
+	free_engine(engine);
 	atomic_fetch_sub(&slots_promised, fwps_max);
 	return err;
 }
@@ -147,12 +177,9 @@ struct fwp_engine *fwp_engine_free(struct fwp_engine *engine)
 	fwp_engine_here = NULL;
 	fwp_signal_thread_stop(engine);
 	EOS_ASSERT(eos_list_is_empty(&engine->pools));
-	fwp_pool_free_places(engine);
 	fwp_engine_count(engine);
 	atomic_fetch_sub(&slots_promised, engine->fwps_max);
-	eos_close(engine->pagemap_fd);
-	free(engine);
-	return NULL;
+	return free_engine(engine);
 }
 
 bool fwp_engine_maintain(struct fwp_engine *engine)

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 #include "base/fault.h"
 #include "base/file.h"
@@ -46,6 +46,14 @@ static int scan(int fd, char *low, char *end, unsigned pages_max, struct page_re
 	if (count < 0)
 		return -errno;
 	return arg.walk_end < (uintptr_t)end ? -E2BIG : count;
+}
+
+uint64_t fwp_pages_faults(void)
+{
+	struct rusage usage;
+	/* Fails for what is no thread and no memory. */
+	(void)getrusage(RUSAGE_THREAD, &usage);
+	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
 }
 
 int fwp_pages_open(void)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/macros.h"
 
@@ -12,6 +13,10 @@
 struct fwp_pages_region {
 	char *low, *end;
 };
+
+/* How many page faults the calling thread has had. As long as this does not change, the thread has
+ * given no page anything of its own: neither the thread itself nor the kernel for it. */
+uint64_t fwp_pages_faults(void);
 
 /* A descriptor for fwp_pages_written(), or -1 where the kernel does not have it. */
 int fwp_pages_open(void);

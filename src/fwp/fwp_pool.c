@@ -28,9 +28,15 @@
 #include "base/assert.h"
 #include "base/counter.h"
 #include "base/fault.h"
+#include "base/pages.h"
+#include "fwp/fwp_pages_priv.h"
 
 #define CACHE_LINE	 64u
 #define STACK_WARM_BYTES 256u /* what a start uses of the stack */
+/* Beyond these the places' memory gets large pages. */
+#define PLACES_FEW 1024u
+/* So many are cleaned at a time when one is needed: all with one look at the page faults. */
+#define CLEAN_MANY 8u
 
 EOS_COUNTER(places_made, "fwp.slots_total", "Address-space reservations made.");
 EOS_COUNTER(places_lost, "fwp.slots_lost_total", "Reservations that could not be cleaned.");
@@ -46,12 +52,42 @@ void fwp_pool_init(struct fwp_pool *pool, struct fwp_engine *engine,
 		eos_list_add_tail(&engine->pools, &pool->node);
 }
 
+int fwp_pool_reserve_places(struct fwp_engine *engine)
+{
+	void *places = NULL;
+	int err = eos_fault("fwp.mmap");
+	if (err == 0)
+		err = eos_pages_reserve(engine->fwps_max * sizeof(struct fwp), &places);
+	engine->places = places;
+	return err;
+}
+
+/* Memory for a place, not cleared. There are never more than fwps_max. */
+static struct fwp *take_memory(struct fwp_engine *engine)
+{
+	struct fwp *fwp = engine->places_free;
+	if (fwp != NULL) {
+		engine->places_free = fwp->next_clean;
+		return fwp;
+	}
+	EOS_ASSERT(engine->places_taken < engine->fwps_max);
+	if (engine->places_taken == PLACES_FEW)
+		eos_pages_make_large(engine->places, engine->fwps_max * sizeof(struct fwp));
+	return &engine->places[engine->places_taken++];
+}
+
+static void give_memory(struct fwp_engine *engine, struct fwp *fwp)
+{
+	fwp->next_clean = engine->places_free;
+	engine->places_free = fwp;
+}
+
 static void free_place(struct fwp *fwp)
 {
 	eos_list_remove(&fwp->made_node);
 	fwp->engine->made_count--;
 	fwp_slot_unmap(&fwp->slot);
-	free(fwp);
+	give_memory(fwp->engine, fwp);
 }
 
 static void lose_place(struct fwp *fwp)
@@ -63,14 +99,11 @@ static void lose_place(struct fwp *fwp)
 /* A new place, which is in no list of a pool. */
 static int make_place(struct fwp_engine *engine, struct fwp **ret_fwp, struct eos_why *why)
 {
-	int err = eos_fault("fwp.calloc");
-	struct fwp *fwp = err == 0 ? aligned_alloc(alignof(struct fwp), sizeof(*fwp)) : NULL;
-	if (fwp == NULL)
-		return eos_why(why, -ENOMEM, "no memory for a featherweight process");
+	struct fwp *fwp = take_memory(engine);
 	memset(fwp, 0, sizeof(*fwp));
-	err = fwp_slot_map(&fwp->slot, engine->made_count, fwp);
+	int err = fwp_slot_map(&fwp->slot, engine->made_count, fwp);
 	if (err < 0) {
-		free(fwp);
+		give_memory(engine, fwp);
 		return eos_why(why, err,
 			       "cannot reserve 8 GiB of addresses for a featherweight process "
 			       "(is there a limit, ulimit -v?)");
@@ -147,13 +180,14 @@ static int reset_place(struct fwp *fwp)
 	return 0;
 }
 
-/* Cleans a place that is in no list, in its pool. On failure the place is lost. */
-static int clean_place(struct fwp *fwp, bool *ret_warm)
+/* Cleans a place that is in no list, in its pool, when the thread has had FAULTS page faults. On
+ * failure the place is lost. */
+static int clean_place(struct fwp *fwp, uint64_t faults, bool *ret_warm)
 {
 	*ret_warm = false;
 	if (fwp->pool->snapshot == NULL)
 		return reset_place(fwp);
-	int err = fwp_slot_restore(&fwp->slot, fwp->engine->pagemap_fd, ret_warm);
+	int err = fwp_slot_restore(&fwp->slot, fwp->engine->pagemap_fd, faults, ret_warm);
 	if (err < 0)
 		lose_place(fwp);
 	return err;
@@ -219,6 +253,19 @@ static int bind_place(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_wh
 	return 0;
 }
 
+/* Cleans dirty places of POOL, at least one if there is one that can be cleaned. */
+static void clean_some(struct fwp_pool *pool)
+{
+	uint64_t faults = fwp_pages_faults();
+	for (unsigned i = 0; pool->dirty_count > 0 && (i < CLEAN_MANY || pool->clean_count == 0);
+	     i++) {
+		struct fwp *fwp = take_dirty(pool);
+		bool is_warm;
+		if (clean_place(fwp, faults, &is_warm) == 0)
+			add_clean(fwp, is_warm);
+	}
+}
+
 int fwp_pool_take(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *why)
 {
 	struct fwp_engine *engine = pool->engine;
@@ -231,11 +278,10 @@ int fwp_pool_take(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_why *w
 	}
 	if (EOS_LIKELY(pool->clean_count > 0))
 		fwp = take_clean(pool);
-	while (fwp == NULL && pool->snapshot != NULL && pool->dirty_count > 0) {
-		bool is_warm;
-		fwp = take_dirty(pool);
-		if (clean_place(fwp, &is_warm) < 0)
-			fwp = NULL;
+	if (fwp == NULL && pool->snapshot != NULL && pool->dirty_count > 0) {
+		clean_some(pool);
+		if (pool->clean_count > 0)
+			fwp = take_clean(pool);
 	}
 	if (fwp == NULL) {
 		int err = pool->snapshot != NULL ? bind_place(pool, &fwp, why)
@@ -270,7 +316,7 @@ static void clean_oldest(struct fwp_engine *engine)
 	pool->dirty_count--;
 	bool is_warm = false;
 	bool is_enough = pool->snapshot != NULL && pool->clean_count >= engine->pool_high;
-	int err = is_enough ? reset_place(fwp) : clean_place(fwp, &is_warm);
+	int err = is_enough ? reset_place(fwp) : clean_place(fwp, fwp_pages_faults(), &is_warm);
 	if (err == 0)
 		add_clean(fwp, is_warm);
 }
@@ -331,4 +377,6 @@ void fwp_pool_free_places(struct fwp_engine *engine)
 	EOS_LIST_FOR_EACH (node, &engine->made) {
 		free_place(EOS_CONTAINER_OF(node, struct fwp, made_node));
 	}
+	eos_pages_release(engine->places, engine->fwps_max * sizeof(struct fwp));
+	engine->places = NULL;
 }

@@ -29,12 +29,12 @@
 #include "fwp/fwp_template.h"
 #include "sched/context.h"
 
-#define FWP_HISTORY_MAX 16u /* a power of two */
+#define FWP_HISTORY_MAX 8u /* a power of two; they are one cache line */
 #define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
-	uint64_t when_ns;
-	enum fwp_state state;
+	uint64_t when_ns : 56; /* two years */
+	uint64_t state : 8;    /* enum fwp_state */
 };
 
 /* What the timer, or a host function, leaves for fwp_host_leave(). */
@@ -92,7 +92,8 @@ struct fwp {
 
 	/* Pool: made once. */
 	alignas(64) struct fwp_pool *pool; /* as its slot is bound */
-	struct fwp *next_clean;		   /* in the pool's stack of clean places */
+	struct fwp *next_clean;		   /* in the pool's stack of clean places, or the engine's
+					      of free ones */
 	struct eos_list node;		   /* in the pool's dirty list, or in none */
 	struct eos_list dirty_node;	   /* in the engine's list of dirty places, or in none */
 	bool is_warm; /* clean, and the pages that its last FWP wrote are there */
@@ -107,7 +108,7 @@ struct fwp {
 _Static_assert(offsetof(struct fwp, context) == 64 && offsetof(struct fwp, on_return) == 128 &&
 		       offsetof(struct fwp, pool) == 192 && offsetof(struct fwp, slot) == 256 &&
 		       offsetof(struct fwp, slot.low) == 320 &&
-		       offsetof(struct fwp, history) == 384,
+		       offsetof(struct fwp, history) == 512,
 	       "a life touches six cache lines and one of the history");
 
 /* The places that are bound to one template, or to none, and have no FWP. */
@@ -133,9 +134,10 @@ struct fwp_template {
 struct fwp_engine {
 	struct sched_context context; /* of the thread, while an FWP runs */
 	_Atomic(struct fwp *) current;
-	/* Of fwp_run_turns(); NULL in all others. */
+	/* Of fwp_run_turns(); NULL in all others. TURN is what NEXT said last. */
 	fwp_next_fn next;
 	void *next_ctx;
+	struct fwp_turn turn;
 	struct fwp *last; /* who had the processor last */
 	/* When the timer's signal comes; UINT64_MAX: it is not armed. */
 	_Atomic uint64_t armed_ns;
@@ -161,6 +163,10 @@ struct fwp_engine {
 	unsigned pool_low, pool_high;
 	int pagemap_fd;	      /* -1: this kernel cannot tell written pages */
 	struct eos_list made; /* all places */
+	/* Memory for FWPS_MAX places, owned; the first PLACES_TAKEN were in use, and those in the
+	 * stack PLACES_FREE no longer are. */
+	struct fwp *places, *places_free;
+	unsigned places_taken;
 
 	void *signal_stack;
 	stack_t previous_stack;
@@ -234,7 +240,9 @@ void fwp_pool_warm(const struct fwp_pool *pool);
 void fwp_pool_give(struct fwp *fwp);
 bool fwp_pool_maintain(struct fwp_engine *engine);
 void fwp_pool_shrink(struct fwp_engine *engine);
-/* Frees all places; none has an FWP. */
+/* Memory for places, once an engine. -ENOMEM. */
+int fwp_pool_reserve_places(struct fwp_engine *engine) EOS_MUST_CHECK;
+/* Frees all places, of which none has an FWP, and their memory. */
 void fwp_pool_free_places(struct fwp_engine *engine);
 
 /* fwp_engine.c */

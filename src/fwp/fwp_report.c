@@ -95,12 +95,13 @@ static void report_history(const struct fwp *fwp)
 	unsigned first = fwp->changes > FWP_HISTORY_MAX ? fwp->changes - FWP_HISTORY_MAX : 0;
 	for (unsigned i = first; i < fwp->changes; i++) {
 		const struct fwp_change *change = &fwp->history[i % FWP_HISTORY_MAX];
+		uint64_t when_ns = change->when_ns;
 		if (line.len > LINE_SIZE - 60)
 			flush(&line);
 		put(&line, " ");
-		put(&line, fwp_state_text(change->state));
+		put(&line, fwp_state_text((enum fwp_state)change->state));
 		put(&line, " ");
-		put_number(&line, (now_ns - EOS_MIN(now_ns, change->when_ns)) / 1000, 10);
+		put_number(&line, (now_ns - EOS_MIN(now_ns, when_ns)) / 1000, 10);
 		put(&line, " us ago;");
 	}
 	flush(&line);

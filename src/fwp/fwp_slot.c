@@ -102,7 +102,8 @@ static void lay_out(struct fwp_slot *slot, size_t arena_room)
 	slot->extension_open = 0;
 	slot->memory_open = 0;
 	slot->snapshot = NULL;
-	slot->is_dirty = false;
+	slot->is_dirty = slot->has_writers = false;
+	slot->known_faults = UINT64_MAX;
 }
 
 /* The same for a slot that is bound: see the top. */
@@ -345,25 +346,55 @@ static int close_extension(struct fwp_slot *slot)
 	return err;
 }
 
-int fwp_slot_restore(struct fwp_slot *slot, int pagemap_fd, bool *ret_warm)
+/*
+ * The pages that hold something of their own. Asking the kernel takes longer than all else here, so
+ * what it said is kept: as a page of a private mapping becomes the slot's own by a page fault, and
+ * stays that, the answer is the same until the thread has had another one.
+ */
+static int find_written(struct fwp_slot *slot, int pagemap_fd, uint64_t faults,
+			struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX])
+{
+	char *low = slot->memory - slot->snapshot->arena_bytes;
+	if (faults == slot->known_faults && slot->memory_open == slot->known_open &&
+	    !slot->has_writers) {
+		for (unsigned i = 0; i < slot->known_count; i++) {
+			regions[i].low = low + (size_t)slot->known[i].first * PAGE;
+			regions[i].end = regions[i].low + (size_t)slot->known[i].count * PAGE;
+		}
+		return (int)slot->known_count;
+	}
+	slot->known_faults = UINT64_MAX;
+	int count = fwp_pages_written(pagemap_fd, low, slot->memory + slot->memory_open,
+				      WARM_PAGES_MAX, regions);
+	if (count < 0 || (unsigned)count > FWP_SLOT_KNOWN_MAX)
+		return count;
+	for (int i = 0; i < count; i++) {
+		slot->known[i].first = (uint32_t)((size_t)(regions[i].low - low) / PAGE);
+		slot->known[i].count = (uint32_t)((size_t)(regions[i].end - regions[i].low) / PAGE);
+	}
+	slot->known_count = (unsigned)count;
+	slot->known_open = slot->memory_open;
+	slot->known_faults = faults;
+	return count;
+}
+
+int fwp_slot_restore(struct fwp_slot *slot, int pagemap_fd, uint64_t faults, bool *ret_warm)
 {
 	struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX];
 	EOS_ASSERT(slot->snapshot != NULL);
-	char *low = slot->memory - slot->snapshot->arena_bytes;
-	char *end = slot->memory + slot->memory_open;
 	int err = slot->extension_open > 0 ? close_extension(slot) : 0;
 	if (err < 0)
 		return err;
 	int count = -ENOSYS;
 	if (pagemap_fd >= 0)
-		count = fwp_pages_written(pagemap_fd, low, end, WARM_PAGES_MAX, regions);
+		count = find_written(slot, pagemap_fd, faults, regions);
 	for (int i = 0; i < count; i++)
 		copy_back(slot, regions[i].low, regions[i].end);
 	if (count < 0)
 		err = give_up_pages(slot);
 	if (err < 0)
 		return err;
-	slot->is_dirty = false;
+	slot->is_dirty = slot->has_writers = false;
 	*ret_warm = count >= 0;
 	return 0;
 }

@@ -48,6 +48,7 @@ struct fwp_snapshot {
 	size_t pointers_count;
 };
 #define FWP_SNAPSHOT_OWNER INT64_MAX
+#define FWP_SLOT_KNOWN_MAX 8u
 
 struct fwp_slot {
 	/* What each start looks at: a cache line. */
@@ -60,11 +61,21 @@ struct fwp_slot {
 	void *owner;			     /* what the snapshot's owner pointers become */
 	uint16_t index;			     /* for the colours */
 	bool is_dirty;			     /* a guest ran in it since it was cleaned */
+	bool has_writers; /* others than the engine's thread may have written to it, too */
 
 	char *low;	       /* of the reservation; NULL: none */
 	char *stack_end;       /* the stack's, above its colour */
 	size_t arena_open;     /* accessible bytes of the arena, next to the memory */
 	size_t extension_open; /* accessible bytes of the arena's second area */
+
+	/* Of a bound slot: its pages that hold something of their own, counted from the arena's
+	 * first, as they were when MEMORY_OPEN was KNOWN_OPEN and the thread had had KNOWN_FAULTS
+	 * page faults (UINT64_MAX: they are not known). */
+	uint64_t known_faults, known_open;
+	unsigned known_count;
+	struct {
+		uint32_t first, count;
+	} known[FWP_SLOT_KNOWN_MAX];
 };
 
 /* Reserves the addresses of a plain slot; INDEX colours them. -ENOMEM. */
@@ -86,9 +97,12 @@ void *fwp_slot_arena(struct fwp_slot *slot, uint32_t *used, size_t size);
 /*
  * A bound slot is again as it was bound, but for its stack: what FWPs of one template leave there
  * none of them can read. With PAGEMAP_FD >= 0 (fwp_pages_open()) the pages of a guest that touched
- * few of them stay resident; *RET_WARM says so. On failure the slot must not be used again.
+ * few of them stay resident; *RET_WARM says so. FAULTS: fwp_pages_faults(), asked after the guest
+ * was in the slot last; one answer will do for several slots. On failure the slot must not be used
+ * again.
  */
-int fwp_slot_restore(struct fwp_slot *slot, int pagemap_fd, bool *ret_warm) EOS_MUST_CHECK;
+int fwp_slot_restore(struct fwp_slot *slot, int pagemap_fd, uint64_t faults,
+		     bool *ret_warm) EOS_MUST_CHECK;
 
 /* Where an address lies; any context, also signal. */
 bool fwp_slot_is_stack_guard(const struct fwp_slot *slot, uintptr_t address);

@@ -1,9 +1,11 @@
 #include "fwp/fwp_template.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -106,6 +108,75 @@ static void fwps_of_a_template_are_apart(void **state)
 	}
 	for (int i = 0; i < 20; i++)
 		fwp_free(fwps[i]);
+	end();
+}
+
+struct writing {
+	uint8_t *at;
+	uint8_t value;
+};
+
+static void *write_one(void *arg)
+{
+	const struct writing *writing = arg;
+	*writing->at = writing->value;
+	return NULL;
+}
+
+/* Dirties what FWP has: one page again and again, now and then another one, now and then by a
+ * thread whose page faults are its own. */
+static void scribble(struct fwp *fwp, unsigned round)
+{
+	size_t bytes = fwp_memory_bytes(fwp);
+	for (unsigned i = 0; i < 3; i++) {
+		bool is_rare = rand() % 16 == 0;
+		size_t at = is_rare ? (size_t)rand() % bytes : bytes / 2 + (size_t)rand() % 64;
+		*(uint8_t *)fwp_memory(fwp, (uint32_t)at, 1) ^= (uint8_t)(1 + rand() % 255);
+	}
+	if (round % 10 == 7) {
+		struct writing writing = {fwp_memory_view(fwp).base + (size_t)rand() % bytes, 0xa5};
+		pthread_t thread;
+		assert_int_equal(pthread_create(&thread, NULL, write_one, &writing), 0);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+	}
+}
+
+/* Whatever was written, where, and by whom: the next one sees nothing of it. */
+static void nothing_is_left_behind(void **state)
+{
+	enum { ALIVE = 3 };
+	struct fwp_engine_config config = {.fwps_max = 6, .pool_high = 6};
+	struct fixture fixture = {.program = PROGRAM_WAIT};
+	struct fwp *fwps[ALIVE] = {NULL};
+	begin(&config);
+	struct fwp_template *template = make_template();
+	uint8_t *fresh = NULL;
+	srand(7);
+	for (unsigned round = 0; round < 900; round++) {
+		struct fwp **fwp = &fwps[rand() % ALIVE];
+		if (*fwp != NULL)
+			fwp_free(*fwp);
+		*fwp = new_from(template, &fixture);
+		assert_int_equal(fwp_run(*fwp), FWP_BLOCKED);
+		size_t bytes = fwp_memory_bytes(*fwp);
+		const void *memory = fwp_memory(*fwp, 0, bytes);
+		if (fresh == NULL) {
+			fresh = malloc(bytes);
+			assert_non_null(fresh);
+			memcpy(fresh, memory, bytes);
+		}
+		if (memcmp(fresh, memory, bytes) != 0)
+			fail_msg("round %u: something is left of the one before", round);
+		scribble(*fwp, round);
+		if (round % 40 == 0)
+			(void)fwp_engine_maintain(engine);
+	}
+	for (unsigned i = 0; i < ALIVE; i++) {
+		if (fwps[i] != NULL)
+			fwp_free(fwps[i]);
+	}
+	free(fresh);
+	fwp_template_unref(template);
 	end();
 }
 
@@ -243,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fwps_start_where_the_initialisation_ended),
 		cmocka_unit_test(fwps_of_a_template_are_apart),
+		cmocka_unit_test(nothing_is_left_behind),
 		cmocka_unit_test(places_change_their_template),
 		cmocka_unit_test(marks_are_kept),
 		cmocka_unit_test(initialisations_that_fail),

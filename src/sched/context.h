@@ -35,6 +35,27 @@ void sched_context_fini(struct sched_context *context);
  * arch/<cpu>/switch.S; for sched_switch() only. */
 void sched_arch_switch(void **save_sp, void *load_sp);
 
+/* Calls FN(A, B) with the stack pointer at STACK_TOP (16-aligned). In arch/<cpu>/switch.S; for
+ * sched_call_on() only. */
+void sched_arch_call_on(void (*fn)(void *a, void *b), void *a, void *b, void *stack_top);
+
+/*
+ * Calls FN(A, B) on the stack of SUSPENDED, below what it keeps there, and returns when FN does.
+ * For work that any of many contexts has to do: their own stacks, of which each would need other
+ * cache lines, stay short. FN does not switch.
+ */
+static inline void sched_call_on(const struct sched_context *suspended,
+				 void (*fn)(void *a, void *b), void *a, void *b)
+{
+#if SCHED_ASAN || SCHED_TSAN
+	/* They would take it for an overflow. */
+	(void)suspended;
+	fn(a, b);
+#else
+	sched_arch_call_on(fn, a, b, (void *)((uintptr_t)suspended->sp & ~(uintptr_t)15));
+#endif
+}
+
 /* Saves the running context in FROM and continues TO. Returns when somebody switches to FROM. */
 #if SCHED_ASAN || SCHED_TSAN
 void sched_switch(struct sched_context *from, struct sched_context *to);

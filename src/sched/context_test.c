@@ -285,6 +285,69 @@ static void abandoned_stack_is_used_again(void **state)
 	fiber_fini(&fiber);
 }
 
+struct asked {
+	int count;
+	bool is_aligned;
+	uintptr_t local;
+};
+
+/* Deep enough to overwrite what it should not. */
+static void count_asked(void *asked_arg, void *fiber_arg)
+{
+	struct asked *asked = asked_arg;
+	struct fiber *fiber = fiber_arg;
+	volatile char filler[4096];
+	long double aligned_probe = 0;
+	for (size_t i = 0; i < sizeof(filler); i++)
+		filler[i] = (char)0xff;
+	asked->count++;
+	asked->is_aligned = ((uintptr_t)&aligned_probe & 15) == 0;
+	asked->local = (uintptr_t)&filler[0];
+	fiber->steps += filler[fiber->id] == (char)0xff;
+}
+
+static struct asked *answers;
+
+static void asking_entry(void *arg)
+{
+	struct fiber *fiber = arg;
+	double sum = 1.5;
+	for (int i = 0; i < 3; i++) {
+		sched_call_on(fiber->back, count_asked, answers, fiber);
+		sum += i;
+		fiber->sum = sum;
+		sched_switch(&fiber->context, fiber->back);
+	}
+	sched_switch_final(&fiber->context, fiber->back);
+}
+
+/* Whoever is suspended lends his stack, and finds everything as it was. */
+static void calls_on_a_suspended_stack(void **state)
+{
+	struct sched_context self;
+	struct asked asked = {0};
+	struct fiber fiber;
+	volatile uint64_t mine[64];
+	answers = &asked;
+	sched_context_init_thread(&self);
+	fiber_init(&fiber, &self, asking_entry);
+	for (unsigned i = 0; i < EOS_ARRAY_SIZE(mine); i++)
+		mine[i] = i * 0x0101010101010101;
+	for (int round = 1; round <= 4; round++) {
+		sched_switch(&self, &fiber.context);
+		for (unsigned i = 0; i < EOS_ARRAY_SIZE(mine); i++)
+			assert_int_equal(mine[i], i * 0x0101010101010101);
+	}
+	assert_int_equal(asked.count, 3);
+	assert_int_equal(fiber.steps, 3);
+	assert_true(asked.is_aligned && fiber.sum == 4.5);
+#if !SCHED_ASAN && !SCHED_TSAN
+	assert_false(asked.local >= (uintptr_t)fiber.stack &&
+		     asked.local < (uintptr_t)fiber.stack + STACK_BYTES);
+#endif
+	fiber_fini(&fiber);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +357,7 @@ int main(void)
 		cmocka_unit_test(deep_stacks_are_kept_apart),
 		cmocka_unit_test(restarts_on_the_same_stack),
 		cmocka_unit_test(abandoned_stack_is_used_again),
+		cmocka_unit_test(calls_on_a_suspended_stack),
 	};
 	return cmocka_run_group_tests_name("sched_context", tests, NULL, NULL);
 }

@@ -232,29 +232,38 @@ static int table_slice(struct local *local, const struct local_table *table, uin
 }
 
 struct page_walk {
-	struct local_scrub *scrub;
+	struct local *local;
+	uint64_t activity; /* of the committer, at the last nap */
 	unsigned pages;
 };
 
-/* Naps often, so that a processor is left for those who read and write meanwhile. */
+/* Naps often, and longer while others write, so that a processor is left for them. */
+static void nap(struct page_walk *walk)
+{
+	static const struct timespec idle = {.tv_nsec = EOS_NS_PER_MS},
+				     busy = {.tv_nsec = 4 * EOS_NS_PER_MS};
+	uint64_t activity = atomic_load(&walk->local->activity);
+	(void)nanosleep(activity != walk->activity ? &busy : &idle, NULL);
+	walk->activity = activity;
+}
+
 static bool goes_on(void *ctx)
 {
-	static const struct timespec nap = {.tv_nsec = EOS_NS_PER_MS};
 	struct page_walk *walk = ctx;
-	struct local_scrub *scrub = walk->scrub;
+	struct local_scrub *scrub = &walk->local->scrub;
 	if (++walk->pages % PAGES_BETWEEN_NAPS == 0)
-		(void)nanosleep(&nap, NULL);
+		nap(walk);
 	pthread_mutex_lock(&scrub->lock);
 	bool result = scrub->rate > 0 && !scrub->is_stopping;
 	pthread_mutex_unlock(&scrub->lock);
 	return result;
 }
 
-/* Some hundred megabytes a second, whatever the rate, for the snapshot should not be held for long;
- * the time that it costs is taken behind. */
+/* Some hundred megabytes a second, fewer while others write, whatever the rate, for the snapshot
+ * should not be held for long; the time that it costs is taken behind. */
 static int scrub_pages(struct local *local)
 {
-	struct page_walk walk = {.scrub = &local->scrub};
+	struct page_walk walk = {.local = local};
 	struct eos_why why = {""};
 	uint64_t bytes = 0;
 	int err = local_pages_check_now(local, goes_on, &walk, &bytes, &why);

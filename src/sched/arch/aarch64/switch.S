@@ -86,6 +86,34 @@ sched_arch_leave:
 	.cfi_endproc
 	.size	sched_arch_leave, . - sched_arch_leave
 
+/* void sched_arch_call_on(void (*fn)(void *, void *), void *a, void *b, void *stack_top) */
+	.globl	sched_arch_call_on
+	.hidden	sched_arch_call_on
+	.type	sched_arch_call_on, %function
+	.p2align 4
+sched_arch_call_on:
+	.cfi_startproc
+	stp	x29, x30, [sp, #-16]!
+	.cfi_def_cfa_offset 16
+	.cfi_rel_offset x29, 0
+	.cfi_rel_offset x30, 8
+	mov	x29, sp
+	.cfi_def_cfa_register x29
+	mov	sp, x3
+	mov	x9, x0
+	mov	x0, x1
+	mov	x1, x2
+	blr	x9
+	mov	sp, x29
+	.cfi_def_cfa_register sp
+	ldp	x29, x30, [sp], #16
+	.cfi_def_cfa_offset 0
+	.cfi_restore x29
+	.cfi_restore x30
+	ret
+	.cfi_endproc
+	.size	sched_arch_call_on, . - sched_arch_call_on
+
 /* A new context starts here: x19 is its entry, x20 the argument. */
 	.globl	sched_arch_start
 	.hidden	sched_arch_start

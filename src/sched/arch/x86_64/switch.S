@@ -100,6 +100,32 @@ sched_arch_leave:
 	.cfi_endproc
 	.size	sched_arch_leave, . - sched_arch_leave
 
+/* void sched_arch_call_on(void (*fn)(void *, void *), void *a, void *b, void *stack_top) */
+	.globl	sched_arch_call_on
+	.hidden	sched_arch_call_on
+	.type	sched_arch_call_on, @function
+	.p2align 4
+sched_arch_call_on:
+	.cfi_startproc
+	push	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	mov	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	mov	%rcx, %rsp
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	call	*%rax
+	mov	%rbp, %rsp
+	.cfi_def_cfa_register %rsp
+	pop	%rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbp
+	ret
+	.cfi_endproc
+	.size	sched_arch_call_on, . - sched_arch_call_on
+
 /* A new context starts here: r12 is its entry, r13 the argument; the stack is 16-aligned. */
 	.globl	sched_arch_start
 	.hidden	sched_arch_start
