@@ -12,7 +12,8 @@
  *answers of an instance that had not counted the requests before: it was another one
  *
  * A request is 12 bytes: which one it is, 0, and room for the instance's count. What is not
- * answered within DRAIN_NS of the last request is lost. The program sleeps until something is due.
+ * answered within half a second of the last request is lost, and counts as half a second. The
+ *program sleeps until something is due.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -152,11 +153,11 @@ static int compare(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* Of all requests: one that was lost took for ever, which is said by 0. */
+/* Of all requests: one that was lost took as long as answers are waited for. */
 static uint64_t percentile(uint64_t permille)
 {
 	uint64_t rank = load.requests * permille / 1000;
-	return rank < load.samples_count ? load.samples[rank] : 0;
+	return rank < load.samples_count ? load.samples[rank] : DRAIN_NS;
 }
 
 static void measure(uint64_t rate, uint64_t ms)

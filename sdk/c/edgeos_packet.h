@@ -28,7 +28,7 @@
  * Ports. A stage has two sides, and may have more ways out:
  *	EDGEOS_PORT_CLIENT  where the chain's clients are; what they send comes in here
  *	EDGEOS_PORT_OUT     where the chain leads to; what comes back comes in here
- *	EDGEOS_PORT_NEXT    and above: the template's named next hops, ways out only
+ *	EDGEOS_PORT_NEXT    and above: the template's named next hops; for frames ways out only
  * edgeos_port() finds a port by its name in the chain's template.
  *
  * Results below zero are errors: -EAGAIN and so on, with the numbers of <errno.h>. Each function
@@ -66,6 +66,7 @@ enum edgeos_packet_kind {
 #define EDGEOS_CHECKSUM_GOOD 1u /* flags: transport and IP checksums were found right */
 #define EDGEOS_FIRST	     2u /* flags, streams: the connection is new */
 #define EDGEOS_LAST	     4u /* flags, streams: nothing more will come; len may be 0 */
+#define EDGEOS_BROKEN	     8u /* flags, with LAST: it did not end, it broke; what came may be cut */
 
 /*
  * Kinds DATAGRAM and STREAM are what endpoints get: the node has done Ethernet, ARP, IP, checksums,
@@ -74,6 +75,17 @@ enum edgeos_packet_kind {
  * -EAGAIN, and a verdict of ANSWER wait in the host up to its limit.
  * PEER stays the same for a stream as long as it is open, and for a datagram's source address and
  * port while the instance lives.
+ *
+ * Ways out of an endpoint for TCP ("tcp:10.0.0.7:80" as `out`, or as a next hop). What leaves by
+ * such a port goes to a connection of the node's to that address, which is opened for this client
+ * and this port when it is first used, and closed with the client's. What comes from there comes in
+ * by that port, with the client's peer number, to the stage that opened it; forwarding it leads to
+ * the client. FIRST and LAST are of that connection: LAST says that the other side has ended it,
+ * LAST with BROKEN that it could not be opened, or broke. After LAST the next bytes that leave by
+ * the port open another one.
+ * A LAST of a stream that a verdict sends on is carried over: the other side is told that nothing
+ * more comes, and may still answer. So a function that forwards everything is a transparent proxy.
+ * While much waits to be sent to either side, nothing is read from the other one.
  */
 struct edgeos_packet {
 	uint32_t version;  /* EDGEOS_PACKET_VERSION; this and the next two are yours to set, once */
@@ -105,8 +117,31 @@ EDGEOS_IMPORT(edgeos_packets) int32_t edgeos_packets(struct edgeos_packet *slot)
  */
 EDGEOS_IMPORT(edgeos_packet_send)
 int32_t edgeos_packet_send(uint32_t port, uint32_t peer, const void *buf, uint32_t len);
-/* Ends the stream PEER after what was sent before. -EBADF. */
+/* Ends the stream PEER, its connections by ways out too, after what was sent before. -EBADF. */
 EDGEOS_IMPORT(edgeos_stream_close) int32_t edgeos_stream_close(uint32_t peer);
+/*
+ * Ends one connection of the stream PEER: the client's (EDGEOS_PORT_CLIENT), or that of a way out.
+ * -EBADF: there is none; -EINVAL: HOW is none of these.
+ *	EDGEOS_SHUT_SEND   nothing more is sent once all of it has left; answers may still come
+ *	EDGEOS_SHUT_ALL    the same, and nothing more of it comes to you
+ *	EDGEOS_SHUT_BREAK  at once, so that the other side sees: what was sent may be cut off
+ */
+#define EDGEOS_SHUT_SEND  0u
+#define EDGEOS_SHUT_ALL	  1u
+#define EDGEOS_SHUT_BREAK 2u
+EDGEOS_IMPORT(edgeos_stream_shut)
+int32_t edgeos_stream_shut(uint32_t port, uint32_t peer, uint32_t how);
+/*
+ * What the node knows of the stream PEER, as text without a NUL, into BUF. Its length, of which no
+ * more than SIZE bytes were written; -ENOENT: nothing, as without TLS, or it was not said; -EBADF:
+ * no such stream; -EINVAL: there is no such WHAT. Texts that clients chose are as hostile as these.
+ */
+#define EDGEOS_STREAM_TLS	  1u /* "TLSv1.3" */
+#define EDGEOS_STREAM_SERVER_NAME 2u /* whom the client wanted to speak with (SNI) */
+#define EDGEOS_STREAM_PROTOCOL	  3u /* ALPN: "http/1.1" */
+#define EDGEOS_STREAM_CLIENT	  4u /* the subject of the client's certificate, which was checked */
+EDGEOS_IMPORT(edgeos_stream_info)
+int32_t edgeos_stream_info(uint32_t peer, uint32_t what, char *buf, uint32_t size);
 /* The number of the port NAME ("client", "out", a port's or next hop's name in the template).
  * -ENOENT. */
 EDGEOS_IMPORT(edgeos_port) int32_t edgeos_port(const char *name, uint32_t len);

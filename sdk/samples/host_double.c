@@ -33,6 +33,9 @@ unsigned host_sent_count;
 int host_send_error;
 bool host_tail_is_usable;
 unsigned host_closed;
+struct host_shut host_shuts[HOST_SHUTS_MAX];
+unsigned host_shuts_count;
+const char *host_infos[HOST_INFOS_MAX];
 char host_log[512];
 
 static struct {
@@ -82,8 +85,30 @@ int32_t edgeos_stream_close(uint32_t peer)
 	return 0;
 }
 
+int32_t edgeos_stream_shut(uint32_t port, uint32_t peer, uint32_t how)
+{
+	if (how > EDGEOS_SHUT_BREAK)
+		return -EINVAL;
+	if (host_shuts_count < HOST_SHUTS_MAX)
+		host_shuts[host_shuts_count++] = (struct host_shut){port, peer, how};
+	return 0;
+}
+
+int32_t edgeos_stream_info(uint32_t peer, uint32_t what, char *buf, uint32_t size)
+{
+	if (what >= HOST_INFOS_MAX)
+		return -EINVAL;
+	if (host_infos[what] == NULL)
+		return -ENOENT;
+	size_t len = strlen(host_infos[what]);
+	memcpy(buf, host_infos[what], len < size ? len : size);
+	return (int32_t)len;
+}
+
 int32_t edgeos_port(const char *name, uint32_t len)
 {
+	if (len == 3 && memcmp(name, "out", 3) == 0)
+		return EDGEOS_PORT_OUT;
 	for (unsigned i = 0; i < host.ports_count; i++) {
 		if (strlen(host.ports[i]) == len && memcmp(host.ports[i], name, len) == 0)
 			return (int32_t)(EDGEOS_PORT_NEXT + i);
@@ -248,7 +273,15 @@ uint32_t host_datagram(uint32_t peer, const void *data, uint32_t len)
 
 uint32_t host_stream(uint32_t peer, uint32_t flags, const void *data, uint32_t len)
 {
-	return deliver(packet_of(peer, EDGEOS_STREAM, flags, len), data);
+	return host_stream_by(EDGEOS_PORT_CLIENT, peer, flags, data, len);
+}
+
+uint32_t host_stream_by(uint32_t port, uint32_t peer, uint32_t flags, const void *data,
+			uint32_t len)
+{
+	struct edgeos_packet packet = packet_of(peer, EDGEOS_STREAM, flags, len);
+	packet.port = (uint16_t)port;
+	return deliver(packet, data);
 }
 
 void host_forget_sent(void)
@@ -282,4 +315,25 @@ uint32_t host_random(void)
 	host.random ^= host.random >> 7;
 	host.random ^= host.random << 17;
 	return (uint32_t)(host.random >> 16);
+}
+
+void host_be_hostile(const uint8_t *frame, uint32_t len, unsigned count)
+{
+	uint8_t copy[EDGEOS_PACKET_MAX];
+	for (uint32_t n = 0; n <= len; n++) {
+		host_frame(EDGEOS_PORT_CLIENT, frame, n);
+		host_frame(EDGEOS_PORT_OUT, frame, n);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		memcpy(copy, frame, len);
+		uint32_t n = host_random() % 4 == 0 ? host_random() % (len + 1) : len;
+		unsigned changes = 1 + host_random() % 8;
+		for (unsigned k = 0; k < changes && n > 0; k++) {
+			/* Mostly in the headers. */
+			uint32_t at = host_random() % (host_random() % 2 == 0 && n > 54 ? 54 : n);
+			copy[at] = (uint8_t)host_random();
+		}
+		host_frame(host_random() % 2, copy, n);
+		host_now_ns += host_random() % 1000000;
+	}
 }

@@ -25,6 +25,14 @@ struct host_result {
 	uint8_t data[EDGEOS_PACKET_MAX];
 };
 
+#define HOST_SHUTS_MAX 64u
+#define HOST_INFOS_MAX 8u
+
+/* What edgeos_stream_shut() was given. */
+struct host_shut {
+	uint32_t port, peer, how;
+};
+
 struct host_sent {
 	uint32_t port, peer, len;
 	uint8_t *data;
@@ -38,6 +46,10 @@ extern unsigned host_sent_count;
 extern int host_send_error;	 /* what edgeos_packet_send() answers, unless it is 0 */
 extern bool host_tail_is_usable; /* answers may be longer than the packet: nothing is poisoned */
 extern unsigned host_closed;	 /* streams */
+extern struct host_shut host_shuts[HOST_SHUTS_MAX];
+extern unsigned host_shuts_count; /* the test sets it back */
+/* What edgeos_stream_info() knows of all streams, by WHAT; NULL: nothing. */
+extern const char *host_infos[HOST_INFOS_MAX];
 
 /* Configuration of the next host_start(); VALUE NULL: none any more. KEY NULL: nothing at all. */
 void host_set(const char *key, const char *value);
@@ -51,6 +63,9 @@ extern char host_log[512];
 uint32_t host_frame(uint32_t port, const uint8_t *data, uint32_t len);
 uint32_t host_datagram(uint32_t peer, const void *data, uint32_t len);
 uint32_t host_stream(uint32_t peer, uint32_t flags, const void *data, uint32_t len);
+/* The same by a way out. */
+uint32_t host_stream_by(uint32_t port, uint32_t peer, uint32_t flags, const void *data,
+			uint32_t len);
 void host_forget_sent(void);
 uint64_t host_counter(const char *name);
 /* edgeos_timer(ID) if it was set and its time has come. */

@@ -124,24 +124,3 @@ bool host_checksums_are_right(const uint8_t *data, uint32_t len)
 		frame_put_u16(copy + frame.transport + 6, 0);
 	return memcmp(copy, data, len) == 0;
 }
-
-void host_be_hostile(const uint8_t *frame, uint32_t len, unsigned count)
-{
-	uint8_t copy[EDGEOS_PACKET_MAX];
-	for (uint32_t n = 0; n <= len; n++) {
-		host_frame(EDGEOS_PORT_CLIENT, frame, n);
-		host_frame(EDGEOS_PORT_OUT, frame, n);
-	}
-	for (unsigned i = 0; i < count; i++) {
-		memcpy(copy, frame, len);
-		uint32_t n = host_random() % 4 == 0 ? host_random() % (len + 1) : len;
-		unsigned changes = 1 + host_random() % 8;
-		for (unsigned k = 0; k < changes && n > 0; k++) {
-			/* Mostly in the headers. */
-			uint32_t at = host_random() % (host_random() % 2 == 0 && n > 54 ? 54 : n);
-			copy[at] = (uint8_t)host_random();
-		}
-		host_frame(host_random() % 2, copy, n);
-		host_now_ns += host_random() % 1000000;
-	}
-}

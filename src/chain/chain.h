@@ -52,6 +52,7 @@ enum chain_side { CHAIN_CLIENT, CHAIN_OUT };
 #define CHAIN_CHECKSUM_GOOD 1u
 #define CHAIN_FIRST	    2u
 #define CHAIN_LAST	    4u
+#define CHAIN_BROKEN	    8u
 
 /* A packet that comes in. */
 struct chain_packet {
@@ -66,6 +67,9 @@ struct chain_packet {
 	uint32_t peer;
 	uint8_t peer_address[16];
 	uint16_t peer_port, local_port;
+	/* Streams of the out side: the way by which it comes in (from 1 on; 0: 1), and the stage
+	 * that opened it. */
+	uint8_t port, stage;
 };
 
 /* One that leaves. DATA is in the guest's memory: its bounds were checked, its bytes are as
@@ -79,16 +83,33 @@ struct chain_output {
 	bool is_current_peer; /* PEER's packet is what the stage handles now: it may have the number
 			       */
 	bool is_verdict;      /* nobody is told whether it could be sent */
+	bool is_last;	      /* streams: nothing more will come; LEN may be 0 */
+	uint8_t stage;	      /* whose it is */
 	const uint8_t *data;
 	uint32_t len;
+};
+
+/* How a stream is ended; as in edgeos_packet.h. */
+enum chain_shut { CHAIN_SHUT_SEND, CHAIN_SHUT_ALL, CHAIN_SHUT_BREAK };
+/* What may be asked of a stream. */
+enum chain_info {
+	CHAIN_INFO_TLS = 1,
+	CHAIN_INFO_SERVER_NAME,
+	CHAIN_INFO_PROTOCOL,
+	CHAIN_INFO_CLIENT
 };
 
 struct chains_ops {
 	/* Takes a copy. 0, or -EBADF: no such peer; -EAGAIN: no room; -EMSGSIZE. May be called on
 	 * an FWP's stack (16 KiB). */
 	int (*send)(void *ctx, const struct chain_output *output);
-	/* -EBADF. */
+	/* The stream and all its ways. -EBADF. */
 	int (*close)(void *ctx, const struct chain_output *output);
+	/* Its connection by OUTPUT's port. -EBADF. May be NULL. */
+	int (*shut)(void *ctx, const struct chain_output *output, enum chain_shut how);
+	/* Borrows the text until the next call of anything. -EBADF, -ENOENT. May be NULL. */
+	int (*info)(void *ctx, const struct chain_output *output, enum chain_info what,
+		    const char **ret_text);
 	void (*log)(void *ctx, const struct chain_template *template, unsigned stage,
 		    unsigned level, const char *text, size_t len);
 	/* A stage of CHAIN died: DEATH says of what, PLACE where. */
@@ -134,6 +155,7 @@ struct chain_config {
 	uint32_t fixed_count;	     /* CHAIN_FIXED: from 1 on */
 	uint32_t chains_max;	     /* of this one; 0: as many as fit */
 	uint64_t idle_ns;	     /* 0: never reclaimed */
+	bool takes_arp;		     /* clients' ARP comes by here: what is for them does, too */
 	uint64_t timeout_ns;	     /* of one packet in one stage; 0: CHAIN_TIMEOUT_NS */
 	uint16_t domain, out_domain; /* of the two sides' addresses; see flow.h */
 	const char
@@ -166,7 +188,7 @@ uint32_t chain_template_packet_max(const struct chain_template *template);
 void chains_deliver(struct chains *chains, const struct chain_packet *packets, unsigned count,
 		    uint64_t now_ns);
 /* Did a chain send what PACKET, which came in on the out side of DOMAIN, is an answer to? Of the
- * flow, or of the address that it is for. PACKET is IPv4 or IPv6. */
+ * flow, or of the address that it is for. PACKET is IPv4, IPv6 or ARP, and not bad. */
 bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow_packet *packet);
 /* Packets without a template that were nobody's. */
 uint64_t chains_lost(const struct chains *chains);

@@ -29,6 +29,20 @@ enum chain_abi_verdict {
 	CHAIN_ABI_HOP = 16,
 };
 
+enum chain_abi_shut {
+	CHAIN_ABI_SHUT_SEND = 0,
+	CHAIN_ABI_SHUT_ALL = 1,
+	CHAIN_ABI_SHUT_BREAK = 2,
+};
+
+#define CHAIN_ABI_INFO_MAX 255u /* bytes of what edgeos_stream_info() says */
+enum chain_abi_info {
+	CHAIN_ABI_INFO_TLS = 1,
+	CHAIN_ABI_INFO_SERVER_NAME = 2,
+	CHAIN_ABI_INFO_PROTOCOL = 3,
+	CHAIN_ABI_INFO_CLIENT = 4,
+};
+
 struct chain_abi_packet {
 	uint32_t version, buffer, capacity;
 	uint32_t address, len;

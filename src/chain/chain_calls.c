@@ -79,6 +79,23 @@ static uint32_t enter_stream_close(struct fwp *fwp, uint32_t peer)
 	return result_of(result);
 }
 
+static uint32_t enter_stream_shut(struct fwp *fwp, uint32_t port, uint32_t peer, uint32_t how)
+{
+	fwp_host_enter(fwp);
+	int result = chain_run_shut(fwp_context(fwp), port, peer, how);
+	fwp_host_leave(fwp);
+	return result_of(result);
+}
+
+static uint32_t enter_stream_info(struct fwp *fwp, uint32_t peer, uint32_t what, uint32_t out,
+				  uint32_t size)
+{
+	fwp_host_enter(fwp);
+	int result = chain_run_info(fwp_context(fwp), peer, what, out, size);
+	fwp_host_leave(fwp);
+	return result_of(result);
+}
+
 /* A name of the guest's as a string. */
 static int get_name(struct chain_fwp *c, uint32_t address, uint32_t len,
 		    char out[CHAIN_ABI_NAME_MAX + 1])
@@ -233,9 +250,10 @@ static uint32_t enter_config(struct fwp *fwp, uint32_t key, uint32_t key_len, ui
 		CHAIN_ABI_MODULE, "edgeos_" #name, signature, (void (*)(void))enter_##name         \
 	}
 static const struct fwp_import calls[] = {
-	CALL(packets, "i:i"), CALL(packet_send, "iiii:i"), CALL(stream_close, "i:i"),
-	CALL(port, "ii:i"),   CALL(counters, "ii:i"),	   CALL(timer_set, "iI:i"),
-	CALL(now_ns, ":I"),   CALL(log, "iii:i"),	   CALL(config, "iiii:i"),
+	CALL(packets, "i:i"),	    CALL(packet_send, "iiii:i"), CALL(stream_close, "i:i"),
+	CALL(port, "ii:i"),	    CALL(counters, "ii:i"),	 CALL(timer_set, "iI:i"),
+	CALL(now_ns, ":I"),	    CALL(log, "iii:i"),		 CALL(config, "iiii:i"),
+	CALL(stream_shut, "iii:i"), CALL(stream_info, "iiii:i"),
 };
 
 static struct fwp_import imports[EOS_ARRAY_SIZE(calls) + CHAIN_WASI_COUNT];

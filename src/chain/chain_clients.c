@@ -32,13 +32,19 @@ static bool is_ip(const struct flow_packet *packet)
 	return (packet->kind == FLOW_IPV4 || packet->kind == FLOW_IPV6) && !packet->is_bad;
 }
 
+/* Whose address is known: ARP tells it, too. Without it there would be no link to talk over. */
+static bool has_hosts(const struct flow_packet *packet)
+{
+	return is_ip(packet) || (packet->kind == FLOW_ARP && !packet->is_bad);
+}
+
 /* The key of whom a packet comes from, or (TO_TARGET) is for. False: it has none. */
 static bool client_key(const struct chain_packet *packet, const struct flow_packet *headers,
 		       struct flow_key *ret_key)
 {
 	const struct chain_template *template = packet->template;
 	if (packet->kind == CHAIN_FRAME) {
-		if (!is_ip(headers))
+		if (!has_hosts(headers))
 			return false;
 		flow_key_of_host(headers, packet->side == CHAIN_OUT, template->domain, ret_key);
 	} else {
@@ -107,8 +113,10 @@ static struct chain *find_outside(struct chains *chains, const struct flow_packe
 	flow_key_of_host(headers, true, domain, &key);
 	key.proto = OUTSIDE;
 	flow_id id = flow_table_find(chains->clients, &key, flow_table_hash(chains->clients, &key));
-	return id == FLOW_NONE ? NULL
-			       : chain_at(chains, (uint32_t)flow_table_value(chains->clients, id));
+	if (id == FLOW_NONE)
+		return NULL;
+	struct chain *chain = chain_at(chains, (uint32_t)flow_table_value(chains->clients, id));
+	return is_ip(headers) || chain->template->takes_arp ? chain : NULL;
 }
 
 static struct chain *find_answered(struct chains *chains, const struct flow_packet *headers,
@@ -117,7 +125,7 @@ static struct chain *find_answered(struct chains *chains, const struct flow_pack
 	struct flow_table_stats stats;
 	struct chain *chain = NULL;
 	flow_table_stats(chains->flows, &stats);
-	if (stats.flows > 0)
+	if (stats.flows > 0 && is_ip(headers))
 		chain = find_flow(chains, headers, domain, now_ns);
 	return chain != NULL ? chain : find_outside(chains, headers, domain);
 }
@@ -180,9 +188,10 @@ void chain_clients_remember(struct chain *chain, const uint8_t *data, uint32_t l
 {
 	struct flow_packet packet;
 	flow_parse(data, len, &packet);
-	if (!is_ip(&packet))
+	if (!has_hosts(&packet))
 		return;
-	if (chain->client == FLOW_NONE || !remember_address(chain, &packet, now_ns))
+	bool is_known = chain->client != FLOW_NONE && remember_address(chain, &packet, now_ns);
+	if (!is_known && is_ip(&packet))
 		remember_flow(chain, &packet, now_ns);
 }
 
@@ -203,7 +212,7 @@ static void classify(struct chains *chains, const struct chain_packet *packet,
 	struct flow_packet parsed;
 	const struct flow_packet *headers = headers_of(packet, &parsed);
 	*target = (struct chain_target){.template = template};
-	if (packet->side == CHAIN_OUT && packet->kind == CHAIN_FRAME && is_ip(headers)) {
+	if (packet->side == CHAIN_OUT && packet->kind == CHAIN_FRAME && has_hosts(headers)) {
 		uint16_t domain = template != NULL ? template->out_domain : packet->domain;
 		struct chain *chain = find_answered(chains, headers, domain, chains->run.now_ns);
 		if (chain != NULL && (template == NULL || chain->template == template)) {

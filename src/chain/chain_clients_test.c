@@ -134,6 +134,63 @@ static void answers_find_clients_by_their_address(void **state)
 	assert_int_equal(flows.flows, 0);
 }
 
+/* An ARP request of the client, or the answer to it. */
+static void arp_frame(uint8_t out[FRAME_BYTES], unsigned client, bool is_back)
+{
+	static const uint8_t head[] = {0x08, 0x06, 0, 1, 8, 0, 6, 4, 0};
+	const uint8_t near[] = {10, 0, 0, (uint8_t)client}, far[] = {192, 0, 2, 1};
+	memset(out, 0, FRAME_BYTES);
+	memcpy(out + 12, head, sizeof(head));
+	out[21] = is_back ? 2 : 1;
+	memcpy(out + 28, is_back ? far : near, 4);
+	memcpy(out + 38, is_back ? near : far, 4);
+}
+
+static bool deliver_arp_answer(struct fixture *f, unsigned client, uint32_t *ret_chain)
+{
+	uint8_t data[FRAME_BYTES];
+	arp_frame(data, client, true);
+	const struct chain_packet packet = {
+		.data = data, .len = sizeof(data), .side = CHAIN_OUT, .domain = 2};
+	unsigned before = f->sent_count;
+	chains_deliver(f->chains, &packet, 1, ++f->now_ns);
+	if (f->sent_count == before)
+		return false;
+	*ret_chain = f->sent[before].chain;
+	return f->sent[before].port == CHAIN_CLIENT;
+}
+
+/* A client that is asked for on its link, and asks, does so through its own chain. */
+static void arp_is_the_clients(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t data[FRAME_BYTES];
+	uint32_t chain;
+	fixture_apply(f, &(struct stages){.ids = "ab"});
+	uint32_t number = tell(f, 3, '-', 0)->chain;
+	/* Where clients' ARP goes another way, what is for them does, too. */
+	assert_false(deliver_arp_answer(f, 3, &chain));
+	fixture_apply(f, &(struct stages){.ids = "ab", .takes_arp = true});
+	assert_true(deliver_arp_answer(f, 3, &chain));
+	assert_int_equal(chain, number);
+	arp_frame(data, 3, false);
+	const struct sent *sent = deliver(f, data, sizeof(data), CHAIN_CLIENT);
+	assert_non_null(sent);
+	assert_int_equal(sent->chain, number);
+	assert_int_equal(sent->port, CHAIN_OUT);
+	/* It may be the first that is heard of a client. */
+	arp_frame(data, 4, false);
+	sent = deliver(f, data, sizeof(data), CHAIN_CLIENT);
+	assert_non_null(sent);
+	number = sent->chain;
+	assert_true(deliver_arp_answer(f, 4, &chain));
+	assert_int_equal(chain, number);
+	assert_int_equal(tell(f, 4, '-', 0)->chain, number);
+	assert_int_equal(stats(f).chains, 2);
+	/* Nobody asks for who has never been heard of. */
+	assert_false(deliver_arp_answer(f, 5, &chain));
+}
+
 static void idle_chains_are_reclaimed(void **state)
 {
 	struct fixture *f = *state;
@@ -211,6 +268,7 @@ int main(void)
 		TEST(fixed_number_is_spread_by_flow),
 		TEST(answers_find_who_translated_addresses),
 		TEST(answers_find_clients_by_their_address),
+		TEST(arp_is_the_clients),
 		TEST(idle_chains_are_reclaimed),
 		TEST(limits_hold),
 		TEST(place_is_clean_for_the_next_client),

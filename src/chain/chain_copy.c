@@ -41,7 +41,8 @@ int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, con
 	return 0;
 }
 
-bool chain_copy_result(const struct chain_fwp *from, const uint8_t **ret_data, uint32_t *ret_len)
+bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const uint8_t **ret_data,
+		       uint32_t *ret_len)
 {
 	const struct chain_stage *stage = from->stage;
 	const struct chain_abi_packet *slot = memory_at(from, stage->slot, sizeof(*slot));
@@ -50,8 +51,8 @@ bool chain_copy_result(const struct chain_fwp *from, const uint8_t **ret_data, u
 	uint32_t address = __atomic_load_n(&slot->address, __ATOMIC_RELAXED);
 	uint32_t len = __atomic_load_n(&slot->len, __ATOMIC_RELAXED);
 	uint32_t offset = address - stage->buffer; /* wraps where it is below */
-	if (EOS_UNLIKELY(offset > stage->capacity || len > stage->capacity - offset || len == 0 ||
-			 len > CHAIN_ABI_PACKET_MAX))
+	if (EOS_UNLIKELY(offset > stage->capacity || len > stage->capacity - offset ||
+			 (len == 0 && !may_be_empty) || len > CHAIN_ABI_PACKET_MAX))
 		return false;
 	const uint8_t *data = memory_at(from, address, len);
 	if (EOS_UNLIKELY(data == NULL))

@@ -98,6 +98,7 @@ struct chain_template {
 	struct chain_version *naming;  /* the one that is being made; NULL: none is */
 	uint32_t id;		       /* part of clients' and flows' keys */
 	enum chain_isolation isolation;
+	bool takes_arp;
 	uint16_t domain, out_domain;
 	uint32_t fixed_count;
 	struct chain **fixed; /* CHAIN_PER_TENANT: one; NULL where there is none yet */
@@ -241,7 +242,8 @@ struct chains {
 int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, const uint8_t *data,
 		  uint32_t len) EOS_MUST_CHECK;
 /* Where FROM's packet is, as its slot says. False: not in the slot's buffer, or no length. */
-bool chain_copy_result(const struct chain_fwp *from, const uint8_t **ret_data, uint32_t *ret_len);
+bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const uint8_t **ret_data,
+		       uint32_t *ret_len);
 /* Of any memory of a guest. -EFAULT. */
 int chain_copy_from(struct fwp *fwp, void *to, uint32_t from, uint32_t len) EOS_MUST_CHECK;
 int chain_copy_to(struct fwp *fwp, uint32_t to, const void *from, uint32_t len) EOS_MUST_CHECK;
@@ -303,6 +305,9 @@ void chain_clients_remember(struct chain *chain, const uint8_t *data, uint32_t l
 int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t address,
 		   uint32_t len);
 int chain_run_close(struct chain_fwp *c, uint32_t peer);
+int chain_run_shut(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t how);
+int chain_run_info(struct chain_fwp *c, uint32_t peer, uint32_t what, uint32_t address,
+		   uint32_t size);
 void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, uint64_t now_ns);
 
 /* chain_timers.c */

@@ -24,6 +24,7 @@
  * that stood still nor another process kills a stage, and an endless loop ends at the limit.
  */
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/assert.h"
@@ -127,7 +128,7 @@ static struct chain_fwp *neighbour(const struct chain_fwp *c, unsigned port)
 /* The port by which its packets come in. */
 static unsigned entrance(unsigned port)
 {
-	return port == CHAIN_OUT ? CHAIN_CLIENT : CHAIN_OUT;
+	return port == CHAIN_CLIENT ? CHAIN_OUT : CHAIN_CLIENT;
 }
 
 /* PEER is that of the packet which C handles now, and which came in: what stages send to each other
@@ -151,6 +152,9 @@ static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port
 		.peer = peer,
 		.is_current_peer = is_current_peer(chains, c, peer),
 		.is_verdict = c->is_done, /* else it is in a call */
+		.is_last = c->is_done && kind == CHAIN_STREAM &&
+			   (chains->run.head.flags & CHAIN_LAST) != 0,
+		.stage = c->index,
 		.data = data,
 		.len = len,
 	};
@@ -193,7 +197,9 @@ static bool pass_on(struct chains *chains, struct chain_fwp *c)
 		stats->dropped++;
 		return false;
 	}
-	if (EOS_UNLIKELY(!chain_copy_result(c, &data, &len))) {
+	/* The end of a stream has no bytes, and is passed on. */
+	bool may_be_empty = run->head.kind == CHAIN_STREAM && (run->head.flags & CHAIN_LAST) != 0;
+	if (EOS_UNLIKELY(!chain_copy_result(c, may_be_empty, &data, &len))) {
 		stats->refused++;
 		return false;
 	}
@@ -255,6 +261,10 @@ static bool start_packet(struct chain_run *run, struct chain *chain,
 	if (packet->kind != CHAIN_FRAME)
 		__builtin_memcpy(run->head.peer_address, packet->peer_address,
 				 sizeof(run->head.peer_address));
+	if (EOS_UNLIKELY(packet->port != 0))
+		/* A version with fewer stages has no streams of the one before. */
+		return enter(run, chain->fwps[EOS_MIN(packet->stage, chain->stages_count - 1u)],
+			     packet->port, packet->data, packet->len);
 	return enter(run, chain->fwps[is_back ? chain->stages_count - 1 : 0], packet->side,
 		     packet->data, packet->len);
 }
@@ -489,20 +499,61 @@ int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t a
 	return 0;
 }
 
+static struct chain_output stream_output(const struct chain_fwp *c, uint32_t port, uint32_t peer)
+{
+	return (struct chain_output){
+		.template = c->chain->template,
+		.chain = c->chain->number,
+		.port = port,
+		.kind = CHAIN_STREAM,
+		.peer = peer,
+		.is_current_peer = is_current_peer(chain_chains(c), c, peer),
+		.stage = c->index,
+	};
+}
+
 int chain_run_close(struct chain_fwp *c, uint32_t peer)
 {
 	if (c->is_init)
 		return -EBADF;
 	struct chains *chains = chain_chains(c);
-	const struct chain_output output = {
-		.template = c->chain->template,
-		.chain = c->chain->number,
-		.port = CHAIN_CLIENT,
-		.kind = CHAIN_STREAM,
-		.peer = peer,
-		.is_current_peer = is_current_peer(chains, c, peer),
-	};
+	const struct chain_output output = stream_output(c, CHAIN_CLIENT, peer);
 	if (chains->ops->close == NULL)
 		return -EBADF;
 	return chains->ops->close(chains->ctx, &output);
+}
+
+int chain_run_shut(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t how)
+{
+	if (how > CHAIN_ABI_SHUT_BREAK)
+		return -EINVAL;
+	if (c->is_init || port >= CHAIN_ABI_PORTS_MAX || c->chain->version->mtu[port] == 0)
+		return -EBADF;
+	struct chains *chains = chain_chains(c);
+	const struct chain_output output = stream_output(c, port, peer);
+	if (chains->ops->shut == NULL)
+		return -EBADF;
+	return chains->ops->shut(chains->ctx, &output, (enum chain_shut)how);
+}
+
+int chain_run_info(struct chain_fwp *c, uint32_t peer, uint32_t what, uint32_t address,
+		   uint32_t size)
+{
+	if (what < CHAIN_ABI_INFO_TLS || what > CHAIN_ABI_INFO_CLIENT)
+		return -EINVAL;
+	if (c->is_init)
+		return -EBADF;
+	if (chain_copy_look(c->fwp, address, size) == NULL)
+		return -EFAULT;
+	struct chains *chains = chain_chains(c);
+	const struct chain_output output = stream_output(c, CHAIN_CLIENT, peer);
+	const char *text;
+	int err = chains->ops->info == NULL
+			  ? -EBADF
+			  : chains->ops->info(chains->ctx, &output, (enum chain_info)what, &text);
+	if (err < 0)
+		return err;
+	size_t len = strnlen(text, CHAIN_ABI_INFO_MAX);
+	err = chain_copy_to(c->fwp, address, text, (uint32_t)EOS_MIN(len, (size_t)size));
+	return err < 0 ? err : (int)len;
 }

@@ -120,6 +120,7 @@ static void change(struct chain_template *template, const struct chain_config *c
 	free(template->tenant);
 	template->tenant = tenant;
 	template->isolation = config->isolation;
+	template->takes_arp = config->takes_arp;
 	template->domain = config->domain;
 	template->out_domain = config->out_domain;
 	template->fixed_count = fixed_count;

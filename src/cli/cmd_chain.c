@@ -11,6 +11,7 @@
 
 #define MANIFEST_MAX (64u << 10)
 #define STAGES_MAX   16u
+#define PEM_MAX	     (256u << 10)
 
 struct upload {
 	struct eos_buf body, lengths;
@@ -55,6 +56,38 @@ static int add_stages(struct upload *upload, const char *path, const struct eos_
 	return 0;
 }
 
+/* The files of an endpoint's TLS, in the order in which the node wants them. */
+static int add_tls(struct upload *upload, const char *manifest_path, const struct eos_node *root)
+{
+	static const char *const keys[] = {"certificate", "key", "client_ca"};
+	const struct eos_node *endpoint = eos_node_get(root, "endpoint");
+	const struct eos_node *tls = endpoint == NULL ? NULL : eos_node_get(endpoint, "tls");
+	for (size_t i = 0; tls != NULL && i < EOS_ARRAY_SIZE(keys); i++) {
+		const char *name = cli_field(tls, keys[i]);
+		char path[4096];
+		size_t before = upload->body.len;
+		/* The node says what is missing. */
+		if (name[0] == '\0')
+			continue;
+		if (cli_path_beside(manifest_path, name, path, sizeof(path)) < 0)
+			return cli_fail("%s:%u: the path is too long", manifest_path,
+					eos_node_line(tls));
+		if (cli_read_file(path, PEM_MAX, &upload->body) != 0)
+			return cli_fail("%s:%u: endpoint: tls: %s: the file cannot be read",
+					manifest_path, eos_node_line(tls), keys[i]);
+		add_length(upload, upload->body.len - before);
+	}
+	return 0;
+}
+
+/* It may hold a private key. */
+static void forget(struct eos_buf *body)
+{
+	if (body->data != NULL)
+		explicit_bzero(body->data, body->cap);
+	eos_buf_fini(body);
+}
+
 static int send(struct cli *cli, const char *name, const char *source, const struct upload *upload)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf path = {0};
@@ -90,9 +123,11 @@ static int apply(struct cli *cli, const char *path)
 	if (code == 0)
 		code = add_stages(&upload, path, eos_doc_root(doc));
 	if (code == 0)
+		code = add_tls(&upload, path, eos_doc_root(doc));
+	if (code == 0)
 		code = send(cli, name, path, &upload);
 	eos_doc_free(doc);
-	eos_buf_fini(&upload.body);
+	forget(&upload.body);
 	eos_buf_fini(&upload.lengths);
 	return code;
 }

@@ -9,17 +9,17 @@
 #include "base/str.h"
 #include "ctl/ctl_priv.h"
 
-#define STAGES_MAX 16u
+#define FILES_MAX 19u /* of 16 stages, and three of TLS */
 
 struct parts {
 	size_t manifest_len;
-	const void *modules[STAGES_MAX];
-	size_t modules_len[STAGES_MAX];
+	const void *modules[FILES_MAX];
+	size_t modules_len[FILES_MAX];
 	unsigned count;
 };
 
-/* "120,4096,77": the lengths of the manifest and of each module, which the body has in this order.
- */
+/* "120,4096,77": the lengths of the manifest, of each module and of TLS' files, which the body has
+ * in this order. */
 static int split(const struct ctl_request *request, char *lengths, struct parts *parts)
 {
 	const char *body = request->body.len == 0 ? "" : request->body.data;
@@ -30,7 +30,7 @@ static int split(const struct ctl_request *request, char *lengths, struct parts 
 		char *text = strsep(&rest, ",");
 		if (text == NULL)
 			break;
-		if (i > STAGES_MAX || eos_parse_u64(text, &len) < 0 || len > request->body.len - at)
+		if (i > FILES_MAX || eos_parse_u64(text, &len) < 0 || len > request->body.len - at)
 			return -EINVAL;
 		if (i == 0) {
 			parts->manifest_len = (size_t)len;
@@ -67,6 +67,9 @@ static void run_apply(struct ctl_request *request)
 				       parts.count, &why);
 	free(lengths);
 	free(source);
+	/* It may hold a private key. */
+	if (request->body.len > 0)
+		explicit_bzero(request->body.data, request->body.len);
 	if (err < 0)
 		answer_why(request, err, &why);
 	else

@@ -37,11 +37,12 @@ struct ctl_ops {
 	 * it ended badly, and WHY says how. */
 	int (*invoke)(void *ctx, const char *name, const void *input, size_t input_len,
 		      struct eos_buf *output, struct eos_why *why);
-	/* Builds, keeps and applies a chain of COUNT stages, each with its module. Blocks. -ENOSYS:
-	 * the node has no data plane. */
+	/* Builds, keeps and applies a chain. COUNT files: a module for each stage, and those that
+	 * its TLS names: certificate, key, client CA. Blocks. -ENOSYS: the node has no data plane.
+	 */
 	int (*chain_apply)(void *ctx, const char *name, const char *source, const char *manifest,
-			   size_t manifest_len, const void *const *modules,
-			   const size_t *modules_len, unsigned count, struct eos_why *why);
+			   size_t manifest_len, const void *const *files, const size_t *files_len,
+			   unsigned count, struct eos_why *why);
 	/* -ENOENT, -ENOSYS. */
 	int (*chain_remove)(void *ctx, const char *name, struct eos_why *why);
 	/* Appends the data plane's state, a JSON document; NAME: that of one chain. -ENOSYS,

@@ -5,6 +5,7 @@
  */
 #include "edged/chains.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include "edged/edged.h"
 #include "plane/plane_client.h"
 #include "plane/plane_manifest.h"
+#include "plane/plane_protocol.h"
 
 #define CHAINS_DIR    "chains"
 #define NEW_PREFIX    ".new-"
@@ -29,6 +31,9 @@
 #define SOURCE_FILE   "source"
 #define MANIFEST_MAX  (64u << 10)
 #define SOURCE_MAX    4096u
+#define FILES_MAX     (CHAIN_STAGES_MAX + PLANE_TLS_FILES)
+
+static_assert(FILES_MAX <= PLANE_FDS_MAX, "a descriptor for each of them");
 
 struct edged_chains {
 	struct edged *edged;
@@ -55,31 +60,49 @@ static void remove_folder(int dir_fd, const char *name)
 	(void)unlinkat(dir_fd, name, AT_REMOVEDIR);
 }
 
-static int write_files(int fd, const char *source, const char *manifest, size_t manifest_len,
-		       const void *const *modules, const size_t *modules_len, unsigned count)
+/* What is to be applied: built, and as it came. */
+struct built {
+	struct plane_manifest *manifest;
+	struct image *images[CHAIN_STAGES_MAX];
+	/* For the data plane: the images' (theirs), and of TLS' files (owned). */
+	int fds[FILES_MAX];
+	unsigned images_count, count;
+	const void *const *files; /* borrowed: modules, then TLS' files */
+	const size_t *files_len;
+};
+
+/* How file I of a chain with so many stages is called. */
+static void name_file(unsigned i, unsigned stages_count, char *out, size_t size)
 {
-	char name[16];
+	if (i < stages_count)
+		snprintf(out, size, "%u.wasm", i);
+	else
+		snprintf(out, size, "%s.pem",
+			 plane_tls_file_key((enum plane_tls_file)(i - stages_count)));
+}
+
+static int write_files(int fd, const char *source, const char *manifest, size_t manifest_len,
+		       const struct built *built)
+{
+	char name[32];
 	int err = eos_replace_file(fd, MANIFEST_FILE, manifest, manifest_len, 0600);
 	if (err == 0)
 		err = eos_replace_file(fd, SOURCE_FILE, source, strlen(source), 0600);
-	for (unsigned i = 0; err == 0 && i < count; i++) {
-		snprintf(name, sizeof(name), "%u.wasm", i);
-		err = eos_replace_file(fd, name, modules[i], modules_len[i], 0600);
+	for (unsigned i = 0; err == 0 && i < built->count; i++) {
+		name_file(i, built->images_count, name, sizeof(name));
+		err = eos_replace_file(fd, name, built->files[i], built->files_len[i], 0600);
 	}
 	return err;
 }
 
 static int write_folder(int dir_fd, const char *name, const char *source, const char *manifest,
-			size_t manifest_len, const void *const *modules, const size_t *modules_len,
-			unsigned count)
+			size_t manifest_len, const struct built *built)
 {
 	remove_folder(dir_fd, name);
 	if (mkdirat(dir_fd, name, 0700) < 0)
 		return -errno;
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int err = fd < 0 ? -errno
-			 : write_files(fd, source, manifest, manifest_len, modules, modules_len,
-				       count);
+	int err = fd < 0 ? -errno : write_files(fd, source, manifest, manifest_len, built);
 	eos_close(fd);
 	if (err < 0)
 		remove_folder(dir_fd, name);
@@ -98,16 +121,11 @@ static int put_folder(int dir_fd, const char *new_name, const char *name)
 
 /* --- applying --- */
 
-struct built {
-	struct plane_manifest *manifest;
-	struct image *images[CHAIN_STAGES_MAX];
-	int fds[CHAIN_STAGES_MAX];
-	unsigned count;
-};
-
 static void built_fini(struct built *built)
 {
-	for (unsigned i = 0; i < built->count; i++)
+	for (unsigned i = built->images_count; i < built->count; i++)
+		eos_close(built->fds[i]);
+	for (unsigned i = 0; i < built->images_count; i++)
 		image_close(built->images[i]);
 	plane_manifest_free(built->manifest);
 }
@@ -129,36 +147,56 @@ static int decode(const char *name, const char *source, const char *text, size_t
 	return err;
 }
 
-static int build(struct edged *edged, const char *name, const char *source, const char *text,
-		 size_t len, const void *const *modules, const size_t *modules_len, unsigned count,
-		 struct built *built, struct eos_why *why)
+static int build_stages(struct edged *edged, struct built *built, struct eos_why *why)
 {
-	int err = decode(name, source, text, len, &built->manifest, why);
-	if (err < 0)
-		return err;
-	if (built->manifest->stages_count != count)
-		return eos_why(why, -EINVAL, "%s: %u stages, but %u modules came with it", source,
-			       built->manifest->stages_count, count);
 	const struct aot_config config = edged_aot_config(edged);
-	for (unsigned i = 0; i < count; i++) {
-		err = aot_build(&config, built->manifest->stages[i].image, modules[i],
-				modules_len[i], &built->images[i], why);
+	for (unsigned i = 0; i < built->manifest->stages_count; i++) {
+		int err = aot_build(&config, built->manifest->stages[i].image, built->files[i],
+				    built->files_len[i], &built->images[i], why);
 		if (err < 0)
 			return err;
 		built->fds[i] = image_fd(built->images[i]);
-		built->count++;
+		built->count = ++built->images_count;
 	}
 	return 0;
 }
 
+/* The data plane checks them: only there a key is more than bytes. */
+static int open_tls_files(struct built *built, unsigned count, struct eos_why *why)
+{
+	while (built->count < count) {
+		size_t len = built->files_len[built->count];
+		if (len > PLANE_PEM_MAX)
+			return eos_why(why, -EINVAL, "tls: a file has more than %u bytes",
+				       PLANE_PEM_MAX);
+		int fd = plane_document_new(built->files[built->count], len);
+		if (fd < 0)
+			return eos_why(why, fd, "tls: %s", strerror(-fd));
+		built->fds[built->count++] = fd;
+	}
+	return 0;
+}
+
+static int build(struct edged *edged, const char *name, const char *source, const char *text,
+		 size_t len, unsigned count, struct built *built, struct eos_why *why)
+{
+	int err = decode(name, source, text, len, &built->manifest, why);
+	if (err < 0)
+		return err;
+	if (plane_manifest_files(built->manifest) != count)
+		return eos_why(why, -EINVAL, "%s: %u stages and files of TLS, but %u came with it",
+			       source, plane_manifest_files(built->manifest), count);
+	err = build_stages(edged, built, why);
+	return err < 0 ? err : open_tls_files(built, count, why);
+}
+
 static int put_locked(struct edged_chains *chains, const char *name, const char *source,
-		      const char *manifest, size_t manifest_len, const void *const *modules,
-		      const size_t *modules_len, const struct built *built, struct eos_why *why)
+		      const char *manifest, size_t manifest_len, const struct built *built,
+		      struct eos_why *why)
 {
 	char new_name[sizeof(NEW_PREFIX) + CHAIN_NAME_MAX];
 	snprintf(new_name, sizeof(new_name), NEW_PREFIX "%s", name);
-	int err = write_folder(chains->dir_fd, new_name, source, manifest, manifest_len, modules,
-			       modules_len, built->count);
+	int err = write_folder(chains->dir_fd, new_name, source, manifest, manifest_len, built);
 	if (err < 0)
 		return eos_why(why, err, "%s: keeping it: %s", name, strerror(-err));
 	err = plane_client_apply(chains->client, source, manifest, manifest_len, built->fds,
@@ -184,26 +222,24 @@ static struct edged_chains *chains_of(struct edged *edged, struct eos_why *why)
 }
 
 int edged_chain_apply(void *ctx, const char *name, const char *source, const char *manifest,
-		      size_t manifest_len, const void *const *modules, const size_t *modules_len,
+		      size_t manifest_len, const void *const *files, const size_t *files_len,
 		      unsigned count, struct eos_why *why)
 {
 	struct edged *edged = ctx;
 	struct edged_chains *chains = chains_of(edged, why);
-	struct built built = {0};
+	struct built built = {.files = files, .files_len = files_len};
 	if (chains == NULL)
 		return -ENOSYS;
 	/* What is taken now must be readable when it is applied again. */
 	if (source[0] == '\0' || strlen(source) > SOURCE_MAX)
 		return eos_why(why, -EINVAL, "source: expected 1 to %u bytes", SOURCE_MAX);
-	if (count > CHAIN_STAGES_MAX || manifest_len > MANIFEST_MAX)
+	if (count > FILES_MAX || manifest_len > MANIFEST_MAX)
 		return eos_why(why, -EINVAL, "%s: more than %u stages or %u bytes", source,
 			       CHAIN_STAGES_MAX, MANIFEST_MAX);
-	int err = build(edged, name, source, manifest, manifest_len, modules, modules_len, count,
-			&built, why);
+	int err = build(edged, name, source, manifest, manifest_len, count, &built, why);
 	if (err == 0) {
 		pthread_mutex_lock(&chains->lock);
-		err = put_locked(chains, name, source, manifest, manifest_len, modules, modules_len,
-				 &built, why);
+		err = put_locked(chains, name, source, manifest, manifest_len, &built, why);
 		pthread_mutex_unlock(&chains->lock);
 	}
 	built_fini(&built);
@@ -265,48 +301,74 @@ static void log_kept(const char *name, const char *text)
 	eos_log(EOS_LOG_ERROR, "edged", "event=chain_not_applied chain=%s why=\"%s\"", name, text);
 }
 
-static int read_kept(int fd, struct eos_buf *source, struct eos_buf *manifest,
-		     struct eos_buf modules[CHAIN_STAGES_MAX], unsigned *ret_count)
+/* What file NAME holds, if it is there: else 0. */
+static int read_more(int fd, const char *name, size_t max, struct eos_buf *file)
 {
-	char name[16];
-	int err = eos_read_file(fd, MANIFEST_FILE, MANIFEST_MAX, manifest);
+	int err = eos_read_file(fd, name, max, file);
+	if (err == -ENOENT)
+		return 0;
+	return err < 0 ? err : 1;
+}
+
+/* FILES: as many as there are, in their order. */
+static int read_kept(int fd, struct eos_buf *source, struct eos_buf *manifest,
+		     struct eos_buf files[FILES_MAX], unsigned *ret_count)
+{
+	char name[32];
+	unsigned count = 0;
+	int err = eos_read_file(fd, MANIFEST_FILE, MANIFEST_MAX, manifest), more = 1;
 	if (err == 0)
 		err = eos_read_file(fd, SOURCE_FILE, SOURCE_MAX, source);
-	for (*ret_count = 0; err == 0 && *ret_count < CHAIN_STAGES_MAX; (*ret_count)++) {
-		snprintf(name, sizeof(name), "%u.wasm", *ret_count);
-		int missing = eos_read_file(fd, name, FUNC_MODULE_MAX, &modules[*ret_count]);
-		if (missing == -ENOENT)
-			break;
-		err = missing;
+	while (err == 0 && more > 0 && count < CHAIN_STAGES_MAX) {
+		name_file(count, CHAIN_STAGES_MAX, name, sizeof(name));
+		more = read_more(fd, name, FUNC_MODULE_MAX, &files[count]);
+		count += more > 0;
+		err = EOS_MIN(more, 0);
 	}
+	more = 1;
+	for (unsigned i = 0; err == 0 && more > 0 && i < PLANE_TLS_FILES; i++) {
+		name_file(i, 0, name, sizeof(name));
+		more = read_more(fd, name, PLANE_PEM_MAX, &files[count]);
+		count += more > 0;
+		err = EOS_MIN(more, 0);
+	}
+	*ret_count = count;
 	return err;
+}
+
+static void forget_file(struct eos_buf *file)
+{
+	/* It may be a private key. */
+	if (file->data != NULL)
+		explicit_bzero(file->data, file->cap);
+	eos_buf_fini(file);
 }
 
 static int apply_kept(struct edged_chains *chains, const char *name, int fd, struct eos_why *why)
 {
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf source = {0};
 	EOS_CLEANUP(eos_buf_fini) struct eos_buf manifest = {0};
-	struct eos_buf modules[CHAIN_STAGES_MAX] = {{0}};
-	const void *datas[CHAIN_STAGES_MAX];
-	size_t lens[CHAIN_STAGES_MAX];
-	struct built built = {0};
+	struct eos_buf files[FILES_MAX] = {{0}};
+	const void *datas[FILES_MAX];
+	size_t lens[FILES_MAX];
+	struct built built = {.files = datas, .files_len = lens};
 	unsigned count = 0;
-	int err = read_kept(fd, &source, &manifest, modules, &count);
-	for (unsigned i = 0; i < CHAIN_STAGES_MAX; i++) {
-		datas[i] = modules[i].data;
-		lens[i] = modules[i].len;
+	int err = read_kept(fd, &source, &manifest, files, &count);
+	for (unsigned i = 0; i < FILES_MAX; i++) {
+		datas[i] = files[i].data;
+		lens[i] = files[i].len;
 	}
 	if (err < 0)
 		eos_why(why, err, "reading it: %s", strerror(-err));
 	else
-		err = build(chains->edged, name, source.data, manifest.data, manifest.len, datas,
-			    lens, count, &built, why);
+		err = build(chains->edged, name, source.data, manifest.data, manifest.len, count,
+			    &built, why);
 	if (err == 0)
 		err = plane_client_apply(chains->client, source.data, manifest.data, manifest.len,
 					 built.fds, built.count, why);
 	built_fini(&built);
-	for (unsigned i = 0; i < CHAIN_STAGES_MAX; i++)
-		eos_buf_fini(&modules[i]);
+	for (unsigned i = 0; i < FILES_MAX; i++)
+		forget_file(&files[i]);
 	return err;
 }
 

@@ -2,8 +2,9 @@
  * The node's chains: kept in the data directory, built, and applied to the data plane, again
  * whenever that was started anew.
  *
- * A chain is the folder chains/NAME with manifest.yaml, its file's name, and the modules of its
- * stages (0.wasm, 1.wasm, …). A folder is there whole or not at all.
+ * A chain is the folder chains/NAME with manifest.yaml, its file's name, the modules of its stages
+ * (0.wasm, 1.wasm, …), and where its endpoint speaks TLS certificate.pem, key.pem and
+ * client_ca.pem. All are their owner's alone (0600). A folder is there whole or not at all.
  */
 #pragma once
 
@@ -26,7 +27,7 @@ struct edged_chains *edged_chains_free(struct edged_chains *chains);
 
 /* struct ctl_ops' functions, with the struct edged as their context. Any thread but the loop's. */
 int edged_chain_apply(void *ctx, const char *name, const char *source, const char *manifest,
-		      size_t manifest_len, const void *const *modules, const size_t *modules_len,
+		      size_t manifest_len, const void *const *files, const size_t *files_len,
 		      unsigned count, struct eos_why *why);
 int edged_chain_remove(void *ctx, const char *name, struct eos_why *why);
 int edged_chain_state(void *ctx, const char *name, struct eos_buf *buf, struct eos_why *why);

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/node.h"
 #include "base/str.h"
+#include "crypto/tls.h"
 #include "plane/plane.h"
 #include "plane/plane_protocol.h"
 #include "sandbox/sandbox.h"
@@ -93,7 +94,10 @@ static int enter_sandbox(struct eos_why *why)
 	static const uint8_t none[CRYPTO_SIGNATURE_SIZE];
 	uint8_t key[CRYPTO_SIGN_PUBLIC_SIZE] = {0};
 	(void)!crypto_verify(key, none, sizeof(none), none);
-	int err = sandbox_enter(&config, &report, why);
+	int err = tls_init();
+	if (err < 0)
+		return eos_why(why, err, "OpenSSL could not be set up");
+	err = sandbox_enter(&config, &report, why);
 	if (err == 0 && (!report.has_landlock || !report.has_seccomp))
 		eos_log(EOS_LOG_WARN, "plane", "sandbox incomplete landlock=%d seccomp=%d",
 			report.has_landlock, report.has_seccomp);

@@ -120,6 +120,7 @@ static unsigned look_at_sockets(struct plane *plane, uint64_t timeout_ns, uint64
 		else
 			watch->ready(plane, watch, events[i].events, now_ns);
 	}
+	(void)plane_streams_work(plane, now_ns);
 	plane_datagrams_flush(plane);
 	if (has_request)
 		plane_control_ready(plane, &plane->control_watch, 0, now_ns);
@@ -152,6 +153,8 @@ static bool maintain(struct plane *plane)
 static uint64_t work(struct plane *plane, uint64_t now_ns, uint64_t *work_ns)
 {
 	uint64_t next_ns = chains_work(plane->chains, now_ns);
+	/* Behind it: timers of stages send, too. */
+	next_ns = EOS_MIN(next_ns, plane_streams_work(plane, now_ns));
 	*work_ns = EOS_MIN(next_ns, now_ns + WORK_NS);
 	return next_ns;
 }

@@ -50,45 +50,75 @@ static void images_free(struct fwp_image **images, unsigned count)
 		fwp_image_unref(images[i]);
 }
 
-static int load_image(const struct plane *plane, int fd, struct fwp_image **ret_image,
-		      struct eos_why *why)
+/* What a chain is to be made of. */
+struct parts {
+	struct fwp_image *images[CHAIN_STAGES_MAX];
+	unsigned images_count;
+	struct crypto_hash *hash; /* of what is taken for the same chain */
+	struct plane_identity identity;
+	struct tls_server *tls;
+};
+
+static int load_image(const struct plane *plane, int fd, struct parts *parts, struct eos_why *why)
 {
 	struct image *image;
+	struct fwp_image **loaded = &parts->images[parts->images_count];
 	size_t count;
 	const struct fwp_import *imports = chain_imports(&count);
 	int err = image_open(fd, plane->public_key, &image, why);
 	/* That is a word for another version's images, too, which do not break this protocol. */
 	if (err < 0)
 		return err == -EPROTO ? -EINVAL : err;
-	err = fwp_image_load(image, imports, count, ret_image, why);
+	err = fwp_image_load(image, imports, count, loaded, why);
+	if (err == 0)
+		err = crypto_hash_update(parts->hash, image_info(image)->module_sha256,
+					 sizeof(image_info(image)->module_sha256));
 	image_close(image);
-	if (err == 0 && !fwp_image_has_export(*ret_image, "edgeos_packet", "ii:i")) {
-		*ret_image = fwp_image_unref(*ret_image);
+	if (err == 0 && !fwp_image_has_export(*loaded, "edgeos_packet", "ii:i")) {
+		*loaded = fwp_image_unref(*loaded);
 		err = eos_why(why, -EINVAL, "is no packet function: it exports no edgeos_packet()");
 	}
+	return err;
+}
+
+static int load_parts(const struct plane *plane, const struct asked *asked,
+		      const struct plane_manifest *manifest, struct parts *parts,
+		      struct eos_why *why)
+{
+	const char *text = asked->request.manifest;
+	int err = crypto_hash_new(CRYPTO_SHA256, &parts->hash);
+	if (err == 0)
+		err = crypto_hash_update(parts->hash, text, strlen(text) + 1);
+	for (unsigned i = 0; err == 0 && i < manifest->stages_count; i++) {
+		err = load_image(plane, asked->fds[i], parts, why);
+		if (err < 0)
+			eos_why_prefix(why, "%s", manifest->stages[i].image);
+		parts->images_count += err == 0;
+	}
+	if (err == 0)
+		err = crypto_hash_final(parts->hash, parts->identity.chain);
+	if (err == 0 && manifest->endpoint.has_tls)
+		err = plane_tls_open(manifest, asked->fds + manifest->stages_count, &parts->tls,
+				     parts->identity.tls, why);
 	return err;
 }
 
 static int apply_manifest(struct plane *plane, const struct asked *asked,
 			  struct plane_manifest *manifest, struct eos_why *why)
 {
-	struct fwp_image *images[CHAIN_STAGES_MAX];
-	unsigned count = 0;
-	int err = 0;
-	if (asked->fds_count != manifest->stages_count) {
+	struct parts parts = {.images_count = 0};
+	if (asked->fds_count != plane_manifest_files(manifest)) {
 		plane_manifest_free(manifest);
 		return -EPROTO;
 	}
-	for (; err == 0 && count < manifest->stages_count; count += err == 0) {
-		err = load_image(plane, asked->fds[count], &images[count], why);
-		if (err < 0)
-			eos_why_prefix(why, "%s", manifest->stages[count].image);
-	}
+	int err = load_parts(plane, asked, manifest, &parts, why);
 	if (err == 0)
-		err = plane_entry_apply(plane, manifest, images, why);
+		err = plane_entry_apply(plane, manifest, parts.images, parts.tls, &parts.identity,
+					why);
 	else
 		plane_manifest_free(manifest);
-	images_free(images, count);
+	crypto_hash_free(parts.hash);
+	images_free(parts.images, parts.images_count);
 	return err;
 }
 

@@ -51,6 +51,7 @@ static int find_ports(const struct plane *plane, struct plane_entry *entry, stru
 	const struct plane_manifest *manifest = entry->manifest;
 	const char *client =
 		manifest->has_endpoint ? manifest->endpoint.port : manifest->match.port;
+	/* Ways out of endpoints are addresses. */
 	int err = find_port(plane, manifest->has_endpoint ? "endpoint" : "match", client,
 			    &entry->ports[0], why);
 	if (err == 0)
@@ -79,6 +80,7 @@ static int apply_template(struct plane *plane, struct plane_entry *entry,
 		.name = manifest->name,
 		.tenant = manifest->tenant,
 		.isolation = manifest->isolation,
+		.takes_arp = manifest->match.is_any,
 		.fixed_count = manifest->fixed_count,
 		.chains_max = manifest->chains_max,
 		.idle_ns = manifest->idle_ns,
@@ -86,7 +88,9 @@ static int apply_template(struct plane *plane, struct plane_entry *entry,
 		.domain = (uint16_t)(entry->ports[0] + 1),
 		.out_domain = (uint16_t)(entry->ports[1] + 1),
 		.ports = {manifest->has_endpoint ? manifest->endpoint.port : manifest->match.port,
-			  manifest->out[0] == '\0' ? NULL : manifest->out},
+			  manifest->out[0] != '\0'	   ? manifest->out
+			  : manifest->out_target.port != 0 ? "out"
+							   : NULL},
 		.stages = stages,
 		.stages_count = manifest->stages_count,
 	};
@@ -156,22 +160,45 @@ static struct plane_entry *entry_free(struct plane_entry *entry)
 	plane_streams_end(entry->plane, entry);
 	plane_peers_forget(&entry->plane->peers, entry, 0);
 	plane_sockets_close(entry);
+	tls_server_unref(entry->tls);
 	plane_manifest_free(entry->manifest);
 	free(entry);
 	return NULL;
 }
 
+/* New connections get another certificate; nothing else is new. True: that is all. */
+static bool renew_certificate(struct plane_entry *old, struct tls_server *tls,
+			      const struct plane_identity *identity)
+{
+	if (old == NULL || old->tls == NULL || tls == NULL ||
+	    memcmp(old->identity.chain, identity->chain, sizeof(identity->chain)) != 0 ||
+	    memcmp(old->identity.tls, identity->tls, sizeof(identity->tls)) == 0)
+		return false;
+	tls_server_unref(old->tls);
+	old->tls = tls;
+	old->identity = *identity;
+	return true;
+}
+
 int plane_entry_apply(struct plane *plane, struct plane_manifest *manifest,
-		      struct fwp_image *const *images, struct eos_why *why)
+		      struct fwp_image *const *images, struct tls_server *tls,
+		      const struct plane_identity *identity, struct eos_why *why)
 {
 	struct plane_entry *old = plane_entry_find(plane, manifest->name);
+	if (renew_certificate(old, tls, identity)) {
+		plane_manifest_free(manifest);
+		return 0;
+	}
 	struct plane_entry *entry = calloc(1, sizeof(*entry));
 	if (entry == NULL) {
+		tls_server_unref(tls);
 		plane_manifest_free(manifest);
 		return eos_why(why, -ENOMEM, "no memory");
 	}
 	entry->plane = plane;
 	entry->manifest = manifest;
+	entry->tls = tls;
+	entry->identity = *identity;
 	eos_list_init(&entry->node);
 	int err = 0;
 	if (old == NULL && plane->entries_count >= PLANE_CHAINS_MAX)
@@ -190,6 +217,7 @@ int plane_entry_apply(struct plane *plane, struct plane_manifest *manifest,
 		return err;
 	}
 	if (old != NULL) {
+		entry->stats = old->stats;
 		hand_over(entry, old);
 		eos_list_remove(&old->node);
 		entry_free(old);
@@ -263,6 +291,17 @@ static int close_output(void *ctx, const struct chain_output *output)
 	return output->kind == CHAIN_STREAM ? plane_streams_close(ctx, output) : -EBADF;
 }
 
+static int shut_output(void *ctx, const struct chain_output *output, enum chain_shut how)
+{
+	return plane_streams_shut(ctx, output, how);
+}
+
+static int tell_info(void *ctx, const struct chain_output *output, enum chain_info what,
+		     const char **ret_text)
+{
+	return plane_streams_info(ctx, output, what, ret_text);
+}
+
 static void log_line(void *ctx, const struct chain_template *template, unsigned stage,
 		     unsigned level, const char *text, size_t len)
 {
@@ -304,6 +343,8 @@ static void stage_died(void *ctx, const struct chain_template *template, uint32_
 const struct chains_ops plane_chains_ops = {
 	.send = send_output,
 	.close = close_output,
+	.shut = shut_output,
+	.info = tell_info,
 	.log = log_line,
 	.died = stage_died,
 };

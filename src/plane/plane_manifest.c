@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "plane/plane_address.h"
+#include "plane/plane_manifest_priv.h"
 
 #define WASM_PAGE   UINT64_C(65536)
 #define IDLE_NS_MAX (24 * 3600 * EOS_NS_PER_S)
@@ -21,7 +22,7 @@
  * configurations fit. */
 #define MEMORY_DEFAULT (UINT64_C(16) << 20)
 
-static bool is_name(const char *text, size_t max)
+bool plane_manifest_is_name(const char *text, size_t max)
 {
 	size_t len = strlen(text);
 	if (len == 0 || len > max)
@@ -35,8 +36,8 @@ static bool is_name(const char *text, size_t max)
 	return true;
 }
 
-static int get_name(const struct eos_node *map, const char *key, bool is_required, char *out,
-		    size_t size, struct eos_why *why)
+int plane_manifest_get_name(const struct eos_node *map, const char *key, bool is_required,
+			    char *out, size_t size, struct eos_why *why)
 {
 	const char *text = NULL;
 	int err = eos_node_get_text(map, key, &text, why);
@@ -44,7 +45,7 @@ static int get_name(const struct eos_node *map, const char *key, bool is_require
 		return err;
 	if (text == NULL)
 		return is_required ? eos_node_fail(map, why, "%s: is missing", key) : 0;
-	if (!is_name(text, size - 1))
+	if (!plane_manifest_is_name(text, size - 1))
 		return eos_node_fail(
 			eos_node_get(map, key), why,
 			"%s: not a name (up to %zu letters, digits, '-', '_'; a letter "
@@ -110,8 +111,8 @@ static int get_prefix(const struct eos_node *map, const char *key, uint8_t addre
 }
 
 /* "53", "1000-1999". */
-static int get_range(const struct eos_node *map, const char *key, uint16_t *first, uint16_t *last,
-		     struct eos_why *why)
+int plane_manifest_get_range(const struct eos_node *map, const char *key, uint16_t *first,
+			     uint16_t *last, struct eos_why *why)
 {
 	const char *text = NULL;
 	char copy[16];
@@ -143,7 +144,8 @@ static int decode_match(const struct eos_node *map, struct plane_match *match, s
 					   "source_port", "target_port", "fragments", NULL};
 	int err = eos_node_check_keys(map, keys, why);
 	if (err == 0)
-		err = get_name(map, "port", true, match->port, sizeof(match->port), why);
+		err = plane_manifest_get_name(map, "port", true, match->port, sizeof(match->port),
+					      why);
 	if (err == 0)
 		err = get_proto(map, match, why);
 	if (err == 0)
@@ -151,11 +153,11 @@ static int decode_match(const struct eos_node *map, struct plane_match *match, s
 	if (err == 0)
 		err = get_prefix(map, "target", match->target, &match->target_bits, why);
 	if (err == 0)
-		err = get_range(map, "source_port", &match->source_port, &match->source_port_last,
-				why);
+		err = plane_manifest_get_range(map, "source_port", &match->source_port,
+					       &match->source_port_last, why);
 	if (err == 0)
-		err = get_range(map, "target_port", &match->target_port, &match->target_port_last,
-				why);
+		err = plane_manifest_get_range(map, "target_port", &match->target_port,
+					       &match->target_port_last, why);
 	if (err == 0)
 		err = eos_node_get_bool(map, "fragments", &match->has_fragments, why);
 	if (err == 0 && strcmp(match->port, PLANE_KERNEL_PORT_NAME) == 0)
@@ -194,47 +196,6 @@ bool plane_match_takes(const struct plane_match *match, const struct flow_packet
 		return match->source_port == 0 && match->target_port == 0;
 	return range_takes(match->source_port, match->source_port_last, packet->source_port) &&
 	       range_takes(match->target_port, match->target_port_last, packet->target_port);
-}
-
-/* --- endpoint --- */
-
-static int decode_endpoint(const struct eos_node *map, struct plane_endpoint *endpoint,
-			   struct eos_why *why)
-{
-	static const char *const keys[] = {"port", "address", "udp", "tcp", NULL};
-	const char *address = NULL;
-	uint8_t bytes[16], bits;
-	int err = eos_node_check_keys(map, keys, why);
-	strcpy(endpoint->port, PLANE_KERNEL_PORT_NAME);
-	if (err == 0)
-		err = get_name(map, "port", false, endpoint->port, sizeof(endpoint->port), why);
-	if (err == 0)
-		err = eos_node_get_text(map, "address", &address, why);
-	if (err < 0)
-		return err;
-	bool is_udp = eos_node_get(map, "udp") != NULL;
-	endpoint->is_tcp = eos_node_get(map, "tcp") != NULL;
-	if (is_udp == endpoint->is_tcp)
-		return eos_node_fail(map, why, "endpoint: needs udp or tcp, with a port number");
-	err = get_range(map, is_udp ? "udp" : "tcp", &endpoint->first, &endpoint->last, why);
-	if (err < 0)
-		return err;
-	if (endpoint->last - endpoint->first >= (int)PLANE_ENDPOINT_PORTS)
-		return eos_node_fail(map, why, "endpoint: more than %u port numbers",
-				     PLANE_ENDPOINT_PORTS);
-	bool is_kernel = strcmp(endpoint->port, PLANE_KERNEL_PORT_NAME) == 0;
-	if (endpoint->is_tcp && !is_kernel)
-		return eos_node_fail(map, why,
-				     "endpoint: tcp: only on the kernel's sockets (port: kernel)");
-	if (address == NULL)
-		return 0;
-	if (!is_kernel)
-		return eos_node_fail(map, why, "endpoint: address: is the port's own");
-	if (strchr(address, '/') != NULL || !plane_address_parse(address, bytes, &bits) ||
-	    eos_str_copy(endpoint->address, sizeof(endpoint->address), address) < 0)
-		return eos_node_fail(eos_node_get(map, "address"), why,
-				     "endpoint: address: not an IP address: \"%.60s\"", address);
-	return 0;
 }
 
 /* --- stages --- */
@@ -371,21 +332,34 @@ static int decode_ways_out(const struct eos_node *root, struct plane_manifest *m
 			   struct eos_why *why)
 {
 	const struct eos_node *map = eos_node_get(root, "next");
-	int err = get_name(root, "out", false, manifest->out, sizeof(manifest->out), why);
+	int err = plane_manifest_get_name(root, "out", false, manifest->out, sizeof(manifest->out),
+					  why);
 	if (err < 0 || map == NULL)
 		return err;
+	for (size_t i = 0; i < eos_node_count(map); i++) {
+		struct plane_next *next = &manifest->next[i];
+		err = plane_manifest_get_name(map, next->name, true, next->port, sizeof(next->port),
+					      why);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int decode_next_names(const struct eos_node *root, struct plane_manifest *manifest,
+			     struct eos_why *why)
+{
+	const struct eos_node *map = eos_node_get(root, "next");
+	if (map == NULL)
+		return 0;
 	if (eos_node_kind(map) != EOS_NODE_MAP || eos_node_count(map) > CHAIN_NEXT_MAX)
 		return eos_node_fail(map, why, "next: not a map of up to %u names and ports",
 				     CHAIN_NEXT_MAX);
 	for (size_t i = 0; i < eos_node_count(map); i++) {
-		struct plane_next *next = &manifest->next[i];
 		const char *name = eos_node_key_at(map, i);
-		if (!is_name(name, PLANE_PORT_NAME_MAX))
+		if (!plane_manifest_is_name(name, PLANE_PORT_NAME_MAX))
 			return eos_node_fail(map, why, "next: not a name: \"%.40s\"", name);
-		strcpy(next->name, name);
-		err = get_name(map, name, true, next->port, sizeof(next->port), why);
-		if (err < 0)
-			return err;
+		strcpy(manifest->next[i].name, name);
 		manifest->next_count++;
 	}
 	return 0;
@@ -399,12 +373,13 @@ static int decode_source(const struct eos_node *root, struct plane_manifest *man
 	if ((match == NULL) == (endpoint == NULL))
 		return eos_node_fail(root, why,
 				     "needs either match (frames) or endpoint (UDP or TCP)");
-	if (match != NULL)
-		return decode_match(match, &manifest->match, why);
-	manifest->has_endpoint = true;
-	if (manifest->out[0] != '\0' || manifest->next_count > 0)
-		return eos_node_fail(root, why, "an endpoint answers: it has no out and no next");
-	return decode_endpoint(endpoint, &manifest->endpoint, why);
+	int err = decode_next_names(root, manifest, why);
+	if (err < 0)
+		return err;
+	if (match == NULL)
+		return plane_endpoint_decode(root, manifest, why);
+	err = decode_ways_out(root, manifest, why);
+	return err < 0 ? err : decode_match(match, &manifest->match, why);
 }
 
 static int decode(const struct eos_node *root, struct plane_manifest *manifest, struct eos_why *why)
@@ -414,18 +389,17 @@ static int decode(const struct eos_node *root, struct plane_manifest *manifest, 
 					   "next",	"limits", NULL};
 	int err = eos_node_check_keys(root, keys, why);
 	if (err == 0)
-		err = get_name(root, "chain", true, manifest->name, sizeof(manifest->name), why);
+		err = plane_manifest_get_name(root, "chain", true, manifest->name,
+					      sizeof(manifest->name), why);
 	if (err == 0)
-		err = get_name(root, "tenant", false, manifest->tenant, sizeof(manifest->tenant),
-			       why);
+		err = plane_manifest_get_name(root, "tenant", false, manifest->tenant,
+					      sizeof(manifest->tenant), why);
 	if (err == 0)
 		err = decode_isolation(root, manifest, why);
 	if (err == 0)
 		err = eos_node_get_duration(root, "idle", 0, IDLE_NS_MAX, &manifest->idle_ns, why);
 	if (err == 0)
 		err = decode_limits(root, manifest, why);
-	if (err == 0)
-		err = decode_ways_out(root, manifest, why);
 	if (err == 0)
 		err = decode_source(root, manifest, why);
 	return err < 0 ? err : decode_stages(root, manifest, why);

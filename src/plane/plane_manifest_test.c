@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -89,6 +90,98 @@ static void test_endpoint(void **state)
 	assert_string_equal(m->tenant, "default");
 	assert_int_equal(m->memory_bytes, 16 << 20);
 	plane_manifest_free(m);
+}
+
+static void test_tls(void **state)
+{
+	(void)state;
+	struct eos_why why = {""};
+	struct plane_manifest *m =
+		decode("chain: proxy\n"
+		       "endpoint:\n"
+		       "  tcp: 8443\n"
+		       "  tls: {certificate: a.pem, key: b/c.key, protocols: [http/1.1, x], "
+		       "client_ca: ca.pem}\n"
+		       "stages: [p.wasm]\n"
+		       "out: tcp:127.0.0.1:8080\n"
+		       "next: {api: 'tcp:[2001:db8::7]:81'}\n",
+		       &why);
+	assert_string_equal(why.text, "");
+	assert_non_null(m);
+	assert_true(m->endpoint.has_tls && m->endpoint.is_tcp);
+	assert_string_equal(m->endpoint.tls.files[PLANE_TLS_CERTIFICATE], "a.pem");
+	assert_string_equal(m->endpoint.tls.files[PLANE_TLS_KEY], "b/c.key");
+	assert_string_equal(m->endpoint.tls.files[PLANE_TLS_CLIENT_CA], "ca.pem");
+	assert_int_equal(m->endpoint.tls.protocols_count, 2);
+	assert_string_equal(m->endpoint.tls.protocols[0], "http/1.1");
+	assert_int_equal(plane_manifest_files(m), 4);
+	assert_int_equal(m->out_target.port, 8080);
+	assert_int_equal(m->out_target.address[12], 127);
+	assert_string_equal(m->out, "");
+	assert_int_equal(m->next_count, 1);
+	assert_string_equal(m->next[0].name, "api");
+	assert_int_equal(m->next[0].target.port, 81);
+	assert_int_equal(m->next[0].target.address[0], 0x20);
+	plane_manifest_free(m);
+	m = decode("chain: p\nendpoint: {tcp: 1, tls: {certificate: a, key: b}}\nstages: [p, q]\n",
+		   &why);
+	assert_non_null(m);
+	assert_int_equal(plane_manifest_files(m), 4);
+	assert_int_equal(m->endpoint.tls.protocols_count, 0);
+	assert_int_equal(m->out_target.port, 0);
+	plane_manifest_free(m);
+}
+
+/* What TLS and ways out of endpoints cannot be. */
+static void test_endpoint_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *why;
+	} cases[] = {
+		{"endpoint: {udp: 1, tls: {certificate: a, key: b}}",
+		 "c.yaml:2: endpoint: tls: only"},
+		{"endpoint: {tcp: 1, tls: {certificate: a}}", "tls: key: the name"},
+		{"endpoint: {tcp: 1, tls: {key: a}}", "tls: certificate: the name"},
+		{"endpoint: {tcp: 1, tls: {certificate: '', key: b}}",
+		 "tls: certificate: the name"},
+		{"endpoint: {tcp: 1, tls: {certificate: a, key: b, client_ca: ''}}",
+		 "tls: client_ca"},
+		{"endpoint: {tcp: 1, tls: {certificate: a, key: b, ciphers: c}}", "ciphers"},
+		{"endpoint: {tcp: 1, tls: a.pem}", "c.yaml:2:"},
+		{"endpoint: {tcp: 1, tls: {certificate: a, key: b, protocols: h2}}", "not a list"},
+		{"endpoint: {tcp: 1, tls: {certificate: a, key: b, protocols: ['']}}", "1 to 32"},
+		{"endpoint: {tcp: 1, tls: {certificate: a, key: b, protocols: "
+		 "[a, b, c, d, e, f, g, h, i]}}",
+		 "up to 8"},
+		{"endpoint: {udp: 1}\nout: tcp:10.0.0.1:80", "c.yaml:3: an endpoint for UDP"},
+		{"endpoint: {udp: 1}\nnext: {a: 'tcp:10.0.0.1:80'}", "an endpoint for UDP"},
+		{"endpoint: {tcp: 1}\nout: wan", "c.yaml:3: out: not an address"},
+		{"endpoint: {tcp: 1}\nout: tcp:example.com:80", "names are not looked up"},
+		{"endpoint: {tcp: 1}\nout: tcp:10.0.0.1", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: tcp:10.0.0.1:0", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: tcp:10.0.0.1:65536", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: tcp:10.0.0.1/8:80", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: tcp:0.0.0.0:80", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: 'tcp:[::]:80'", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: 'tcp:::1:80'", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: 'tcp:[10.0.0.1]:80'", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: 'tcp:[::1:80'", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: 'tcp:]:80'", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: 'tcp:'", "out: not an address"},
+		{"endpoint: {tcp: 1}\nout: udp:10.0.0.1:80", "out: not an address"},
+		{"endpoint: {tcp: 1}\nnext: {a: wan}", "a: not an address"},
+		{"endpoint: {tcp: 1}\nnext: [a]", "next: not a map"},
+		{"match: {port: a}\nout: tcp:10.0.0.1:80", "out: not a name"},
+	};
+	for (unsigned i = 0; i < EOS_ARRAY_SIZE(cases); i++) {
+		char text[512];
+		struct eos_why why = {""};
+		snprintf(text, sizeof(text), "chain: a\n%s\nstages: [s]\n", cases[i].text);
+		assert_null(decode(text, &why));
+		if (strstr(why.text, cases[i].why) == NULL)
+			fail_msg("%s: %s", cases[i].text, why.text);
+	}
 }
 
 static void test_refused(void **state)
@@ -228,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain),	cmocka_unit_test(test_endpoint),
+		cmocka_unit_test(test_tls),	cmocka_unit_test(test_endpoint_refused),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_match),
 		cmocka_unit_test(test_config),
 	};

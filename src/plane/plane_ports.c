@@ -287,9 +287,9 @@ static void to_chain(struct burst *burst, unsigned i)
 		.headers = headers,
 		.domain = (uint16_t)(burst->port + 1),
 	};
-	bool is_ip = headers->kind == FLOW_IPV4 || headers->kind == FLOW_IPV6;
+	bool has_hosts = headers->kind != FLOW_OTHER && !headers->is_bad;
 	/* What comes back belongs to who asked, whatever else is wanted here. */
-	if (port->askers_count > 0 && is_ip && !headers->is_bad &&
+	if (port->askers_count > 0 && has_hosts &&
 	    chains_knows_flow(burst->plane->chains, packet->domain, headers)) {
 		packet->side = CHAIN_OUT;
 		burst->packets_count++;

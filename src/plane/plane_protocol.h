@@ -11,7 +11,7 @@
 #include "base/macros.h"
 
 #define PLANE_MESSAGE_MAX (96u << 10)
-#define PLANE_FDS_MAX	  16u
+#define PLANE_FDS_MAX	  19u	      /* images of 16 stages, three files of TLS */
 #define PLANE_STATE_MAX	  (16u << 20) /* bytes of a document that comes in a descriptor */
 
 /* Sends LEN bytes with COUNT descriptors, which stay the caller's. Waits at most TIMEOUT_MS for

@@ -35,6 +35,20 @@ static void put_stage(struct eos_json *json, const struct plane_entry *entry, un
 	eos_json_close(json, '}');
 }
 
+static void put_streams(struct eos_json *json, const struct plane_entry *entry)
+{
+	eos_json_u64(json, "upstreams", entry->stats.upstreams);
+	eos_json_u64(json, "upstream_failed", entry->stats.upstream_failed);
+	if (entry->tls == NULL)
+		return;
+	eos_json_u64(json, "tls_handshakes", entry->stats.tls_handshakes);
+	eos_json_u64(json, "tls_resumed", entry->stats.tls_resumed);
+	eos_json_u64(json, "tls_failed", entry->stats.tls_failed);
+	eos_json_u64(json, "tls_refused", entry->stats.tls_refused);
+	int64_t end = tls_server_not_after(entry->tls);
+	eos_json_u64(json, "tls_not_after", end < 0 ? 0 : (uint64_t)end);
+}
+
 static void put_entry(struct eos_json *json, const struct plane_entry *entry)
 {
 	static const char *const isolations[] = {
@@ -64,6 +78,8 @@ static void put_entry(struct eos_json *json, const struct plane_entry *entry)
 	eos_json_u64(json, "limit", stats.limit);
 	eos_json_u64(json, "flows_refused", stats.flows_refused);
 	eos_json_u64(json, "send_failed", stats.send_failed);
+	if (manifest->has_endpoint && manifest->endpoint.is_tcp)
+		put_streams(json, entry);
 	eos_json_open(json, "stages", '[');
 	for (unsigned i = 0; i < manifest->stages_count; i++)
 		put_stage(json, entry, i);

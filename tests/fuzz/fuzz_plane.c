@@ -53,6 +53,19 @@ static void check_stage(const struct plane_stage *stage)
 			strlen(stage->settings[i].value) <= PLANE_SETTING_BYTES);
 }
 
+static void check_tls(const struct plane_endpoint *endpoint)
+{
+	const struct plane_tls_config *tls = &endpoint->tls;
+	if (!endpoint->has_tls)
+		return;
+	require(endpoint->is_tcp && tls->protocols_count <= PLANE_PROTOCOLS_MAX);
+	for (unsigned i = 0; i < PLANE_TLS_FILES; i++)
+		require_text(tls->files[i], sizeof(tls->files[i]),
+			     i == PLANE_TLS_CLIENT_CA ? 0 : 1);
+	for (unsigned i = 0; i < tls->protocols_count; i++)
+		require_text(tls->protocols[i], sizeof(tls->protocols[i]), 1);
+}
+
 static void check_manifest(const struct plane_manifest *manifest)
 {
 	require_text(manifest->name, sizeof(manifest->name), 1);
@@ -69,7 +82,10 @@ static void check_manifest(const struct plane_manifest *manifest)
 		require_text(endpoint->address, sizeof(endpoint->address), 0);
 		require(endpoint->first > 0 && endpoint->first <= endpoint->last &&
 			(unsigned)(endpoint->last - endpoint->first) < PLANE_ENDPOINT_PORTS);
-		require(manifest->out[0] == '\0' && manifest->next_count == 0);
+		check_tls(endpoint);
+		require(manifest->out[0] == '\0');
+		require(endpoint->is_tcp ||
+			(manifest->next_count == 0 && manifest->out_target.port == 0));
 	} else {
 		check_match(&manifest->match);
 	}
@@ -77,7 +93,9 @@ static void check_manifest(const struct plane_manifest *manifest)
 		check_stage(&manifest->stages[i]);
 	for (unsigned i = 0; i < manifest->next_count; i++) {
 		require_text(manifest->next[i].name, sizeof(manifest->next[i].name), 1);
-		require_text(manifest->next[i].port, sizeof(manifest->next[i].port), 1);
+		require_text(manifest->next[i].port, sizeof(manifest->next[i].port),
+			     manifest->has_endpoint ? 0 : 1);
+		require(manifest->has_endpoint == (manifest->next[i].target.port != 0));
 	}
 }
 

@@ -218,7 +218,7 @@ def test_errors(node, toy):
         (udp(port, toy, "limits: {memory: 1KiB}"), ":4:", "memory"),
         (udp(port, toy, "idle: soon"), ":4:", "idle"),
         (udp(port, toy, "nonsense: 1"), ":4:", 'unknown key "nonsense"'),
-        (udp(port, toy, "out: wan"), "an endpoint answers"),
+        (udp(port, toy, "out: wan"), "an endpoint for UDP answers"),
         (f"match: {{port: lan}}\nstages: [{toy}]", 'match: the node has no port "lan"'),
         (f"match: {{port: kernel}}\nstages: [{toy}]", ":2:", "use endpoint"),
         (f"endpoint: {{tcp: {port}, port: lan}}\nstages: [{toy}]", ":2:", "tcp: only on the kernel"),

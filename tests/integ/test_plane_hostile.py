@@ -20,7 +20,7 @@ from edgeos_node import BUILD, processes_below, wait_for
 from test_chain import TOY
 
 MESSAGE_MAX = 96 << 10
-FDS_MAX = 16
+FDS_MAX = 19
 WAIT_S = 120
 
 

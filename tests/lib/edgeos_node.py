@@ -131,6 +131,7 @@ class Node:
         if not (SEED / "node.key").exists():
             key = SEED / f"node.key.{os.getpid()}"
             key.write_bytes(os.urandom(32))
+            key.chmod(0o600)
             try:
                 os.link(key, SEED / "node.key")
             except FileExistsError:

@@ -1,0 +1,1 @@
+FromDevice(in) -> ToDevice(out); FromDevice(out) -> ToDevice(in);

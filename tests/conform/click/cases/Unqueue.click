@@ -1,0 +1,1 @@
+FromDevice(0) -> Queue -> Unqueue(LIMIT 2) -> ToDevice(0);

@@ -1,0 +1,48 @@
+"""Fixtures of the tests with TLS: a node with a data plane, a CA, and toys."""
+import edgeos_node
+import pytest
+from edgeos_chains import CONFIG, apply, compile_packets, remove_all, tcp_port, wait_for_plane
+from edgeos_tls import RELAY, TELLER, Authority, manifest
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    ca = Authority(tmp_path_factory.mktemp("ca"), "ca")
+    ca.server = ca.sign("server")
+    return ca
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory, authority):
+    node = edgeos_node.Node(tmp_path_factory.mktemp("node"), CONFIG).start()
+    try:
+        wait_for_plane(node)
+        yield node
+        node.stop()
+    finally:
+        node.kill_group()
+        node.keep_images()
+    node.check_log()
+    # Keys are nobody's business.
+    for path in authority.folder.glob("*.key"):
+        secret = "".join(path.read_text().splitlines()[1:-1])
+        assert secret[:40] not in node.log() and "PRIVATE KEY" not in node.log()
+
+
+@pytest.fixture(scope="module")
+def teller():
+    return compile_packets(TELLER)
+
+
+@pytest.fixture(scope="module")
+def relay():
+    return compile_packets(RELAY)
+
+
+@pytest.fixture
+def told(node, teller, authority):
+    """The port of a teller behind TLS."""
+    port = tcp_port()
+    apply(node, "told", manifest(port, teller, authority.server))
+    yield port
+    remove_all(node)
