@@ -280,11 +280,21 @@ uint64_t flow_table_next_ns(const struct flow_table *table)
 /* Evicts ID, if there is one and flows may be. */
 static bool evict(struct flow_table *table, uint32_t id)
 {
-	if (table->config.when_full != FLOW_EVICT_IDLE || id == FLOW_NONE)
+	if (table->config.when_full == FLOW_REFUSE || id == FLOW_NONE)
 		return false;
 	expire(table, id);
 	table->stats.evicted++;
 	return true;
+}
+
+/* Who goes when the table is full, if anybody may. */
+static uint32_t find_victim(const struct flow_table *table)
+{
+	uint32_t id = table->idlest[FLOW_NEW];
+
+	if (id == FLOW_NONE && table->config.when_full == FLOW_EVICT_ANY)
+		id = table->idlest[FLOW_CONFIRMED];
+	return id;
 }
 
 /* Makes room for a flow of SOURCE. */
@@ -300,7 +310,7 @@ static int make_room(struct flow_table *table, uint64_t source)
 			return -EDQUOT;
 		}
 	}
-	if (table->free == FLOW_NONE && !age_one(table) && !evict(table, table->idlest[FLOW_NEW])) {
+	if (table->free == FLOW_NONE && !age_one(table) && !evict(table, find_victim(table))) {
 		table->stats.refused_full++;
 		return -ENOSPC;
 	}
@@ -367,7 +377,8 @@ static int check_config(const struct flow_table_config *config, struct eos_why *
 	if (config->flows_max == 0 || config->flows_max > FLOW_TABLE_FLOWS_MAX)
 		return eos_why(why, -EINVAL, "flows_max is %u; expected: 1 to %u",
 			       config->flows_max, FLOW_TABLE_FLOWS_MAX);
-	if (config->when_full != FLOW_REFUSE && config->when_full != FLOW_EVICT_IDLE)
+	if (config->when_full != FLOW_REFUSE && config->when_full != FLOW_EVICT_IDLE &&
+	    config->when_full != FLOW_EVICT_ANY)
 		return eos_why(why, -EINVAL, "when_full is %d; expected: a policy",
 			       (int)config->when_full);
 	return 0;

@@ -16,7 +16,11 @@
  * Time is the caller's (nanoseconds, any origin) and does not go back: an earlier one than was told
  * before is taken for the latest.
  *
- * One thread. Lookup is one or two cache lines; find, add, remove and touch are O(1).
+ * One thread. A find reads the cache line of a bucket and, by what is there, that of the flow; add,
+ * remove and touch are O(1), too. In a large table neither line is in the caches, and the second is
+ * not known before the first is there, so a find alone waits for memory twice. Packets come in
+ * bursts, and are meant to be looked up so: flow_table_prefetch() for all of a burst, then
+ * flow_table_prefetch_flow() for all, then flow_table_find(). `edgeos bench flow` has both.
  */
 #pragma once
 
@@ -35,6 +39,7 @@ enum flow_when_full {
 	FLOW_REFUSE,	 /* the new one: -ENOSPC, -EDQUOT */
 	FLOW_EVICT_IDLE, /* the one that was idle longest among the unconfirmed ones goes, if any;
 			    where its source is at its limit, among that source's */
+	FLOW_EVICT_ANY,	 /* the same, but of the confirmed ones where none is unconfirmed */
 };
 
 struct flow_table_config {

@@ -288,6 +288,33 @@ static void forged_sources_crowd_nobody_out(void **state)
 	flow_table_free(table);
 }
 
+/* Unconfirmed ones go first, then who was silent longest: a new one always finds a place. */
+static void any_flow_may_go(void **state)
+{
+	struct flow_table *table = make((struct flow_table_config){
+		.flows_max = 100, .idle_ns = 60 * SECOND, .when_full = FLOW_EVICT_ANY});
+
+	for (uint32_t n = 0; n < 90; n++) {
+		assert_int_equal(add_of(table, n, 0, n), 0);
+		flow_table_confirm(table, find(table, n));
+	}
+	for (uint32_t n = 100; n < 1000; n++)
+		assert_int_equal(add_of(table, n, 0, 100 + n), 0);
+	for (uint32_t n = 0; n < 90; n++)
+		assert_true(find(table, n) != FLOW_NONE);
+	for (uint32_t n = 990; n < 1000; n++)
+		flow_table_confirm(table, find(table, n));
+	/* Heard of long after it got its place. */
+	flow_table_touch(table, find(table, 0), true, 30 * SECOND);
+	assert_int_equal(add_of(table, 1000, 0, 30 * SECOND), 0);
+	assert_true(find(table, 0) != FLOW_NONE);
+	assert_true(find(table, 1) == FLOW_NONE);
+	assert_int_equal(add_of(table, 1001, 0, 30 * SECOND), 0);
+	assert_true(find(table, 1000) == FLOW_NONE);
+	assert_true(find(table, 2) != FLOW_NONE);
+	flow_table_free(table);
+}
+
 static void nothing_is_scanned(void **state)
 {
 	struct flow_table *table = make((struct flow_table_config){
@@ -388,6 +415,7 @@ int main(void)
 		cmocka_unit_test(sources_have_their_share),
 		cmocka_unit_test(sources_lose_their_own),
 		cmocka_unit_test(forged_sources_crowd_nobody_out),
+		cmocka_unit_test(any_flow_may_go),
 		cmocka_unit_test(nothing_is_scanned),
 		cmocka_unit_test(buckets_overflow),
 		cmocka_unit_test(clearing_tells),

@@ -351,10 +351,10 @@ bool mma_port_prepare_wait(struct mma_port *port, unsigned events, uint32_t rece
 	if (port->mma->has_thread)
 		atomic_thread_fence(memory_order_seq_cst);
 	bool has_received = (events & MMA_EVENT_RECEIVED) != 0 &&
-			    atomic_load_explicit(&port->received, memory_order_seq_cst) != received;
+			    atomic_load_explicit(&port->received, memory_order_acquire) != received;
 	bool has_sent =
 		(events & MMA_EVENT_SENT) != 0 &&
-		atomic_load_explicit(&port->completions, memory_order_seq_cst) != completions;
+		atomic_load_explicit(&port->completions, memory_order_acquire) != completions;
 	if (!has_received && !has_sent && !mma_port_is_dead(port))
 		return true;
 	atomic_store_explicit(&port->wants, 0, memory_order_relaxed);

@@ -170,8 +170,9 @@ static void wait_for_buffers(struct mma_connection *connection)
 		return;
 	eos_list_add_tail(&receiver->waiters, &connection->wait_node);
 	/* Who posts looks at this after its head moved; so the head must be read once more after
-	 * this, which is what the receiver's turn does. */
-	atomic_store_explicit(&receiver->has_waiters, true, memory_order_seq_cst);
+	 * this, which is what the receiver's turn does, behind the fence that each turn begins
+	 * with. */
+	atomic_store_explicit(&receiver->has_waiters, true, memory_order_relaxed);
 	if (receiver->mma->has_thread)
 		mma_make_ready(receiver);
 }

@@ -12,10 +12,14 @@
  *
  * Standing still: a controller sets is_paused and waits for is_busy to be false; the mover sets
  * is_busy before each turn, then looks at is_paused, and steps back while it is set. Both sides
- * store, then load, all sequentially consistent: at least one sees the other, and the mover is the
- * one that yields. This, not a mutex, because the mover's turn must not call the kernel, and a
- * port's end must not wait for more than one turn. Both spin a little and then yield the
- * processor, as they may share one.
+ * store, then load, with a fence between: at least one sees the other, and the mover is the one
+ * that yields. This, not a mutex, because the mover's turn must not call the kernel, and a port's
+ * end must not wait for more than one turn. Both spin a little and then yield the processor, as
+ * they may share one.
+ *
+ * Fences, not sequentially consistent stores and loads: these would do by the language, and on
+ * processors, but qemu, where the tests for the other processor run, puts no barrier between a
+ * store-release and a load-acquire of another place, and so lets both sides miss each other.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -42,10 +46,16 @@ static void relax(void)
 #endif
 }
 
+/* What was stored before is seen by all before what is loaded next is loaded. */
+static void store_then_load(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 /* While *FLAG is set. */
 static void spin_while(const _Atomic bool *flag)
 {
-	for (unsigned spins = 0; atomic_load_explicit(flag, memory_order_seq_cst); spins++) {
+	for (unsigned spins = 0; atomic_load_explicit(flag, memory_order_acquire); spins++) {
 		if (spins < SPINS_BEFORE_YIELD)
 			relax();
 		else
@@ -65,7 +75,8 @@ void mma_control_begin(struct mma *mma)
 		return;
 	EOS_ASSERT(!pthread_equal(mma->thread, pthread_self()));
 	pthread_mutex_lock(&mma->control);
-	atomic_store_explicit(&mma->is_paused, true, memory_order_seq_cst);
+	atomic_store_explicit(&mma->is_paused, true, memory_order_relaxed);
+	store_then_load();
 	spin_while(&mma->is_busy);
 }
 
@@ -75,8 +86,8 @@ void mma_control_end(struct mma *mma)
 		return;
 	bool has_work = !eos_list_is_empty(&mma->ready);
 	if (has_work)
-		atomic_store_explicit(&mma->is_stirred, true, memory_order_seq_cst);
-	atomic_store_explicit(&mma->is_paused, false, memory_order_seq_cst);
+		atomic_store_explicit(&mma->is_stirred, true, memory_order_release);
+	atomic_store_explicit(&mma->is_paused, false, memory_order_release);
 	pthread_mutex_unlock(&mma->control);
 	if (has_work)
 		mma_wake_thread(mma);
@@ -85,10 +96,11 @@ void mma_control_end(struct mma *mma)
 void mma_turn_begin(struct mma *mma)
 {
 	for (;;) {
-		atomic_store_explicit(&mma->is_busy, true, memory_order_seq_cst);
-		if (EOS_LIKELY(!atomic_load_explicit(&mma->is_paused, memory_order_seq_cst)))
+		atomic_store_explicit(&mma->is_busy, true, memory_order_relaxed);
+		store_then_load();
+		if (EOS_LIKELY(!atomic_load_explicit(&mma->is_paused, memory_order_acquire)))
 			return;
-		atomic_store_explicit(&mma->is_busy, false, memory_order_seq_cst);
+		atomic_store_explicit(&mma->is_busy, false, memory_order_release);
 		spin_while(&mma->is_paused);
 	}
 }
@@ -102,7 +114,7 @@ void mma_wake_thread(struct mma *mma)
 {
 	if (!mma->has_thread)
 		return;
-	atomic_thread_fence(memory_order_seq_cst);
+	store_then_load();
 	if (atomic_load_explicit(&mma->is_asleep, memory_order_relaxed) != 0 &&
 	    atomic_exchange_explicit(&mma->is_asleep, 0, memory_order_acq_rel) != 0)
 		(void)futex(&mma->is_asleep, FUTEX_WAKE, 1);
@@ -128,7 +140,7 @@ void mma_kick(struct mma_port *port)
 void mma_posted(struct mma_port *port)
 {
 	if (port->mma->has_thread)
-		atomic_thread_fence(memory_order_seq_cst);
+		store_then_load();
 	if (atomic_load_explicit(&port->has_waiters, memory_order_relaxed))
 		mma_kick(port);
 }
@@ -158,10 +170,11 @@ void mma_drain_kicked(struct mma *mma)
 /* Until it is kicked, but not without a last look. */
 static void fall_asleep(struct mma *mma)
 {
-	atomic_store_explicit(&mma->is_asleep, 1, memory_order_seq_cst);
-	if (atomic_load_explicit(&mma->kicked, memory_order_seq_cst) == NULL &&
-	    !atomic_exchange_explicit(&mma->is_stirred, false, memory_order_seq_cst) &&
-	    !atomic_load_explicit(&mma->is_stopping, memory_order_seq_cst))
+	atomic_store_explicit(&mma->is_asleep, 1, memory_order_relaxed);
+	store_then_load();
+	if (atomic_load_explicit(&mma->kicked, memory_order_relaxed) == NULL &&
+	    !atomic_exchange_explicit(&mma->is_stirred, false, memory_order_acq_rel) &&
+	    !atomic_load_explicit(&mma->is_stopping, memory_order_relaxed))
 		(void)futex(&mma->is_asleep, FUTEX_WAIT, 1);
 	atomic_store_explicit(&mma->is_asleep, 0, memory_order_relaxed);
 }
@@ -242,7 +255,7 @@ void mma_thread_stop(struct mma *mma)
 {
 	if (!mma->has_thread)
 		return;
-	atomic_store_explicit(&mma->is_stopping, true, memory_order_seq_cst);
+	atomic_store_explicit(&mma->is_stopping, true, memory_order_release);
 	mma_wake_thread(mma);
 	pthread_join(mma->thread, NULL);
 	mma->has_thread = false;

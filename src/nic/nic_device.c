@@ -23,6 +23,8 @@
 #define LINK_HEADER 22u
 /* What the kernel puts before a frame in a ring of packet sockets (TPACKET_V2). */
 #define PACKET_RING_HEADER 66u
+/* 2 ms of a million frames a second: as long as another process may have the processor. */
+#define PACKET_RING_FRAMES 2048u
 #define PAGE		   4096u
 
 #define OPTIONS_MAX 4u
@@ -196,8 +198,8 @@ static int make_af_packet(struct words *words, const struct nic_device_wants *wa
 	unsigned block = frame;
 	while (block % PAGE != 0)
 		block += frame;
-	add(device, "iface=%s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=512", device->interface,
-	    wants->queues, block, frame);
+	add(device, "iface=%s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u", device->interface,
+	    wants->queues, block, frame, PACKET_RING_FRAMES);
 	return 0;
 }
 

@@ -29,7 +29,7 @@ static void test_kinds(void **state)
 		{"af_xdp:eth0", "net_af_xdp3",
 		 "iface=eth0,start_queue=0,queue_count=1,busy_budget=0"},
 		{"af_packet:br-lan.7", "net_af_packet3",
-		 "iface=br-lan.7,qpairs=1,blocksz=4096,framesz=2048,framecnt=512"},
+		 "iface=br-lan.7,qpairs=1,blocksz=4096,framesz=2048,framecnt=2048"},
 		{"tap:edge_0", "net_tap3", "iface=edge_0,mac=fixed"},
 		{"memif:/run/a.sock,role=server,id=7", "net_memif3",
 		 "role=server,id=7,socket=/run/a.sock,socket-abstract=no,bsize=2048"},
@@ -60,7 +60,7 @@ static void test_wants(void **state)
 	struct nic_device device;
 	assert_int_equal(parse("af_packet:eth0", &wants, &device), 0);
 	assert_string_equal(device.args,
-			    "iface=eth0,qpairs=4,blocksz=36864,framesz=9216,framecnt=512");
+			    "iface=eth0,qpairs=4,blocksz=36864,framesz=9216,framecnt=2048");
 	assert_string_equal(device.interface, "eth0");
 	assert_int_equal(parse("tap:t0", &wants, &device), 0);
 	assert_string_equal(device.args, "iface=t0,mac=02:00:00:00:00:fe");

@@ -28,8 +28,8 @@
 #define VLAN_MAX   4094u
 #define HEADER_LEN 14u
 #define TAG_LEN	   4u
-/* A ring has 1,024 places. */
-#define EMPTY_BURSTS (2 * 1024 / NIC_BURST_MAX)
+/* A ring has at most 2,048 places. */
+#define EMPTY_BURSTS (2 * 2048 / NIC_BURST_MAX)
 #define RSS_HASHES   (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP)
 #define CHECKSUM_OFFLOADS                                                                          \
 	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |                            \

@@ -1,7 +1,8 @@
 /*
- * Peers are found by a flow table, whose flow identifiers are their places here. The table forgets
- * the unconfirmed ones first when it is full; all are touched in one direction only, so that is who
- * was silent longest.
+ * Peers are found by a flow table, whose flow identifiers are their places here. Confirmed is who
+ * was answered and then heard again: no forged address gets there. When the table is full, who is
+ * not goes first, and only then who was silent longest: so a flood forgets itself, not those who
+ * were there before, and who comes new is never sent away.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ int plane_peers_init(struct plane_peers *peers, uint32_t peers_max, struct eos_w
 	const struct flow_table_config config = {
 		.flows_max = peers_max,
 		.idle_ns = PEER_IDLE_NS,
-		.when_full = FLOW_EVICT_IDLE,
+		.when_full = FLOW_EVICT_ANY,
 		.expired = expired,
 		.ctx = peers,
 	};
@@ -66,6 +67,8 @@ struct plane_peer *plane_peers_meet(struct plane_peers *peers, const struct plan
 	if (id != FLOW_NONE) {
 		struct plane_peer *peer = &peers->peers[id];
 		flow_table_touch(peers->table, id, true, now_ns);
+		if (peer->owner != 0)
+			flow_table_confirm(peers->table, id);
 		/* Its chain was replaced, or its way back has changed. */
 		if (peer->entry != seen->entry || peer->socket != seen->socket) {
 			uint32_t number = peer->number;

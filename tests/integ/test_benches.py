@@ -172,6 +172,22 @@ def test_text():
         assert any(line.startswith(f"{name} ") for line in text.splitlines()), text
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for interfaces and namespaces")
+def test_flood():
+    environment = {**QUICK, "BENCH_FLOOD": "endpoint"}
+    done = run_edgeos("bench", "flood", "--json", check=False, environment=environment)
+    assert done.returncode in (0, 1), done.stderr
+    report = json.loads(done.stdout)
+    rows = {row["name"]: row for row in report["rows"]}
+    names = [f"endpoint{kind}@{rate}" for rate in (20000, "full") for kind in ("_alone", "")]
+    assert list(rows) == names
+    for name, row in rows.items():
+        assert row["anew"] == 0 and (row["refused"] > 0) == ("alone" not in name), row
+    for ratio in report["ratios"]:
+        assert ratio["ok"] is (ratio["value"] <= ratio["must"])
+    assert {ratio["must"] for ratio in report["ratios"]} == {0, 2}
+
+
 def test_wrong_use_is_2():
     for arguments in (["--frobnicate"], ["--json", "more"]):
         result = run_edgeos("bench", "churn", *arguments, check=False, environment=QUICK)

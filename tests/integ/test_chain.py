@@ -13,7 +13,7 @@ import time
 import edgeos_node
 import pytest
 from edgeos_chains import (
-    CONFIG, Udp, apply, ask_until, compile_packets, connect, free_ports, plane_pids, receive_all,
+    CONFIG, LIMIT_S, Udp, apply, ask_until, compile_packets, connect, free_ports, plane_pids, receive_all,
     receive_exactly, remove_all, reset, show, tcp_port, udp_port, wait_for_plane, write,
 )
 from edgeos_node import wait_for
@@ -158,10 +158,12 @@ def node(module_node):
 
 
 def udp(port, toy, rest=""):
-    return f"endpoint: {{udp: {port}}}\nstages: [{{image: {toy}, config: {{word: one}}}}]\n{rest}"
+    """Instances do not end by themselves, unless REST says so: the machine may be slow."""
+    idle = "" if "idle" in rest else "\nidle: 0"
+    return f"endpoint: {{udp: {port}}}\nstages: [{{image: {toy}, config: {{word: one}}}}]\n{rest}{idle}"
 
 
-def tcp(port, toy, rest=""):
+def tcp(port, toy, rest="limits: {timeout: 1s}"):
     return f"endpoint: {{tcp: {port}}}\nisolation: tenant\nidle: 0\nstages: [{toy}]\n{rest}"
 
 
@@ -288,12 +290,12 @@ class Control(http.client.HTTPConnection):
     """The control API."""
 
     def __init__(self, node):
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=LIMIT_S)
         self.path = str(node.data_dir / "control.sock")
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
+        self.sock.settimeout(LIMIT_S)
         self.sock.connect(self.path)
 
     def ask(self, method, path, body=None):
@@ -357,7 +359,7 @@ def test_applied_by_many(node, toy):
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for result in [pool.submit(work, number) for number in range(8)]:
-            result.result(60)
+            result.result(600)
     for port in ports:
         assert counts(port, ["127.0.0.1"]) == [1]
     versions = [chain["version"] for chain in node.cli_json("chain", "list")["chains"]]
@@ -423,9 +425,9 @@ def test_nobody_reaches_others_clients(node, toy):
     with Udp(port, "127.0.0.2") as victim, Udp(port, "127.0.0.3") as attacker:
         assert victim.ask(b"count") == b"1"
         assert attacker.ask(b"peers") == b"0"
-        assert victim.receive(0.2) is None
         attacker.send(b"bad")
-        assert attacker.receive(0.2) is None
+        # What comes next is the answer to what is asked next: nothing came in between.
+        assert attacker.ask(b"peers") == b"0"
         assert victim.ask(b"count") == b"2"
     assert show(node, "toy")["stages"][0]["refused"] == 1
 
@@ -436,23 +438,30 @@ def test_limits(node, toy):
     assert counts(port, ["127.0.0.1", "127.0.0.2"]) == [1, 1]
     with Udp(port, "127.0.0.3") as client:
         client.send(b"count")
-        assert client.receive(0.3) is None
-    assert show(node, "toy")["limit"] == 1
+        wait_for(lambda: show(node, "toy")["limit"] == 1, "the refusal")
+        assert client.receive(0.1) is None
     assert counts(port, ["127.0.0.1", "127.0.0.2"]) == [2, 2]
     # Longer than a packet may be.
     with Udp(port) as client:
         client.send(b"echo" + bytes(12000))
-        assert client.receive(0.2) is None
+        # The only answer, and so the first.
         assert client.ask(b"count") == b"3"
     assert node.cli_json("chain", "list")["datagrams_cut"] >= 1
 
 
 def test_idle(node, toy):
     port = udp_port()
-    apply(node, "toy", udp(port, toy, "idle: 300ms"))
-    assert counts(port, ["127.0.0.1", "127.0.0.1"]) == [1, 2]
+    apply(node, "toy", udp(port, toy, "idle: 1s"))
+
+    def is_kept():
+        """Who comes soon finds his instance, at the latest when the machine lets him be soon."""
+        first, second = counts(port, ["127.0.0.1", "127.0.0.1"])
+        return second == first + 1
+
+    wait_for(is_kept, "a second answer of the same instance")
     wait_for(lambda: show(node, "toy")["chains"] == 0, "the reclaim")
-    assert show(node, "toy")["reclaimed"] == 1
+    state = show(node, "toy")
+    assert state["reclaimed"] == state["started"] >= 1
     assert counts(port, ["127.0.0.1"]) == [1]
 
 
@@ -479,7 +488,7 @@ def test_stages_that_die(node, toy):
             # A new one, which remembers nothing.
             assert client.ask(b"count") == b"1"
             client.send(b"trap")
-            assert show(node, "toy")["stages"][0]["died"] == 2 * i + 2
+            wait_for(lambda: show(node, "toy")["stages"][0]["died"] == 2 * i + 2, "its death")
         assert other.ask(b"count") == b"2"
     stage = show(node, "toy")["stages"][0]
     assert stage["timed_out"] == 1
@@ -505,9 +514,10 @@ def test_new_version_under_load(node, toy):
     apply(node, "toy", manifest)
     words = ["one", "two", "three", "four"]
     stop = threading.Event()
+    seen = []
 
     def load():
-        seen, at = [], 0
+        at = 0
         with Udp(port) as client:
             while not stop.is_set():
                 for i in range(16):
@@ -518,21 +528,21 @@ def test_new_version_under_load(node, toy):
                     if not seen or seen[-1] != word.decode():
                         seen.append(word.decode())
                 at += 16
-        return seen, at
+        return at
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         result = pool.submit(load)
         try:
             for word in words[1:]:
-                time.sleep(0.1)
+                wait_for(lambda: seen or result.done(), "answers")
                 apply(node, "toy", manifest.replace("one", word))
-            time.sleep(0.1)
+                wait_for(lambda: seen[-1:] == [word] or result.done(), "the new version's answers")
         finally:
             stop.set()
-        seen, count = result.result(30)
+        count = result.result(LIMIT_S)
     assert seen == words
     state = show(node, "toy")
-    assert state["version"] == 4 and state["packets"] == count and count > 100
+    assert state["version"] == 4 and state["packets"] == count and count >= 4 * 16
 
 
 def kill_and_wait(node, which):
@@ -690,9 +700,10 @@ def test_streams_many(node, toy):
 
 
 def test_streams_of_a_stage_that_dies_often(node, toy):
-    """The log has a few of the deaths; the connections of each one's end."""
+    """The log has no more of the deaths than one each 50 ms; the connections of each one's end."""
     port = tcp_port()
     apply(node, "streams", tcp(port, toy))
+    begin, log_before = time.monotonic(), len(node.log())
     for _ in range(60):
         with connect(port) as witness, connect(port) as client:
             witness.sendall(b"echo")
@@ -706,7 +717,9 @@ def test_streams_of_a_stage_that_dies_often(node, toy):
         with connect(port) as client:
             client.sendall(b"trap")
     wait_for(lambda: show(node, "streams")["stages"][0]["died"] == 100, "their deaths")
-    assert 1 <= node.log().count("stage_died chain=streams") < 90
+    elapsed_s = time.monotonic() - begin
+    told = node.log()[log_before:].count("stage_died chain=streams")
+    assert 1 <= told <= 2 + elapsed_s / 0.05
     assert "untold=" in node.log()
 
 

@@ -21,7 +21,7 @@ from test_chain import TOY
 
 MESSAGE_MAX = 96 << 10
 FDS_MAX = 20
-WAIT_S = 20
+WAIT_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ def test_flood(make_edged, image):
                 sent += 1
         assert sent > 10
         # Answers, and perhaps a new worker for who waited too long; then the right one.
-        is_asked, end = False, time.monotonic() + 60
+        is_asked, end = False, time.monotonic() + WAIT_S
         while time.monotonic() < end:
             with contextlib.suppress(TimeoutError, BlockingIOError):
                 message, fds = edged.receive()
@@ -387,8 +387,8 @@ def test_hung_worker(image, tmp_path):
 
 def test_arguments():
     for args in ([], ["1"], ["a", "b", "c", "d"], ["3", "4", "00", "1"], ["3", "4", "11" * 32, "x"]):
-        result = subprocess.run([BUILD / "edge-plane", *args], capture_output=True, timeout=20)
+        result = subprocess.run([BUILD / "edge-plane", *args], capture_output=True, timeout=WAIT_S)
         assert result.returncode == 2, args
     # Without a parent, or what it should bring along.
-    result = subprocess.run([BUILD / "edge-plane", "3", "4", "11" * 32, "1"], capture_output=True, timeout=20)
+    result = subprocess.run([BUILD / "edge-plane", "3", "4", "11" * 32, "1"], capture_output=True, timeout=WAIT_S)
     assert result.returncode == 1

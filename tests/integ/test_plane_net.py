@@ -1,18 +1,17 @@
 """The data plane's ports with real clients: the kernel's programs, in namespaces on the other ends
 of veths, through hosts' addresses and through chains."""
 import contextlib
-import json
 import os
 import signal
 import socket
 import struct
 import threading
-import time
 
 import pytest
-from edgeos_chains import apply, compile_packets, plane_pids, show
+from edgeos_chains import apply, compile_packets, plane_pids, show, wait_for_plane
 from edgeos_net import (
-    ask, checksum, iperf3, ping, running, run, udp_client, udp_frame, wait_for_ping,
+    LIMIT_S, ask, checksum, in_background, iperf3, ping, running, run, udp_client, udp_frame,
+    wait_for_ping,
 )
 from edgeos_node import wait_for
 from net_fixtures import (
@@ -132,7 +131,7 @@ def test_host(net, node):
     net.give("host", "10.29.0.2/16", "fd29::2/64")
     for address in (HOST4, HOST6):
         assert ping(net, "host", address, 5, "-s", "1000") == 5
-    done = net.client("host", "arping", "-c", "2", "-w", "10", "-I", "eth0", HOST4)
+    done = net.client("host", "arping", "-c", "2", "-w", "60", "-I", "eth0", HOST4)
     assert f"[{HOST_MAC.upper()}]" in done.stdout.upper(), done.stdout
     # Nobody else's addresses.
     done = net.client("host", "arping", "-c", "1", "-w", "1", "-I", "eth0", "10.29.0.77",
@@ -162,10 +161,10 @@ def test_memcached(net, node, samples):
     clients = [f"10.29.1.{i}" for i in range(1, 6)]
     net.give("host", *(f"{address}/16" for address in clients), "fd29::2/64")
     apply(node, "cache", "endpoint: {port: host, udp: 11211}\nisolation: client\nidle: 0\n"
-          f"limits: {{memory: 24MiB}}\n"
+          f"limits: {{memory: 24MiB, timeout: 1s}}\n"
           f'stages: [{{image: {samples}/memcached.wasm, config: {{memory: "8"}}}}]')
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(net.within("host", udp_client, (HOST4, 11211), 2, address))
+        sockets = [stack.enter_context(net.within("host", udp_client, (HOST4, 11211), LIMIT_S, address))
                    for address in clients]
         sockets.append(stack.enter_context(net.within("host", udp_client, (HOST6, 11211))))
         for i, client in enumerate(sockets):
@@ -175,7 +174,7 @@ def test_memcached(net, node, samples):
             answer = ask(client, framed(b"get who\r\n", i))
             assert answer == framed(b"VALUE who 0 2\r\n%02d\r\nEND\r\n" % i, i)
         # Another socket with the same address is the same client.
-        with net.within("host", udp_client, (HOST4, 11211), 2, clients[3]) as other:
+        with net.within("host", udp_client, (HOST4, 11211), LIMIT_S, clients[3]) as other:
             assert b"\r\n03\r\n" in ask(other, framed(b"get who\r\n"))
         assert show(node, "cache")["chains"] == len(clients) + 1
     # The rest of the port is as before.
@@ -188,7 +187,7 @@ def test_memcached(net, node, samples):
 def test_wrong_checksums(net, node, samples):
     net.give("host", "10.29.0.2/16")
     apply(node, "cache", "endpoint: {port: host, udp: 11211}\nisolation: tenant\n"
-          f"limits: {{memory: 24MiB}}\n"
+          f"limits: {{memory: 24MiB, timeout: 1s}}\n"
           f'stages: [{{image: {samples}/memcached.wasm, config: {{memory: "8"}}}}]')
     us, them = socket.inet_aton("10.29.0.2"), socket.inet_aton(HOST4)
     mac = bytes.fromhex(HOST_MAC.replace(":", ""))
@@ -232,7 +231,7 @@ def test_wire(wire):
     def listen():
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
         raw.bind(("eth0", 0x88B5))
-        raw.settimeout(5)
+        raw.settimeout(LIMIT_S)
         return raw
 
     with net.within("wan", listen) as there, net.within("lan", listen) as here:
@@ -245,20 +244,38 @@ def test_wire(wire):
 def test_wire_iperf3(wire):
     net, node = wire, wire.edge
     before = show(node, "wire")
-    tcp = iperf3(net, "lan", "wan", WAN)
+    tcp = iperf3(net, "lan", "wan", WAN, "-n", "20M")
     received = tcp["end"]["sum_received"]["bytes"]
     print("iperf3, TCP, Mbit/s:", tcp["end"]["sum_received"]["bits_per_second"] / 1e6)
-    assert received > 1_000_000
-    back = iperf3(net, "lan", "wan", WAN6, "-R", seconds=1)
+    # What iperf3 still had under way when it said that this is all is not in it.
+    assert received > 4 << 20 and tcp["end"]["sum_sent"]["bytes"] >= 20 << 20
+    back = iperf3(net, "lan", "wan", WAN6, "-R", "-n", "4M")
     assert back["end"]["sum_received"]["bytes"] > 1_000_000
-    udp = iperf3(net, "lan", "wan", WAN, "-u", "-b", "20M", "-l", "1200", seconds=1)
-    assert udp["end"]["sum"]["packets"] > 1000 and udp["end"]["sum"]["lost_percent"] < 20
+    # How many of these a ring drops, as nobody has the time to take them, depends on the machine.
+    udp = iperf3(net, "lan", "wan", WAN, "-u", "-b", "20M", "-l", "1200", "-k", "2000")
+    assert udp["end"]["sum"]["packets"] >= 2000 > udp["end"]["sum"]["lost_packets"]
     after = show(node, "wire")
     assert (after["packets"] - before["packets"]) * 1400 > received
     stage = after["stages"][0]
     assert stage["received"] == after["packets"] and stage["died"] == 0
     counted = stage["counters"]["up.count"] + stage["counters"]["down.count"]
     assert counted >= after["packets"] * 0.99
+
+
+def test_wire_windows(wire):
+    """Of datagrams that are never more at once than a ring holds, none is lost."""
+    net, node = wire, wire.edge
+    window, rounds = 64, 40
+    before = counters_of(node, "wire")
+    with udp_echo(net, "wan", WAN, 4000), net.within("lan", udp_client, (WAN, 4000)) as client:
+        for at in range(0, window * rounds, window):
+            sent = [b"%05d" % i + bytes(1000) for i in range(at, at + window)]
+            for data in sent:
+                client.send(data)
+            assert [client.recv(2000) for _ in sent] == sent
+    after = counters_of(node, "wire")
+    for name in ("up.count", "down.count"):
+        assert after[name] - before[name] >= window * rounds
 
 
 def test_wire_tcpdump(wire, tmp_path):
@@ -269,12 +286,14 @@ def test_wire_tcpdump(wire, tmp_path):
                         "icmp[icmptype] == icmp-echo or (udp and dst port 777)")
     with running(tcpdump):
         assert "listening" in tcpdump.stdout.readline()
-        # Not connected, so that refusals of one do not end the next.
-        with net.within("lan", socket.socket, socket.AF_INET, socket.SOCK_DGRAM) as client:
+        # With somebody there, and not connected, so that refusals of one do not end the next.
+        with udp_echo(net, "wan", WAN, 777), net.within(
+            "lan", socket.socket, socket.AF_INET, socket.SOCK_DGRAM
+        ) as client:
             for i in range(4):
                 client.sendto(b"datagram %d" % i, (WAN, 777))
         assert ping(net, "lan", WAN, 4) == 4
-        assert tcpdump.wait(20) == 0
+        assert tcpdump.wait(LIMIT_S) == 0
     text = run("tcpdump", "-n", "-vvv", "-A", "-r", tmp_path / "out.pcap").stdout
     for i in range(4):
         assert f"datagram {i}" in text
@@ -282,60 +301,104 @@ def test_wire_tcpdump(wire, tmp_path):
     assert "bad" not in text, text
 
 
+@contextlib.contextmanager
+def conversation(net, address, number):
+    """A TCP connection from lan to wan with so small a window that no ring is ever full: numbers go
+    there and back for as long as this lasts. Yields a list of those that have come back."""
+    came_back, is_over = [], threading.Event()
+
+    def listen():
+        listener = socket.create_server((address, number))
+        listener.settimeout(LIMIT_S)
+        return listener
+
+    def connect_to():
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        client.settimeout(LIMIT_S)
+        client.connect((address, number))
+        return client
+
+    def echo(listener):
+        with listener.accept()[0] as server:
+            server.settimeout(LIMIT_S)
+            while data := server.recv(4096):
+                server.sendall(data)
+
+    def talk(client):
+        with client, client.makefile("rb") as lines:
+            while not is_over.is_set():
+                text = b"".join(b"%d\n" % (len(came_back) + i) for i in range(1000))
+                client.sendall(text)
+                for line in text.splitlines(True):
+                    assert lines.readline() == line
+                    came_back.append(int(line))
+
+    with net.within("wan", listen) as listener, in_background(echo, listener):
+        with in_background(talk, net.within("lan", connect_to), end=is_over):
+            yield came_back
+
+
 def test_wire_replaced(wire):
-    """New versions, while a TCP connection and a ping are on it."""
+    """New versions, while a TCP connection and datagrams are on it: not one frame is lost."""
     net, node = wire, wire.edge
     other = WIRE_CLICK.replace("up ::", "more :: Counter; up ::").replace("-> up", "-> more -> up")
     # Compiled before, so that it is quick below.
     for text in (other, WIRE_CLICK):
         put(node, "wire.click", text)
         apply(node, "wire", WIRE)
-    with running(net.spawn("wan", "iperf3", "-s", "-1", "--forceflush")) as server:
-        assert server.stdout.readline()
-        wait_for(lambda: net.client("wan", "ss", "-Hltn", "sport = 5201").stdout, "iperf3")
-        with running(net.spawn("lan", "iperf3", "-c", WAN, "-J", "-t", "4")) as client, \
-                running(net.spawn("lan", "ping", "-c", "60", "-i", "0.05", WAN)) as pings:
-            version = show(node, "wire")["version"]
-            for text in (other, WIRE_CLICK, other):
-                time.sleep(0.7)
-                put(node, "wire.click", text)
-                apply(node, "wire", WIRE)
-            result = json.loads(client.communicate(timeout=60)[0])
-            assert "error" not in result, result
-            seconds = [part["sum"]["bytes"] for part in result["intervals"]]
-            assert len(seconds) >= 4 and min(seconds[:4]) > 100_000, seconds
-            text = pings.communicate(timeout=60)[0]
-            # The queues are short: what iperf3 pushes out is its own fault.
-            assert int(text.split(" received")[0].split()[-1]) >= 50, text
-        assert show(node, "wire")["version"] == version + 3
-        assert show(node, "wire")["replaced"] >= 3
-        assert ping(net, "lan", WAN, 3) == 3
-        assert counters_of(node, "wire")["more.count"] >= 3
+    version = show(node, "wire")["version"]
+    is_over, asked = threading.Event(), []
+
+    def ask_on(client):
+        while not is_over.is_set():
+            asked.append(b"%d" % len(asked))
+            client.send(asked[-1])
+            assert client.recv(100) == asked[-1]
+
+    with udp_echo(net, "wan", WAN, 4000), conversation(net, WAN, 5201) as came_back, \
+            net.within("lan", udp_client, (WAN, 4000)) as client, \
+            in_background(ask_on, client, end=is_over):
+        for text in (other, WIRE_CLICK, other):
+            seen = len(came_back), len(asked)
+            wait_for(lambda: len(came_back) > seen[0] + 3000 and len(asked) > seen[1] + 10, "talk")
+            put(node, "wire.click", text)
+            apply(node, "wire", WIRE)
+        seen = len(came_back), len(asked)
+        wait_for(lambda: len(came_back) > seen[0] + 3000 and len(asked) > seen[1] + 10, "talk")
+    assert show(node, "wire")["version"] == version + 3
+    assert show(node, "wire")["replaced"] >= 3
+    assert ping(net, "lan", WAN, 3) == 3
+    assert counters_of(node, "wire")["more.count"] >= 3
 
 
 def test_worker_killed(wire):
     """Another one opens the ports again, and has the chain."""
     net, node = wire, wire.edge
     worker = plane_pids(node)[1]
-    with running(net.spawn("lan", "ping", "-c", "100", "-i", "0.05", WAN)) as pings:
-        time.sleep(1)
-        os.kill(worker, signal.SIGKILL)
-        text = pings.communicate(timeout=60)[0]
-    received = int(text.split(" received")[0].split()[-1])
-    assert 25 <= received < 100, text
-    assert plane_pids(node)[1] != worker
+    assert ping(net, "lan", WAN, 3) == 3
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: (plane_pids(node) or (0, worker))[1] != worker, "another worker")
+    wait_for_ping(net, "lan", WAN)
     assert ping(net, "lan", WAN, 5) == 5
+    wait_for_plane(node)
+    # It has begun anew: with what came since.
+    assert show(node, "wire")["version"] == 1
 
 
 # --- a chain for each client ---
+
+
+def apply_clients(node, count, text, name="a-clients", port=4000):
+    apply(node, name, f"match: {{port: lan, proto: udp, target_port: {port}}}\nout: wan\n"
+          + text.replace("COUNT", str(count)))
 
 
 def use_clients(net, node, count, text, clients, name="a-clients", port=4000):
     """A wire for all but UDP, and a chain for each client of that."""
     put(node, "wire.click", WIRE_CLICK)
     apply(node, "wire", WIRE)
-    apply(node, name, f"match: {{port: lan, proto: udp, target_port: {port}}}\nout: wan\n"
-          + text.replace("COUNT", str(count)))
+    apply_clients(node, count, text, name, port)
     net.give("lan", *(f"{address}/16" for address in clients))
     net.give("wan", "10.20.0.3/16")
     wait_for_ping(net, "lan", WAN)
@@ -343,10 +406,10 @@ def use_clients(net, node, count, text, clients, name="a-clients", port=4000):
 
 def test_clients(net, node, count):
     clients = [f"10.20.{1 + i // 20}.{1 + i % 20}" for i in range(40)]
-    use_clients(net, node, count, "isolation: client\nidle: 2s\nstages: [COUNT]", clients)
+    use_clients(net, node, count, "isolation: client\nidle: 0\nstages: [COUNT]", clients)
     with contextlib.ExitStack() as stack:
         seen = stack.enter_context(udp_echo(net, "wan", WAN, 4000, b"echo "))
-        sockets = [stack.enter_context(net.within("lan", udp_client, (WAN, 4000), 2, address))
+        sockets = [stack.enter_context(net.within("lan", udp_client, (WAN, 4000), LIMIT_S, address))
                    for address in clients]
         # What each has counted is its own.
         for i, client in enumerate(sockets):
@@ -363,13 +426,14 @@ def test_clients(net, node, count):
         before = state["packets"]
         with net.within("lan", socket.socket, socket.AF_INET, socket.SOCK_DGRAM) as waiting:
             waiting.bind((clients[0], 4444))
-            waiting.settimeout(5)
+            waiting.settimeout(LIMIT_S)
             with net.within("wan", udp_client, (clients[0], 4444)) as server:
                 server.send(b"unasked for")
             assert waiting.recv(100) == b"unasked for"
         assert show(node, "a-clients")["packets"] == before
-        # Idle ones go; who comes again begins anew.
-        wait_for(lambda: show(node, "a-clients")["chains"] == 0, "idle ones", 20)
+        # Idle ones go, as soon as they may; who comes again begins anew.
+        apply_clients(node, count, "isolation: client\nidle: 1s\nstages: [COUNT]")
+        wait_for(lambda: show(node, "a-clients")["chains"] == 0, "idle ones")
         assert show(node, "a-clients")["reclaimed"] == len(clients)
         assert ask(sockets[2], b"count") == b"00001"
 
@@ -378,19 +442,19 @@ def test_two_stages_and_next_hop(net, node, count):
     clients = ["10.20.1.1", "10.20.1.2"]
     put(node, "first.click", "FromDevice(lan) -> up :: Counter -> ToDevice(wan);"
         "FromDevice(wan) -> down :: Counter -> ToDevice(lan);")
-    use_clients(net, node, count, "isolation: client\nnext: {cache: dmz}\n"
+    use_clients(net, node, count, "isolation: client\nidle: 0\nnext: {cache: dmz}\n"
                 "stages: [first.click, COUNT]", clients)
 
     def listen():
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x800))
         raw.bind(("eth0", 0x800))
-        raw.settimeout(5)
+        raw.settimeout(LIMIT_S)
         return raw
 
     with contextlib.ExitStack() as stack:
         seen = stack.enter_context(udp_echo(net, "wan", WAN, 4000))
         dmz = stack.enter_context(net.within("dmz", listen))
-        one, two = (stack.enter_context(net.within("lan", udp_client, (WAN, 4000), 2, address))
+        one, two = (stack.enter_context(net.within("lan", udp_client, (WAN, 4000), LIMIT_S, address))
                     for address in clients)
         assert ask(one, b"hello") == b"hello"
         assert ask(one, b"count") == b"00002" and ask(two, b"count") == b"00001"
@@ -406,10 +470,10 @@ def test_two_stages_and_next_hop(net, node, count):
 def test_broken_stage(net, node, count):
     """One client's instance dies of some of its packets; the others keep what they know."""
     clients = [f"10.20.1.{i}" for i in range(1, 6)]
-    use_clients(net, node, count, "isolation: client\nlimits: {timeout: 2ms}\n"
+    use_clients(net, node, count, "isolation: client\nidle: 0\nlimits: {timeout: 10ms}\n"
                 "stages: [COUNT]", clients)
     with contextlib.ExitStack() as stack:
-        bad, *others = (stack.enter_context(net.within("lan", udp_client, (WAN, 4000), 2, address))
+        bad, *others = (stack.enter_context(net.within("lan", udp_client, (WAN, 4000), LIMIT_S, address))
                         for address in clients)
         for client in others:
             assert ask(client, b"count") == b"00001"
@@ -456,7 +520,7 @@ kind[0] -> MarkIPHeader(14) -> filter :: IPFilter(
 filter -> allowed :: Counter -> to_wan :: ToDevice(wan); kind[1] -> to_wan;
 wan -> ToDevice(lan);
 """
-ROUTED = ("match: {port: lan, proto: any}\nisolation: tenant\nout: wan\n"
+ROUTED = ("match: {port: lan, proto: any}\nisolation: tenant\nidle: 0\nout: wan\n"
           "limits: {memory: 8MiB, timeout: 100ms}\n")
 SERVE = """
 import http.server, sys
@@ -488,7 +552,7 @@ def test_nat(net, node):
     assert ping(net, "lan", "10.22.0.2", 10) == 10
     with http_server(net, "wan", "10.22.0.2", 8000):
         for source in ("10.21.0.2", "10.21.0.3"):
-            body = net.client("lan", "curl", "-sS", "--max-time", "30", "--interface", source,
+            body = net.client("lan", "curl", "-sS", "--max-time", str(LIMIT_S), "--interface", source,
                               "http://10.22.0.2:8000/3000000").stdout
             assert body == "10.22.0.1 " + "x" * 3000000
     with udp_echo(net, "wan", "10.22.0.2", 4000) as seen, \
@@ -500,7 +564,9 @@ def test_nat(net, node):
     done = net.client("wan", "ping", "-c", "1", "-W", "1", "10.21.0.2", check=False)
     assert done.returncode != 0
     net.client("wan", "ip", "route", "replace", "10.21.0.0/24", "via", "10.22.0.1")
-    assert ping(net, "wan", "10.21.0.2", 2) == 0
+    dropped = show(node, "nat")["stages"][0]["dropped"]
+    assert ping(net, "wan", "10.21.0.2", 2, "-i", "0.1", limit_s=1) == 0
+    wait_for(lambda: show(node, "nat")["stages"][0]["dropped"] >= dropped + 2, "their end")
     assert show(node, "nat")["stages"][0]["died"] == 0
 
 
@@ -511,19 +577,21 @@ def test_firewall(net, node):
     net.give("wan", f"{WAN}/24")
     wait_for_ping(net, "lan", WAN)
 
-    def curl(number):
-        return net.client("lan", "curl", "-sS", "--max-time", "2", f"http://{WAN}:{number}/10",
+    def curl(number, timeout_s=LIMIT_S):
+        return net.client("lan", "curl", "-sS", "--max-time", str(timeout_s), f"http://{WAN}:{number}/10",
                           check=False)
 
     with http_server(net, "wan", WAN, 8000), http_server(net, "wan", WAN, 8001):
         assert curl(8000).stdout == f"{LAN} " + "x" * 10
-        assert curl(8001).returncode == 28  # timed out
+        assert curl(8001, 2).returncode == 28  # timed out
         assert net.client("wan", "curl", "-sS", f"http://{WAN}:8001/1").stdout == f"{WAN} x"
     with udp_echo(net, "wan", WAN, 4000), udp_echo(net, "wan", WAN, 4001) as denied:
         with net.within("lan", udp_client, (WAN, 4000)) as client:
             assert ask(client, b"yes") == b"yes"
-        with net.within("lan", udp_client, (WAN, 4001), 0.5) as client:
+        dropped = show(node, "firewall")["stages"][0]["dropped"]
+        with net.within("lan", udp_client, (WAN, 4001), 0.2) as client:
             client.send(b"no")
+            wait_for(lambda: show(node, "firewall")["stages"][0]["dropped"] > dropped, "its end")
             with pytest.raises(TimeoutError):
                 client.recv(10)
         assert not denied

@@ -1,17 +1,21 @@
 """The data plane's ports with hostile clients, links that go and come, taps, and at rest."""
 import contextlib
+import json
 import os
 import random
 import resource
 import socket
 import struct
+import subprocess
 import threading
-import time
 
 import pytest
 from edgeos_chains import apply, compile_packets, plane_pids, show
-from edgeos_net import ask, checksum, ping, run, running, udp_client, udp_frame, wait_for_ping
-from edgeos_node import ROOT, wait_for
+from edgeos_net import (
+    LIMIT_S, ask, ask_same, checksum, in_background, ping, run, running, udp_client, udp_frame,
+    wait_for_ping, wait_for_rest,
+)
+from edgeos_node import BUILD, wait_for
 from net_fixtures import (
     HOST4, HOST6, HOST_MAC, NEEDS, PORTS, WIRE, WIRE_CLICK, module_net, net, node, put,
 )
@@ -23,7 +27,7 @@ SHARE = FLOWS // 16  # of one instance
 # Small limits, which a flood reaches.
 CONFIG = (f"plane:\n  memory: 96MiB\n  frames: 4096\n  chains: {CHAINS}\n  fwps: 400\n"
           f"  flows: {FLOWS}\n  peers: 256\n" + PORTS + '    tap: {device: "tap:taptap"}\n')
-FLOOD = 100_000
+FLOOD = 1_000_000 if os.environ.get("EDGEOS_LONG") else 100_000
 LAN, WAN = "10.20.0.2", "10.20.0.3"
 
 # Per-client state, over an endpoint's datagrams and over frames that pass.
@@ -109,38 +113,18 @@ def rss_of(pid):
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
-def cpu_of(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @contextlib.contextmanager
 def flood(net, port, mac, address, number):
-    """FLOOD datagrams, each from somebody else, who does not exist; a process."""
-    process = net.spawn(port, "/usr/bin/python3", str(ROOT / "tests" / "lib" / "udp_flood.py"),
-                        mac.hex(), address, str(number), str(FLOOD))
+    """FLOOD datagrams and, until the end of this, more of them, each from somebody else, who does
+    not exist. At most some 50,000 a second: what a ring drops, as nobody has the time to take it, is
+    not what is looked for."""
+    process = net.spawn(port, BUILD / "bench" / "udp_flood", "eth0", mac.hex(":"), address,
+                        str(number), str(FLOOD), "50000", "hold", stdin=subprocess.PIPE)
     with running(process):
         yield process
-        text = process.communicate(timeout=120)[0]
+        text = process.communicate(timeout=LIMIT_S)[0]
     assert process.returncode == 0, text
-
-
-@contextlib.contextmanager
-def in_background(function, *args):
-    errors = []
-
-    def work():
-        try:
-            function(*args)
-        except Exception as error:  # told below
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield thread
-    thread.join()
-    assert not errors, errors
+    assert json.loads(text)["sent"] >= FLOOD
 
 
 def mac_bytes(text):
@@ -149,45 +133,42 @@ def mac_bytes(text):
 
 def test_flood_of_clients(net, node, state):
     """Endpoint: who was there before keeps his instance and gets answers."""
-    apply(node, "state", f"endpoint: {{port: host, udp: 4000}}\nidle: 5s\nstages: [{state}]")
+    manifest = f"endpoint: {{port: host, udp: 4000}}\nidle: IDLE\nstages: [{state}]"
+    apply(node, "state", manifest.replace("IDLE", "0"))
     net.give("host", "10.29.0.2/16")
     with net.within("host", udp_client, (HOST4, 4000), 0.5) as client:
         assert ask(client, b"first") == b"1"
         pid = plane_pids(node)[1]
         before = rss_of(pid)
         answers = []
-        spent = cpu_of(pid)
         with flood(net, "host", mac_bytes(HOST_MAC), HOST4, 4000) as process:
-            while process.poll() is None:
-                answers.append(int(ask(client, b"again")))
-                time.sleep(0.01)
+            while len(answers) < 50 or show(node, "state")["limit"] <= FLOOD / 100:
+                for _ in range(10):
+                    answers.append(int(ask(client, b"again")))
+                assert process.poll() is None
         answers.append(int(ask(client, b"last")))
-        print("answers during the flood:", len(answers), "memory:", before, rss_of(pid),
-              "processor:", cpu_of(pid) - spent, "s")
+        print("answers during the flood:", len(answers), "memory:", before, rss_of(pid))
         # The same instance; what came late is not another's.
-        assert len(answers) > 10 and answers == sorted(set(answers))
+        assert answers == sorted(set(answers))
         found = show(node, "state")
         assert found["chains"] <= CHAINS and found["chains_max"] <= CHAINS
-        assert found["limit"] > 1000, found
+        assert found["started"] - found["reclaimed"] == found["chains"] and found["reclaimed"] == 0
         assert rss_of(pid) - before < 64 << 20
         assert plane_pids(node)[1] == pid
-        # Room again, when they have been silent.
-        wait_for(lambda: show(node, "state")["chains"] <= 1, "reclaimed ones", 20)
+        # Room again, when they have been silent for as long as the new version allows.
+        apply(node, "state", manifest.replace("IDLE", "1s"))
+        wait_for(lambda: show(node, "state")["chains"] == 0, "reclaimed ones")
     net.give("host", "10.29.0.9/16")
-    with net.within("host", udp_client, (HOST4, 4000), 0.5, "10.29.0.9") as client:
+    with net.within("host", udp_client, (HOST4, 4000), LIMIT_S, "10.29.0.9") as client:
         assert ask(client, b"new") == b"1"
 
 
-@pytest.mark.parametrize("isolation", ["client", "tenant"])
-def test_flood_of_flows(net, node, state, isolation):
-    """Chains on the way: flows for answers stay within their limit, and old ones go on."""
-    give_wire(net)
-    apply(node, "a-clients", "match: {port: lan, proto: udp}\nout: wan\nidle: 5s\n"
-          f"isolation: {isolation}\nstages: [{state}]")
+@contextlib.contextmanager
+def echo_server(net, is_over):
+    """In wan, port 4000."""
     server = net.within("wan", socket.socket, socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((WAN, 4000))
     server.settimeout(0.1)
-    is_over = threading.Event()
 
     def serve():
         while not is_over.is_set():
@@ -195,46 +176,57 @@ def test_flood_of_flows(net, node, state, isolation):
                 data, source = server.recvfrom(2000)
                 server.sendto(data, source)
 
+    with server, in_background(serve, end=is_over):
+        yield
+
+
+def down_count(node):
+    return show(node, "wire")["stages"][0]["counters"]["down.count"]
+
+
+@pytest.mark.parametrize("isolation", ["client", "tenant"])
+def test_flood_of_flows(net, node, state, isolation):
+    """Chains on the way: flows for answers stay within their limit, and old ones go on."""
+    give_wire(net)
+    apply(node, "a-clients", "match: {port: lan, proto: udp}\nout: wan\nidle: 0\n"
+          f"isolation: {isolation}\nstages: [{state}]")
     pid = plane_pids(node)[1]
     before = rss_of(pid)
-    with server, net.within("lan", udp_client, (WAN, 4000), 0.5) as client:
-        with in_background(serve):
-            try:
-                assert ask(client, b"0") == b"0"
-                count = pings = 0
-                before_down = show(node, "wire")["stages"][0]["counters"]["down.count"]
-                target = net.mac("wan")
-                spent = cpu_of(pid)
-                with flood(net, "lan", target, WAN, 4001) as process:
-                    while process.poll() is None:
-                        count += 1
-                        client.send(b"%d" % count)
-                        with contextlib.suppress(TimeoutError):
-                            pings += client.recv(100) != b""
-                print("answers during the flood:", pings, "of", count, "memory:", before,
-                      rss_of(pid), "processor:", cpu_of(pid) - spent, "s")
-                assert pings > 10 and pings >= count / 2
+
+    def is_refused(found):
+        return isolation == "tenant" or found["limit"] > FLOOD / 5
+
+    with echo_server(net, threading.Event()), \
+            net.within("lan", udp_client, (WAN, 4000), 0.5) as client:
+        ask_same(client, b"0")
+        count, before_down = 0, down_count(node)
+        with flood(net, "lan", net.mac("wan"), WAN, 4001) as process:
+            found = show(node, "a-clients")
+            while count < 100 or found["packets"] <= FLOOD / 5 or not is_refused(found):
+                for _ in range(20):
+                    count += 1
+                    ask_same(client, b"%d" % count)
                 found = show(node, "a-clients")
-                assert found["packets"] > FLOOD / 5
-                if isolation == "client":
-                    assert found["chains"] <= CHAINS and found["limit"] > FLOOD / 5, found
-                else:
-                    assert found["chains"] == 1 and found["limit"] == 0, found
-                # The client's own flow is remembered throughout: answers take the chain's way.
-                down = show(node, "wire")["stages"][0]["counters"]["down.count"]
-                assert down - before_down < pings / 4
-                assert rss_of(pid) - before < 64 << 20 and plane_pids(node)[1] == pid
-                wait_for(lambda: ask(client, b"end") == b"end", "an answer")
-                if isolation == "tenant":
-                    # All in use: an instance's share is full, and answers to others are for the
-                    # chain that gets the rest.
-                    with contextlib.ExitStack() as stack:
-                        for i in range(SHARE * 2):
-                            one = net.within("lan", udp_client, (WAN, 4000), 0.5)
-                            assert ask(stack.enter_context(one), b"%d" % i) == b"%d" % i
-                    assert show(node, "a-clients")["flows_refused"] >= SHARE / 2
-            finally:
-                is_over.set()
+                assert process.poll() is None
+        print("answers during the flood:", count, "memory:", before, rss_of(pid))
+        found = show(node, "a-clients")
+        if isolation == "client":
+            assert found["chains"] <= CHAINS, found
+        else:
+            assert found["chains"] == 1 and found["limit"] == 0, found
+        # The client's own flow is remembered throughout: answers take the chain's way.
+        assert down_count(node) - before_down < count / 4
+        assert rss_of(pid) - before < 64 << 20 and plane_pids(node)[1] == pid
+        ask_same(client, b"end")
+        if isolation == "tenant":
+            # All in use: an instance's share is full, and answers to others are for the chain that
+            # gets the rest.
+            with contextlib.ExitStack() as stack:
+                for i in range(SHARE * 2):
+                    one = stack.enter_context(net.within("lan", udp_client, (WAN, 4000), 0.5))
+                    ask_same(one, b"%d" % i)
+            assert show(node, "a-clients")["flows_refused"] >= SHARE / 2
+    wait_for_ping(net, "lan", WAN)
     assert ping(net, "lan", WAN, 5) == 5
 
 
@@ -301,10 +293,12 @@ def test_malformed_frames(net, node, state):
         assert net.within(port, send) > 5000
     assert plane_pids(node) == (keeper, worker)
     for address in (HOST4, HOST6):
+        # The first answer comes behind all that was before.
+        wait_for_ping(net, "host", address)
         assert ping(net, "host", address, 3) == 3
     wait_for_ping(net, "lan", WAN)
-    with net.within("host", udp_client, (HOST4, 4000), 0.5) as client:
-        wait_for(lambda: ask(client, b"well"), "an answer")
+    with net.within("host", udp_client, (HOST4, 4000), 2) as client:
+        assert ask(client, b"well")
     assert show(node, "a-clients")["stages"][0]["died"] == 0
     assert show(node, "wire")["stages"][0]["died"] == 0
 
@@ -313,21 +307,18 @@ def test_stage_that_breaks(net, node, broken):
     """It costs its own packets and nobody else's."""
     put(node, "wire.click", WIRE_CLICK)
     apply(node, "wire", WIRE.replace("[wire.click]", f"[wire.click, {broken}]")
-          + "\nlimits: {timeout: 1ms}")
+          + "\nlimits: {timeout: 10ms}")
     net.give("lan", f"{LAN}/16")
     net.give("wan", f"{WAN}/16")
     wait_for_ping(net, "lan", WAN)
     header = net.mac("wan") + net.mac("lan") + b"\x88\xb5"
 
-    def send():
-        with raw_socket() as raw:
-            for i in range(600):
-                raw.send(header + bytes([1 + i % 6]) + bytes(60))
-                if i % 20 == 0:
-                    time.sleep(0.01)
-
-    net.within("lan", send)
-    wait_for(lambda: show(node, "wire")["stages"][1]["received"] >= 600, "all of them")
+    # Never more at once than a ring holds.
+    with net.within("lan", raw_socket) as raw:
+        for i in range(600):
+            raw.send(header + bytes([1 + i % 6]) + bytes(60))
+            if i % 200 == 199:
+                wait_for(lambda: show(node, "wire")["stages"][1]["received"] > i, "all of them")
     first, second = show(node, "wire")["stages"]
     # Traps, endless ones and reads outside; wrong addresses, lengths and verdicts.
     assert second["died"] == 300 and second["timed_out"] == 100, second
@@ -348,9 +339,7 @@ def test_link(net, node):
         run("ip", "-n", namespace, "link", "set", interface, "down")
         wait_for(lambda: not is_up(), "the link's end")
         # Nobody spins meanwhile; others go on.
-        before = cpu_of(pids[1])
-        time.sleep(0.5)
-        assert cpu_of(pids[1]) - before < 0.25
+        wait_for_rest(pids, 0.5)
         net.give("host", "10.29.0.2/16")
         assert ping(net, "host", HOST4, 2) == 2
         run("ip", "-n", namespace, "link", "set", interface, "up")
@@ -383,11 +372,7 @@ def test_idle(net, node):
     """With five ports and a chain, and nothing to do."""
     give_wire(net)
     pids = plane_pids(node)
-    time.sleep(0.5)
-    before, begin = sum(map(cpu_of, pids)), time.monotonic()
-    time.sleep(3)
-    used = (sum(map(cpu_of, pids)) - before) / (time.monotonic() - begin)
+    used = wait_for_rest(pids, 0.10, 3)
     print(f"edge-plane at rest: {100 * used:.2f} % of a processor")
-    assert used < 0.10
     # And it is awake at once.
     assert ping(net, "lan", WAN, 5) == 5

@@ -12,6 +12,7 @@ from edgeos_wasm import _cached, _run
 # How many cores data planes have, where a test does not say it.
 CORES = int(os.environ.get("EDGEOS_PLANE_CORES", "1"))
 CONFIG = f"plane: {{cores: {CORES}}}\n"
+LIMIT_S = 120  # for an answer that has to come
 
 
 def compile_packets(source):
@@ -47,7 +48,7 @@ def show(node, name):
     return node.cli_json("chain", "show", name)
 
 
-def wait_for_plane(node, timeout_s=30.0):
+def wait_for_plane(node, timeout_s=120.0):
     """A worker runs, and takes requests."""
     wait_for(lambda: node.cli("chain", "list", check=False).returncode == 0, "the data plane",
              timeout_s, 0.1)
@@ -98,7 +99,7 @@ def tcp_port():
 class Udp:
     """A client of an endpoint for UDP, by its own address."""
 
-    def __init__(self, port, source="127.0.0.1", target="127.0.0.1", timeout_s=10):
+    def __init__(self, port, source="127.0.0.1", target="127.0.0.1", timeout_s=LIMIT_S):
         family = socket.AF_INET6 if ":" in target else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -133,21 +134,21 @@ class Udp:
         return self.receive()
 
 
-def ask_until(port, data, timeout_s=30.0, **options):
+def ask_until(port, data, timeout_s=120.0, **options):
     """An answer to DATA, asked for again and again, as while chains are applied anew."""
 
     def once():
         with Udp(port, **options) as client:
             try:
                 client.send(data)
-                return client.receive(0.2)
+                return client.receive(10)
             except ConnectionRefusedError:
                 return None
 
     return wait_for(once, f"an answer on port {port}", timeout_s, 0.05)
 
 
-def connect(port, source=None, timeout_s=10, buffer=None, target="127.0.0.1"):
+def connect(port, source=None, timeout_s=LIMIT_S, buffer=None, target="127.0.0.1"):
     """A connection to an endpoint for TCP."""
     client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if buffer:

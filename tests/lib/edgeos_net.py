@@ -3,14 +3,16 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
 import threading
+import time
 
 from edgeos_node import Node, wait_for
 
-LIMIT_S = 60
+LIMIT_S = 180  # far beyond what is expected: the machine may be slow, and busy with others
 
 
 def run(*argv, check=True, timeout=LIMIT_S, **options):
@@ -68,6 +70,10 @@ class Net:
             run("ip", "-n", self.of(port), "link", "set", "eth0", "up")
             # The kernel leaves checksums to a device that has none.
             self.client(port, "ethtool", "-K", "eth0", "tx", "off", "gro", "off")
+            # Who is asked for his address has a minute for the answer, not three seconds.
+            self.client(port, "sysctl", "-q", "-w",
+                        *(f"net.ipv{v}.neigh.eth0.{kind}_solicit=60" for v in (4, 6)
+                          for kind in ("mcast", "ucast")))
 
     def _add(self, name):
         run("ip", "netns", "add", name)
@@ -138,19 +144,60 @@ def running(process):
             process.stdout.close()
 
 
-def ping(net, port, address, count=3, *options):
-    """How many of COUNT echo requests were answered; for the text see ping -h."""
-    done = net.client(port, "ping", "-c", str(count), "-i", "0.05", "-W", "2", *options, address,
-                      check=False)
-    words = done.stdout.split(" received")[0].split()
-    return int(words[-1]) if words and words[-1].isdigit() else 0
+def ping(net, port, address, count=3, *options, limit_s=60):
+    """How many of the first COUNT echo requests were answered, each sent when the one before was, or
+    some time after it; for the options see ping -h. With a count alone ping would not wait for what
+    takes twice as long as the others."""
+    done = net.client(port, "ping", "-A", "-n", "-c", str(count), "-w", str(limit_s), *options,
+                      address, check=False)
+    return count_answered(done.stdout, count)
+
+
+def count_answered(text, count):
+    """How many of the first COUNT requests were, as ping says in TEXT."""
+    answered = set(map(int, re.findall(r"icmp_seq=(\d+) ttl=", text)))
+    return len(answered & set(range(1, count + 1)))
 
 
 def wait_for_ping(net, port, address, what="an answer", *options):
-    wait_for(lambda: ping(net, port, address, 1, *options) == 1, what)
+    wait_for(lambda: ping(net, port, address, 1, *options, limit_s=5) == 1, what)
 
 
-def udp_client(address, timeout_s=2.0, source=None):
+def busy_share(pids, window_s=0.5):
+    """The share of a processor that PIDS use, of the time in which they had not to wait for one: so
+    who spins has 1, whoever else is on the machine."""
+
+    def read():
+        times = {}
+        for pid in pids:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
+                    times[task] = [int(word) / 1e9 for word in stat.read().split()[:2]]
+        return times
+
+    before, begin = read(), time.monotonic()
+    time.sleep(window_s)
+    after, elapsed_s = read(), time.monotonic() - begin
+    share = 0
+    for task in after.keys() & before.keys():
+        ran_s, waited_s = (b - a for a, b in zip(before[task], after[task]))
+        share += ran_s / max(elapsed_s - waited_s, ran_s, 1e-9)
+    return share
+
+
+def wait_for_rest(pids, share_max, window_s=0.5):
+    """Waits until PIDS do next to nothing, as they have done what was to be done. Their share."""
+    shares = []
+
+    def is_resting():
+        shares.append(busy_share(pids, window_s))
+        return shares[-1] < share_max
+
+    wait_for(is_resting, "rest")
+    return shares[-1]
+
+
+def udp_client(address, timeout_s=LIMIT_S, source=None):
     """A socket of the namespace that the caller is in."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     client = socket.socket(family, socket.SOCK_DGRAM)
@@ -161,15 +208,30 @@ def udp_client(address, timeout_s=2.0, source=None):
     return client
 
 
-def ask(client, payload, tries=10):
-    """The answer to a datagram, which may get lost."""
-    for _ in range(tries):
+def ask(client, payload):
+    """The answer to a datagram, which may get lost if CLIENT waits for less than LIMIT_S."""
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
         client.send(payload)
         try:
             return client.recv(65536)
         except TimeoutError:
             continue
     raise AssertionError(f"no answer to {payload!r}")
+
+
+def ask_same(client, payload):
+    """Asks until PAYLOAD comes back; what comes late is no other's answer."""
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        client.send(payload)
+        try:
+            while client.recv(65536) != payload:
+                pass
+            return
+        except TimeoutError:
+            continue
+    raise AssertionError(f"{payload!r} did not come back")
 
 
 def checksum(data):
@@ -192,13 +254,35 @@ def udp_frame(target_mac, source_mac, source, target, ports, payload):
     return target_mac + source_mac + b"\x08\0" + ip + udp + payload
 
 
-def iperf3(net, client_port, server_port, address, *options, seconds=2):
+@contextlib.contextmanager
+def in_background(function, *args, end=None):
+    """A thread, which is waited for after END, an event, was set. What it raises is raised here."""
+    errors = []
+
+    def work():
+        try:
+            function(*args)
+        except BaseException as error:  # told below
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        if end is not None:
+            end.set()
+        thread.join()
+    assert not errors, errors
+
+
+def iperf3(net, client_port, server_port, address, *options):
     """What iperf3 says as JSON, between the namespaces of two ports."""
     with running(net.spawn(server_port, "iperf3", "-s", "-1", "--forceflush")) as server:
         line = ""
         while "listening" not in line:
             line = server.stdout.readline()
             assert line, "iperf3 does not listen"
-        done = net.client(client_port, "iperf3", "-c", address, "-J", "-t", str(seconds), *options)
+        done = net.client(client_port, "iperf3", "-c", address, "-J", *options)
         server.communicate(timeout=LIMIT_S)
     return json.loads(done.stdout)

@@ -26,7 +26,8 @@ WIRE_CLICK = """
 lan :: FromDevice(lan); wan :: FromDevice(wan); up :: Counter; down :: Counter;
 lan -> up -> ToDevice(wan); wan -> down -> ToDevice(lan);
 """
-WIRE = "match: {port: lan, proto: any}\nisolation: tenant\nout: wan\nstages: [wire.click]"
+WIRE = ("match: {port: lan, proto: any}\nisolation: tenant\nidle: 0\nout: wan\n"
+        "stages: [wire.click]")
 
 
 def make_net(folder, config):
