@@ -118,6 +118,9 @@ NEEDS = {
     **dict.fromkeys(("plane_echo", "plane_idle"), pytest.mark.skipif(
         not HAS_DPDK or os.geteuid() != 0, reason="needs DPDK, and root for interfaces")),
 }  # fmt: skip
+# These take ten seconds each.
+IS_LONG = "EDGEOS_LONG" in os.environ
+SHORT = [name for name in BENCHES if IS_LONG or name not in ("chain", "memcached")]
 
 
 def check_row(row):
@@ -144,7 +147,7 @@ def check_ratio(ratio, must):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=NEEDS[name] if name in NEEDS else ()) for name in BENCHES])
+    "name", [pytest.param(name, marks=NEEDS[name] if name in NEEDS else ()) for name in SHORT])
 def test_json(name):
     ours, baselines, musts = BENCHES[name]
     report = json.loads(run_edgeos("bench", name, "--json", environment=QUICK).stdout)
@@ -172,24 +175,26 @@ def test_text():
         assert any(line.startswith(f"{name} ") for line in text.splitlines()), text
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for interfaces and namespaces")
-def test_flood():
-    environment = {**QUICK, "BENCH_FLOOD": "endpoint"}
-    done = run_edgeos("bench", "flood", "--json", check=False, environment=environment)
-    assert done.returncode in (0, 1), done.stderr
-    report = json.loads(done.stdout)
-    rows = {row["name"]: row for row in report["rows"]}
-    names = [f"endpoint{kind}@{rate}" for rate in (20000, "full") for kind in ("_alone", "")]
-    assert list(rows) == names
-    for name, row in rows.items():
-        assert row["anew"] == 0 and (row["refused"] > 0) == ("alone" not in name), row
-    for ratio in report["ratios"]:
-        assert ratio["ok"] is (ratio["value"] <= ratio["must"])
-    assert {ratio["must"] for ratio in report["ratios"]} == {0, 2}
+if IS_LONG:
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for interfaces and namespaces")
+    def test_flood():
+        environment = {**QUICK, "BENCH_FLOOD": "endpoint"}
+        done = run_edgeos("bench", "flood", "--json", check=False, environment=environment)
+        assert done.returncode in (0, 1), done.stderr
+        report = json.loads(done.stdout)
+        rows = {row["name"]: row for row in report["rows"]}
+        names = [f"endpoint{kind}@{rate}" for rate in (20000, "full") for kind in ("_alone", "")]
+        assert list(rows) == names
+        for name, row in rows.items():
+            assert row["anew"] == 0 and (row["refused"] > 0) == ("alone" not in name), row
+        for ratio in report["ratios"]:
+            assert ratio["ok"] is (ratio["value"] <= ratio["must"])
+        assert {ratio["must"] for ratio in report["ratios"]} == {0, 2}
 
 
-def test_wrong_use_is_2():
-    for arguments in (["--frobnicate"], ["--json", "more"]):
-        result = run_edgeos("bench", "churn", *arguments, check=False, environment=QUICK)
-        assert (result.returncode, result.stdout) == (2, "")
-        assert "churn" in result.stderr
+    def test_wrong_use_is_2():
+        for arguments in (["--frobnicate"], ["--json", "more"]):
+            result = run_edgeos("bench", "churn", *arguments, check=False, environment=QUICK)
+            assert (result.returncode, result.stdout) == (2, "")
+            assert "churn" in result.stderr

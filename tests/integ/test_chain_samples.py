@@ -152,7 +152,7 @@ def test_firewall_keeps_out(firewall, tmp_path):
         before = counters_of(node, "firewall")
         assert is_refused(net, "wan", (LAN, 2222))
         for address in (LAN, LAN6):
-            assert ping(net, "wan", address, 2, "-W", "0.2") == 0
+            assert ping(net, "wan", address, 2, limit_s=2) == 0
         with net.within("wan", udp_client, (LAN, 53)) as client:
             client.send(b"unasked for")
         # An error about what was never sent.
@@ -244,7 +244,7 @@ def test_ratelimit(net, node):
                 client.send(b"%04d" % i + bytes(996))
         wait_for(lambda: len([s for s, _ in server.seen if s[0] == LAN2]) == 60, "60 datagrams")
     # The way back has a rate of its own.
-    back = iperf3(net, "lan", "wan", WAN, "-R", seconds=1)
+    back = iperf3(net, "lan", "wan", WAN, "-R", "-t", "1")
     assert back["end"]["sum_received"]["bytes"] > BURST
     assert counters_of(node, "ratelimit")["down/passed_bytes"] > BURST
 
@@ -339,7 +339,7 @@ def test_three_per_client(net, node, samples):
     # By the kernel's own programs.
     for address in (WAN, WAN6):
         assert ping(net, "lan", address, 3) == 3
-    tcp = iperf3(net, "lan", "wan", WAN, seconds=1)
+    tcp = iperf3(net, "lan", "wan", WAN, "-t", "1")
     assert tcp["end"]["sum_received"]["bytes"] > 100_000
     state = show(node, "three")
     assert state["chains"] > len(clients)  # one and another for IPv6

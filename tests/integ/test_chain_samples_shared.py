@@ -199,7 +199,7 @@ def test_nat_of_three(net, node, samples, tmp_path):
         # Ten there, ten back; the kernels' ARP may be among them.
         for name in ("up/passed_packets", "down/passed_packets"):
             assert 10 <= deltas[name][1] <= 14, deltas
-        tcp = iperf3(net, "lan", "wan", SERVER, seconds=1)
+        tcp = iperf3(net, "lan", "wan", SERVER, "-t", "1")
         assert tcp["end"]["sum_received"]["bytes"] > 100_000
         state = show(node, "three")
         assert state["chains"] == 1
