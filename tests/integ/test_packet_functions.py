@@ -150,7 +150,7 @@ def test_there_again(node, toy):
 
     worker = plane_pids(node)[1]
     os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: plane_pids(node) and plane_pids(node)[1] != worker, "a worker")
+    wait_for(lambda: (plane_pids(node) or (0, worker))[1] != worker, "a worker")
     check()
     node.restart()
     check()
