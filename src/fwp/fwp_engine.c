@@ -115,6 +115,7 @@ static int make_engine(const struct fwp_engine_config *config, unsigned fwps_max
 	engine->pool_low = config != NULL ? EOS_MIN(config->pool_low, engine->pool_high) : 0;
 	engine->next_id = 1;
 	engine->pagemap_fd = fwp_pages_open();
+	engine->counts_faults = fwp_pages_counts_faults();
 	eos_fast_clock_init(&engine->clock);
 	atomic_init(&engine->armed_ns, UINT64_MAX);
 	eos_list_init(&engine->pools);

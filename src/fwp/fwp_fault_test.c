@@ -238,12 +238,12 @@ static void faults_are_survived(void **state)
 		const char *point, *also;
 		bool is_hidden;
 	} points[] = {
-		{"fwp.calloc", "", false},	 {"fwp.mmap", "", false},
-		{"fwp.mprotect", "", false},	 {"fwp.madvise", "fwp.pagemap_scan:*=EIO,", true},
-		{"fwp.memfd", "", false},	 {"fwp.pagemap_scan", "", true},
-		{"fwp.sigaction", "", false},	 {"fwp.sigaltstack", "", false},
-		{"fwp.timer_create", "", false}, {"fwp.timer_settime", "", false},
-		{"sched.core_new", "", false},
+		{"fwp.calloc", "", false},	  {"fwp.mmap", "", false},
+		{"fwp.mprotect", "", false},	  {"fwp.madvise", "fwp.pagemap_scan:*=EIO,", true},
+		{"fwp.memfd", "", false},	  {"fwp.pagemap_scan", "", true},
+		{"fwp.getrusage", "", true},	  {"fwp.sigaction", "", false},
+		{"fwp.sigaltstack", "", false},	  {"fwp.timer_create", "", false},
+		{"fwp.timer_settime", "", false}, {"sched.core_new", "", false},
 	};
 	assert_int_equal(run_all(), 0);
 	for (size_t i = 0; i < EOS_ARRAY_SIZE(points); i++) {

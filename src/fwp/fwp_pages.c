@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 #include "base/file.h"
@@ -51,9 +53,23 @@ static int scan(int fd, char *low, char *end, unsigned pages_max, struct page_re
 uint64_t fwp_pages_faults(void)
 {
 	struct rusage usage;
-	/* Fails for what is no thread and no memory. */
-	(void)getrusage(RUSAGE_THREAD, &usage);
+	if (eos_fault("fwp.getrusage") < 0 || getrusage(RUSAGE_THREAD, &usage) < 0)
+		return FWP_PAGES_FAULTS_UNKNOWN;
 	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+}
+
+bool fwp_pages_counts_faults(void)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return false;
+	uint64_t before = fwp_pages_faults();
+	*(volatile char *)page = 1;
+	uint64_t after = fwp_pages_faults();
+	(void)munmap(page, size);
+	return before != FWP_PAGES_FAULTS_UNKNOWN && after != FWP_PAGES_FAULTS_UNKNOWN &&
+	       after > before;
 }
 
 int fwp_pages_open(void)

@@ -180,6 +180,11 @@ static int reset_place(struct fwp *fwp)
 	return 0;
 }
 
+static uint64_t count_faults(const struct fwp_engine *engine)
+{
+	return engine->counts_faults ? fwp_pages_faults() : FWP_PAGES_FAULTS_UNKNOWN;
+}
+
 /* Cleans a place that is in no list, in its pool, when the thread has had FAULTS page faults. On
  * failure the place is lost. */
 static int clean_place(struct fwp *fwp, uint64_t faults, bool *ret_warm)
@@ -256,7 +261,7 @@ static int bind_place(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_wh
 /* Cleans dirty places of POOL, at least one if there is one that can be cleaned. */
 static void clean_some(struct fwp_pool *pool)
 {
-	uint64_t faults = fwp_pages_faults();
+	uint64_t faults = count_faults(pool->engine);
 	for (unsigned i = 0; pool->dirty_count > 0 && (i < CLEAN_MANY || pool->clean_count == 0);
 	     i++) {
 		struct fwp *fwp = take_dirty(pool);
@@ -316,7 +321,7 @@ static void clean_oldest(struct fwp_engine *engine)
 	pool->dirty_count--;
 	bool is_warm = false;
 	bool is_enough = pool->snapshot != NULL && pool->clean_count >= engine->pool_high;
-	int err = is_enough ? reset_place(fwp) : clean_place(fwp, fwp_pages_faults(), &is_warm);
+	int err = is_enough ? reset_place(fwp) : clean_place(fwp, count_faults(engine), &is_warm);
 	if (err == 0)
 		add_clean(fwp, is_warm);
 }

@@ -8,8 +8,8 @@
  * (faults and preemption).
  *
  * Fault points, named after the call that fails: fwp.calloc, fwp.mmap, fwp.mprotect, fwp.madvise,
- * fwp.memfd (also its size and seals), fwp.pagemap_scan, fwp.sigaction, fwp.sigaltstack,
- * fwp.timer_create, fwp.timer_settime.
+ * fwp.memfd (also its size and seals), fwp.pagemap_scan, fwp.getrusage, fwp.sigaction,
+ * fwp.sigaltstack, fwp.timer_create, fwp.timer_settime.
  */
 #pragma once
 
@@ -108,7 +108,7 @@ struct fwp {
 _Static_assert(offsetof(struct fwp, context) == 64 && offsetof(struct fwp, on_return) == 128 &&
 		       offsetof(struct fwp, pool) == 192 && offsetof(struct fwp, slot) == 256 &&
 		       offsetof(struct fwp, slot.low) == 320 &&
-		       offsetof(struct fwp, history) == 512,
+		       offsetof(struct fwp, history) == 576,
 	       "a life touches six cache lines and one of the history");
 
 /* The places that are bound to one template, or to none, and have no FWP. */
@@ -162,6 +162,7 @@ struct fwp_engine {
 	struct eos_list dirty; /* places of all pools; the oldest first */
 	unsigned pool_low, pool_high;
 	int pagemap_fd;	      /* -1: this kernel cannot tell written pages */
+	bool counts_faults;   /* this kernel does */
 	struct eos_list made; /* all places */
 	/* Memory for FWPS_MAX places, owned; the first PLACES_TAKEN were in use, and those in the
 	 * stack PLACES_FREE no longer are. */

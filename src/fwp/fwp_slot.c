@@ -103,7 +103,7 @@ static void lay_out(struct fwp_slot *slot, size_t arena_room)
 	slot->memory_open = 0;
 	slot->snapshot = NULL;
 	slot->is_dirty = slot->has_writers = false;
-	slot->known_faults = UINT64_MAX;
+	slot->known_faults = FWP_PAGES_FAULTS_UNKNOWN;
 }
 
 /* The same for a slot that is bound: see the top. */
@@ -355,23 +355,17 @@ static int find_written(struct fwp_slot *slot, int pagemap_fd, uint64_t faults,
 			struct fwp_pages_region regions[FWP_PAGES_REGIONS_MAX])
 {
 	char *low = slot->memory - slot->snapshot->arena_bytes;
-	if (faults == slot->known_faults && slot->memory_open == slot->known_open &&
-	    !slot->has_writers) {
-		for (unsigned i = 0; i < slot->known_count; i++) {
-			regions[i].low = low + (size_t)slot->known[i].first * PAGE;
-			regions[i].end = regions[i].low + (size_t)slot->known[i].count * PAGE;
-		}
+	if (faults != FWP_PAGES_FAULTS_UNKNOWN && faults == slot->known_faults &&
+	    slot->memory_open == slot->known_open && !slot->has_writers) {
+		memcpy(regions, slot->known, slot->known_count * sizeof(regions[0]));
 		return (int)slot->known_count;
 	}
-	slot->known_faults = UINT64_MAX;
+	slot->known_faults = FWP_PAGES_FAULTS_UNKNOWN;
 	int count = fwp_pages_written(pagemap_fd, low, slot->memory + slot->memory_open,
 				      WARM_PAGES_MAX, regions);
 	if (count < 0 || (unsigned)count > FWP_SLOT_KNOWN_MAX)
 		return count;
-	for (int i = 0; i < count; i++) {
-		slot->known[i].first = (uint32_t)((size_t)(regions[i].low - low) / PAGE);
-		slot->known[i].count = (uint32_t)((size_t)(regions[i].end - regions[i].low) / PAGE);
-	}
+	memcpy(slot->known, regions, (size_t)count * sizeof(regions[0]));
 	slot->known_count = (unsigned)count;
 	slot->known_open = slot->memory_open;
 	slot->known_faults = faults;

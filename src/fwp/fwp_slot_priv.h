@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "fwp/fwp_pages_priv.h"
 #include "sched/sanitizer.h"
 
 /* Stack that host functions may use below the guest's, and the processor's state while an FWP is
@@ -68,14 +69,12 @@ struct fwp_slot {
 	size_t arena_open;     /* accessible bytes of the arena, next to the memory */
 	size_t extension_open; /* accessible bytes of the arena's second area */
 
-	/* Of a bound slot: its pages that hold something of their own, counted from the arena's
-	 * first, as they were when MEMORY_OPEN was KNOWN_OPEN and the thread had had KNOWN_FAULTS
-	 * page faults (UINT64_MAX: they are not known). */
+	/* Of a bound slot: its pages that hold something of their own, as they were when
+	 * MEMORY_OPEN was KNOWN_OPEN and the thread had had KNOWN_FAULTS page faults
+	 * (FWP_PAGES_FAULTS_UNKNOWN: they are not known). */
 	uint64_t known_faults, known_open;
 	unsigned known_count;
-	struct {
-		uint32_t first, count;
-	} known[FWP_SLOT_KNOWN_MAX];
+	struct fwp_pages_region known[FWP_SLOT_KNOWN_MAX];
 };
 
 /* Reserves the addresses of a plain slot; INDEX colours them. -ENOMEM. */
