@@ -345,10 +345,8 @@ static void no_such_processors(void **state)
 	cpu_set_t before, set;
 	(void)state;
 	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
-	unsigned last = 0;
-	for (unsigned i = 0; i < CPU_SETSIZE; i++)
-		last = CPU_ISSET(i, &before) ? i : last;
-	struct plane *plane = make((int)last);
+	/* Behind core 0's there are no more. */
+	struct plane *plane = make((int)sysconf(_SC_NPROCESSORS_CONF) - 1);
 	assert_int_equal(plane_cores_open(plane, &ops, NULL), 0);
 	for (unsigned i = 0; i < CORES; i++) {
 		assert_int_equal(plane_cores_ask(plane, i, get_affinity, &set), 0);
