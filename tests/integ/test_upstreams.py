@@ -8,10 +8,10 @@ import time
 
 import pytest
 from edgeos_chains import (
-    apply, connect, receive_all, receive_exactly, remove_all, show, tcp_port,
+    apply, compile_packets, connect, receive_all, receive_exactly, remove_all, show, tcp_port,
 )
 from edgeos_node import wait_for
-from edgeos_tls import Upstream, ask, manifest, read_lines, secure, talk_sealed
+from edgeos_tls import RELAY, Upstream, ask, manifest, read_lines, secure, talk_sealed
 from tls_fixtures import authority, node, relay, teller  # noqa: F401
 
 
@@ -38,6 +38,11 @@ def test_stages(node, teller, relay):
         apply(node, "told", plain(port, f"{relay}, {relay}, {relay}", f"out: {out.address}"))
         with connect(port) as client:
             assert talk(client, b"x" * 50000) == b"x" * 50000
+        # No piece is more than all of them have room for.
+        small = compile_packets(RELAY.replace("9728", "1024"))
+        apply(node, "told", plain(port, f"{relay}, {small}, {relay}", f"out: {out.address}"))
+        with connect(port) as client:
+            assert talk(client, b"y" * 50000) == b"y" * 50000
     remove_all(node)
 
 
