@@ -15,7 +15,7 @@ from edgeos_chains import (
     CONFIG, apply, connect, plane_pids, receive_all, receive_exactly, remove_all, show, tcp_port,
     wait_for_plane,
 )
-from edgeos_node import wait_for
+from edgeos_node import IS_SANITIZED, wait_for
 from edgeos_tls import Authority, ask, context_of, manifest, run, secure, talk_sealed
 from tls_fixtures import authority, node, teller, told  # noqa: F401
 
@@ -151,6 +151,27 @@ def test_half_closed(told, authority):
     with connect(told) as client:
         got = talk_sealed(client, authority, b"blob")
         assert len(got) == 500 * 8000 and got[-8000:] == b"f" * 8000
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer keeps what was freed")
+def test_silent_ones(node, told, authority):
+    """Connections that took much, and are silent now, hold next to nothing."""
+    def take(clients):
+        client = clients.enter_context(secure(told, authority))
+        client.sendall(b"blob")
+        assert len(receive_exactly(client, 500 * 8000)) == 500 * 8000
+
+    def resident():
+        with open(f"/proc/{plane_pids(node)[1]}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    with contextlib.ExitStack() as clients:
+        take(clients)
+        before = resident()
+        for _ in range(16):
+            take(clients)
+        grown = resident() - before
+    assert grown < 24 << 20, f"{grown >> 20} MiB more"
 
 
 def test_broken_off(told, authority):
