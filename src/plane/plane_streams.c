@@ -178,12 +178,14 @@ void plane_stream_unsettle(struct plane_stream *stream)
 	eos_list_add_tail(&stream->plane->streams.unsettled, &stream->unsettled);
 }
 
-/* Watches for what it waits for now. Who waits for nothing is not in the epoll set, where a socket
- * that both sides have ended would keep the loop busy. */
+/* Watches for what it waits for now; who waits for nothing, for the other side's being gone. Once
+ * our side has ended he is not in the epoll set: a socket that both sides have ended would keep the
+ * loop busy. */
 static void set_events(struct plane_stream *stream)
 {
 	bool is_news = stream->is_connecting || plane_stream_waiting(stream) > 0;
-	uint32_t events = (may_read(stream) ? EPOLLIN : 0) | (is_news ? EPOLLOUT : 0);
+	uint32_t events = (may_read(stream) ? EPOLLIN : 0) | (is_news ? EPOLLOUT : 0) |
+			  (stream->is_shut ? 0 : EPOLLERR);
 	struct epoll_event event = {.events = events, .data.ptr = &stream->watch};
 	int op = events == 0 ? EPOLL_CTL_DEL : stream->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 	if (events == stream->events)
