@@ -458,7 +458,8 @@ static long failure_of(struct tls_session *session, int result)
 	ERR_clear_error();
 	if (error == SSL_ERROR_WANT_READ && session->in_len == 0)
 		return 0;
-	if (error == SSL_ERROR_ZERO_RETURN)
+	/* In a handshake that is the end of it: nobody has come, so nobody goes. */
+	if (error == SSL_ERROR_ZERO_RETURN && session->is_open)
 		return -EPIPE;
 	session->is_broken = true;
 	return eos_buf_failed(&session->out) ? -ENOMEM : -EPROTO;

@@ -207,6 +207,23 @@ def client_hello(authority, name="localhost"):
     return outgoing.read()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_end_of_handshake(node, told, authority, version):
+    """A close_notify before the handshake is done: the function does not hear of who was nobody."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = context_of(authority, maximum_version=version)
+    sealed = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        sealed.do_handshake()
+    with connect(told) as client:
+        client.sendall(outgoing.read())
+        assert client.recv(65536)
+        client.sendall(b"\x15\x03\x03\x00\x02\x01\x00")
+        wait_for(lambda: counters(node)["tls_failed"] == 1, "the handshake's failure")
+    after = counters(node)
+    assert after["stages"][0]["received"] == 0 and after["started"] == 0
+
+
 def test_hostile_bytes(node, told, authority):
     """Beginnings of handshakes, changed ones, records of every length: the plane lives."""
     rng = random.Random(7)
