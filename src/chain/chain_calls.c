@@ -178,6 +178,10 @@ void chain_log(struct chain_fwp *c, unsigned level, const char *text, size_t len
 	struct chain_template *template = c->chain->template;
 	struct chains *chains = template->chains;
 	struct chain_limiter *limiter = &template->logs;
+	/* Whoever applies it hears why it fails. */
+	if (c->is_init && level == 0)
+		(void)snprintf(template->init_error, CHAIN_INIT_ERROR_SIZE, "%.*s",
+			       (int)EOS_MIN(len, (size_t)CHAIN_INIT_ERROR_SIZE), text);
 	if (chains->ops->log == NULL)
 		return;
 	if (!chain_limiter_allow(limiter, CHAIN_LOGS_PER_S, eos_now_ns()))

@@ -30,11 +30,12 @@
 #define CHAIN_SETTINGS_MAX   256u
 /* What one packet, or one timer, may cause in all: hops between stages, of it and of what they send
  * because of it. More is an endless loop of stages that send to each other. */
-#define CHAIN_RUNS_MAX	    1024u
-#define CHAIN_QUEUE_BYTES   (256u << 10)
-#define CHAIN_LOGS_PER_S    50u
-#define CHAIN_IDLE_LOOK_MAX 8u
-#define CHAIN_RECLAIM_MAX   64u /* in one step of chains_work() */
+#define CHAIN_RUNS_MAX	      1024u
+#define CHAIN_QUEUE_BYTES     (256u << 10)
+#define CHAIN_LOGS_PER_S      50u
+#define CHAIN_IDLE_LOOK_MAX   8u
+#define CHAIN_RECLAIM_MAX     64u /* in one step of chains_work() */
+#define CHAIN_INIT_ERROR_SIZE 257u
 
 /*
  * Items of one size in a reservation of addresses: taken and given back in constant time, last
@@ -96,6 +97,8 @@ struct chain_template {
 	struct chains *chains;
 	struct chain_version *version; /* a reference; NULL: the first is being made */
 	struct chain_version *naming;  /* the one that is being made; NULL: none is */
+	char *init_error;	       /* the last that the stage said that is being initialised; of
+					  CHAIN_INIT_ERROR_SIZE bytes; NULL: none is */
 	uint32_t id;		       /* part of clients' and flows' keys */
 	enum chain_isolation isolation;
 	bool takes_arp;

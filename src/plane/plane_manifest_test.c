@@ -210,6 +210,8 @@ static void test_refused(void **state)
 		{"chain: a\nmatch: {port: a}\nstages: [a]\nisolation: request\n", "isolation: not"},
 		{"chain: a\nmatch: {port: a}\nstages: [a]\nisolation: {fixed: 0}\n", "fixed"},
 		{"chain: a\nmatch: {port: a}\nstages: [a]\nidel: 3s\n", "c.yaml:4:"},
+		{"chain: a\nmatch: {port: a}\nstages: [{image: a, config: {a: }}]\n",
+		 "a: has no value"},
 		{"chain: a\nmatch: {port: a}\nstages: [{config: {a: b}}]\n",
 		 "a stage is FILE.click"},
 		{"chain: a\nendpoint: {tcp: 5, port: lan}\nstages: [a]\n", "tcp: only on"},
