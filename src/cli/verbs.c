@@ -228,6 +228,8 @@ const struct cli_verb cli_verbs[] = {
 			"  plane_echo  a datagram there and back, beside a server on the kernel's "
 			"sockets\n"
 			"  plane_idle  what a node with a data plane takes that has nothing to do\n"
+			"  flood       what established clients feel of a flood of others, as "
+			"root\n"
 			"  memcached   a thousand caches on one processor, beside as many "
 			"processes\n"
 			"  flow        which flow a packet belongs to, of a million\n"
