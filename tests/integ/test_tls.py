@@ -10,13 +10,14 @@ import subprocess
 import threading
 import time
 
+import edgeos_tls
 import pytest
 from edgeos_chains import (
     CONFIG, apply, connect, plane_pids, receive_all, receive_exactly, remove_all, show, tcp_port,
     wait_for_plane,
 )
 from edgeos_node import wait_for
-from edgeos_tls import Authority, ask, context_of, is_cut, manifest, run, secure, talk_sealed
+from edgeos_tls import Authority, ask, context_of, manifest, run, secure, talk_sealed
 from tls_fixtures import authority, node, teller, told  # noqa: F401
 
 
@@ -165,10 +166,10 @@ def test_broken_off(told, authority):
     """No close_notify: nobody takes it for the end."""
     with secure(told, authority) as client:
         client.sendall(b"break")
-        assert is_cut(client)
+        assert edgeos_tls.is_cut(client)
     with secure(told, authority) as client:
         client.sendall(b"close")
-        assert not is_cut(client)
+        assert not edgeos_tls.is_cut(client)
 
 
 # --- what is no TLS ---
