@@ -9,11 +9,9 @@ import socket
 import subprocess
 import threading
 
-import edgeos_node
 import pytest
 from edgeos_chains import (
-    CONFIG, Udp, apply, connect, receive_exactly, remove_all, reset, show, tcp_port, udp_port,
-    wait_for_plane,
+    Udp, apply, connect, plane_node, receive_exactly, remove_all, reset, show, tcp_port, udp_port,
 )
 from edgeos_node import wait_for
 from memcached_table import REQUESTS, set_, value_of
@@ -24,15 +22,8 @@ SENTINEL_ANSWER = b"HD Osentinel\r\n"
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    node = edgeos_node.Node(tmp_path_factory.mktemp("node"), CONFIG).start()
-    try:
-        wait_for_plane(node)
+    with plane_node(tmp_path_factory.mktemp("node")) as node:
         yield node
-        node.stop()
-    finally:
-        node.kill_group()
-        node.keep_images()
-    node.check_log()
 
 
 def manifest(samples, endpoint, isolation="tenant", megabytes=64):

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import edgeos_tls
 import pytest
 from edgeos_chains import (
     CONFIG, apply, connect, plane_pids, receive_all, receive_exactly, remove_all, show, tcp_port,
@@ -101,7 +102,8 @@ def test_client_certificates(node, teller, authority, tmp_path):
         assert ask(client, b"info", 5)[3] == r"client=18 CN=Ada\, of London"
         session = client.session
     # Resumed it is the same client.
-    with secure(port, authority, context=context, session=session) as client:
+    users = context
+    with secure(port, authority, context=users, session=session) as client:
         assert client.session_reused
         assert ask(client, b"info", 5)[3] == r"client=18 CN=Ada\, of London"
     stranger = context_of(authority)
@@ -114,9 +116,16 @@ def test_client_certificates(node, teller, authority, tmp_path):
             raise ConnectionError("ended")
     # Others' CA: who had a session has to show a certificate of theirs.
     apply(node, "told", manifest(port, teller, authority.server, f", client_ca: {other.pem}"))
+    resumed = show(node, "told")["tls_resumed"]
+    with pytest.raises((ssl.SSLError, ConnectionError)), secure(
+            port, authority, context=users, session=session) as client:
+        client.sendall(b"echo")
+        assert client.recv(4) == b""
+        raise ConnectionError("ended")
+    assert show(node, "told")["tls_resumed"] == resumed
     context = context_of(authority)
     context.load_cert_chain(*other.sign("friend"))
-    with secure(port, authority, context=context, session=None) as client:
+    with secure(port, authority, context=context) as client:
         assert ask(client, b"info", 5)[3] == "client=12 CN=localhost"
     remove_all(node)
 
@@ -175,12 +184,13 @@ def test_silent_ones(node, told, authority):
 
 
 def test_broken_off(told, authority):
+    """No close_notify: nobody takes it for the end."""
     with secure(told, authority) as client:
         client.sendall(b"break")
-        with pytest.raises((ssl.SSLEOFError, ConnectionResetError, ssl.SSLError)):
-            while client.recv(100):
-                pass
-            raise ssl.SSLError("ended as if all were well")
+        assert edgeos_tls.is_cut(client)
+    with secure(told, authority) as client:
+        client.sendall(b"close")
+        assert not edgeos_tls.is_cut(client)
 
 
 # --- what is no TLS ---
