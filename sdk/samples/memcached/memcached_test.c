@@ -194,8 +194,7 @@ static void test_meta(void **state)
 	ASK("mg a v f t s k Oabc\r\n", "VA 2 f7 t100 s2 ka Oabc\r\nxy\r\n");
 	ASK("mg a\r\n", "HD\r\n");
 	/* The longest opaque token. */
-	ASK("mg a O1234567890123456789012345678901\r\n",
-	    "HD O1234567890123456789012345678901\r\n");
+	ASK("mg a O1234567890123456789012345678901\r\n", "HD O1234567890123456789012345678901\r\n");
 	ASK("ms none 1 ME C9 O1234567890123456789012345678901\r\nz\r\n",
 	    "NF O1234567890123456789012345678901\r\n");
 	/* The value of a set that is refused is no command. */
