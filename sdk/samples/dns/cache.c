@@ -148,7 +148,8 @@ int cache_answer(const uint8_t *query, uint32_t len, const struct asked *asked, 
 		return -1;
 	/* What is out of the ordinary is the server's to answer. */
 	if (rcode != RCODE_OK || question.class != CLASS_IN || question.type == TYPE_ANY ||
-	    !question.is_edns_version_known || (question.flags & FLAG_RECURSE) == 0)
+	    !question.is_edns_version_known || question.has_more ||
+	    (question.flags & FLAG_RECURSE) == 0)
 		return 0;
 	struct key key = key_of(&question, asked);
 	struct kept *entry = find(&key, now_ns);

@@ -44,6 +44,7 @@ struct question {
 	bool has_edns; /* queries only */
 	bool is_edns_version_known;
 	bool wants_dnssec;
+	bool has_more; /* queries only: other records, as a signature (TSIG) */
 	uint32_t room; /* bytes that an answer may have */
 };
 

@@ -359,6 +359,24 @@ static void test_cached_from_the_second_time_on(void **state)
 	assert_int_equal(query(one), EDGEOS_FORWARD);
 }
 
+static void test_signed_queries(void **state)
+{
+	static const uint8_t tsig[11] = {0, 0, 250, 0, 255};
+	uint8_t message[512], frame[1024];
+	start_cache();
+	struct exchange one = {1, 1000, TYPE_A, "signed.example", 0, NULL};
+	query(one);
+	respond(one, RCODE_OK, 300, 0);
+	assert_int_equal(query(one), EDGEOS_ANSWER);
+	/* Who signs wants an answer that is signed. */
+	uint32_t len = make_query(message, 2, one.name, TYPE_A, 0);
+	memcpy(message + len, tsig, sizeof(tsig));
+	message[11] = 1;
+	struct host_packet packet = packet_of(true, one, message, len + sizeof(tsig));
+	assert_int_equal(host_frame(EDGEOS_PORT_CLIENT, frame, host_make(frame, &packet)),
+			 EDGEOS_FORWARD);
+}
+
 static void test_negative_answers(void **state)
 {
 	start_cache();
@@ -477,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_compressed_names),
 		cmocka_unit_test(test_hostile_queries),
 		cmocka_unit_test(test_cached_from_the_second_time_on),
+		cmocka_unit_test(test_signed_queries),
 		cmocka_unit_test(test_negative_answers),
 		cmocka_unit_test(test_nobody_puts_anything_in),
 		cmocka_unit_test(test_whose_answers),
