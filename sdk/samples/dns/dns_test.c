@@ -12,6 +12,7 @@
 
 #define EDNS   1u
 #define DNSSEC 2u
+#define AD     4u /* without EDNS */
 
 static uint8_t out[ANSWER_MAX];
 
@@ -22,7 +23,7 @@ static uint32_t make_query(uint8_t *message, uint16_t id, const char *name, uint
 	uint32_t at = HEADER_BYTES;
 	memset(message, 0, HEADER_BYTES);
 	frame_put_u16(message, id);
-	frame_put_u16(message + 2, FLAG_RECURSE);
+	frame_put_u16(message + 2, FLAG_RECURSE | (edns == AD ? FLAG_AUTHENTIC : 0));
 	frame_put_u16(message + 4, 1);
 	/* Not name_parse(): large letters stay. */
 	while (*name != '\0') {
@@ -36,7 +37,7 @@ static uint32_t make_query(uint8_t *message, uint16_t id, const char *name, uint
 	frame_put_u16(message + at, type);
 	frame_put_u16(message + at + 2, CLASS_IN);
 	at += 4;
-	if (edns != 0) {
+	if (edns != 0 && edns != AD) {
 		memcpy(message + at, opt, sizeof(opt));
 		message[at + 7] = (edns & DNSSEC) != 0 ? 0x80 : 0;
 		at += sizeof(opt);
@@ -349,8 +350,10 @@ static void test_cached_from_the_second_time_on(void **state)
 	assert_int_equal(frame_u16(message + 10), 1);
 	assert_int_equal(query(one), EDGEOS_ANSWER);
 	assert_int_equal(frame_u16(answered(one) + 10), 0);
-	/* Other questions are others; so is DNSSEC. */
+	/* Other questions are others; so is DNSSEC, and whether it was checked (AD). */
 	two.edns = DNSSEC;
+	assert_int_equal(query(two), EDGEOS_FORWARD);
+	two.edns = AD;
 	assert_int_equal(query(two), EDGEOS_FORWARD);
 	two = (struct exchange){3, 2000, TYPE_AAAA, "www.example.org", 0, NULL};
 	assert_int_equal(query(two), EDGEOS_FORWARD);
