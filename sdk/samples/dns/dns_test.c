@@ -86,7 +86,7 @@ static unsigned ask(const char *name, uint16_t type, unsigned edns)
 
 #define ZONE                                                                                       \
 	"www 300 A 192.0.2.1; www A 192.0.2.2; www AAAA 2001:db8::1; web CNAME www; "              \
-	"ext CNAME www.example.org.; @ TXT \"v=spf1 a; -all\" \"x y\"; a.b A 192.0.2.3;"           \
+	"ext CNAME www.example.org.; @ TXT  \"v=spf1 a; -all\"\n \"x y\"; a.b A 192.0.2.3;"        \
 	"loop1 CNAME loop2; loop2 CNAME loop1; 1.2.0.192.in-addr.arpa. PTR www; t TXT word"
 
 static void test_zone(void **state)
@@ -100,6 +100,7 @@ static void test_zone(void **state)
 	assert_int_equal(ask("web.edge.example", TYPE_CNAME, 0), 1);
 	assert_int_equal(ask("ext.edge.example", TYPE_A, 0), 1);
 	assert_int_equal(ask("edge.example", TYPE_TXT, 0), 1);
+	assert_memory_equal(out + 12 + 14 + 4 + 10, "\0\x13\x0ev=spf1 a; -all\3x y", 21);
 	assert_int_equal(ask("t.edge.example", TYPE_TXT, 0), 1);
 	assert_int_equal(ask("1.2.0.192.in-addr.arpa", TYPE_PTR, 0), 1);
 	assert_int_equal(ask("loop1.edge.example", TYPE_A, 0), 8);

@@ -276,7 +276,8 @@ static uint32_t decide(const struct frame *frame, bool is_from_client, uint64_t 
 		/* A new connection may take the ports of one that is over. */
 		bool is_reused = connection != NULL && frame->proto == FRAME_TCP &&
 				 connection->tcp.state >= TCP_CLOSED &&
-				 (frame->tcp_flags & (FRAME_SYN | FRAME_ACK)) == FRAME_SYN;
+				 (frame->tcp_flags & (FRAME_SYN | FRAME_ACK)) == FRAME_SYN &&
+				 rules_allow(frame, is_from_client);
 		if (is_reused) {
 			connection->flow.ends_ns = 0;
 			connection = NULL;
