@@ -133,6 +133,7 @@ DIFFERENCES = {
     b"mg foobar k v\r\n": BINARY_KEY,
     set_(b"n", b" 12") + b"incr n 1\r\n": "the original takes blanks before a number for a part of it",
     b"gat 100\r\n": "the original finds no key and says END",
+    b"ms " + b"k" * 251 + b" 1\r\nx\r\n": "the original takes the value for a command",
 }
 
 
