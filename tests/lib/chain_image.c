@@ -1,5 +1,5 @@
-/* The image of chain_guest.c, for the tests of src/chain, which does not know of the
- * compiler. */
+/* The images of chain_guest.c and chain_page_guest.c, for the tests of src/chain, which does not know
+ * of the compiler. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,22 +27,22 @@ _Static_assert(sizeof(struct edgeos_packet) == sizeof(struct chain_abi_packet) &
 		       EDGEOS_COUNTERS_MAX == CHAIN_ABI_COUNTERS_MAX,
 	       "what guests compile against is what the host believes");
 
-static struct fwp_image *image;
+static struct fwp_image *images[2];
 
 static void forget(void)
 {
-	image = fwp_image_unref(image);
+	for (size_t i = 0; i < EOS_ARRAY_SIZE(images); i++)
+		images[i] = fwp_image_unref(images[i]);
 }
 
-struct fwp_image *fixture_image(void)
+static struct fwp_image *load(const char *path, const char *name)
 {
 	static struct image_key key = {.seed = "the key of the chains' tests"};
 	struct eos_why why = {""};
 	struct eos_buf module = {0};
 	struct image *file = NULL;
+	struct fwp_image *image = NULL;
 	size_t imports_count;
-	if (image != NULL)
-		return image;
 	eos_log_set_level(EOS_LOG_ERROR);
 	assert_int_equal(crypto_sign_public(key.seed, key.public_key), 0);
 	assert_int_equal(eos_mkdir_p(IMAGE_CACHE, 0700), 0);
@@ -54,8 +54,8 @@ struct fwp_image *fixture_image(void)
 		.key = &key,
 		.program = EDGE_AOT,
 	};
-	assert_int_equal(eos_read_file(AT_FDCWD, CHAIN_GUEST_WASM, 1 << 24, &module), 0);
-	if (aot_build(&config, "guest", module.data, module.len, &file, &why) < 0)
+	assert_int_equal(eos_read_file(AT_FDCWD, path, 1 << 24, &module), 0);
+	if (aot_build(&config, name, module.data, module.len, &file, &why) < 0)
 		fail_msg("%s", why.text);
 	const struct fwp_import *imports = chain_imports(&imports_count);
 	if (fwp_image_load(file, imports, imports_count, &image, &why) < 0)
@@ -63,6 +63,24 @@ struct fwp_image *fixture_image(void)
 	image_close(file);
 	eos_buf_fini(&module);
 	eos_close(cache_fd);
-	(void)atexit(forget);
 	return image;
+}
+
+static struct fwp_image *image_of(size_t index, const char *path, const char *name)
+{
+	if (images[0] == NULL && images[1] == NULL)
+		(void)atexit(forget);
+	if (images[index] == NULL)
+		images[index] = load(path, name);
+	return images[index];
+}
+
+struct fwp_image *fixture_image(void)
+{
+	return image_of(0, CHAIN_GUEST_WASM, "guest");
+}
+
+struct fwp_image *fixture_page_image(void)
+{
+	return image_of(1, CHAIN_PAGE_GUEST_WASM, "page_guest");
 }
