@@ -76,7 +76,10 @@ static bool make_fwps(struct chain *chain, uint64_t now_ns)
 
 static void give_fwps(struct chain *chain)
 {
-	struct chain_pool *pool = &chain->template->chains->fwp_pool;
+	struct chains *chains = chain->template->chains;
+	struct chain_pool *pool = &chains->fwp_pool;
+	/* They may be among those whose turns are said to be next. */
+	chains->run.ahead_at = chains->run.ahead_count = 0;
 	for (unsigned i = 0; i < chain->stages_count; i++) {
 		end_fwp(chain->fwps[i]);
 		chain_pool_give(pool, chain->fwps[i]);
