@@ -129,6 +129,42 @@ EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 }
 """
 
+# Looks at all of the page that it has in common with others before it fills that, but for the
+# packet. What it found is asked by "found": of each stage, as all but the last let it pass.
+SPY = r"""
+EDGEOS_PACKETS(2048)
+static char role[8];
+static unsigned found;
+EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
+{
+    if (edgeos_open_packets() < 0)
+        abort();
+    edgeos_config("role", 4, role, sizeof(role) - 1);
+}
+EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
+{
+    struct edgeos_packet *p = &edgeos_slot.info;
+    uint8_t *page = (uint8_t *)p;
+    char *text = buf;
+    int is_back = p->port == EDGEOS_PORT_OUT;
+    for (uint8_t *b = page + sizeof(*p); b < page + 4096; b++)
+        if ((uint32_t)(b - (uint8_t *)buf) >= len)
+            found += *b != 0;
+    if (len >= 5 && len < 100 && memcmp(buf, "found", 5) == 0 && (is_back || role[0] != 'p'))
+        p->len = len += (uint32_t)sprintf(text + len, " %u", found);
+    for (uint8_t *b = page + sizeof(*p); b < page + 4096; b++)
+        if ((uint32_t)(b - (uint8_t *)buf) >= len)
+            *b = 0xff;
+    if (len >= 5 && memcmp(buf, role[0] == 'p' ? "trap1" : "trap2", 5) == 0)
+        return *(volatile uint32_t *)0xfffffff0u;
+    if (len >= 4 && memcmp(buf, "drop", 4) == 0)
+        return EDGEOS_DROP;
+    if (len >= 4 && memcmp(buf, "more", 4) == 0)
+        edgeos_packet_send(is_back ? EDGEOS_PORT_CLIENT : p->port, p->peer, buf, len);
+    return role[0] == 'p' ? EDGEOS_FORWARD : EDGEOS_ANSWER;
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def toy():
@@ -423,6 +459,31 @@ def test_nobody_reaches_others_clients(node, toy):
         assert attacker.ask(b"peers") == b"0"
         assert victim.ask(b"count") == b"2"
     assert show(node, "toy")["stages"][0]["refused"] == 1
+
+
+def test_nothing_of_others_is_in_the_page(node):
+    """Chains of which each stage leaves all of the page full, and looks at it first."""
+    spy = compile_packets(SPY)
+    ports = [udp_port(), udp_port()]
+    for port, name in zip(ports, ("one", "two")):
+        apply(node, name, f"endpoint: {{udp: {port}}}\nidle: 0\nlimits: {{timeout: 1s}}\nstages:\n"
+              f"- {{image: {spy}, config: {{role: pass}}}}\n- {spy}")
+    with contextlib.ExitStack() as stack:
+        quiet = [stack.enter_context(Udp(port, "127.0.0.2")) for port in ports]
+        loud = [stack.enter_context(Udp(port, f"127.0.0.{i}")) for port in ports
+                for i in range(3, 6)]
+        for number in range(200):
+            for i, client in enumerate(loud):
+                client.send((b"trap1", b"trap2", b"drop", b"more", b"what")[(number + i) % 5]
+                            * (1 + number))
+            for client in quiet:
+                assert client.ask(b"found") == b"found 0 0"
+        for client in loud:
+            client.send(b"found")
+            wait_for(lambda client=client: client.receive() == b"found 0 0", "its answer")
+    for name in ("one", "two"):
+        # What they were sent had no room in a socket, if it was lost.
+        assert all(stage["died"] > 0 for stage in show(node, name)["stages"])
 
 
 def test_limits(node, toy):
