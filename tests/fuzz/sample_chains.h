@@ -8,6 +8,9 @@
  * there, too), and one for each client. One client of the latter, the witness, is left alone: after
  * each burst of others' packets it gets what it got before.
  *
+ * Behind each packet of a burst comes one of another tenant's for a function that looks for what
+ * the samples left in the page that all share (tests/lib/chain_page_guest.c).
+ *
  * Everything is made from a seed, which is printed, on time of its own.
  */
 #pragma once

@@ -42,9 +42,9 @@ struct made {
 static struct {
 	const struct sample *sample;
 	struct fwp_engine *engine;
-	struct fwp_image *image;
+	struct fwp_image *image, *spy_image;
 	struct chains *chains;
-	struct chain_template *shared, *own;
+	struct chain_template *shared, *own, *spy;
 	uint64_t now_ns;
 	struct sample_seed seeds[SEEDS_MAX];
 	unsigned seeds_count;
@@ -53,8 +53,10 @@ static struct {
 	bool is_right;	 /* checksums of all that is in the burst are */
 	bool is_witness; /* what leaves now is for it */
 	bool is_open[ATTACKERS + 1], is_witness_open;
-	unsigned died;
+	unsigned died, spied;
 } run;
+
+static const uint8_t spy_packet[] = "What is there besides me?";
 
 struct sample_output *sample_outputs;
 unsigned sample_outputs_count;
@@ -72,9 +74,20 @@ static uint32_t random_below(uint32_t limit)
 
 /* --- what leaves --- */
 
+/* The spy's answers are what it was sent. */
+static int on_spy_send(const struct chain_output *output)
+{
+	assert_int_equal(output->len, sizeof(spy_packet));
+	assert_memory_equal(output->data, spy_packet, sizeof(spy_packet));
+	run.spied++;
+	return 0;
+}
+
 static int on_send(void *ctx, const struct chain_output *output)
 {
 	(void)ctx;
+	if (output->template == run.spy)
+		return on_spy_send(output);
 	bool is_frame = run.sample->kind == CHAIN_FRAME;
 	unsigned ports = !is_frame ? 1 : run.sample->next != NULL ? 3 : 2;
 	assert_int_equal(output->kind, run.sample->kind);
@@ -184,6 +197,13 @@ static struct fwp_image *image_of(const struct sample *sample)
 	return load(sample->name, &module);
 }
 
+static struct fwp_image *spy_image(void)
+{
+	EOS_CLEANUP(eos_buf_fini) struct eos_buf module = {0};
+	assert_int_equal(eos_read_file(AT_FDCWD, CHAIN_PAGE_GUEST_WASM, 1 << 24, &module), 0);
+	return load("spy", &module);
+}
+
 /* --- chains --- */
 
 static struct chain_template *apply(const char *name, enum chain_isolation isolation)
@@ -220,6 +240,41 @@ static struct chain_template *apply(const char *name, enum chain_isolation isola
 	return template;
 }
 
+/* Another tenant's function, which looks at all of the page that its packets are in. */
+static struct chain_template *apply_spy(void)
+{
+	static const struct chain_setting settings[] = {
+		{"id", "s"}, {"page", "1"}, {"slot", "0"}, {"buffer", "64"}, {"capacity", "2240"}};
+	struct chain_template *template;
+	struct eos_why why = {""};
+	const struct chain_stage_config stage = {.name = "spy",
+						 .image = run.spy_image,
+						 .settings = settings,
+						 .settings_count = EOS_ARRAY_SIZE(settings)};
+	const struct chain_config config = {
+		.name = "spy",
+		.tenant = "spy",
+		.isolation = CHAIN_PER_TENANT,
+		.timeout_ns = 5 * EOS_NS_PER_S,
+		.domain = 5,
+		.out_domain = 6,
+		.stages = &stage,
+		.stages_count = 1,
+	};
+	if (chain_template_apply(run.chains, &config, &template, &why) < 0)
+		fail_msg("%s", why.text);
+	return template;
+}
+
+static void check_spied(void *ctx, const char *name, uint64_t value)
+{
+	(void)ctx;
+	if (strcmp(name, "leaks") == 0 || strcmp(name, "wrong") == 0)
+		assert_int_equal(value, 0);
+	if (strcmp(name, "packets") == 0)
+		assert_int_equal(value, run.spied);
+}
+
 void seed_add(enum chain_side side, const void *data, uint32_t len)
 {
 	assert_true(run.seeds_count < SEEDS_MAX && len <= SAMPLE_PACKET_MAX);
@@ -235,6 +290,7 @@ static int setup(void **state)
 	memset(&run, 0, sizeof(run));
 	run.sample = &samples[*(const unsigned *)*state];
 	run.image = image_of(run.sample);
+	run.spy_image = spy_image();
 	const struct fwp_engine_config engine = {.fwps_max = 64};
 	if (fwp_engine_new(&engine, &run.engine, &why) < 0)
 		fail_msg("%s", why.text);
@@ -248,6 +304,7 @@ static int setup(void **state)
 	assert_true(run.made != NULL && sample_outputs != NULL);
 	run.shared = apply("shared", CHAIN_PER_TENANT);
 	run.own = apply("own", CHAIN_PER_CLIENT);
+	run.spy = apply_spy();
 	run.sample->add_seeds();
 	random_state = random_seed;
 	return 0;
@@ -259,6 +316,7 @@ static int teardown(void **state)
 	chains_free(run.chains);
 	fwp_engine_free(run.engine);
 	fwp_image_unref(run.image);
+	fwp_image_unref(run.spy_image);
 	for (unsigned i = 0; i < run.seeds_count; i++)
 		free(run.seeds[i].data);
 	free(run.made);
@@ -424,10 +482,18 @@ static void check_stage(const struct chain_template *template)
 
 static void deliver_burst(void)
 {
-	struct chain_packet packets[BURST_MAX];
-	for (unsigned i = 0; i < run.made_count; i++)
-		packets[i] = run.made[i].packet;
-	chains_deliver(run.chains, packets, run.made_count, run.now_ns);
+	struct chain_packet packets[2 * BURST_MAX];
+	unsigned spied = run.spied;
+	for (unsigned i = 0; i < run.made_count; i++) {
+		packets[2 * i] = run.made[i].packet;
+		packets[2 * i + 1] = (struct chain_packet){.data = spy_packet,
+							   .len = sizeof(spy_packet),
+							   .kind = CHAIN_DATAGRAM,
+							   .template = run.spy};
+	}
+	chains_deliver(run.chains, packets, 2 * run.made_count, run.now_ns);
+	assert_int_equal(run.spied - spied, run.made_count);
+	chain_template_counters(run.spy, 0, check_spied, NULL);
 	(void)chains_work(run.chains, run.now_ns);
 	while (chains_maintain(run.chains))
 		;
