@@ -1,7 +1,7 @@
 /*
  * Packets of any length through random chains of stages, with slots in the shared page or not, at
  * all places in it, which move them about, cut them, add to them, answer, and send copies besides
- * (tests/lib/chain_moves.h). What leaves is compared with what a model of all that says.
+ * (fixtures/chain_moves.h). What leaves is compared with what a model of all that says.
  *
  * CHAIN_MOVES=N: so many rounds; CHAIN_MOVES_SEED: others.
  */
@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "chain/fixtures/chain_moves.h"
 #include "chain/fixtures/chain_page_fixture.h"
-#include "chain_moves.h"
 
 #define TEMPLATES    3u
 #define STAGES_MAX   4u
@@ -128,7 +128,13 @@ static struct page_stage random_stage(unsigned i)
 		.is_dirty = random_below(4) != 0,
 		.moves = 1 + random_below(1u << 30),
 	};
-	static const uint32_t capacities[] = {192, 193, 256, 2240, 4032, 4033, 4096,
+	static const uint32_t capacities[] = {192,
+					      193,
+					      256,
+					      2240,
+					      4032,
+					      4033,
+					      4096,
 					      CHAIN_ABI_HEADROOM + 9600 + 64,
 					      CHAIN_ABI_HEADROOM + CHAIN_ABI_PACKET_MAX,
 					      CAPACITY_MAX};
@@ -204,8 +210,8 @@ static void burst(struct fixture *f, struct chain_template *const templates[TEMP
 		packet->len = random_len(t);
 		packet->peer = 1 + packet->client;
 		for (uint32_t k = 0; k < packet->len; k++)
-			packet->data[k] = (uint8_t)(chain_move_mix(random_state + k / 8) >>
-						    k % 8 * 8);
+			packet->data[k] =
+				(uint8_t)(chain_move_mix(random_state + k / 8) >> k % 8 * 8);
 		/* Answers have a chain when there was a packet before. */
 		bool is_back = model.seen[t][packet->client][0] > 0 && random_below(3) == 0;
 		packet->port = is_back ? CHAIN_OUT : CHAIN_CLIENT;
@@ -256,6 +262,8 @@ static void any_chain_passes_packets_on(void **state)
 		for (unsigned t = 0; t < TEMPLATES; t++)
 			if (round == 0 || random_below(3) != 0)
 				templates[t] = random_chain(f, t);
+		/* As they send what leaves. */
+		f->is_interrupting = random_below(2) == 0;
 		for (unsigned i = 0; i < BURSTS; i++) {
 			burst(f, templates);
 			left += model.left_count;
@@ -263,6 +271,7 @@ static void any_chain_passes_packets_on(void **state)
 		check_counts(f, templates);
 	}
 	/* It was not about nothing. */
+	assert_true(f->interrupted_count > rounds);
 	assert_true(left > rounds * BURST * BURSTS / 4);
 	free(model.waiting);
 	free(model.left);

@@ -1,5 +1,10 @@
-/* Stages share a page for their packets, and find nothing of each other in it: each one of these
- * looks at all of it first (tests/lib/chain_page_guest.c). */
+/*
+ * Stages share a page for their packets, and find nothing of each other in it: each one of these
+ * looks at all of it first (tests/lib/chain_page_guest.c).
+ *
+ * Tests make their engines themselves, behind cmocka, whose handlers of faults would be the last
+ * ones otherwise: guests' faults are the engine's.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,12 +16,10 @@
 #include "base/clock.h"
 #include "chain/fixtures/chain_page_fixture.h"
 
-/* Each test makes an engine of its own: faults of guests are its business then, not cmocka's. */
 #define CLIENTS	 5u
 #define CHAINS	 4u
 #define SECOND	 60u /* byte from which on 's' changes what it has sent */
 #define LONG_MAX (CHAIN_ABI_HEADROOM + 9600u + 64u)
-#define SLICE_NS (10 * EOS_NS_PER_MS)
 
 static const struct page_stage dirt_spy[] = {PAGE_DIRT('a'), PAGE_SPY('b')};
 static const struct page_stage spy_dirt_spy[] = {PAGE_SPY('a'), PAGE_DIRT('b'), PAGE_SPY('c')};
@@ -49,7 +52,7 @@ static void assert_all_clean(struct chain_template *const templates[CHAINS])
 
 static void ends_of_turns_leave_nothing(void **state)
 {
-	struct fixture *f = fixture_with(256, 64);
+	struct fixture *f = *state = fixture_with(256, 64);
 	struct chain_template *templates[CHAINS];
 	uint8_t data[1 + CHAINS][PAGE_BYTES];
 	struct chain_packet packets[1 + CHAINS];
@@ -80,7 +83,6 @@ static void ends_of_turns_leave_nothing(void **state)
 		assert_int_equal(page_counter(templates[3], i, "timers"), 1);
 	assert_int_equal(page_counter(templates[2], 0, "packets"), 4 * strlen("fadtesTl"));
 	assert_all_clean(templates);
-	fixture_free(f);
 }
 
 /* --- random bursts --- */
@@ -142,7 +144,7 @@ static void check_left(const struct fixture *f)
 /* Clients and tenants in one burst, timers between bursts, and stages that die. */
 static void bursts_of_all_leave_nothing(void **state)
 {
-	struct fixture *f = fixture_with(256, 64);
+	struct fixture *f = *state = fixture_with(256, 64);
 	struct chain_template *templates[CHAINS];
 	static uint8_t data[CHAIN_BURST_MAX][PAGE_BYTES];
 	struct chain_packet packets[CHAIN_BURST_MAX];
@@ -187,18 +189,17 @@ static void bursts_of_all_leave_nothing(void **state)
 	}
 	assert_int_equal(counted, seen);
 	assert_true(f->died_count > 60);
-	fixture_free(f);
 }
 
 /* --- turns that are interrupted --- */
 
 static void who_is_killed_in_his_turn_leaves_nothing(void **state)
 {
-	struct fixture *f = fixture_with(256, 64);
+	struct fixture *f = *state = fixture_with(256, 64);
 	uint8_t data[4][PAGE_BYTES];
 	struct chain_packet packets[4];
 	struct page_chain first = chains[1], second = chains[2];
-	first.timeout_ns = second.timeout_ns = 2 * SLICE_NS;
+	first.timeout_ns = second.timeout_ns = 100 * EOS_NS_PER_MS;
 	struct chain_template *dirty = page_apply(f, &first), *spy = page_apply(f, &second);
 	packets[0] = page_packet(dirty, data[0], 1, '-', 0);
 	packets[1] = page_packet(dirty, data[1], 1, 'b', 'L');
@@ -214,25 +215,22 @@ static void who_is_killed_in_his_turn_leaves_nothing(void **state)
 	}
 	page_assert_clean(dirty, 3);
 	page_assert_clean(spy, 1);
-	fixture_free(f);
 }
 
+/* In the middle of its turn, whose packet and dirt are in the page: nobody else's is before it. */
 static void who_is_interrupted_keeps_his_packet(void **state)
 {
-	struct fixture *f = fixture_with(256, 64);
+	struct fixture *f = *state = fixture_with(256, 64);
 	uint8_t data[3][PAGE_BYTES];
 	struct chain_packet packets[3];
-	struct page_chain first = chains[1], second = chains[2];
-	/* Busy for longer than the first slice, and the next one is far longer than he needs. */
-	const uint32_t busy = (uint32_t)(SLICE_NS * 12 / 10 >> 10);
-	first.timeout_ns = second.timeout_ns = 2 * SLICE_NS;
-	struct chain_template *dirty = page_apply(f, &first), *spy = page_apply(f, &second);
-	packets[0] = page_packet(dirty, data[0], 1, 'b', 'p');
-	memcpy(data[0] + PAGE_OFFSET, &busy, sizeof(busy));
-	packets[1] = page_packet(spy, data[1], 2, '-', 0);
-	packets[2] = page_packet(dirty, data[2], 3, '-', 0);
-	for (unsigned round = 0; round < 3; round++) {
+	struct chain_template *dirty = page_apply(f, &chains[1]), *spy = page_apply(f, &chains[2]);
+	f->is_interrupting = true;
+	for (unsigned round = 1; round <= 6; round++) {
+		packets[0] = page_packet(dirty, data[0], 1, (char)('a' + round % 3), 'p');
+		packets[1] = page_packet(spy, data[1], 2, '-', 0);
+		packets[2] = page_packet(dirty, data[2], 3, '-', 0);
 		page_deliver(f, packets, 3);
+		assert_int_equal(f->interrupted_count, round);
 		assert_int_equal(f->sent_count, 3);
 		for (unsigned i = 0; i < 3; i++)
 			assert_memory_equal(f->sent[i].data, data[i], PAGE_BYTES);
@@ -240,14 +238,13 @@ static void who_is_interrupted_keeps_his_packet(void **state)
 	assert_int_equal(f->died_count, 0);
 	page_assert_clean(dirty, 3);
 	page_assert_clean(spy, 1);
-	fixture_free(f);
 }
 
 /* --- kinds of packets --- */
 
 static void kinds_leave_nothing(void **state)
 {
-	struct fixture *f = fixture_with(256, 64);
+	struct fixture *f = *state = fixture_with(256, 64);
 	struct chain_template *templates[CHAINS];
 	uint8_t data[PAGE_BYTES], bytes[FRAME_BYTES];
 	apply_all(f, templates);
@@ -293,7 +290,6 @@ static void kinds_leave_nothing(void **state)
 	}
 	assert_all_clean(templates);
 	assert_int_equal(f->died_count, 0);
-	fixture_free(f);
 }
 
 /* --- borders --- */
@@ -339,7 +335,7 @@ static void claims_are_checked_at_the_borders(void **state)
 		{.id = 'a', .has_page = true, .buffer = 3904, .capacity = 12000},
 		{.id = 'a', .slot = 4000, .buffer = 64, .capacity = 12000},
 	};
-	struct fixture *f = fixture_with(256, 64);
+	struct fixture *f = *state = fixture_with(256, 64);
 	struct chain_template *template = NULL;
 	for (size_t i = 0; i < 2 * EOS_ARRAY_SIZE(layouts); i++) {
 		/* Alone, and before one whose buffer is elsewhere. */
@@ -351,32 +347,44 @@ static void claims_are_checked_at_the_borders(void **state)
 			 .buffer = 100,
 			 .capacity = CHAIN_ABI_HEADROOM + CHAIN_ABI_PACKET_MAX}};
 		uint32_t c = stages[0].capacity, e = 4096 - stages[0].buffer;
-		const uint32_t offsets[] = {0,	   1,	 127,	128,   e - 1, e,  e + 1,
-					    c - 1, c,	 c + 1, -1u,   -64u,  -stages[0].buffer,
-					    64,	   1u << 31, 0u - c};
+		const uint32_t offsets[] = {0,
+					    1,
+					    127,
+					    128,
+					    e - 1,
+					    e,
+					    e + 1,
+					    c - 1,
+					    c,
+					    c + 1,
+					    -1u,
+					    -64u,
+					    -stages[0].buffer,
+					    64,
+					    1u << 31,
+					    0u - c};
 		template = page_apply(f, &(struct page_chain){.name = "border",
 							      .stages = stages,
 							      .count = 1 + i % 2});
 		for (size_t k = 0; k < EOS_ARRAY_SIZE(offsets); k++) {
 			uint32_t o = offsets[k];
-			const uint32_t lens[] = {0,	    1,	       2,	  64,	     e - o - 1,
-						 e - o,	    e - o + 1, c - o - 1, c - o,     c - o + 1,
-						 c,	    c + 1,     9728,	  9729,	     -1u,
-						 1u << 31,  0u - o,    1u - o,	  -1u - o};
+			const uint32_t lens[] = {0,	   1,	      2,	 64,	 e - o - 1,
+						 e - o,	   e - o + 1, c - o - 1, c - o,	 c - o + 1,
+						 c,	   c + 1,     9728,	 9729,	 -1u,
+						 1u << 31, 0u - o,    1u - o,	 -1u - o};
 			for (size_t n = 0; n < EOS_ARRAY_SIZE(lens); n++)
 				claim(f, template, c, o, lens[n]);
 		}
 		page_assert_clean(template, 1 + i % 2);
 	}
 	assert_int_equal(f->died_count, 0);
-	fixture_free(f);
 }
 
 /* --- what is said in the initialisation --- */
 
 static void bad_pages_and_states_are_errors(void **state)
 {
-	struct fixture *f = fixture_with(256, 64);
+	struct fixture *f = *state = fixture_with(256, 64);
 	uint8_t data[PAGE_BYTES];
 	struct page_stage stages[] = {PAGE_SPY('a')};
 	stages[0].mode = "errors";
@@ -387,7 +395,6 @@ static void bad_pages_and_states_are_errors(void **state)
 	page_deliver(f, &packet, 1);
 	assert_int_equal(f->sent_count, 1);
 	assert_int_equal(f->sent[0].data[PAGE_STATUS], 1);
-	fixture_free(f);
 }
 
 /* Four counters are 256 bytes. */
@@ -396,9 +403,9 @@ static void counters_are_not_in_the_page(void **state)
 	static const struct {
 		const char *table;
 		bool is_good;
-	} tables[] = {{"3840", true}, {"3841", false}, {"4096", false}, {"6000", false},
-		      {"8191", false}, {"8192", true}};
-	struct fixture *f = fixture_with(256, 64);
+	} tables[] = {{"3840", true},  {"3841", false}, {"4096", false},
+		      {"6000", false}, {"8191", false}, {"8192", true}};
+	struct fixture *f = *state = fixture_with(256, 64);
 	uint8_t data[PAGE_BYTES];
 	struct chain_packet packet;
 	struct chain_template *template = NULL;
@@ -426,14 +433,13 @@ static void counters_are_not_in_the_page(void **state)
 		assert_memory_equal(f->sent[0].data, data, PAGE_BYTES);
 	}
 	assert_int_equal(f->died_count, 0);
-	fixture_free(f);
 }
 
 /* --- new versions --- */
 
 static void version_changes_the_slot_between_packets(void **state)
 {
-	struct fixture *f = fixture_with(256, 64);
+	struct fixture *f = *state = fixture_with(256, 64);
 	struct chain_template *spy = page_apply(f, &chains[2]), *template = NULL;
 	uint8_t data[2][PAGE_BYTES];
 	struct chain_packet packets[2];
@@ -464,21 +470,21 @@ static void version_changes_the_slot_between_packets(void **state)
 	assert_int_equal(stats.version, 20);
 	assert_int_equal(stats.chains, 7);
 	assert_true(stats.replaced >= 19 * 7 - 7);
-	fixture_free(f);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ends_of_turns_leave_nothing),
-		cmocka_unit_test(bursts_of_all_leave_nothing),
-		cmocka_unit_test(who_is_killed_in_his_turn_leaves_nothing),
-		cmocka_unit_test(who_is_interrupted_keeps_his_packet),
-		cmocka_unit_test(kinds_leave_nothing),
-		cmocka_unit_test(claims_are_checked_at_the_borders),
-		cmocka_unit_test(bad_pages_and_states_are_errors),
-		cmocka_unit_test(counters_are_not_in_the_page),
-		cmocka_unit_test(version_changes_the_slot_between_packets),
+#define TEST(name) cmocka_unit_test_teardown(name, fixture_teardown)
+		TEST(ends_of_turns_leave_nothing),
+		TEST(bursts_of_all_leave_nothing),
+		TEST(who_is_killed_in_his_turn_leaves_nothing),
+		TEST(who_is_interrupted_keeps_his_packet),
+		TEST(kinds_leave_nothing),
+		TEST(claims_are_checked_at_the_borders),
+		TEST(bad_pages_and_states_are_errors),
+		TEST(counters_are_not_in_the_page),
+		TEST(version_changes_the_slot_between_packets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

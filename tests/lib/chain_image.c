@@ -1,5 +1,5 @@
-/* The images of chain_guest.c and chain_page_guest.c, for the tests of src/chain, which does not know
- * of the compiler. */
+/* The images of chain_guest.c and chain_page_guest.c, for the tests of src/chain, which does not
+ * know of the compiler. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chain_moves.h"
+#include "chain/fixtures/chain_moves.h"
 
 #define PAGE	4096u
 #define COMMAND 42
@@ -24,7 +24,8 @@
 
 /* All zero but for the slot. */
 static _Alignas(4096) uint8_t arena[8 * PAGE];
-static struct edgeos_counter counters[] = {{"packets", 0}, {"timers", 0}, {"leaks", 0}, {"wrong", 0}};
+static struct edgeos_counter counters[] = {
+	{"packets", 0}, {"timers", 0}, {"leaks", 0}, {"wrong", 0}};
 static uint8_t ends[EDGEOS_STATE_MAX];
 static struct edgeos_packet *slot;
 static uint32_t buffer, capacity, seen;
@@ -265,7 +266,6 @@ static void lie(const uint8_t *b)
 static uint32_t command(uint8_t *b, uint32_t len)
 {
 	uint32_t port = slot->port, peer = slot->peer;
-	uint64_t until_ns;
 	switch (b[COMMAND]) {
 	case 'a':
 		be_dirty();
@@ -283,11 +283,14 @@ static uint32_t command(uint8_t *b, uint32_t len)
 		be_dirty();
 		for (;;)
 			__asm__ volatile("" ::: "memory");
-	case 'p': /* is interrupted, as its slice ends before */
+	case 'p': /* the owner interrupts it here */
 		be_dirty();
-		until_ns = edgeos_now_ns() + ((uint64_t)number_at(b + OFFSET) << 10);
-		while (edgeos_now_ns() < until_ns)
-			;
+		if (edgeos_log(EDGEOS_INFO, "now", 3) < 0)
+			count(3);
+		for (uint32_t i = 0; has_page && i < PAGE; i++) /* all is as it was */
+			if (i >= sizeof(*slot) && (uint8_t *)slot + i - b >= len)
+				if (((uint8_t *)slot)[i] != (is_dirty ? 0xff : 0))
+					count(2);
 		return EDGEOS_FORWARD;
 	case 's': /* what it sends is what it was then */
 		for (int i = 0; i < 2; i++) {
