@@ -48,6 +48,10 @@ struct click_arena {
 };
 /* Cleared; NULL: no memory. */
 void *click_arena_alloc(struct click_arena *arena, size_t size);
+/* MEMORY, which is cleared, aligned to 16 bytes and borrowed until the end, is used first. */
+void click_arena_lend(struct click_arena *arena, void *memory, size_t size);
+/* Of the router's memory that packets touch; as click_arena_alloc(). */
+void *click_hot_alloc(struct click_router *router, size_t size);
 /* For arguments, which stay as long as the router, or as a handler is written. */
 struct click_arena *click_args_arena(struct click_router *router);
 char *click_arena_text(struct click_arena *arena, const char *bytes, size_t len);
@@ -117,6 +121,8 @@ struct click_place {
 	const char *file;
 	uint32_t line;
 	const char *config;
+	uint32_t inputs_used,
+		outputs_room; /* connected ones; of outputs, those behind the element */
 };
 
 #define CLICK_SEED_WORDS 8u
@@ -129,11 +135,24 @@ struct click_random {
 
 struct click_slab;
 struct click_router {
+	/* What each packet touches: a cache line, another for the packet, and a port. */
+	uint64_t due_ns; /* when the first timer is; UINT64_MAX: none is set */
+	struct click_element *tasks_first;
+	struct click_packet *borrowed;
+	void (*send)(void *ctx, unsigned device, const struct click_packet *packet); /* HOST's */
+	void *ctx;
+	uint16_t depth;
+	bool is_own_taken;
+	struct click_packet own; /* the borrowed one, unless it still waits somewhere */
+	struct click_port receivers[CLICK_DEVICES_MAX]; /* of packets, by device */
+
 	const struct click_host *host;
 	const struct click_class *const *classes;
-	struct click_arena arena;
+	/* What packets touch, and what they do not: names, texts, tables. */
+	struct click_arena hot, arena;
 	struct click_arena *scratch; /* while a handler is written: arguments; or NULL */
-	bool is_used[CLICK_CLASSES_MAX];
+	bool *is_used;		     /* by class */
+	bool is_borrowed;	     /* its memory */
 	struct click_errors *errors; /* while it is being loaded or a handler is written */
 	struct click_element **elements;
 	struct click_place *places; /* by element */
@@ -141,16 +160,14 @@ struct click_router {
 	struct click_flat_link *links; /* between real elements */
 	uint32_t links_count;
 	/* Tasks: a queue; timers: a heap. */
-	struct click_element *tasks_first, *tasks_last;
+	struct click_element *tasks_last;
 	struct click_element **timers;
 	uint32_t timers_count;
 	/* Packets. */
 	struct click_packet *free_packets;
 	uint32_t packets_count, packets_reserved;
 	struct click_slab *slabs;
-	struct click_packet *borrowed;
 	uint64_t exhausted, looped;
-	unsigned depth;
 	struct click_device devices[CLICK_DEVICES_MAX];
 	unsigned devices_named;
 	struct click_address *addresses;

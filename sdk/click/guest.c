@@ -34,13 +34,19 @@ extern const unsigned click_config_len;
 
 EDGEOS_PACKETS(CLICK_PACKET_MAX)
 
-static struct click_router *router;
+#define HOT_BYTES 16384u
+/* The router begins in the cache line of what packets touch of ours. */
+static _Alignas(4096) struct {
+	uint64_t timer_ns;
+	uint64_t wall_offset_ns; /* wall clock less monotonic clock */
+	struct click_router *router;
+	int verdict; /* the port by which the slot's packet leaves; below zero: none so far */
+	bool is_late_set, is_in_packet, has_started;
+	_Alignas(16) uint8_t memory[HOT_BYTES - 32];
+} hot;
+
 static struct edgeos_counter counters[EDGEOS_COUNTERS_MAX];
 static uint32_t counters_count; /* of the router's; two of our own are behind them */
-static uint64_t timer_ns = UINT64_MAX;
-static uint64_t wall_offset_ns; /* wall clock less monotonic clock */
-static bool is_late_set, is_in_packet, has_started;
-static int verdict; /* the port by which the slot's packet leaves; below zero: none so far */
 
 uint64_t click_now_ns(void)
 {
@@ -51,7 +57,7 @@ uint64_t click_now_ns(void)
  * corrected since. */
 uint64_t click_wall_ns(void)
 {
-	return edgeos_now_ns() + wall_offset_ns;
+	return edgeos_now_ns() + hot.wall_offset_ns;
 }
 
 static void log_line(void *ctx, const char *line)
@@ -79,14 +85,14 @@ static void send_packet(void *ctx, unsigned device, const struct click_packet *p
 	struct edgeos_packet *info = &edgeos_slot.info;
 	(void)ctx;
 	/* Packets by one port keep their order. */
-	if (verdict == (int)device) {
+	if (hot.verdict == (int)device) {
 		edgeos_packet_send(device, 0, (const void *)(uintptr_t)info->address, info->len);
-		verdict = -1;
+		hot.verdict = -1;
 	}
-	if (is_in_packet && packet->buffer == edgeos_slot.data) {
+	if (hot.is_in_packet && packet->buffer == edgeos_slot.data) {
 		info->address = (uint32_t)(uintptr_t)packet->data;
 		info->len = packet->len;
-		verdict = (int)device;
+		hot.verdict = (int)device;
 	} else {
 		edgeos_packet_send(device, 0, packet->data, packet->len);
 	}
@@ -97,23 +103,23 @@ static const struct click_host host = {.device = find_device, .send = send_packe
 static void update_counters(void)
 {
 	for (uint32_t i = 0; i < counters_count; i++)
-		counters[i].value = click_router_counter(router, i);
-	counters[counters_count].value = click_router_exhausted(router);
-	counters[counters_count + 1].value = click_router_looped(router);
+		counters[i].value = click_router_counter(hot.router, i);
+	counters[counters_count].value = click_router_exhausted(hot.router);
+	counters[counters_count + 1].value = click_router_looped(hot.router);
 }
 
 static void finish(void)
 {
-	uint64_t deadline = click_router_deadline(router);
-	if (deadline < timer_ns) {
+	uint64_t deadline = click_router_deadline(hot.router);
+	if (deadline < hot.timer_ns) {
 		uint64_t now = edgeos_now_ns();
-		timer_ns = deadline;
+		hot.timer_ns = deadline;
 		edgeos_timer_set(TIMER_ROUTER, deadline > now ? deadline - now : 1);
 	}
 	if (counters_count <= COUNTERS_DIRECT) {
 		update_counters();
-	} else if (!is_late_set) {
-		is_late_set = true;
+	} else if (!hot.is_late_set) {
+		hot.is_late_set = true;
 		edgeos_timer_set(TIMER_COUNTERS, COUNTERS_LATE_NS);
 	}
 }
@@ -124,22 +130,24 @@ static void start(void)
 	struct timespec wall = {0, 0};
 	uint8_t seed[CLICK_SEED_BYTES];
 	uint64_t now = edgeos_now_ns();
-	has_started = true;
+	hot.has_started = true;
 	if (clock_gettime(CLOCK_REALTIME, &wall) == 0)
-		wall_offset_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - now;
+		hot.wall_offset_ns =
+			(uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - now;
 	if (getentropy(seed, sizeof(seed)) < 0)
 		abort();
-	click_router_seed(router, seed);
+	click_router_seed(hot.router, seed);
 }
 
 static void open_counters(void)
 {
 	static const char *const own[] = {"packets_exhausted", "packets_looped"};
-	counters_count = click_router_counters(router);
+	counters_count = click_router_counters(hot.router);
 	if (counters_count > EDGEOS_COUNTERS_MAX - 2)
 		counters_count = EDGEOS_COUNTERS_MAX - 2;
 	for (uint32_t i = 0; i < counters_count; i++)
-		click_router_counter_name(router, i, counters[i].name, sizeof(counters[i].name));
+		click_router_counter_name(hot.router, i, counters[i].name,
+					  sizeof(counters[i].name));
 	for (uint32_t i = 0; i < 2; i++)
 		strcpy(counters[counters_count + i].name, own[i]);
 	if (edgeos_counters(counters, counters_count + 2) < 0)
@@ -149,47 +157,50 @@ static void open_counters(void)
 EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 {
 	struct click_errors errors = {.tell = tell};
+	hot.timer_ns = UINT64_MAX;
 	if (edgeos_open_packets() < 0)
 		abort();
-	router = click_router_new(&host, NULL);
+	struct click_router *router =
+		click_router_new_in(hot.memory, sizeof(hot.memory), &host, NULL);
 	/* `edgeos build` made the same with success; but ports and memory are not the same here. */
 	if (router == NULL || click_router_load(router, click_config_text, click_config_len,
 						click_config_name, &errors) < 0)
 		abort();
+	hot.router = router;
 	open_counters();
 }
 
 EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 {
 	const struct edgeos_packet *info = &edgeos_slot.info;
-	if (!has_started)
+	if (!hot.has_started)
 		start();
-	struct click_packet *packet = click_packet_borrow(router, edgeos_slot.data, buf, len);
+	struct click_packet *packet = click_packet_borrow(hot.router, edgeos_slot.data, buf, len);
 	if (packet == NULL)
 		return EDGEOS_DROP;
-	packet->time_ns = info->time_ns + wall_offset_ns;
-	verdict = -1;
-	is_in_packet = true;
-	click_router_receive(router, info->port, packet);
-	click_packet_settle(router);
-	is_in_packet = false;
-	int result = verdict;
-	verdict = -1;
+	packet->time_ns = info->time_ns + hot.wall_offset_ns;
+	hot.verdict = -1;
+	hot.is_in_packet = true;
+	click_router_receive(hot.router, info->port, packet);
+	click_packet_settle(hot.router);
+	hot.is_in_packet = false;
+	int result = hot.verdict;
+	hot.verdict = -1;
 	finish();
 	return result < 0 ? EDGEOS_DROP : EDGEOS_HOP + (uint32_t)result;
 }
 
 EDGEOS_EXPORT(edgeos_timer) void edgeos_timer(uint32_t id)
 {
-	if (!has_started)
+	if (!hot.has_started)
 		start();
 	if (id == TIMER_COUNTERS) {
-		is_late_set = false;
+		hot.is_late_set = false;
 		update_counters();
 		return;
 	}
-	timer_ns = UINT64_MAX;
-	verdict = -1;
-	(void)click_router_run(router);
+	hot.timer_ns = UINT64_MAX;
+	hot.verdict = -1;
+	(void)click_router_run(hot.router);
 	finish();
 }

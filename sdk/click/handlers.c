@@ -35,11 +35,11 @@ static bool read_common(const struct click_element *element, const char *name,
 {
 	const struct click_handler *handler = element->class->handlers;
 	if (strcmp(name, "name") == 0) {
-		click_text_puts(text, element->name);
+		click_text_puts(text, element->more->name);
 	} else if (strcmp(name, "class") == 0) {
 		click_text_puts(text, element->class->name);
 	} else if (strcmp(name, "config") == 0) {
-		click_text_puts(text, element->router->places[element->index].config);
+		click_text_puts(text, element->router->places[element->more->index].config);
 	} else if (strcmp(name, "handlers") == 0) {
 		click_text_puts(text, "name\tr\nclass\tr\nconfig\tr\nhandlers\tr\n");
 		for (; handler != NULL && handler->name != NULL; handler++)
@@ -132,7 +132,7 @@ void click_router_counter_name(const struct click_router *router, uint32_t index
 	if (size > 0)
 		name[0] = '\0';
 	if (index < router->counters_count)
-		click_text_printf(&text, "%s.%s", router->counters[index].element->name,
+		click_text_printf(&text, "%s.%s", router->counters[index].element->more->name,
 				  router->counters[index].handler->name);
 }
 

@@ -48,6 +48,10 @@ extern const struct click_class *const click_classes[];
 /* HOST and CLASSES (NULL: click_classes) are borrowed. NULL: no memory. */
 struct click_router *click_router_new(const struct click_host *host,
 				      const struct click_class *const *classes);
+/* The same, with what packets touch in MEMORY, which is cleared, aligned as a cache line and
+ * borrowed until the router goes, as far as it goes. NULL also: it is too small for a router. */
+struct click_router *click_router_new_in(void *memory, size_t size, const struct click_host *host,
+					 const struct click_class *const *classes);
 struct click_router *click_router_free(struct click_router *router);
 /* Reads, connects, configures and initialises. 0, or -1: ERRORS was told why, and the router may
  * only be freed. NAME is the file's, for messages. Once. */

@@ -73,7 +73,7 @@ static void to_push(struct click_element *element, unsigned port, struct click_p
 static int to_initialize(struct click_element *element, struct click_args *args)
 {
 	(void)args;
-	if (element->input_is_pull[0])
+	if (element->more->input_is_pull[0])
 		click_task_schedule(element);
 	return 0;
 }

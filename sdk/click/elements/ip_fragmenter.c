@@ -40,7 +40,7 @@ static void tell(const struct fragmenter *fragmenter, const struct click_ip *ip)
 	char line[160];
 	struct click_out text;
 	click_out_init(&text, line, sizeof(line) - 1);
-	click_out_add(&text, fragmenter->element.name);
+	click_out_add(&text, fragmenter->element.more->name);
 	click_out_add(&text, ": may not fragment ");
 	click_out_ip(&text, click_get_address(ip->header + 12));
 	click_out_add(&text, " > ");

@@ -131,6 +131,7 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 	if (!wrong)
 		return packet;
 	options->drops++;
+	packet->has_anno = true;
 	packet->anno[CLICK_ICMP_PARAMPROB] = (uint8_t)wrong;
 	click_push(element, 1, packet);
 	return NULL;

@@ -44,7 +44,7 @@ static int discard_configure(struct click_element *element, struct click_args *a
 static int discard_initialize(struct click_element *element, struct click_args *args)
 {
 	(void)args;
-	if (element->input_is_pull[0] && ((struct discard *)element)->is_active)
+	if (element->more->input_is_pull[0] && ((struct discard *)element)->is_active)
 		click_task_schedule(element);
 	return 0;
 }
@@ -90,7 +90,7 @@ static int write_active(struct click_element *element, const char *text, struct 
 	click_arg_bool(args, "active", CLICK_POSITIONAL | CLICK_MANDATORY, &discard->is_active);
 	if (click_args_end(args) < 0)
 		return -1;
-	if (element->input_is_pull[0] && discard->is_active)
+	if (element->more->input_is_pull[0] && discard->is_active)
 		click_task_schedule(element);
 	return 0;
 }

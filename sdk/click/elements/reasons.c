@@ -13,7 +13,7 @@ static void tell(struct click_check *check, unsigned reason)
 	char line[128];
 	struct click_out text;
 	click_out_init(&text, line, sizeof(line) - 1);
-	click_out_add(&text, check->element.name);
+	click_out_add(&text, check->element.more->name);
 	click_out_add(&text, ": ");
 	click_out_add(&text, check->what);
 	click_out_add(&text, " header check failed: ");

@@ -127,8 +127,8 @@ static void search_queues(struct red *self, bool is_down)
 			continue;
 		uint32_t count = is_down ? element->outputs_count : element->inputs_count;
 		for (uint32_t port = 0; port < count; port++) {
-			bool is_pull = is_down ? element->output_is_pull[port]
-					       : element->input_is_pull[port];
+			bool is_pull = is_down ? element->more->output_is_pull[port]
+					       : element->more->input_is_pull[port];
 			if (is_pull == is_down)
 				continue;
 			struct click_element *peer = is_down ? element->outputs[port].element
@@ -148,7 +148,7 @@ static int initialize(struct click_element *element, struct click_args *args)
 	if (self->queues_text)
 		name_queues(self, args);
 	else
-		search_queues(self, !element->input_is_pull[0]);
+		search_queues(self, !element->more->input_is_pull[0]);
 	if (self->queues_count == 0)
 		click_args_error(args, "there is no queue");
 	self->random = click_random(element->router) & (P_ONE - 1);
@@ -308,7 +308,7 @@ static uint32_t read_queues(struct click_element *element, char *out, uint32_t s
 	struct click_out to;
 	click_out_init(&to, out, size);
 	for (uint32_t i = 0; i < self->queues_count; i++) {
-		click_out_add(&to, self->queues[i].element->name);
+		click_out_add(&to, self->queues[i].element->more->name);
 		click_out_char(&to, '\n');
 	}
 	return to.len;
