@@ -115,8 +115,8 @@ struct click_handler {
 	int (*write)(struct click_element *element, const char *text, struct click_args *args);
 	/* Its value as a counter; NULL: it is not a number. */
 	uint64_t (*count)(struct click_element *element);
-	/* The same without a function, and for nothing: where in the element's struct a uint64_t *
-	 * is, which points to the value from initialize() on, cleared. 0: nowhere. */
+	/* In its place, as it costs nothing when packets pass: where in the element's struct a
+	 * uint64_t * is, which points to the value from initialize() on, cleared. 0: nowhere. */
 	size_t counter;
 };
 

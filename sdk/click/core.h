@@ -117,6 +117,13 @@ struct click_counter_ref {
 	const struct click_handler *handler;
 };
 
+/* A counter that does not count in the table itself. */
+struct click_computed {
+	uint64_t (*count)(struct click_element *element);
+	struct click_element *element;
+	uint64_t *value;
+};
+
 struct click_place {
 	const char *file;
 	uint32_t line;
@@ -167,12 +174,13 @@ struct click_router {
 	struct click_packet *free_packets;
 	uint32_t packets_count, packets_reserved;
 	struct click_slab *slabs;
-	uint64_t exhausted, looped;
 	struct click_device devices[CLICK_DEVICES_MAX];
 	unsigned devices_named;
 	struct click_address *addresses;
 	struct click_counter_ref *counters;
-	uint32_t counters_count;
+	struct click_computed *computed;
+	struct click_counter *table, *own_counters;
+	uint32_t counters_count, computed_count, table_count;
 	struct click_random random;
 };
 
@@ -197,6 +205,15 @@ bool click_packets_init(struct click_router *router);
 /* Makes what elements have reserved; less if there is no memory for it. */
 void click_packets_fill(struct click_router *router);
 void click_packets_fini(struct click_router *router);
+
+/* --- handlers.c --- */
+
+/* False: no memory. */
+bool click_own_counters(struct click_router *router);
+void click_count_exhausted(struct click_router *router);
+void click_count_looped(struct click_router *router);
+/* All are configured: tells elements where they count. 0, or -1 with an error told. */
+int click_make_counters(struct click_router *router);
 
 /* --- args.c --- */
 

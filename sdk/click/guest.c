@@ -11,8 +11,8 @@
  * Random numbers begin anew in each instance: the template's would be the same in all.
  *
  * Timers of elements share timer 0. It is never set in edgeos_init(): timers are an instance's.
- * Counters are a table that the host reads when it likes. Few are brought up to date after each
- * packet, many by timer 1.
+ * Counters are the router's table, which the host reads when it likes. Most values are right at any
+ * time; where others are few they are computed after each packet, where they are many by timer 1.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +42,9 @@ static _Alignas(4096) struct {
 	struct click_router *router;
 	int verdict; /* the port by which the slot's packet leaves; below zero: none so far */
 	bool is_late_set, is_in_packet, has_started;
+	uint8_t computed_count; /* as far as it goes */
 	_Alignas(16) uint8_t memory[HOT_BYTES - 32];
 } hot;
-
-static struct edgeos_counter counters[EDGEOS_COUNTERS_MAX];
-static uint32_t counters_count; /* of the router's; two of our own are behind them */
 
 uint64_t click_now_ns(void)
 {
@@ -100,14 +98,6 @@ static void send_packet(void *ctx, unsigned device, const struct click_packet *p
 
 static const struct click_host host = {.device = find_device, .send = send_packet, .log = log_line};
 
-static void update_counters(void)
-{
-	for (uint32_t i = 0; i < counters_count; i++)
-		counters[i].value = click_router_counter(hot.router, i);
-	counters[counters_count].value = click_router_exhausted(hot.router);
-	counters[counters_count + 1].value = click_router_looped(hot.router);
-}
-
 static void finish(void)
 {
 	uint64_t deadline = click_router_deadline(hot.router);
@@ -116,8 +106,10 @@ static void finish(void)
 		hot.timer_ns = deadline;
 		edgeos_timer_set(TIMER_ROUTER, deadline > now ? deadline - now : 1);
 	}
-	if (counters_count <= COUNTERS_DIRECT) {
-		update_counters();
+	if (hot.computed_count == 0)
+		return;
+	if (hot.computed_count <= COUNTERS_DIRECT) {
+		click_router_compute(hot.router);
 	} else if (!hot.is_late_set) {
 		hot.is_late_set = true;
 		edgeos_timer_set(TIMER_COUNTERS, COUNTERS_LATE_NS);
@@ -141,16 +133,15 @@ static void start(void)
 
 static void open_counters(void)
 {
-	static const char *const own[] = {"packets_exhausted", "packets_looped"};
-	counters_count = click_router_counters(hot.router);
-	if (counters_count > EDGEOS_COUNTERS_MAX - 2)
-		counters_count = EDGEOS_COUNTERS_MAX - 2;
-	for (uint32_t i = 0; i < counters_count; i++)
-		click_router_counter_name(hot.router, i, counters[i].name,
-					  sizeof(counters[i].name));
-	for (uint32_t i = 0; i < 2; i++)
-		strcpy(counters[counters_count + i].name, own[i]);
-	if (edgeos_counters(counters, counters_count + 2) < 0)
+	uint32_t count, computed = click_router_computed(hot.router);
+	const struct click_counter *table = click_router_table(hot.router, &count);
+	_Static_assert(sizeof(*table) == sizeof(struct edgeos_counter) &&
+			       offsetof(struct click_counter, value) ==
+				       offsetof(struct edgeos_counter, value) &&
+			       CLICK_TABLE_MAX <= EDGEOS_COUNTERS_MAX,
+		       "the host reads it");
+	hot.computed_count = (uint8_t)(computed <= UINT8_MAX ? computed : UINT8_MAX);
+	if (edgeos_counters((const struct edgeos_counter *)table, count) < 0)
 		tell(NULL, "click: the counters cannot be shown");
 }
 
@@ -196,7 +187,7 @@ EDGEOS_EXPORT(edgeos_timer) void edgeos_timer(uint32_t id)
 		start();
 	if (id == TIMER_COUNTERS) {
 		hot.is_late_set = false;
-		update_counters();
+		click_router_compute(hot.router);
 		return;
 	}
 	hot.timer_ns = UINT64_MAX;

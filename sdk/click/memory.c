@@ -205,7 +205,7 @@ static void clear(struct click_packet *packet)
 static struct click_packet *take(struct click_router *router)
 {
 	if (router->free_packets == NULL && !add_slab(router)) {
-		router->exhausted++;
+		click_count_exhausted(router);
 		return NULL;
 	}
 	struct click_packet *packet = router->free_packets;

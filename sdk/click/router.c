@@ -16,7 +16,7 @@ static struct click_router *make_router(struct click_router *router, const struc
 	router->classes = classes != NULL ? classes : click_classes;
 	router->arena.max = CLICK_MEMORY_MAX;
 	router->is_used = click_arena_alloc(&router->arena, CLICK_CLASSES_MAX);
-	if (router->is_used == NULL || !click_packets_init(router))
+	if (router->is_used == NULL || !click_own_counters(router) || !click_packets_init(router))
 		return click_router_free(router);
 	return router;
 }
@@ -224,28 +224,6 @@ static int configure_all(struct click_router *router)
 	return err;
 }
 
-static int find_counters(struct click_router *router)
-{
-	uint32_t capacity = 0;
-	for (uint32_t i = 0; i < router->elements_count; i++) {
-		struct click_element *element = router->elements[i];
-		const struct click_handler *handler = element->class->handlers;
-		for (; handler != NULL && handler->name != NULL; handler++) {
-			if (handler->count == NULL)
-				continue;
-			if (!click_arena_grow(&router->arena, &router->counters,
-					      router->counters_count, &capacity,
-					      sizeof(*router->counters))) {
-				click_tell_line(router, "out of memory");
-				return -1;
-			}
-			router->counters[router->counters_count++] =
-				(struct click_counter_ref){element, handler};
-		}
-	}
-	return 0;
-}
-
 static int initialize_all(struct click_router *router)
 {
 	int err = 0;
@@ -273,7 +251,7 @@ static int build(struct click_router *router, struct click_arena *arena, const c
 	}
 	if (click_connect(router, arena, &flat) < 0 || click_find_listeners(router, arena) < 0)
 		return -1;
-	if (configure_all(router) < 0 || find_counters(router) < 0)
+	if (configure_all(router) < 0 || click_make_counters(router) < 0)
 		return -1;
 	return initialize_all(router);
 }

@@ -102,6 +102,20 @@ int click_router_read(struct click_router *router, const char *handler, char *ou
 int click_router_write(struct click_router *router, const char *handler, const char *value,
 		       struct click_errors *errors);
 
+/* Counters for a host that reads them when it likes. NAME is "ELEMENT.HANDLER", cut. */
+#define CLICK_TABLE_MAX 256u
+struct click_counter {
+	char name[56];
+	uint64_t value;
+};
+/* At most CLICK_TABLE_MAX, of which the last two are packets_exhausted and packets_looped. It stays
+ * where it is. Values are right at any time, but those that have to be computed. */
+const struct click_counter *click_router_table(const struct click_router *router,
+					       uint32_t *ret_count);
+/* How many those are, and making them right. */
+uint32_t click_router_computed(const struct click_router *router);
+void click_router_compute(struct click_router *router);
+
 /* Handlers that count. */
 uint32_t click_router_counters(const struct click_router *router);
 /* "ELEMENT.HANDLER" into NAME, cut to SIZE - 1 bytes. */

@@ -19,7 +19,7 @@
 
 static void drop_looped(struct click_router *router, struct click_packet *packet)
 {
-	router->looped++;
+	click_count_looped(router);
 	click_packet_free(router, packet);
 }
 
@@ -68,7 +68,7 @@ struct click_packet *click_pull(struct click_element *element, unsigned port)
 	if (port >= element->inputs_count || element->inputs[port].element == NULL)
 		return NULL;
 	if (router->depth >= DEPTH_MAX) {
-		router->looped++;
+		click_count_looped(router);
 		return NULL;
 	}
 	struct click_port from = element->inputs[port];
@@ -313,14 +313,4 @@ void click_log(struct click_router *router, const char *text)
 {
 	if (router->host->log != NULL)
 		router->host->log(router->host->ctx, text);
-}
-
-uint64_t click_router_exhausted(const struct click_router *router)
-{
-	return router->exhausted;
-}
-
-uint64_t click_router_looped(const struct click_router *router)
-{
-	return router->looped;
 }

@@ -172,6 +172,75 @@ static void test_beyond_given_memory(void **state)
 	test_unload(&test);
 }
 
+static uint64_t in_table(const struct test_router *test, const char *name)
+{
+	uint32_t count;
+	const struct click_counter *table = click_router_table(test->router, &count);
+	for (uint32_t i = 0; i < count; i++)
+		if (strcmp(table[i].name, name) == 0)
+			return table[i].value;
+	fail_msg("there is no counter %s", name);
+	return 0;
+}
+
+/* It is right without being asked for, but for what has to be computed. */
+static void test_table(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> c :: Counter -> p :: Paint(3) -> q :: Queue(2) -> "
+			      "u :: Unqueue(ACTIVE false) -> ToDevice(1); FromDevice(2) -> "
+			      "m :: FrontDropQueue(7) -> Unqueue(ACTIVE false) -> Discard");
+	for (uint8_t i = 0; i < 3; i++)
+		test_receive(&test, 0, i, 60);
+	assert_int_equal(in_table(&test, "c.count"), 3);
+	assert_int_equal(in_table(&test, "c.byte_count"), 180);
+	assert_int_equal(in_table(&test, "p.color"), 3);
+	assert_int_equal(in_table(&test, "q.length"), 2);
+	assert_int_equal(in_table(&test, "q.highwater_length"), 2);
+	assert_int_equal(in_table(&test, "q.capacity"), 2);
+	assert_int_equal(in_table(&test, "q.drops"), 1);
+	assert_int_equal(in_table(&test, "packets_exhausted"), 0);
+	assert_int_equal(click_router_write(test.router, "q.capacity", "1", NULL), 0);
+	assert_int_equal(in_table(&test, "q.length"), 1);
+	assert_int_equal(in_table(&test, "q.capacity"), 1);
+	assert_int_equal(in_table(&test, "q.drops"), 2);
+	assert_int_equal(click_router_write(test.router, "q.reset_counts", "", NULL), 0);
+	assert_int_equal(in_table(&test, "q.highwater_length"), 1);
+	assert_int_equal(in_table(&test, "q.drops"), 0);
+	assert_int_equal(click_router_write(test.router, "p.color", "5", NULL), 0);
+	assert_int_equal(in_table(&test, "p.color"), 5);
+	assert_true(click_router_computed(test.router) > 0);
+	test_receive(&test, 2, 1, 60);
+	assert_int_equal(in_table(&test, "m.length"), 0);
+	click_router_compute(test.router);
+	assert_int_equal(in_table(&test, "m.length"), 1);
+	test_unload(&test);
+}
+
+/* More than a host takes: the others count as well, but are not shown. */
+static void test_table_is_full(void **state)
+{
+	struct test_router test;
+	char text[8192] = "FromDevice(0)";
+	uint32_t count;
+	for (unsigned i = 0; i < 200; i++)
+		strcat(text, " -> Counter");
+	strcat(text, " -> Idle");
+	test_must_load(&test, text);
+	test_receive(&test, 0, 1, 60);
+	const struct click_counter *table = click_router_table(test.router, &count);
+	assert_int_equal(count, CLICK_TABLE_MAX);
+	for (uint32_t i = 0; i < count - 2; i++)
+		assert_int_equal(table[i].value, i % 2 == 0 ? 1 : 60);
+	assert_string_equal(table[count - 2].name, "packets_exhausted");
+	assert_string_equal(table[count - 1].name, "packets_looped");
+	assert_int_equal(table[count - 1].value, 0);
+	assert_int_equal(click_router_counters(test.router), 400);
+	assert_int_equal(click_router_counter(test.router, 398), 1);
+	assert_int_equal(test_count(&test, "Counter@201.byte_count"), 60);
+	test_unload(&test);
+}
+
 static void test_queue_and_tasks(void **state)
 {
 	struct test_router test;
@@ -450,6 +519,8 @@ int main(void)
 		cmocka_unit_test(test_packets),
 		cmocka_unit_test(test_pool_is_bounded),
 		cmocka_unit_test(test_annotations_end),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table_is_full),
 		cmocka_unit_test(test_in_given_memory),
 		cmocka_unit_test(test_beyond_given_memory),
 		cmocka_unit_test(test_borrowed),
