@@ -41,6 +41,9 @@ struct click_args;
  * it when it moves: those that are not known are CLICK_NO_HEADER. */
 #define CLICK_NO_HEADER INT16_MIN
 struct click_packet {
+	/* Annotations without a field, as Click numbers them. Who writes there says so in has_anno:
+	 * most packets have none, and then these bytes are not touched. */
+	uint8_t anno[CLICK_ANNO_BYTES];
 	uint8_t *data;
 	uint32_t len;
 	uint8_t *buffer;		 /* CLICK_HEADROOM + CLICK_PACKET_MAX bytes */
@@ -55,10 +58,7 @@ struct click_packet {
 	uint32_t destination;		   /* destination address annotation, network order */
 	uint32_t extra_len, extra_packets; /* Meters and counters add these */
 	uint64_t time_ns;		   /* timestamp annotation */
-	/* Others, as Click numbers them. Who writes there says so in has_anno: most packets have
-	 * none, and then these bytes are not touched. */
 	bool has_anno;
-	uint8_t anno[CLICK_ANNO_BYTES];
 };
 
 /* An uninitialised packet of LEN bytes, with headroom; NULL: the pool is empty (counted), or LEN is

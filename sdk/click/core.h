@@ -140,19 +140,11 @@ struct click_random {
 	uint32_t words_count;
 };
 
+#define CLICK_LINE 64u /* of a cache */
+#define CLICK_ROOM 32u
+
 struct click_slab;
 struct click_router {
-	/* What each packet touches: a cache line, another for the packet, and a port. */
-	uint64_t due_ns; /* when the first timer is; UINT64_MAX: none is set */
-	struct click_element *tasks_first;
-	struct click_packet *borrowed;
-	void (*send)(void *ctx, unsigned device, const struct click_packet *packet); /* HOST's */
-	void *ctx;
-	uint16_t depth;
-	bool is_own_taken;
-	struct click_packet own; /* the borrowed one, unless it still waits somewhere */
-	struct click_port receivers[CLICK_DEVICES_MAX]; /* of packets, by device */
-
 	const struct click_host *host;
 	const struct click_class *const *classes;
 	/* What packets touch, and what they do not: names, texts, tables. */
@@ -166,12 +158,6 @@ struct click_router {
 	uint32_t elements_count;
 	struct click_flat_link *links; /* between real elements */
 	uint32_t links_count;
-	/* Tasks: a queue; timers: a heap. */
-	struct click_element *tasks_last;
-	struct click_element **timers;
-	uint32_t timers_count;
-	/* Packets. */
-	struct click_packet *free_packets;
 	uint32_t packets_count, packets_reserved;
 	struct click_slab *slabs;
 	struct click_device devices[CLICK_DEVICES_MAX];
@@ -182,7 +168,38 @@ struct click_router {
 	struct click_counter *table, *own_counters;
 	uint32_t counters_count, computed_count, table_count;
 	struct click_random random;
+
+	/* What packets touch, to the end; in the guest each its last three cache lines: the first
+	 * receiver, the packet's fields, and then what is the router's and that of who runs it.
+	 * Elements are behind it. Tasks are a queue, timers a heap. */
+	_Alignas(CLICK_LINE) struct click_element *tasks_last;
+	struct click_element **timers;
+	uint32_t timers_count;
+	struct click_packet *free_packets;
+	struct click_port receivers[CLICK_DEVICES_MAX]; /* of packets, by device: the last first */
+	struct click_packet own; /* the borrowed one, unless it still waits somewhere */
+	_Alignas(CLICK_LINE) uint8_t room[CLICK_ROOM]; /* of whom runs the router */
+	uint64_t due_ns; /* when the first timer is; UINT64_MAX: none is set */
+	struct click_element *tasks_first;
+	struct click_packet *borrowed;
+	void (*send)(void *ctx, unsigned device, const struct click_packet *packet); /* HOST's */
+	void *ctx;
+	uint16_t depth;
+	bool is_own_taken;
 };
+#define CLICK_HOT_LINES 3u /* those */
+_Static_assert(sizeof(void *) != 4 ||
+		       (offsetof(struct click_router, own.data) % CLICK_LINE == 0 &&
+			offsetof(struct click_router, room) ==
+				offsetof(struct click_router, own.data) + CLICK_LINE &&
+			sizeof(struct click_router) ==
+				offsetof(struct click_router, room) + CLICK_LINE),
+	       "three lines");
+
+static inline struct click_port *click_receiver(struct click_router *router, unsigned device)
+{
+	return &router->receivers[CLICK_DEVICES_MAX - 1 - device];
+}
 
 /* "FILE:LINE: " and the text. */
 void click_tell(struct click_router *router, const char *file, uint32_t line, const char *format,

@@ -27,9 +27,11 @@
 struct click_chunk {
 	struct click_chunk *next;
 	size_t size, used;
+	uint8_t *bytes; /* aligned to 16; behind this, or before it where they are borrowed */
 	bool is_borrowed;
-	_Alignas(16) uint8_t bytes[];
 };
+
+#define HEAD_BYTES ((sizeof(struct click_chunk) + 15u) & ~(size_t)15u)
 
 struct click_slab {
 	struct click_slab *next;
@@ -47,10 +49,11 @@ void *click_arena_alloc(struct click_arena *arena, size_t size)
 		size_t bytes = size > CHUNK_BYTES / 4 ? size : CHUNK_BYTES;
 		if (arena->total > arena->max || bytes > arena->max - arena->total)
 			return NULL;
-		chunk = calloc(1, sizeof(*chunk) + bytes);
+		chunk = calloc(1, HEAD_BYTES + bytes);
 		if (chunk == NULL)
 			return NULL;
 		chunk->size = bytes;
+		chunk->bytes = (uint8_t *)chunk + HEAD_BYTES;
 		arena->total += bytes;
 		/* The one with more room left stays in front. */
 		struct click_chunk *first = arena->chunks;
@@ -69,10 +72,12 @@ void *click_arena_alloc(struct click_arena *arena, size_t size)
 
 void click_arena_lend(struct click_arena *arena, void *memory, size_t size)
 {
-	struct click_chunk *chunk = memory;
-	if (size < sizeof(*chunk))
+	if (size < HEAD_BYTES + 15)
 		return;
-	chunk->size = size - sizeof(*chunk);
+	size_t bytes = (size - HEAD_BYTES) & ~(size_t)15u;
+	struct click_chunk *chunk = (struct click_chunk *)((uint8_t *)memory + bytes);
+	chunk->size = bytes;
+	chunk->bytes = memory;
 	chunk->is_borrowed = true;
 	chunk->next = arena->chunks;
 	arena->chunks = chunk;
@@ -198,7 +203,7 @@ static void clear(struct click_packet *packet)
 	const size_t from = offsetof(struct click_packet, next);
 	if (packet->has_anno)
 		memset(packet->anno, 0, sizeof(packet->anno));
-	memset((uint8_t *)packet + from, 0, offsetof(struct click_packet, anno) - from);
+	memset((uint8_t *)packet + from, 0, sizeof(*packet) - from);
 	packet->mac = packet->network = packet->transport = CLICK_NO_HEADER;
 }
 

@@ -24,8 +24,11 @@ static struct click_router *make_router(struct click_router *router, const struc
 struct click_router *click_router_new(const struct click_host *host,
 				      const struct click_class *const *classes)
 {
-	struct click_router *router = calloc(1, sizeof(*router));
-	return router != NULL ? make_router(router, host, classes) : NULL;
+	struct click_router *router = aligned_alloc(CLICK_LINE, sizeof(*router));
+	if (router == NULL)
+		return NULL;
+	memset(router, 0, sizeof(*router));
+	return make_router(router, host, classes);
 }
 
 struct click_router *click_router_new_in(void *memory, size_t size, const struct click_host *host,
@@ -35,9 +38,7 @@ struct click_router *click_router_new_in(void *memory, size_t size, const struct
 	if (size < sizeof(*router))
 		return NULL;
 	router->is_borrowed = true;
-	size_t used = (sizeof(*router) + 15u) & ~(size_t)15u;
-	if (size > used)
-		click_arena_lend(&router->hot, (uint8_t *)memory + used, size - used);
+	click_arena_lend(&router->hot, router + 1, size - sizeof(*router));
 	return make_router(router, host, classes);
 }
 
@@ -112,8 +113,11 @@ static int make_element(struct click_router *router, const struct click_flat_ele
 {
 	struct click_place *place = &router->places[index];
 	size_t size = (flat->class->size + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
-	struct click_element *element =
-		click_hot_alloc(router, size + place->outputs_room * sizeof(*element->outputs));
+	size_t bytes = size + place->outputs_room * sizeof(struct click_port);
+	/* To what nothing leads no packet comes. */
+	struct click_element *element = place->inputs_used > 0
+						? click_hot_alloc(router, bytes)
+						: click_arena_alloc(&router->arena, bytes);
 	struct click_element_more *more = click_arena_alloc(&router->arena, sizeof(*more));
 	if (element == NULL || more == NULL)
 		return -1;

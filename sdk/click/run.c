@@ -275,7 +275,7 @@ int click_device_receive(struct click_element *element, unsigned device, struct 
 	}
 	own->receiver = element;
 	if (element->outputs_count > 0)
-		element->router->receivers[device % CLICK_DEVICES_MAX] = element->outputs[0];
+		*click_receiver(element->router, device % CLICK_DEVICES_MAX) = element->outputs[0];
 	return 0;
 }
 
@@ -302,7 +302,7 @@ void click_router_receive(struct click_router *router, unsigned device, struct c
 		bool is_broadcast = packet->len >= 6 && memcmp(packet->data, broadcast, 6) == 0;
 		packet->packet_type = is_broadcast ? 1 : 2;
 	}
-	forward(router, &router->receivers[device], packet);
+	forward(router, click_receiver(router, device), packet);
 	if (router->tasks_first != NULL)
 		run_tasks(router);
 }

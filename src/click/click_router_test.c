@@ -145,11 +145,14 @@ static void test_in_given_memory(void **state)
 	const void *before = memory;
 	for (uint32_t i = 0; i < click_router_elements(test.router); i++) {
 		const struct click_element *e = click_router_element(test.router, i);
+		assert_false(is_within(e->more, memory, sizeof(memory)));
+		/* Packets do not come to where they come from. */
+		if (e->inputs_count == 0)
+			continue;
 		assert_true((const void *)e > before);
 		assert_true(is_within(e + 1, memory, sizeof(memory)));
 		assert_true(e->outputs_count == 0 ||
 			    is_within(e->outputs + 1, memory, sizeof(memory)));
-		assert_false(is_within(e->more, memory, sizeof(memory)));
 		before = e;
 	}
 	test_unload(&test);
