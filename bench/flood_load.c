@@ -5,15 +5,16 @@
  *     flood_load echo ADDRESS PORT
  *
  * "ask": clients with addresses in a row, each with a socket, first get an answer each (with as
- *many tries as it takes), which is told by the line "ready". Then, for each line of standard input
- *that says how many milliseconds, they ask in turns at the rate, open loop: requests leave at the
- *times of a plan, and what is measured is the time from the intended moment to the answer. The line
- *of JSON that comes of it has the times in ns, and sent, n		requests and answers anew
- *answers of an instance that had not counted the requests before: it was another one
+ * many tries as it takes), which is told by the line "ready". Then, for each line of standard input
+ * that says how many milliseconds, they ask in turns at the rate, open loop: requests leave at the
+ * times of a plan, and what is measured is the time from the intended moment to the answer. The
+ * line of JSON that comes of it has the times in ns; how many requests were sent, and how many of
+ * them answered (n); and how many answers came from an instance that had not counted the client's
+ * requests before (anew): it was another one.
  *
- * A request is 12 bytes: which one it is, 0, and room for the instance's count. What is not
- * answered within half a second of the last request is lost, and counts as half a second. The
- *program sleeps until something is due.
+ * A request is 12 bytes: which one it is, and room for the instance's count. What is not answered
+ * within half a second of the last request is lost, and counts as half a second. The program sleeps
+ * until something is due.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -242,6 +242,10 @@ class Wire:
         subprocess.run([*self.exec_client, "ethtool", "-K", interface, "tx", "off"], check=True,
                        stdout=subprocess.DEVNULL)
 
+    def detach_xdp(self, port):
+        """Takes away what a data plane that has ended left on PORT: it had no right to."""
+        self.ip("-n", self.names[0], "link", "set", port, "xdp", "off")
+
     def __enter__(self):
         return self
 

@@ -109,6 +109,23 @@ _Static_assert(sizeof(struct edgeos_packet) == 64, "the layout of version 1");
 /* Says where the slot is, once; in edgeos_init(). -EFAULT, -EINVAL, -EEXIST. */
 EDGEOS_IMPORT(edgeos_packets) int32_t edgeos_packets(struct edgeos_packet *slot);
 /*
+ * The same for a slot that begins a page, an address that 4,096 divides, with the buffer behind it.
+ * Of these 4,096 bytes only the packet and its struct are there when edgeos_packet() begins, and
+ * nothing when edgeos_timer() does: all else is zero, whatever you left there. In return the node
+ * does not copy packets from stage to stage, nor does it clear or fetch memory of yours for them;
+ * with thousands of clients that is most of what a packet costs. The rest of a longer buffer is
+ * memory like any other.
+ */
+EDGEOS_IMPORT(edgeos_packet_page) int32_t edgeos_packet_page(struct edgeos_packet *slot);
+/*
+ * Says once, in edgeos_init(), which bytes nearly every packet touches, EDGEOS_STATE_MAX at most:
+ * the node brings them into the processor's cache ahead. Nothing else depends on it. -EFAULT,
+ * -EINVAL, -EEXIST.
+ */
+#define EDGEOS_STATE_MAX 512u
+EDGEOS_IMPORT(edgeos_packet_state)
+int32_t edgeos_packet_state(const void *bytes, uint32_t len);
+/*
  * Sends LEN bytes from anywhere in your memory, which are copied at once, by PORT, in addition to
  * what the verdict sends. For endpoints PEER says to whom (of the packet being handled, or of an
  * earlier one); it is 0 for frames. -EBADF: no such port or peer; -EMSGSIZE: longer than
@@ -164,10 +181,11 @@ int32_t edgeos_counters(const struct edgeos_counter *table, uint32_t count);
 uint32_t edgeos_packet(void *buf, uint32_t len);
 
 /* Defines the slot, for packets of up to BYTES, and static int edgeos_open_packets(void), which
- * says where it is. edgeos_slot.info is the packet that is handled. Once in a program. */
+ * says where it is. edgeos_slot.info is the packet that is handled. Once in a program. It has whole
+ * pages of its own: nothing that is kept from packet to packet may be in them. */
 #define EDGEOS_PACKETS(bytes)                                                                      \
-	static _Alignas(64) struct {                                                               \
-		struct edgeos_packet info;                                                         \
+	static struct {                                                                            \
+		_Alignas(4096) struct edgeos_packet info;                                          \
 		uint8_t data[EDGEOS_HEADROOM + (bytes) + 64];                                      \
 	} edgeos_slot;                                                                             \
 	static int edgeos_open_packets(void)                                                       \
@@ -175,5 +193,5 @@ uint32_t edgeos_packet(void *buf, uint32_t len);
 		edgeos_slot.info.version = EDGEOS_PACKET_VERSION;                                  \
 		edgeos_slot.info.buffer = (uint32_t)(uintptr_t)edgeos_slot.data;                   \
 		edgeos_slot.info.capacity = sizeof(edgeos_slot.data);                              \
-		return edgeos_packets(&edgeos_slot.info);                                          \
+		return edgeos_packet_page(&edgeos_slot.info);                                      \
 	}

@@ -125,6 +125,9 @@ static bool parse_ipv6(struct frame *frame, bool is_quoted)
 	frame->end = frame->ip + total;
 	memcpy(frame->source, at + 8, 16);
 	memcpy(frame->target, at + 24, 16);
+	/* None that would be taken for IPv4's is on any wire (RFC 4291, 2.5.5.2). */
+	if (frame_is_ipv4(frame->source) || frame_is_ipv4(frame->target))
+		return false;
 	uint8_t proto = at[6];
 	for (unsigned i = 0; is_extension(proto); i++) {
 		if (i == EXTENSIONS_MAX || total - offset < 8)

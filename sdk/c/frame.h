@@ -47,7 +47,8 @@ struct frame {
 };
 
 /* False: it is not well formed (truncated, lengths that contradict each other, more than eight
- * extension headers). What is not IP is fine and has version 0. */
+ * extension headers, addresses of IPv6 that stand for IPv4's). What is not IP is fine and has
+ * version 0. */
 bool frame_parse(struct frame *ret_frame, uint8_t *data, uint32_t len);
 /* The packet that an ICMP error in OUTER quotes; its end may be missing, its first 8 bytes of TCP,
  * UDP or ICMP not: has_transport says that ports are there (seq too; nothing behind). False: it

@@ -146,6 +146,23 @@ static void test_checksums_follow_changes(void **state)
 	}
 }
 
+static void test_mapped_addresses(void **state)
+{
+	uint8_t data[256];
+	struct frame frame;
+	const struct host_packet packet = {
+		.proto = FRAME_UDP, .source = "2001:db8::1", .target = "2001:db8::2"};
+	uint32_t len = host_make(data, &packet);
+	assert_true(frame_parse(&frame, data, len));
+	/* ::ffff:a.b.c.d would be known as an address of IPv4. */
+	for (unsigned at = 14 + 8; at <= 14 + 24; at += 16) {
+		host_make(data, &packet);
+		memset(data + at, 0, 10);
+		memset(data + at + 10, 0xff, 2);
+		assert_false(frame_parse(&frame, data, len));
+	}
+}
+
 static void test_extension_headers(void **state)
 {
 	uint8_t data[512], options[8 * 10];
@@ -280,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_truncations),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_checksums_follow_changes),
+		cmocka_unit_test(test_mapped_addresses),
 		cmocka_unit_test(test_extension_headers),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_flows),

@@ -54,7 +54,7 @@ static struct {
 
 /* --- the host's functions --- */
 
-int32_t edgeos_packets(struct edgeos_packet *slot)
+int32_t edgeos_packet_page(struct edgeos_packet *slot)
 {
 	if (slot->version != EDGEOS_PACKET_VERSION || slot->capacity < EDGEOS_HEADROOM + 64)
 		return -EINVAL;

@@ -191,7 +191,7 @@ const char *chain_template_name(const struct chain_template *template);
 void chain_template_set_tag(struct chain_template *template, uintptr_t tag);
 uintptr_t chain_template_tag(const struct chain_template *template);
 
-/* The longest packet that its first stage takes. */
+/* The longest packet that all of its stages take. */
 uint32_t chain_template_packet_max(const struct chain_template *template);
 
 /* COUNT packets, at most 64, in order. What becomes of each is counted; an error of one does not

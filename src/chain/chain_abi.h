@@ -13,6 +13,8 @@
 #define CHAIN_ABI_HEADROOM     128u
 #define CHAIN_ABI_CAPACITY_MIN (CHAIN_ABI_HEADROOM + 64u)
 #define CHAIN_ABI_PACKET_MAX   9728u
+#define CHAIN_ABI_PAGE	       4096u
+#define CHAIN_ABI_STATE_MAX    512u /* bytes that edgeos_packet_state() names */
 #define CHAIN_ABI_PORTS_MAX    16u
 #define CHAIN_ABI_COUNTERS_MAX 256u
 #define CHAIN_ABI_TIMERS_MAX   16u

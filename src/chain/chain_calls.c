@@ -32,32 +32,26 @@ static uint32_t result_of(int result)
 	return 0u - (uint32_t)CHAIN_ABI_EIO;
 }
 
-static int call_packets(struct chain_fwp *c, uint32_t address)
-{
-	struct chain_stage *stage = c->is_init ? c->stage : NULL;
-	struct chain_abi_packet slot;
-	/* Who has no place yet is being initialised. */
-	if (stage == NULL || stage->capacity != 0)
-		return -EEXIST;
-	int err = chain_copy_from(c->fwp, &slot, address, sizeof(slot));
-	if (err < 0)
-		return err;
-	if (address % alignof(struct chain_abi_packet) != 0 || slot.version != CHAIN_ABI_VERSION ||
-	    slot.capacity < CHAIN_ABI_CAPACITY_MIN)
-		return -EINVAL;
-	if (chain_copy_look(c->fwp, slot.buffer, slot.capacity) == NULL)
-		return -EFAULT;
-	stage->slot = address;
-	stage->buffer = slot.buffer;
-	stage->capacity = slot.capacity;
-	stage->room = EOS_MIN(slot.capacity - CHAIN_ABI_HEADROOM, CHAIN_ABI_PACKET_MAX);
-	return 0;
-}
-
 static uint32_t enter_packets(struct fwp *fwp, uint32_t slot)
 {
 	fwp_host_enter(fwp);
-	int result = call_packets(fwp_context(fwp), slot);
+	int result = chain_slot_set(fwp_context(fwp), slot, false);
+	fwp_host_leave(fwp);
+	return result_of(result);
+}
+
+static uint32_t enter_packet_page(struct fwp *fwp, uint32_t slot)
+{
+	fwp_host_enter(fwp);
+	int result = chain_slot_set(fwp_context(fwp), slot, true);
+	fwp_host_leave(fwp);
+	return result_of(result);
+}
+
+static uint32_t enter_packet_state(struct fwp *fwp, uint32_t bytes, uint32_t len)
+{
+	fwp_host_enter(fwp);
+	int result = chain_slot_set_state(fwp_context(fwp), bytes, len);
 	fwp_host_leave(fwp);
 	return result_of(result);
 }
@@ -178,6 +172,10 @@ void chain_log(struct chain_fwp *c, unsigned level, const char *text, size_t len
 	struct chain_template *template = c->chain->template;
 	struct chains *chains = template->chains;
 	struct chain_limiter *limiter = &template->logs;
+	/* Whoever applies it hears why it fails. */
+	if (c->is_init && level == 0)
+		(void)snprintf(template->init_error, CHAIN_INIT_ERROR_SIZE, "%.*s",
+			       (int)EOS_MIN(len, (size_t)CHAIN_INIT_ERROR_SIZE), text);
 	if (chains->ops->log == NULL)
 		return;
 	if (!chain_limiter_allow(limiter, CHAIN_LOGS_PER_S, eos_now_ns()))
@@ -253,7 +251,8 @@ static const struct fwp_import calls[] = {
 	CALL(packets, "i:i"),	    CALL(packet_send, "iiii:i"), CALL(stream_close, "i:i"),
 	CALL(port, "ii:i"),	    CALL(counters, "ii:i"),	 CALL(timer_set, "iI:i"),
 	CALL(now_ns, ":I"),	    CALL(log, "iii:i"),		 CALL(config, "iiii:i"),
-	CALL(stream_shut, "iii:i"), CALL(stream_info, "iiii:i"),
+	CALL(stream_shut, "iii:i"), CALL(stream_info, "iiii:i"), CALL(packet_page, "i:i"),
+	CALL(packet_state, "ii:i"),
 };
 
 static struct fwp_import imports[EOS_ARRAY_SIZE(calls) + CHAIN_WASI_COUNT];

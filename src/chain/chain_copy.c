@@ -5,17 +5,67 @@
  * A slot's place is what the guest said when its template was made; what it writes into its struct
  * later misleads nobody. Of that only address and length are read, once, and their copies are
  * checked against the slot's place, and all of that against the present memory.
+ *
+ * The shared page. A slot that begins a page of its own stands in the engine's shared page
+ * (fwp_template_share_page()). A packet that goes from stage to stage stays where it is then, in
+ * the processor's nearest cache, and nothing of it is written to memories that are in none. What
+ * makes that a copy as far as guests can see: before each turn everything in the page but the
+ * packet is cleared, stages take turns to the end of their work, and what leaves a stage is looked
+ * at only between turns. So nobody finds what another one left, and nobody can change a packet that
+ * he has passed on.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "chain/chain_priv.h"
 
+#define CLEAR_BYTES 1920u
+
 /* fwp_memory(), without a look at where its memory is. */
 static inline void *memory_at(const struct chain_fwp *c, uint32_t address, uint64_t len)
 {
 	uint64_t bytes = fwp_memory_bytes(c->fwp);
 	return address > bytes || len > bytes - address ? NULL : c->memory + address;
+}
+
+/* The shared page of C's engine. */
+static inline uint8_t *page_of(const struct chain_fwp *c)
+{
+	return chain_chains(c)->page;
+}
+
+/* In pieces: for longer ones the C library takes an instruction that begins slowly. */
+static inline void clear(uint8_t *bytes, uint32_t len)
+{
+	for (; len > CLEAR_BYTES; bytes += CLEAR_BYTES, len -= CLEAR_BYTES)
+		memset(bytes, 0, CLEAR_BYTES);
+	memset(bytes, 0, len);
+}
+
+/*
+ * A slot that begins the shared page. What is in the page may be the packet itself, as another
+ * stage left it; everything else in it goes. What of the packet does not fit into the page has its
+ * place behind it, in memory of TO's own.
+ */
+static void fill_page(const struct chain_fwp *to, const uint8_t *data, uint32_t len)
+{
+	uint8_t *page = page_of(to);
+	uint32_t start = to->stage->buffer - to->stage->slot + CHAIN_ABI_HEADROOM;
+	uint32_t head_len = EOS_MIN(len, CHAIN_ABI_PAGE - start);
+	/* First what lies behind: the page may be where it comes from. */
+	if (EOS_UNLIKELY(len > head_len))
+		memcpy(to->memory + to->stage->slot + CHAIN_ABI_PAGE, data + head_len,
+		       len - head_len);
+	if (data != page + start)
+		memmove(page + start, data, head_len);
+	clear(page, start);
+	clear(page + start + head_len, CHAIN_ABI_PAGE - start - head_len);
+}
+
+void chain_copy_nothing(struct chain_fwp *to)
+{
+	if (to->stage->has_page)
+		clear(page_of(to), CHAIN_ABI_PAGE);
 }
 
 int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, const uint8_t *data,
@@ -34,11 +84,30 @@ int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, con
 	copy.capacity = stage->capacity;
 	copy.address = stage->buffer + CHAIN_ABI_HEADROOM;
 	copy.len = len;
-	memcpy(slot, &copy, sizeof(copy));
-	memcpy(buffer + CHAIN_ABI_HEADROOM, data, len);
+	if (EOS_LIKELY(stage->has_page)) {
+		fill_page(to, data, len);
+		memcpy(page_of(to), &copy, sizeof(copy));
+	} else {
+		memcpy(buffer + CHAIN_ABI_HEADROOM, data, len);
+		memcpy(slot, &copy, sizeof(copy));
+	}
 	to->argument = copy.address;
 	to->len = len;
 	return 0;
+}
+
+/* The LEN bytes at ADDRESS, in the slot's buffer, where the host sees the shared page. */
+static const uint8_t *look_into_page(const struct chain_fwp *from, uint32_t address, uint32_t len)
+{
+	struct chains *chains = chain_chains(from);
+	uint32_t offset = address - from->stage->slot;
+	if (offset >= CHAIN_ABI_PAGE)
+		return from->memory + address;
+	if (EOS_LIKELY(len <= CHAIN_ABI_PAGE - offset))
+		return chains->page + offset;
+	/* Part of it is in the page: the next stage's own pages are elsewhere. */
+	memcpy(chains->bounce, from->memory + address, len);
+	return chains->bounce;
 }
 
 bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const uint8_t **ret_data,
@@ -48,6 +117,8 @@ bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const ui
 	const struct chain_abi_packet *slot = memory_at(from, stage->slot, sizeof(*slot));
 	if (EOS_UNLIKELY(slot == NULL))
 		return false;
+	if (EOS_LIKELY(stage->has_page))
+		slot = (const struct chain_abi_packet *)(const void *)page_of(from);
 	uint32_t address = __atomic_load_n(&slot->address, __ATOMIC_RELAXED);
 	uint32_t len = __atomic_load_n(&slot->len, __ATOMIC_RELAXED);
 	uint32_t offset = address - stage->buffer; /* wraps where it is below */
@@ -57,7 +128,7 @@ bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const ui
 	const uint8_t *data = memory_at(from, address, len);
 	if (EOS_UNLIKELY(data == NULL))
 		return false;
-	*ret_data = data;
+	*ret_data = stage->has_page ? look_into_page(from, address, len) : data;
 	*ret_len = len;
 	return true;
 }

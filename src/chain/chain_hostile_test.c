@@ -218,6 +218,15 @@ static void bad_initialisation_changes_nothing(void **state)
 		assert_non_null(strstr(why.text, "stage a"));
 		assert_int_equal(tell(f, 1, '-', 0)->data[SEEN], 2 + i);
 	}
+	/* What it says last of why goes along, as a line. */
+	const struct stages saying = {.ids = "abc", .modes = "init-says"};
+	assert_int_equal(fixture_try(f, &saying, &why), -EIO);
+	assert_non_null(strstr(why.text, "stage b"));
+	assert_non_null(strstr(why.text, ": threshold?not a number: b"));
+	assert_null(strstr(why.text, "first"));
+	assert_int_equal(fixture_try(f, &(struct stages){.ids = "a", .modes = "init-exit"}, &why),
+			 -EIO);
+	assert_null(strstr(why.text, "threshold"));
 	assert_int_equal(fixture_try(f, &(struct stages){.ids = ""}, &why), -EINVAL);
 	assert_int_equal(fixture_try(f, &(struct stages){.ids = "abcdefghijklmnopq"}, &why),
 			 -EINVAL);

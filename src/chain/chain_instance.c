@@ -16,13 +16,12 @@
 static bool make_fwp(struct chain_fwp *c, uint64_t now_ns)
 {
 	const struct chain_stage *stage = c->stage;
-	if (fwp_new_from_with_entry(stage->template, &stage->limits, c, chain_fwp_entry, &c->fwp,
-				    NULL) < 0) {
+	if (fwp_new_from_for_turns(stage->template, &stage->limits, c, chain_fwp_turn, &c->fwp,
+				   NULL) < 0) {
 		c->fwp = NULL;
 		return false;
 	}
 	c->memory = fwp_memory(c->fwp, 0, 0);
-	c->stack = fwp_stack(c->fwp);
 	c->is_done = true;
 	for (uint32_t id = 0, set = stage->timers_set; set != 0; id++, set >>= 1)
 		if ((set & 1u) != 0)

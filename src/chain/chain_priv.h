@@ -30,11 +30,12 @@
 #define CHAIN_SETTINGS_MAX   256u
 /* What one packet, or one timer, may cause in all: hops between stages, of it and of what they send
  * because of it. More is an endless loop of stages that send to each other. */
-#define CHAIN_RUNS_MAX	    1024u
-#define CHAIN_QUEUE_BYTES   (256u << 10)
-#define CHAIN_LOGS_PER_S    50u
-#define CHAIN_IDLE_LOOK_MAX 8u
-#define CHAIN_RECLAIM_MAX   64u /* in one step of chains_work() */
+#define CHAIN_RUNS_MAX	      1024u
+#define CHAIN_QUEUE_BYTES     (256u << 10)
+#define CHAIN_LOGS_PER_S      50u
+#define CHAIN_IDLE_LOOK_MAX   8u
+#define CHAIN_RECLAIM_MAX     64u /* in one step of chains_work() */
+#define CHAIN_INIT_ERROR_SIZE 257u
 
 /*
  * Items of one size in a reservation of addresses: taken and given back in constant time, last
@@ -65,10 +66,12 @@ bool chain_limiter_allow(struct chain_limiter *limiter, unsigned per_s, uint64_t
 struct chain_stage {
 	/* What each packet looks at. */
 	uint32_t (*packet)(void *instance, uint32_t buf, uint32_t len);
-	struct fwp_template *template;		    /* a reference */
-	uint32_t slot;				    /* addresses in the guest */
-	uint32_t buffer, capacity;		    /* CAPACITY 0: it has not said yet */
-	uint32_t room;				    /* bytes of a packet that arrives */
+	struct fwp_template *template; /* a reference */
+	uint32_t slot;		       /* addresses in the guest */
+	uint32_t buffer, capacity;     /* CAPACITY 0: it has not said yet */
+	uint32_t room;		       /* bytes of a packet that arrives */
+	uint32_t state, state_len;     /* what packets touch besides; 0: unknown */
+	bool has_page; /* the slot begins a page, and the engine's shared one is there */
 	void (*timer)(void *instance, uint32_t id); /* NULL: none */
 	struct fwp_limits limits;
 
@@ -96,6 +99,8 @@ struct chain_template {
 	struct chains *chains;
 	struct chain_version *version; /* a reference; NULL: the first is being made */
 	struct chain_version *naming;  /* the one that is being made; NULL: none is */
+	char *init_error;	       /* the last that the stage said that is being initialised; of
+					  CHAIN_INIT_ERROR_SIZE bytes; NULL: none is */
 	uint32_t id;		       /* part of clients' and flows' keys */
 	enum chain_isolation isolation;
 	bool takes_arp;
@@ -130,10 +135,9 @@ enum chain_task { CHAIN_TASK_PACKET, CHAIN_TASK_TIMER };
 
 /* One stage's FWP in one chain: its fwp_context(). */
 struct chain_fwp {
-	struct fwp *fwp;	   /* NULL: it could not be made */
-	struct chain_stage *stage; /* changed by the initialisation only */
-	uint8_t *memory;	   /* start of the linear memory */
-	const void *stack;	   /* fwp_stack() */
+	alignas(64) struct fwp *fwp; /* NULL: it could not be made */
+	struct chain_stage *stage;   /* changed by the initialisation only */
+	uint8_t *memory;	     /* start of the linear memory */
 	struct chain *chain;
 	/* What it is to do, or has done. */
 	uint32_t argument; /* address of the packet; number of the timer */
@@ -222,6 +226,7 @@ struct chain_run {
 struct chains {
 	struct chain_run run;
 	struct fwp_engine *engine;
+	uint8_t *page; /* the engine's shared one; NULL: no stage has one yet */
 	const struct chains_ops *ops;
 	void *ctx;
 	struct flow_table *clients; /* value: the chain's number; on both sides */
@@ -234,14 +239,19 @@ struct chains {
 	struct eos_list templates;
 	unsigned templates_count;
 	uint32_t next_id;
-	bool is_busy; /* inside chains_deliver() or chains_work() */
+	bool is_busy;			      /* inside chains_deliver() or chains_work() */
+	uint8_t bounce[CHAIN_ABI_PACKET_MAX]; /* chain_copy.c */
 };
 
 /* chain_copy.c: the only place where bytes of guests' memories are read or written. */
-/* Puts DATA into the slot of TO, with HEAD. -EMSGSIZE: it does not fit; -EFAULT. */
+/* Puts DATA, which may be chain_copy_result()'s, into the slot of TO, with HEAD. -EMSGSIZE: it does
+ * not fit; -EFAULT. */
 int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, const uint8_t *data,
 		  uint32_t len) EOS_MUST_CHECK;
-/* Where FROM's packet is, as its slot says. False: not in the slot's buffer, or no length. */
+/* TO gets a turn without a packet: nothing of others is in its shared page. */
+void chain_copy_nothing(struct chain_fwp *to);
+/* Where FROM's packet is, as its slot says: valid until the next turn. False: not in the slot's
+ * buffer, or no length. */
 bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const uint8_t **ret_data,
 		       uint32_t *ret_len);
 /* Of any memory of a guest. -EFAULT. */
@@ -250,11 +260,26 @@ int chain_copy_to(struct fwp *fwp, uint32_t to, const void *from, uint32_t len) 
 /* LEN bytes at ADDRESS, to be read once; NULL: not in its memory. */
 const uint8_t *chain_copy_look(struct fwp *fwp, uint32_t address, uint32_t len);
 
-/* What a packet's copy into C will write to comes into the caches. */
+/*
+ * What a packet touches in C comes into the caches: first one line for each of some FWPs, as most
+ * of the time goes for the translation of its address, which is like nobody else's, and processors
+ * do several at a time for those who ask for several at once; then the rest.
+ */
+static inline void chain_copy_prefetch_first(const struct chain_fwp *c)
+{
+	__builtin_prefetch(c->memory + c->stage->state, 1);
+}
+
 static inline void chain_copy_prefetch(const struct chain_fwp *c)
 {
-	const uint8_t *data = c->memory + c->stage->buffer + CHAIN_ABI_HEADROOM;
-	__builtin_prefetch(c->memory + c->stage->slot, 1);
+	const struct chain_stage *stage = c->stage;
+	const uint8_t *state = c->memory + stage->state;
+	const uint8_t *data = c->memory + stage->buffer + CHAIN_ABI_HEADROOM;
+	for (uint32_t at = 64; at < stage->state_len; at += 64)
+		__builtin_prefetch(state + at, 1);
+	__builtin_prefetch(c->memory + stage->slot, 1);
+	if (stage->has_page)
+		return;
 	__builtin_prefetch(data, 1);
 	__builtin_prefetch(data + 64, 1);
 }
@@ -263,13 +288,15 @@ static inline void chain_copy_prefetch(const struct chain_fwp *c)
 static inline void chain_copy_prefetch_bytes(const struct chain_fwp *c, uint32_t len)
 {
 	const uint8_t *data = c->memory + c->stage->buffer + CHAIN_ABI_HEADROOM;
+	if (c->stage->has_page)
+		return;
 	for (uint32_t at = 128; at < len; at += 64)
 		__builtin_prefetch(data + at, 1);
 }
 
 /* chain_fwp.c */
-/* The entry of each FWP: does what the host puts into its struct chain_fwp, again and again. */
-void chain_fwp_entry(struct fwp *fwp, void *instance);
+/* A turn of each FWP: does what the host has put into its struct chain_fwp. */
+void chain_fwp_turn(struct fwp *fwp, void *instance);
 
 /* chain_instance.c: all on the engine's thread, while no FWP runs. */
 /* The chain of TEMPLATE that TARGET says: a client's, or a fixed one. NULL: there is no room, which
@@ -330,6 +357,17 @@ int chain_counters_register(struct chain_fwp *c, uint32_t table, uint32_t count)
 void chain_counters_keep(struct chain_fwp *c);
 /* FROM is about to go: TO's sums take over what has the same name in the same stage. */
 void chain_counters_fold(struct chain_version *to, const struct chain_version *from);
+
+/* chain_slot.c */
+/* What the guest says of its slot, in its initialisation. WANTS_PAGE: it begins a page of its own.
+ * -EEXIST, -EINVAL, -EFAULT. */
+int chain_slot_set(struct chain_fwp *c, uint32_t address, bool wants_page) EOS_MUST_CHECK;
+/* What packets touch besides. -EEXIST, -EINVAL, -EFAULT. */
+int chain_slot_set_state(struct chain_fwp *c, uint32_t address, uint32_t len) EOS_MUST_CHECK;
+/* The initialisation is over and captured: the slot gets the shared page, where it may. -EINVAL:
+ * the guest's counters are in it. */
+int chain_slot_share(struct chain_template *template, struct chain_stage *stage,
+		     struct eos_why *why) EOS_MUST_CHECK;
 
 /* chain_calls.c */
 void chain_log(struct chain_fwp *c, unsigned level, const char *text, size_t len);

@@ -73,11 +73,11 @@ static void __attribute__((noinline)) fetch_ahead(struct chain_run *run)
 {
 	collect_ahead(run);
 	for (unsigned i = 0; i < run->ahead_count; i++)
-		fwp_prefetch_stack(run->ahead[i].c->stack);
+		chain_copy_prefetch_first(run->ahead[i].c);
 	for (unsigned i = 0; i < run->ahead_count; i++)
 		chain_copy_prefetch(run->ahead[i].c);
 	for (unsigned i = 0; i < run->ahead_count; i++)
-		fwp_prefetch(run->ahead[i].c->fwp, run->ahead[i].c->stack);
+		fwp_prefetch(run->ahead[i].c->fwp);
 }
 
 /* A hop begins. Where packets are long, the place for the bytes of one of the next is fetched. */
@@ -412,6 +412,7 @@ void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, ui
 	run->runs_left = CHAIN_RUNS_MAX;
 	run->head = (struct chain_abi_packet){.kind = c->chain->kind, .time_ns = now_ns};
 	c->argument = id;
+	chain_copy_nothing(c);
 	give_task(run, c, CHAIN_TASK_TIMER);
 	run_all(chains);
 }

@@ -269,7 +269,11 @@ void chain_template_set_tag(struct chain_template *template, uintptr_t tag)
 
 uint32_t chain_template_packet_max(const struct chain_template *template)
 {
-	return template->version->stages[0].room;
+	const struct chain_version *version = template->version;
+	uint32_t max = CHAIN_ABI_PACKET_MAX;
+	for (unsigned i = 0; i < version->stages_count; i++)
+		max = EOS_MIN(max, version->stages[i].room);
+	return max;
 }
 
 uintptr_t chain_template_tag(const struct chain_template *template)

@@ -255,6 +255,45 @@ static void version_changes_without_loss(void **state)
 	assert_int_equal(chain_template_remove(f->chains, "chain"), -ENOENT);
 }
 
+/* What only was prepared changes nothing, and packets go on meanwhile. */
+static void prepared_changes_nothing(void **state)
+{
+	static const struct stages stages = {.ids = "abc"}, others = {.ids = "xy"};
+	struct fixture *f = *state;
+	struct chain_update *update;
+	/* The first version: there is no such template before it is committed. */
+	chain_template_abandon(fixture_prepare(f, &stages));
+	assert_null(chain_template_find(f->chains, "chain"));
+	update = fixture_prepare(f, &stages);
+	assert_null(chain_template_find(f->chains, "chain"));
+	f->template = chain_template_commit(update);
+	assert_ptr_equal(chain_template_find(f->chains, "chain"), f->template);
+	for (unsigned round = 0; round < 4; round++) {
+		char before[200] = "", after[200] = "";
+		for (unsigned i = 1; i <= 5; i++)
+			assert_int_equal(tell(f, i, '-', 0)->data[TRACE], 3);
+		update = fixture_prepare(f, round % 2 == 0 ? &others : &stages);
+		/* Also those of which a stage died, and new ones, are of the version before. */
+		assert_null(tell(f, 1, 'b', 't'));
+		for (unsigned i = 1; i <= 7; i++)
+			assert_int_equal(tell(f, i, '-', 0)->data[TRACE], 3);
+		(void)chains_work(f->chains, f->now_ns);
+		assert_int_equal(stats(f).version, 1);
+		chain_template_counters(f->template, 0, collect, before);
+		chain_template_abandon(update);
+		chain_template_counters(f->template, 0, collect, after);
+		assert_string_equal(after, before);
+		assert_int_equal(stats(f).version, 1);
+		assert_int_equal(stats(f).replaced, 0);
+	}
+	assert_int_equal(stats(f).chains, 7);
+	f->template = chain_template_commit(fixture_prepare(f, &others));
+	for (unsigned i = 1; i <= 7; i++)
+		assert_int_equal(tell(f, i, '-', 0)->data[TRACE], 2);
+	assert_int_equal(stats(f).version, 2);
+	assert_int_equal(stats(f).replaced, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +308,7 @@ int main(void)
 		TEST(counters_are_summed_over_the_dead),
 		TEST(timers_fire),
 		TEST(version_changes_without_loss),
+		TEST(prepared_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,15 +111,19 @@ static int initialise(struct chain_template *template, struct chain_stage *stage
 	if (err < 0)
 		return err == -EAGAIN ? -ENOMEM : err;
 	c.memory = fwp_memory(c.fwp, 0, 0);
+	char error[CHAIN_INIT_ERROR_SIZE] = "";
+	template->init_error = error;
 	enum fwp_state state = fwp_run(c.fwp);
+	template->init_error = NULL;
 	const struct fwp_death *death = state == FWP_DEAD ? fwp_death(c.fwp) : NULL;
 	if (death == NULL || death->kind != FWP_DEATH_EXIT || death->code != 0) {
 		char place[FWP_PLACE_SIZE] = "";
 		if (death != NULL)
 			fwp_death_place(c.fwp, place, sizeof(place));
-		err = eos_why(why, -EIO, "stage %s: its initialisation ended: %s%s%s", stage->name,
-			      death != NULL ? death->text : "it waits for something",
-			      place[0] != '\0' ? " in " : "", place);
+		err = eos_why(why, -EIO, "stage %s: its initialisation ended: %s%s%s%s%s",
+			      stage->name, death != NULL ? death->text : "it waits for something",
+			      place[0] != '\0' ? " in " : "", place, error[0] != '\0' ? ": " : "",
+			      error);
 	} else if (stage->capacity == 0) {
 		err = eos_why(why, -EIO,
 			      "stage %s: its initialisation did not call edgeos_packets()",
@@ -128,7 +132,7 @@ static int initialise(struct chain_template *template, struct chain_stage *stage
 		err = fwp_template_capture(c.fwp, &stage->template, why);
 	}
 	fwp_free(c.fwp);
-	return err;
+	return err < 0 ? err : chain_slot_share(template, stage, why);
 }
 
 static int make_stage(struct chain_template *template, struct chain_version *version,

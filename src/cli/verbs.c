@@ -30,11 +30,12 @@ const struct cli_verb cli_verbs[] = {
 	{
 		.name = "run",
 		.run = cmd_run,
-		.usage =
-			"[-e K=V] [--dir HOST::GUEST] [--memory N] [--timeout T] FILE.wasm [ARGS…]",
+		.usage = "[-e K=V] [--dir HOST::GUEST[::ro]] [--memory N] [--timeout T] FILE.wasm "
+			 "[ARGS…]",
 		.summary = "run one WASI program as a featherweight process, without a node",
 		.help = "The program's exit code is the command's; a trap is 134, a timeout 124.\n"
 			"Options stand before FILE.wasm; everything behind it is the program's.\n"
+			"A directory with ::ro is for reading only.\n"
 			"\n"
 			"  edgeos run hello.wasm world\n"
 			"  edgeos run --dir .::/data --timeout 2s convert.wasm /data/in.csv\n",
@@ -170,7 +171,8 @@ const struct cli_verb cli_verbs[] = {
 		.run = cmd_tenant,
 		.usage = "create NAME [--quota-bytes N] [--quota-objects N] | list | show NAME | "
 			 "rm NAME |\n"
-			 "         key NAME [--rm ACCESS_KEY] | quota NAME --quota-bytes N",
+			 "         key NAME [--rm ACCESS_KEY] | quota NAME [--quota-bytes N] "
+			 "[--quota-objects N]",
 		.summary = "who shares the node: keys and quotas of tenants",
 		.help = "create and key print a new pair of S3 keys; the secret is shown only "
 			"then. A quota of 0\n"
@@ -228,6 +230,8 @@ const struct cli_verb cli_verbs[] = {
 			"  plane_echo  a datagram there and back, beside a server on the kernel's "
 			"sockets\n"
 			"  plane_idle  what a node with a data plane takes that has nothing to do\n"
+			"  flood       what established clients feel of a flood of others, as "
+			"root\n"
 			"  memcached   a thousand caches on one processor, beside as many "
 			"processes\n"
 			"  flow        which flow a packet belongs to, of a million\n"

@@ -23,6 +23,9 @@
 #define TICKET_LIFE_S	 3600
 #define CHAIN_MAX	 16	    /* certificates in a file, and CAs */
 #define PEER_CHAIN_BYTES (32 << 10) /* of certificates that a client sends */
+/* Each handshake signs once with it, for milliseconds at 4,096 bits of RSA; the time grows with the
+ * cube of them. */
+#define KEY_BITS_MAX 4096
 /* Forward secrecy and authenticated encryption; those of TLS 1.3 are OpenSSL's three. */
 #define CIPHERS_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -191,6 +194,11 @@ static int use_key(struct tls_server *server, BIO *bio, struct eos_why *why)
 			    "password: openssl pkey -in FILE -out FILE writes it without");
 	if (key == NULL)
 		return fail(-EINVAL, why, "has no private key (PEM), or a damaged one");
+	if (EVP_PKEY_get_bits(key) > KEY_BITS_MAX) {
+		EVP_PKEY_free(key);
+		return fail(-EINVAL, why,
+			    "has more than 4096 bits: each handshake would take too long");
+	}
 	/* Which of the two files is wrong nobody can know; it is the key that is told. */
 	bool is_taken = SSL_CTX_use_PrivateKey(server->ctx, key) == 1 &&
 			SSL_CTX_check_private_key(server->ctx) == 1;
@@ -450,7 +458,8 @@ static long failure_of(struct tls_session *session, int result)
 	ERR_clear_error();
 	if (error == SSL_ERROR_WANT_READ && session->in_len == 0)
 		return 0;
-	if (error == SSL_ERROR_ZERO_RETURN)
+	/* In a handshake that is the end of it: nobody has come, so nobody goes. */
+	if (error == SSL_ERROR_ZERO_RETURN && session->is_open)
 		return -EPIPE;
 	session->is_broken = true;
 	return eos_buf_failed(&session->out) ? -ENOMEM : -EPROTO;

@@ -78,8 +78,8 @@ struct tls_session *tls_session_free(struct tls_session *session);
 /* DATA came from the client. It is borrowed until tls_session_read() returned 0 or an error. */
 void tls_session_put(struct tls_session *session, const void *data, size_t len);
 /* Goes on with the handshake, or reads. How many bytes were put into OUT; 0: more has to be put
- * first; -EPIPE: the client has said that it sends nothing more; -EPROTO: the connection is broken,
- * the output may hold an alert that says why; -ENOMEM. */
+ * first; -EPIPE: the client, whose handshake is done, has said that it sends nothing more; -EPROTO:
+ * the connection is broken, the output may hold an alert that says why; -ENOMEM. */
 long tls_session_read(struct tls_session *session, void *out, size_t size) EOS_MUST_CHECK;
 /* Seals up to TLS_RECORD_MAX bytes into the output. -EPROTO, -ENOMEM: the connection is broken. */
 int tls_session_write(struct tls_session *session, const void *data, size_t len) EOS_MUST_CHECK;

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -56,6 +57,23 @@ static struct files make_files(const char *name)
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	return (struct files){text_of(certificate_text), text_of(key_text)};
+}
+
+/* An RSA key of BITS. Of four primes, which is sooner made. */
+static char *make_rsa_key(int bits)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	EVP_PKEY *key = NULL;
+	BIO *key_text = BIO_new(BIO_s_mem());
+	assert_true(ctx != NULL && key_text != NULL);
+	assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, bits), 1);
+	assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_primes(ctx, 4), 1);
+	assert_int_equal(EVP_PKEY_generate(ctx, &key), 1);
+	assert_int_equal(PEM_write_bio_PrivateKey(key_text, key, NULL, NULL, 0, NULL, NULL), 1);
+	EVP_PKEY_free(key);
+	EVP_PKEY_CTX_free(ctx);
+	return text_of(key_text);
 }
 
 static struct tls_text text(const char *data)
@@ -404,6 +422,7 @@ static void test_files(void **state)
 		"MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjB2mBbFkJtYAICCAAw\n"
 		"DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEM3zbZ1F3m1mFz0i9DWc0zMEgZB3\n"
 		"-----END ENCRYPTED PRIVATE KEY-----\n";
+	char *large = make_rsa_key(4104), *fitting = make_rsa_key(4096);
 	const struct {
 		const char *certificate, *key, *client_ca;
 		enum tls_part part;
@@ -414,6 +433,8 @@ static void test_files(void **state)
 		{"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n", ours.key, NULL,
 		 TLS_CERTIFICATE, "damaged"},
 		{ours.certificate, others.key, NULL, TLS_KEY, "does not belong"},
+		{ours.certificate, fitting, NULL, TLS_KEY, "does not belong"},
+		{ours.certificate, large, NULL, TLS_KEY, "more than 4096 bits"},
 		{ours.certificate, ours.certificate, NULL, TLS_KEY, "has no private key"},
 		{ours.certificate, locked, NULL, TLS_KEY, "private key"},
 		{ours.certificate, ours.key, ours.key, TLS_CLIENT_CA, "has no certificate"},
@@ -434,6 +455,8 @@ static void test_files(void **state)
 		assert_non_null(strstr(why.text, cases[i].why));
 		assert_null(strstr(why.text, "BEGIN"));
 	}
+	free(large);
+	free(fitting);
 }
 
 int main(void)

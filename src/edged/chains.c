@@ -108,11 +108,14 @@ static int write_folder(int dir_fd, const char *name, const char *source, const 
 /* NEW_NAME takes NAME's place, durably. */
 static int put_folder(int dir_fd, const char *new_name, const char *name)
 {
-	if (renameat2(dir_fd, new_name, dir_fd, name, RENAME_EXCHANGE) == 0)
-		remove_folder(dir_fd, new_name);
-	else if (errno != ENOENT || renameat(dir_fd, new_name, dir_fd, name) < 0)
+	if (renameat2(dir_fd, new_name, dir_fd, name, RENAME_EXCHANGE) < 0 &&
+	    (errno != ENOENT || renameat(dir_fd, new_name, dir_fd, name) < 0))
 		return -errno;
-	return fsync(dir_fd) < 0 ? -errno : 0;
+	if (fsync(dir_fd) < 0)
+		return -errno;
+	/* The old one, if there was one; only now that it cannot come back. */
+	remove_folder(dir_fd, new_name);
+	return 0;
 }
 
 /* --- applying --- */
@@ -420,10 +423,11 @@ static void apply_all(void *ctx)
 
 static int open_dir(struct edged_chains *chains, struct eos_why *why)
 {
-	if (mkdirat(chains->edged->data_fd, CHAINS_DIR, 0700) < 0 && errno != EEXIST)
+	int data_fd = chains->edged->data_fd;
+	bool is_there = mkdirat(data_fd, CHAINS_DIR, 0700) < 0 && errno == EEXIST;
+	if (!is_there && fsync(data_fd) < 0)
 		return eos_why(why, -errno, CHAINS_DIR ": %s", strerror(errno));
-	chains->dir_fd =
-		openat(chains->edged->data_fd, CHAINS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	chains->dir_fd = openat(data_fd, CHAINS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return chains->dir_fd < 0 ? eos_why(why, -errno, CHAINS_DIR ": %s", strerror(errno)) : 0;
 }
 

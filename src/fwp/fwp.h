@@ -35,6 +35,7 @@
 #include "sched/core.h"
 
 #define FWP_PAGE_SIZE	     65536u /* a WebAssembly page, bytes */
+#define FWP_PAGE_BYTES	     4096u  /* a shared page: fwp_template.h */
 #define FWP_MEMORY_PAGES_MAX 65535u
 #define FWP_STACK_BYTES_MIN  (16u << 10)
 #define FWP_STACK_BYTES_MAX  (8u << 20)
@@ -222,19 +223,9 @@ struct fwp_memory_view {
 };
 struct fwp_memory_view fwp_memory_view(struct fwp *fwp);
 
-/*
- * Bring what a switch to a blocked FWP will touch into the caches, for an owner who knows who comes
- * soon. Nothing changes. Most of the time goes for the translation of the stack's address, which is
- * like nobody else's; processors do several at a time for those who ask for several at once. So
- * first fwp_prefetch_stack() for each of some FWPs, with what fwp_stack() said, which stays the
- * same for the FWP's life, then fwp_prefetch() for each.
- */
-const void *fwp_stack(const struct fwp *fwp);
-static inline void fwp_prefetch_stack(const void *stack)
-{
-	__builtin_prefetch((const char *)stack - 64, 1);
-}
-void fwp_prefetch(const struct fwp *fwp, const void *stack);
+/* Brings what a turn of FWP will touch of the engine's memory into the caches, for an owner who
+ * knows who comes soon. Nothing changes. */
+void fwp_prefetch(const struct fwp *fwp);
 
 /*
  * For host functions, which run on the FWP's stack with 16 KiB to spare:

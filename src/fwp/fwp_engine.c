@@ -95,6 +95,8 @@ static struct fwp_engine *free_engine(struct fwp_engine *engine)
 {
 	if (engine != NULL) {
 		fwp_pool_free_places(engine);
+		fwp_turns_fini(engine);
+		fwp_shared_fini(engine);
 		eos_close(engine->pagemap_fd);
 	}
 	free(engine);
@@ -114,6 +116,7 @@ static int make_engine(const struct fwp_engine_config *config, unsigned fwps_max
 		config != NULL && config->pool_high > 0 ? config->pool_high : POOL_HIGH_DEFAULT;
 	engine->pool_low = config != NULL ? EOS_MIN(config->pool_low, engine->pool_high) : 0;
 	engine->next_id = 1;
+	engine->page_fd = -1;
 	engine->pagemap_fd = fwp_pages_open();
 	engine->counts_faults = fwp_pages_counts_faults();
 	eos_fast_clock_init(&engine->clock);

@@ -153,7 +153,6 @@ void fwp_pool_warm(const struct fwp_pool *pool)
 		return;
 	for (size_t at = 0; at < offsetof(struct fwp, slot.low); at += CACHE_LINE)
 		touch((const char *)next + at);
-	touch((const char *)next->history);
 	for (size_t at = CACHE_LINE; at <= STACK_WARM_BYTES; at += CACHE_LINE)
 		touch(next->slot.stack_top - at);
 	touch(next->slot.memory - 1);
@@ -250,7 +249,8 @@ static int bind_place(struct fwp_pool *pool, struct fwp **ret_fwp, struct eos_wh
 	err = fwp_slot_bind(&fwp->slot, pool->snapshot);
 	if (err < 0) {
 		/* What could not be mapped is nowhere: the place is as it was. */
-		add_clean(fwp, false);
+		if (fwp->slot.snapshot == NULL || reset_place(fwp) == 0)
+			add_clean(fwp, false);
 		return eos_why(why, err, "no memory for a featherweight process");
 	}
 	fwp->pool = pool;

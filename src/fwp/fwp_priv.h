@@ -2,8 +2,9 @@
  * The inside of FWPs and engines, shared by the files of this folder.
  *
  * A struct fwp is a place in the engine's pool, with its slot; it is made once, then given to one
- * FWP after another. Files: fwp.c (life cycle), fwp_host.c (host functions and the services for
- * generated code), fwp_engine.c (engine and timer), fwp_pool.c (places), fwp_template.c (capture),
+ * FWP after another. Files: fwp.c (life cycle), fwp_run.c (switches), fwp_turns.c (the stack for
+ * turns), fwp_shared.c (the shared page), fwp_host.c (host functions and the services for generated
+ * code), fwp_engine.c (engine and timer), fwp_pool.c (places), fwp_template.c (capture),
  * fwp_image.c and fwp_elf.c (loading), fwp_slot.c (addresses), fwp_signal.c and fwp_report.c
  * (faults and preemption).
  *
@@ -19,6 +20,7 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "base/ticks.h"
 #include "fwp/fwp.h"
@@ -29,12 +31,13 @@
 #include "fwp/fwp_template.h"
 #include "sched/context.h"
 
-#define FWP_HISTORY_MAX 8u /* a power of two; they are one cache line */
+#define FWP_HISTORY_MAX 32u /* a power of two */
 #define FWP_DEATH_KINDS (FWP_DEATH_KILLED + 1)
 
 struct fwp_change {
 	uint64_t when_ns : 56; /* two years */
 	uint64_t state : 8;    /* enum fwp_state */
+	const struct fwp *fwp; /* the place; whose it is now */
 };
 
 /* What the timer, or a host function, leaves for fwp_host_leave(). */
@@ -53,8 +56,7 @@ struct fwp_notes {
 
 /*
  * The order of the fields is that of a start: the fewer cache lines it touches, the sooner the
- * guest runs, as on a busy node most of them come from memory. A turn touches the first two, and
- * one of the history.
+ * guest runs, as on a busy node most of them come from memory. A turn touches the first two.
  */
 struct fwp {
 	/* Between the FWP and the signal handlers of its thread. */
@@ -62,28 +64,30 @@ struct fwp {
 					   */
 	bool has_memory;		  /* memory_reserve() was called */
 	bool is_initialising;		  /* from fwp_new_for_template() */
-	uint8_t state;			  /* enum fwp_state; assigned by move() in fwp.c only */
+	uint8_t state;			  /* enum fwp_state; assigned by fwp_move() only */
 	_Atomic unsigned pending;	  /* FWP_PENDING_… */
 	uint64_t end_ns;		  /* of its slice or of its time, whichever is first */
 	void *frame;			  /* the last frame of its preemption; NULL: it never was */
 
 	/* This FWP, from fwp_new() to fwp_free(). */
-	struct fwp_engine *engine;     /* made once */
-	struct fwp_template *template; /* a reference; NULL: it makes its own instance */
-	struct fwp_image *image;       /* a reference, or the template's */
-	unsigned changes;	       /* since fwp_new(); history is a ring */
-	uint32_t host_calls_left;      /* until the rate must be looked at */
-	uint64_t resume_ns;	       /* fwp_resume_ns() */
+	struct fwp_engine *engine;			/* made once */
+	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
+	struct fwp_image *image;			/* a reference, or the template's */
+	bool is_for_turns, has_started;
+	uint32_t host_calls_left; /* until the rate must be looked at */
+	uint64_t resume_ns;	  /* fwp_resume_ns() */
 
+	/* Of one for turns: where it goes on when it was interrupted; the bounds of its stack are
+	 * always right. */
 	alignas(64) struct sched_context context;
 	void *instance; /* in the arena; NULL until the first run without template */
 	void *user;	/* fwp_context() */
 	uint64_t deadline_ns;
 	_Atomic uint64_t memory_bytes; /* linear memory now; only grows */
 
-	void (*on_return)(struct fwp *fwp);		/* NULL: nothing */
-	void (*entry)(struct fwp *fwp, void *instance); /* NULL: "_start" */
-	uint64_t timeout_ns;				/* 0: none */
+	void (*on_return)(struct fwp *fwp); /* NULL: nothing */
+	struct fwp_template *template;	    /* a reference; NULL: it makes its own instance */
+	uint64_t timeout_ns;		    /* 0: none */
 	uint64_t rate_from_ns; /* the time up to which host calls have been allowed; 0: never */
 	uint64_t id;	       /* counts up from 1 */
 	uint32_t arena_used;
@@ -101,15 +105,13 @@ struct fwp {
 	alignas(64) struct fwp_slot slot; /* made once */
 	struct fwp_death death;		  /* also written by the signal handlers */
 
-	alignas(64) struct fwp_change history[FWP_HISTORY_MAX];
 	struct fwp_notes *notes;   /* owned; NULL unless is_initialising */
 	struct eos_list made_node; /* pool: of all that the engine made */
 };
 _Static_assert(offsetof(struct fwp, context) == 64 && offsetof(struct fwp, on_return) == 128 &&
 		       offsetof(struct fwp, pool) == 192 && offsetof(struct fwp, slot) == 256 &&
-		       offsetof(struct fwp, slot.low) == 320 &&
-		       offsetof(struct fwp, history) == 576,
-	       "a life touches six cache lines and one of the history");
+		       offsetof(struct fwp, slot.low) == 320,
+	       "a life touches six cache lines");
 
 /* The places that are bound to one template, or to none, and have no FWP. */
 struct fwp_pool {
@@ -131,6 +133,14 @@ struct fwp_template {
 	bool has_memory;
 };
 
+/* The stack that FWPs for turns share: a reservation whose upper part is accessible. */
+struct fwp_turns {
+	struct sched_context context; /* serve_turns(); sp is NULL: it is to be begun */
+	struct fwp *user;	      /* in a turn which is not over; NULL: nobody */
+	char *low;		      /* NULL: there was no FWP for turns yet */
+	char *open, *top;
+};
+
 struct fwp_engine {
 	struct sched_context context; /* of the thread, while an FWP runs */
 	_Atomic(struct fwp *) current;
@@ -139,6 +149,12 @@ struct fwp_engine {
 	void *next_ctx;
 	struct fwp_turn turn;
 	struct fwp *last; /* who had the processor last */
+	struct fwp_turns turns;
+	int page_fd;   /* of the shared page; -1: there is none */
+	uint8_t *page; /* the same, mapped; NULL */
+	/* What places became last, for crash reports: a ring. */
+	unsigned changes;
+	struct fwp_change history[FWP_HISTORY_MAX];
 	/* When the timer's signal comes; UINT64_MAX: it is not armed. */
 	_Atomic uint64_t armed_ns;
 	timer_t timer;
@@ -189,10 +205,26 @@ struct fwp_image {
 extern _Thread_local struct fwp_engine *fwp_engine_here;
 extern const struct image_host_ops fwp_host_ops;
 
+/* Which states may follow one: bits. fwp.c has the picture. */
+extern const uint8_t fwp_states_allowed[];
+
+/* Inline, as it is part of each switch. */
+static inline __attribute__((always_inline)) void fwp_move(struct fwp *fwp, enum fwp_state to)
+{
+	struct fwp_engine *engine = fwp->engine;
+	EOS_ASSERT((fwp_states_allowed[fwp->state] & 1u << to) != 0);
+	fwp->state = (uint8_t)to;
+	engine->history[engine->changes++ % FWP_HISTORY_MAX] =
+		(struct fwp_change){.when_ns = engine->now_ns, .state = to, .fwp = fwp};
+}
+
 /* fwp.c */
 /* The state of a place that no FWP has had yet. */
 void fwp_place_init(struct fwp *fwp);
 const char *fwp_state_text(enum fwp_state state);
+void fwp_count_death(const struct fwp *fwp);
+
+/* fwp_run.c */
 /* The last act of an FWP on its own stack: it is dead of fwp->death. ARG is the FWP. */
 void fwp_finish(void *arg) __attribute__((noreturn));
 /* The processor was taken from it in guest code: yields. ARG is the FWP, whose stack this is. */
@@ -201,12 +233,29 @@ void fwp_preempted(void *arg);
 void fwp_die(struct fwp *fwp, struct fwp_death death) __attribute__((noreturn));
 
 /* fwp.c: a place of POOL, whose memory begins with MEMORY_BYTES, for an FWP with these limits;
- * where *LIMITS is NULL they become the defaults. */
+ * where *LIMITS is NULL they become the defaults. It has a stack, unless it is one for turns. */
 int fwp_place_take(struct fwp_pool *pool, uint64_t memory_bytes, const struct fwp_limits **limits,
-		   struct fwp **ret_place, struct eos_why *why) EOS_MUST_CHECK;
+		   bool has_stack, struct fwp **ret_place, struct eos_why *why) EOS_MUST_CHECK;
 /* A READY FWP in PLACE, of IMAGE, with nothing decided that LIMITS do not say. */
 void fwp_place_start(struct fwp *place, struct fwp_image *image, const struct fwp_limits *limits,
 		     void *context);
+
+/* fwp_turns.c */
+/* FWP, which was just made, is for turns, with STACK_BYTES of stack. -ENOMEM. */
+int fwp_turns_join(struct fwp *fwp, uint64_t stack_bytes) EOS_MUST_CHECK;
+/* The stack is empty, and SERVE(ENGINE) begins on it at the next switch to its context. */
+void fwp_turns_begin(struct fwp_engine *engine, void (*serve)(void *engine));
+/* FWP is dead, or about to be freed: its turn, if it is in one, is over. Any stack. */
+void fwp_turns_leave(struct fwp *fwp);
+void fwp_turns_fini(struct fwp_engine *engine);
+
+/* fwp_shared.c */
+void fwp_shared_fini(struct fwp_engine *engine);
+
+/* Where an address or a stack pointer lies; any context, also signal. The second: overflowed or
+ * not. */
+bool fwp_is_stack_guard(const struct fwp *fwp, uintptr_t address);
+bool fwp_is_stack(const struct fwp *fwp, uintptr_t sp);
 
 /* fwp_host.c: zeroed bytes of the arena, or the FWP dies. On its stack, as the host. */
 void *fwp_arena_allocate(struct fwp *fwp, uint64_t size);

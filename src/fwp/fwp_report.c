@@ -87,17 +87,24 @@ void fwp_report_init(void)
 	(void)backtrace(&frame, 1);
 }
 
-static void report_history(const struct fwp *fwp)
+static uint64_t place_of(const struct fwp *fwp)
+{
+	return (uint64_t)(fwp - fwp->engine->places);
+}
+
+static void report_history(const struct fwp_engine *engine)
 {
 	uint64_t now_ns = eos_now_ns();
 	struct line line = {0};
-	put(&line, "  states:");
-	unsigned first = fwp->changes > FWP_HISTORY_MAX ? fwp->changes - FWP_HISTORY_MAX : 0;
-	for (unsigned i = first; i < fwp->changes; i++) {
-		const struct fwp_change *change = &fwp->history[i % FWP_HISTORY_MAX];
+	put(&line, "  states of places:");
+	unsigned first = engine->changes - EOS_MIN(engine->changes, FWP_HISTORY_MAX);
+	for (unsigned i = first; i != engine->changes; i++) {
+		const struct fwp_change *change = &engine->history[i % FWP_HISTORY_MAX];
 		uint64_t when_ns = change->when_ns;
-		if (line.len > LINE_SIZE - 60)
+		if (line.len > LINE_SIZE - 80)
 			flush(&line);
+		put(&line, " ");
+		put_number(&line, place_of(change->fwp), 10);
 		put(&line, " ");
 		put(&line, fwp_state_text((enum fwp_state)change->state));
 		put(&line, " ");
@@ -114,12 +121,14 @@ static void report_fwp(const struct fwp *fwp, const ucontext_t *context)
 	put_number(&line, fwp->id, 10);
 	put(&line, ", ");
 	put(&line, fwp_state_text(fwp->state));
+	put(&line, ", place ");
+	put_number(&line, place_of(fwp), 10);
 	put(&line, ", memory at ");
 	put_number(&line, (uintptr_t)fwp->slot.memory, 16);
 	put(&line, ", stack ");
-	put_number(&line, (uintptr_t)fwp->slot.stack_low, 16);
+	put_number(&line, (uintptr_t)fwp->context.stack_low, 16);
 	put(&line, " to ");
-	put_number(&line, (uintptr_t)fwp->slot.stack_top, 16);
+	put_number(&line, (uintptr_t)fwp->context.stack_low + fwp->context.stack_size, 16);
 	flush(&line);
 	const struct fwp_image *image = fwp->image;
 	uintptr_t pc = fwp_machine_pc(context);
@@ -132,7 +141,7 @@ static void report_fwp(const struct fwp *fwp, const ucontext_t *context)
 		put(&line, place);
 		flush(&line);
 	}
-	report_history(fwp);
+	report_history(fwp->engine);
 }
 
 static void report_registers(const ucontext_t *context)

@@ -59,7 +59,7 @@ static struct fwp *interrupted_guest(const ucontext_t *context)
 	struct fwp *fwp = atomic_load_explicit(&engine->current, memory_order_relaxed);
 	if (fwp == NULL || atomic_load_explicit(&fwp->in_host, memory_order_relaxed))
 		return NULL;
-	return fwp_slot_is_stack(&fwp->slot, fwp_machine_sp(context)) ? fwp : NULL;
+	return fwp_is_stack(fwp, fwp_machine_sp(context)) ? fwp : NULL;
 }
 
 /* The signal's return ends the FWP. */
@@ -68,9 +68,9 @@ static void end_guest(struct fwp *fwp, ucontext_t *context, struct fwp_death dea
 	death.pc = fwp_machine_pc(context);
 	fwp->death = death;
 	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
-	sched_stack_forget(fwp->slot.stack_low,
-			   (size_t)(fwp->slot.stack_top - fwp->slot.stack_low));
-	fwp_machine_redirect(context, fwp_finish, fwp, fwp->slot.stack_top);
+	char *low = (char *)(uintptr_t)fwp->context.stack_low;
+	sched_stack_forget(low, fwp->context.stack_size);
+	fwp_machine_redirect(context, fwp_finish, fwp, low + fwp->context.stack_size);
 }
 
 /* What a guest's fault is as a trap; IMAGE_TRAP_NONE when it is no guest's. */
@@ -82,7 +82,7 @@ static enum image_trap classify(const struct fwp *fwp, int sig, const siginfo_t 
 		return IMAGE_TRAP_NONE;
 	if (sig == SIGSEGV || sig == SIGBUS) {
 		uintptr_t address = (uintptr_t)info->si_addr;
-		if (fwp_slot_is_stack_guard(&fwp->slot, address))
+		if (fwp_is_stack_guard(fwp, address))
 			return IMAGE_TRAP_STACK_OVERFLOW;
 		if (fwp_slot_is_memory(&fwp->slot, address))
 			return IMAGE_TRAP_OUT_OF_BOUNDS;
@@ -136,7 +136,7 @@ static bool is_resuming(const struct fwp *fwp, const ucontext_t *context)
 /* The signal's return takes the processor from the FWP. */
 static void preempt_guest(struct fwp *fwp, ucontext_t *context)
 {
-	char *limit = fwp->slot.stack_low + FWP_HOST_STACK_BYTES;
+	char *limit = (char *)(uintptr_t)fwp->context.stack_low + FWP_HOST_STACK_BYTES;
 	void *frame = fwp_machine_frame_save(context, limit);
 	if (frame == NULL) {
 		/* It has used up more than its limit. */

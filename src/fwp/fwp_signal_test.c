@@ -158,7 +158,7 @@ static void check_crash(uint32_t program, const char *where)
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGSEGV);
 	if (strstr(text, where) == NULL || strstr(text, "fwp 1, running") == NULL ||
-	    strstr(text, "states: ready ") == NULL)
+	    strstr(text, "states of places: ") == NULL)
 		fail_msg("%s", text);
 #if defined(__x86_64__)
 	assert_non_null(strstr(text, "rip=0x"));

@@ -27,10 +27,11 @@
  *    overflow can step over it (guests are compiled with stack probes; host functions use less
  *    than FWP_HOST_STACK_BYTES).
  *
- * The snapshot is a private mapping of its file: pages are shared until the guest writes to them. A
- * page that the kernel does not count to the file is one that was written to; these are copied back
- * and stay, as the next guest will write to the same ones.
- * The unused parts of neighbouring slots touch, so that the kernel merges them. The colours keep
+ * The snapshot is a private mapping of its file: pages are shared until the guest writes to them.
+ * Where the template has a shared page, that is mapped into the memory, the same one in all slots;
+ * it is never copied back. A page that the kernel does not count to the file is one that was
+ *written to; these are copied back and stay, as the next guest will write to the same ones. The
+ *unused parts of neighbouring slots touch, so that the kernel merges them. The colours keep
  * thousands of slots from falling into the same sets of caches and TLBs.
  */
 #include "fwp/fwp_slot_priv.h"
@@ -177,7 +178,7 @@ static int set_stack(struct fwp_slot *slot, uint64_t bytes)
 {
 	/* From where the pages of the arena begin. */
 	size_t above = slot->snapshot != NULL ? slot->arena_open : slot->arena_room;
-	char *low = slot->memory - above - STACK_ROOM_BYTES(bytes);
+	char *low = slot->memory - above - (bytes > 0 ? STACK_ROOM_BYTES(bytes) : 0);
 	int err = 0;
 	if (low < slot->stack_low)
 		err = set_access(low, (uint64_t)(slot->stack_low - low), PROT_READ | PROT_WRITE);
@@ -295,6 +296,14 @@ int fwp_slot_bind(struct fwp_slot *slot, const struct fwp_snapshot *snapshot)
 		 MAP_PRIVATE | MAP_FIXED, snapshot->fd, 0) == MAP_FAILED)
 		return -errno;
 	lay_out_bound(slot, snapshot);
+	if (snapshot->page_fd >= 0)
+		err = eos_fault("fwp.mmap");
+	if (err < 0)
+		return err;
+	if (snapshot->page_fd >= 0 &&
+	    mmap(slot->memory + snapshot->page_address, FWP_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED | MAP_POPULATE, snapshot->page_fd, 0) == MAP_FAILED)
+		return -errno;
 	place_pointers(slot, 0, snapshot->arena_bytes);
 	return 0;
 }

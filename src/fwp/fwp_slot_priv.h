@@ -47,6 +47,10 @@ struct fwp_snapshot {
 	 * where it says FWP_SNAPSHOT_OWNER. */
 	const uint32_t *pointers;
 	size_t pointers_count;
+	/* The file of the engine's shared page, borrowed, and where in the memory it stands; -1:
+	 * the memory has none. */
+	int page_fd;
+	uint32_t page_address;
 };
 #define FWP_SNAPSHOT_OWNER INT64_MAX
 #define FWP_SLOT_KNOWN_MAX 8u
@@ -82,10 +86,11 @@ int fwp_slot_map(struct fwp_slot *slot, unsigned index, void *owner) EOS_MUST_CH
 void fwp_slot_unmap(struct fwp_slot *slot);
 /* Makes a plain slot with nothing in it of any slot. -ENOMEM: it must not be used again. */
 int fwp_slot_reset(struct fwp_slot *slot) EOS_MUST_CHECK;
-/* Makes a slot that was reset or just mapped one that is bound to SNAPSHOT. -ENOMEM: reset it. */
+/* Makes a slot that was reset or just mapped one that is bound to SNAPSHOT. On failure it has to be
+ * reset if its snapshot is set, and is as before otherwise. -ENOMEM. */
 int fwp_slot_bind(struct fwp_slot *slot, const struct fwp_snapshot *snapshot) EOS_MUST_CHECK;
-/* Makes exactly STACK_BYTES of stack (plus the host's) and MEMORY_BYTES of memory accessible, and
- * of a plain slot at least one page of the arena. -ENOMEM. */
+/* Makes exactly STACK_BYTES of stack (plus the host's; 0: none) and MEMORY_BYTES of memory
+ * accessible, and of a plain slot at least one page of the arena. -ENOMEM. */
 int fwp_slot_prepare(struct fwp_slot *slot, uint64_t stack_bytes,
 		     uint64_t memory_bytes) EOS_MUST_CHECK;
 /* Makes exactly BYTES of memory accessible. -ENOMEM. */

@@ -295,6 +295,7 @@ int fwp_template_capture(struct fwp *fwp, struct fwp_template **ret_template, st
 		.arena_bytes = EOS_ALIGN_UP((size_t)fwp->arena_used, (size_t)FWP_SLOT_PAGE),
 		.arena_used = fwp->arena_used,
 		.memory_bytes = fwp_memory_bytes(fwp),
+		.page_fd = -1,
 	};
 	struct capture capture = {
 		.fwp = fwp,
@@ -354,13 +355,13 @@ struct fwp_template *fwp_template_unref(struct fwp_template *template)
 	return NULL;
 }
 
-int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limits *limits,
-			    void *context, void (*entry)(struct fwp *fwp, void *instance),
-			    struct fwp **ret_fwp, struct eos_why *why)
+static int make_from(struct fwp_template *template, const struct fwp_limits *limits, void *context,
+		     bool is_for_turns, void (*entry)(struct fwp *fwp, void *instance),
+		     struct fwp **ret_fwp, struct eos_why *why)
 {
 	uint64_t memory_bytes = template->snapshot.memory_bytes;
 	struct fwp *fwp;
-	int err = fwp_place_take(&template->pool, memory_bytes, &limits, &fwp, why);
+	int err = fwp_place_take(&template->pool, memory_bytes, &limits, !is_for_turns, &fwp, why);
 	if (err < 0)
 		return err;
 	fwp_place_start(fwp, template->image, limits, context);
@@ -370,8 +371,28 @@ int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limi
 	fwp->has_memory = template->has_memory;
 	fwp->arena_used = (uint32_t) template->snapshot.arena_used;
 	atomic_store_explicit(&fwp->memory_bytes, memory_bytes, memory_order_relaxed);
+	if (is_for_turns)
+		err = fwp_turns_join(fwp, limits->stack_bytes);
+	if (EOS_UNLIKELY(err < 0)) {
+		fwp_free(fwp);
+		return eos_why(why, err, "no memory for the stack of turns");
+	}
 	*ret_fwp = fwp;
 	return 0;
+}
+
+int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limits *limits,
+			    void *context, void (*entry)(struct fwp *fwp, void *instance),
+			    struct fwp **ret_fwp, struct eos_why *why)
+{
+	return make_from(template, limits, context, false, entry, ret_fwp, why);
+}
+
+int fwp_new_from_for_turns(struct fwp_template *template, const struct fwp_limits *limits,
+			   void *context, void (*turn)(struct fwp *fwp, void *instance),
+			   struct fwp **ret_fwp, struct eos_why *why)
+{
+	return make_from(template, limits, context, true, turn, ret_fwp, why);
 }
 
 int fwp_new_from(struct fwp_template *template, const struct fwp_limits *limits, void *context,

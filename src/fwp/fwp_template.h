@@ -41,6 +41,19 @@ int fwp_template_capture(struct fwp *fwp, struct fwp_template **ret_template,
 int fwp_template_new(struct fwp_engine *engine, struct fwp_image *image,
 		     const struct fwp_limits *limits, void *context,
 		     struct fwp_template **ret_template, struct eos_why *why) EOS_MUST_CHECK;
+/*
+ * The FWP_PAGE_BYTES at ADDRESS become the engine's shared page: one and the same in the memory of
+ * all FWPs that are made from templates with one. What goes through thousands of FWPs of a
+ * processor is in its cache there, and is not copied from one memory to the next. Each that runs
+ * sees what the one before left there: whoever schedules them writes to the page, all of it, before
+ * each turn (fwp_engine_page()), and does not let one wait in the middle of a turn.
+ * Before the first FWP is made of TEMPLATE. -EINVAL: ADDRESS is not a multiple of that, or not in
+ * the initial memory; -ENOTSUP: this machine's pages are larger; -ENOMEM.
+ */
+int fwp_template_share_page(struct fwp_template *template, uint32_t address) EOS_MUST_CHECK;
+/* That page, at an address of the host's; NULL: no template has one yet. Valid as long as the
+ * engine. */
+uint8_t *fwp_engine_page(const struct fwp_engine *engine);
 struct fwp_template *fwp_template_ref(struct fwp_template *template);
 /* The last one frees it; each FWP made from it holds one. NULL is fine. */
 struct fwp_template *fwp_template_unref(struct fwp_template *template);
@@ -52,3 +65,16 @@ int fwp_new_from(struct fwp_template *template, const struct fwp_limits *limits,
 int fwp_new_from_with_entry(struct fwp_template *template, const struct fwp_limits *limits,
 			    void *context, void (*entry)(struct fwp *fwp, void *instance),
 			    struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;
+/*
+ * An FWP for turns: it has no stack while it waits. Each time that it gets the processor TURN(FWP,
+ * INSTANCE) is called, as fwp_new_with_entry()'s ENTRY, on a stack that all of the engine's FWPs
+ * for turns share; when it returns, the FWP is blocked. For thousands of them that are served in
+ * turns, each for a short while: nothing of a stack has to come from memory then, and one follows
+ * the other without a switch (fwp_run_turns()).
+ * In its turn it may block, yield and be preempted, and goes on in the middle of it. Until that
+ * turn is over, or the FWP is dead or freed, no other one for turns may run: whoever schedules them
+ * sees to it. Errors as fwp_new_from_with_entry().
+ */
+int fwp_new_from_for_turns(struct fwp_template *template, const struct fwp_limits *limits,
+			   void *context, void (*turn)(struct fwp *fwp, void *instance),
+			   struct fwp **ret_fwp, struct eos_why *why) EOS_MUST_CHECK;

@@ -91,7 +91,8 @@ static int read_config(int fd, struct plane_config *config, struct eos_why *why)
 	return err;
 }
 
-/* After the ports were opened: DPDK's own threads stay where they were. */
+/* After the ports were opened and the other cores were started: DPDK's own threads, and a core that
+ * finds no processor of its own, stay where they were. */
 static int pin(int processor, struct eos_why *why)
 {
 	cpu_set_t set;

@@ -35,7 +35,7 @@ static void open_stream(struct plane *plane, struct plane_socket *socket, int fd
 	stream->fd = fd;
 	stream->number = next_number(&plane->streams, stream);
 	stream->local_port = socket->port;
-	stream->events = EPOLLIN;
+	stream->events = EPOLLIN | EPOLLERR;
 	/* Answers are whole: nothing is won by waiting for more. Who vanished is found in time. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));

@@ -401,8 +401,10 @@ int plane_client_state(struct plane_client *client, const char *chain, struct eo
 		       struct eos_why *why)
 {
 	struct answer answer;
+	size_t len;
 	int err = ask(client, "state", chain, NULL, 0, NULL, 0, &answer, why);
-	if (err == 0 && answer.fd < 0)
+	if (err == 0 &&
+	    (answer.fd < 0 || plane_document_check(answer.fd, &len) < 0 || len != answer.len))
 		err = eos_why(why, -EPROTO, "the data plane sent no state");
 	if (err == 0)
 		err = eos_buf_reserve(buf, answer.len);

@@ -72,6 +72,15 @@ static void reply_pipe(const struct fake *fake)
 	eos_close(pair[1]);
 }
 
+/* One that could yet be cut. */
+static void reply_unsealed(const struct fake *fake)
+{
+	int fd = memfd_create("unsealed", MFD_CLOEXEC);
+	if (fd >= 0 && eos_write_full(fd, STATE, strlen(STATE)) == 0)
+		reply(fake, fake->id, strlen(STATE), &fd, 1);
+	eos_close(fd);
+}
+
 static void reply_with_many(const struct fake *fake)
 {
 	int fds[PLANE_FDS_MAX];
@@ -110,6 +119,8 @@ static void answer(const struct fake *fake)
 		reply_state(fake, STATE_CLAIMS);
 	} else if (strcmp(fake->mode, "pipe") == 0) {
 		reply_pipe(fake);
+	} else if (strcmp(fake->mode, "unsealed") == 0) {
+		reply_unsealed(fake);
 	} else if (strcmp(fake->mode, "many") == 0) {
 		reply_with_many(fake);
 	} else if (strcmp(fake->mode, "no state") == 0) {
@@ -248,8 +259,9 @@ static void test_answers(void **state)
 	check_state("many", 0, "");
 	check_state("refuses", -EINVAL, "no ");
 	check_state("no state", -EPROTO, "sent no state");
-	check_state("short", -ENODATA, "");
-	check_state("pipe", -ESPIPE, "");
+	check_state("short", -EPROTO, "sent no state");
+	check_state("pipe", -EPROTO, "sent no state");
+	check_state("unsealed", -EPROTO, "sent no state");
 	check_state("garbage", -EAGAIN, "ended meanwhile");
 	check_state("id of text", -EAGAIN, "ended meanwhile");
 	check_state("too long a state", -EAGAIN, "ended meanwhile");

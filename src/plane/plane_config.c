@@ -194,9 +194,10 @@ int plane_config_decode(const struct eos_node *node, struct plane_config *config
 	if (err == 0)
 		err = get_u32(node, "frames", 1024, 1u << 22, &config->frames_max, why);
 	if (err == 0)
-		err = get_u32(node, "chains", 1, 1u << 20, &config->chains_max, why);
+		err = get_u32(node, "chains", 1, (uint64_t)config->cores * PLANE_CORE_CHAINS_MAX,
+			      &config->chains_max, why);
 	if (err == 0)
-		err = get_u32(node, "fwps", 1, 1u << 20, &config->fwps_max, why);
+		err = get_u32(node, "fwps", 1, PLANE_FWPS_MAX, &config->fwps_max, why);
 	if (err == 0)
 		err = get_u32(node, "flows", 16, 1u << 24, &config->flows_max, why);
 	if (err == 0)

@@ -17,6 +17,10 @@
 #define PLANE_ADDRESSES_MAX 16u /* of a port */
 #define PLANE_DEVICE_MAX    255u
 #define PLANE_CORES_MAX	    16u
+/* With more the worker would not start: instances are a core's, as chains_new() takes them; FWPs
+ * are all of a process's, as fwp_engine_new() has room for. */
+#define PLANE_CORE_CHAINS_MAX 65536u
+#define PLANE_FWPS_MAX	      16000u
 
 struct plane_address {
 	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */

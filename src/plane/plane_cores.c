@@ -27,8 +27,9 @@
 #include "base/log.h"
 #include "plane/plane_ports.h"
 
-#define RING_PLACES 2048u
-#define NAP_MS	    250 /* at most, while a core only waits for commands, as each nap is a beat */
+#define RING_PLACES_MAX 2048u
+#define RING_PLACES_MIN 64u
+#define NAP_MS		250 /* at most, while a core only waits for commands, as each nap is a beat */
 
 struct command {
 	plane_core_fn fn;
@@ -94,7 +95,16 @@ static void wake_ready(struct plane *plane, struct plane_watch *watch, uint32_t 
 	(void)!read(core_of(plane)->wake_fd, &count, sizeof(count));
 }
 
-static int init_core(struct plane_cores *cores, unsigned index)
+/* The rings to a core that stands still hold half of all frames: the others need some, too. */
+static uint32_t ring_places(const struct plane *plane)
+{
+	uint32_t places = RING_PLACES_MAX, frames_max = plane->config.frames_max;
+	while (places > RING_PLACES_MIN && places > frames_max / 2 / plane->cores_count)
+		places /= 2;
+	return places;
+}
+
+static int init_core(struct plane_cores *cores, unsigned index, uint32_t places)
 {
 	struct core *core = &cores->cores[index];
 	core->cores = cores;
@@ -108,7 +118,7 @@ static int init_core(struct plane_cores *cores, unsigned index)
 	memset(core->from, 0, cores->count * sizeof(*core->from));
 	int err = 0;
 	for (unsigned i = 0; err == 0 && i < cores->count; i++)
-		err = i == index ? 0 : plane_ring_init(&core->from[i], RING_PLACES);
+		err = i == index ? 0 : plane_ring_init(&core->from[i], places);
 	return err;
 }
 
@@ -134,7 +144,7 @@ int plane_cores_init(struct plane *plane, struct eos_why *why)
 	cores->cores[0].plane = plane;
 	int err = plane_steer_init(&cores->steer, count, plane->config.flows_max);
 	for (unsigned i = 0; err == 0 && i < count; i++)
-		err = init_core(cores, i);
+		err = init_core(cores, i, ring_places(plane));
 	if (err == 0)
 		err = plane_watch(plane, cores->cores[0].wake_fd, &cores->cores[0].wake_watch,
 				  EPOLLIN);
@@ -170,21 +180,22 @@ static void nap(struct plane *plane)
 static int open_core(struct core *core)
 {
 	struct plane *plane = core->plane;
-	int err = plane_ports_thread_enter(plane);
-	if (err < 0)
-		return eos_why(&core->open_why, err, "DPDK takes no more threads");
 	pin(plane);
-	err = core->cores->ops.open(plane, &core->open_why);
-	if (err == 0)
-		err = plane_watch(plane, core->wake_fd, &core->wake_watch, EPOLLIN);
-	return err;
+	int err = core->cores->ops.open(plane, &core->open_why);
+	if (err < 0)
+		return err;
+	err = plane_watch(plane, core->wake_fd, &core->wake_watch, EPOLLIN);
+	return err < 0 ? eos_why(&core->open_why, err, "what wakes it: %s", strerror(-err)) : 0;
 }
 
 static void *run_core(void *ctx)
 {
 	struct core *core = ctx;
 	struct plane *plane = core->plane;
-	core->open_err = open_core(core);
+	int err = plane_ports_thread_enter(plane);
+	bool has_entered = err == 0;
+	core->open_err = has_entered ? open_core(core)
+				     : eos_why(&core->open_why, err, "DPDK takes no more threads");
 	bool is_open = core->open_err == 0;
 	(void)sem_post(&core->opened);
 	while (is_open && !plane->is_running && !plane->must_stop) {
@@ -194,7 +205,8 @@ static void *run_core(void *ctx)
 	if (is_open && !plane->must_stop)
 		core->cores->ops.loop(plane);
 	core->cores->ops.close(plane);
-	plane_ports_thread_leave(plane);
+	if (has_entered)
+		plane_ports_thread_leave(plane);
 	plane_beat_end(plane->heartbeats, plane->core);
 	return NULL;
 }
@@ -232,7 +244,6 @@ static int start_thread(struct core *core)
 
 int plane_cores_open(struct plane *plane, const struct plane_cores_ops *ops, struct eos_why *why)
 {
-	pin(plane);
 	if (plane->cores == NULL)
 		return 0;
 	plane->cores->ops = *ops;
@@ -349,6 +360,9 @@ static void wake(struct core *core)
 static bool has_work(const struct core *core)
 {
 	const struct plane *plane = core->plane;
+	/* The loop obeys, and looks after its sleep whether it is to end. */
+	if (plane->is_running && plane->must_stop)
+		return true;
 	if (atomic_load_explicit(&core->command, memory_order_seq_cst) != NULL)
 		return true;
 	if (plane->awaited != NULL && atomic_load_explicit(plane->awaited, memory_order_seq_cst))

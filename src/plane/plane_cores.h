@@ -41,8 +41,10 @@ uint32_t plane_cores_share(uint32_t limit, unsigned cores, uint32_t min);
 
 /*
  * Makes PLANE core 0 of config.cores, before its ports are opened. With more than one:
- * plane_cores_open() then starts the others, each of which opens its own, and waits for commands.
- * They read nothing from outside before plane_cores_start(). -ENOMEM, or what a core failed with.
+ * plane_cores_open() then starts the others, each of which goes to its processor, if there is one,
+ * opens its own, and waits for commands. They read nothing from outside before plane_cores_start().
+ * The caller's thread stays where it is. -ENOMEM, or what a core failed with: plane_cores_stop()
+ * and _fini() end what there is then.
  */
 int plane_cores_init(struct plane *plane, struct eos_why *why) EOS_MUST_CHECK;
 int plane_cores_open(struct plane *plane, const struct plane_cores_ops *ops,
@@ -64,7 +66,7 @@ int plane_cores_ask(struct plane *plane, unsigned core, plane_core_fn fn, void *
 void plane_cores_obey(struct plane *plane);
 /* Up to MAX frames that others handed over; returns how many. */
 unsigned plane_cores_take(struct plane *plane, struct plane_handed *handed, unsigned max);
-/* Hands FRAME over to CORE, or frees it if there is no room, which is counted. */
+/* Hands HANDED's frame over to CORE, or frees it if there is no room, which is counted. */
 void plane_cores_hand(struct plane *plane, unsigned core, const struct plane_handed *handed);
 /* What was handed over is seen by its new owners, and who sleeps is woken. */
 void plane_cores_flush(struct plane *plane);

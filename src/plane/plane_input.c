@@ -484,7 +484,8 @@ unsigned plane_ports_poll(struct plane *plane, uint64_t now_ns)
 	return count;
 }
 
-/* On the stack of the chain's stage. */
+/* On the thread's stack for what a stage lets pass, and on the stage's (16 KiB) for what it sends
+ * besides. */
 void plane_ports_remember(struct plane *plane, uint16_t port, const uint8_t *data, uint32_t len)
 {
 	struct flow_packet headers;

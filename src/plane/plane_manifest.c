@@ -219,6 +219,9 @@ static int decode_settings(const struct eos_node *map, struct plane_stage *stage
 			return eos_node_fail(value, why,
 					     "config: %.63s: not a text of up to %u bytes", key,
 					     PLANE_SETTING_BYTES);
+		/* Who meant an empty one writes "". */
+		if (eos_node_is_null(value))
+			return eos_node_fail(value, why, "config: %.63s: has no value", key);
 		char **texts = &stage->texts[2 * stage->settings_count];
 		texts[0] = strdup(key);
 		texts[1] = strdup(eos_node_text(value));

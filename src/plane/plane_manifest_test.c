@@ -210,6 +210,8 @@ static void test_refused(void **state)
 		{"chain: a\nmatch: {port: a}\nstages: [a]\nisolation: request\n", "isolation: not"},
 		{"chain: a\nmatch: {port: a}\nstages: [a]\nisolation: {fixed: 0}\n", "fixed"},
 		{"chain: a\nmatch: {port: a}\nstages: [a]\nidel: 3s\n", "c.yaml:4:"},
+		{"chain: a\nmatch: {port: a}\nstages: [{image: a, config: {a: }}]\n",
+		 "a: has no value"},
 		{"chain: a\nmatch: {port: a}\nstages: [{config: {a: b}}]\n",
 		 "a stage is FILE.click"},
 		{"chain: a\nendpoint: {tcp: 5, port: lan}\nstages: [a]\n", "tcp: only on"},
@@ -288,6 +290,9 @@ static void test_config(void **state)
 		{"processor: first", "processor: not"},
 		{"cores: 0", "cores"},
 		{"cores: 17", "cores"},
+		{"chains: 65537", "chains: must be from 1 to 65536"},
+		{"cores: 2\nchains: 131073", "chains: must be from 1 to 131072"},
+		{"fwps: 16001", "fwps: must be from 1 to 16000"},
 		{"ports: {a: {device: \"null\", mac: \"-2:00:00:00:00:00\"}}", "mac: not"},
 		{"watchdog: 999ms", "watchdog: neither"},
 		{"watchdog: 25h", "watchdog"},
@@ -315,6 +320,9 @@ static void test_config(void **state)
 	assert_int_equal(config.ports[0].mac[5], 1);
 	assert_int_equal(config.ports[1].mtu, 9000);
 	assert_true(config.ports[1].has_gateway);
+	assert_int_equal(configure("cores: 2\nchains: 131072\nfwps: 16000", &config, &why), 0);
+	assert_int_equal(config.chains_max, 131072);
+	assert_int_equal(config.fwps_max, 16000);
 	assert_int_equal(configure("watchdog: 0", &config, &why), 0);
 	assert_int_equal(config.watchdog_ns, 0);
 	assert_int_equal(configure("watchdog: 1s", &config, &why), 0);

@@ -28,6 +28,7 @@
 #define PLANE_STREAM_CHUNK    9728u	   /* bytes of a stream that a function gets at once */
 #define PLANE_STREAM_OUT      (4u << 20)   /* answers that wait to be sent, of one stream */
 #define PLANE_STREAM_PAUSE    (256u << 10) /* while so many wait, nothing is read */
+#define PLANE_STREAM_KEPT     4096u	   /* bytes of a buffer, while nothing waits in it */
 #define PLANE_STREAMS_BYTES   (64u << 20)  /* answers that wait, of all */
 #define PLANE_STREAM_WIRE     16384u	   /* bytes of TLS that are looked at at once */
 #define PLANE_STREAM_STALL_MS 60000	   /* so long may nothing of what waits be taken */

@@ -7,9 +7,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "base/file.h"
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 union control {
 	struct cmsghdr header;
@@ -122,12 +125,21 @@ int plane_document_new(const void *data, size_t len)
 	if (fd < 0)
 		return -errno;
 	int err = eos_write_full(fd, data, len);
-	if (err == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+	if (err == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | SEALS) < 0)
 		err = -errno;
 	if (err < 0) {
 		eos_close(fd);
 		return err;
 	}
 	return fd;
+}
+
+int plane_document_check(int fd, size_t *ret_len)
+{
+	struct stat info;
+	int seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &info) < 0 || info.st_size < 0)
+		return -EINVAL;
+	*ret_len = (size_t)info.st_size;
+	return 0;
 }

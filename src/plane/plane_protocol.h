@@ -27,3 +27,6 @@ int plane_message_receive(int socket, struct eos_buf *out, int fds[PLANE_FDS_MAX
 void plane_fds_close(int *fds, unsigned count);
 /* A sealed file in memory with these bytes, for documents that are longer. -ENOMEM, … */
 int plane_document_new(const void *data, size_t len) EOS_MUST_CHECK;
+/* Is FD, which came from the other side, such a file? Others may change while they are read, or
+ * keep their reader waiting. -EINVAL. */
+int plane_document_check(int fd, size_t *ret_len) EOS_MUST_CHECK;

@@ -7,9 +7,14 @@
  *	+---------------+----------+----------+
  *
  * The time is in units of 2^32 ns (4.3 s), and comes round after 73 minutes: an entry that nobody
- * saw for so long may look younger again, which costs a look at a core that knows nothing of it. An
- * entry that is older than a core keeps flows counts as empty. So while a bucket has an empty
- * place, nothing that is alive was ever pushed out of it, and what is not there is nobody's.
+ * saw for so long may look younger again, which costs a look at a core that knows nothing of it.
+ * Cores' times are those of when their turns began, so an entry may be of a later time than that of
+ * who looks: what seems to be a little less than a whole round old is new.
+ *
+ * An entry that is older than a core keeps flows counts as empty. So while a bucket has an empty
+ * place, nothing that is alive was ever pushed out of it, and what is not there is nobody's. That
+ * is why one that is forgotten keeps its place, for anybody to take, until it is as old as that:
+ * others may have been pushed out to make room for it.
  *
  * Words are changed by compare-and-swap, each by itself, with no order among them: an entry says
  * nothing about any other memory.
@@ -33,6 +38,10 @@
 #define TAG_MASK  (UINT64_MAX << TAG_SHIFT)
 /* 344 s: chains forget flows after 300 s, which a table of flows measures to a sixteenth. */
 #define IDLE_UNITS 80u
+/* 137 s: longer than a turn can last, by default, before the watchdog ends the worker. */
+#define AHEAD_UNITS 32u
+/* In the place of a core: the one that had it does not know it any more. */
+#define FORGOTTEN (CORE_MASK - 1u)
 /* On average two of eight are used when all flows are there. */
 #define BUCKETS_OF(flows) ((flows) / 2u)
 #define TRIES		  4u
@@ -41,7 +50,7 @@ struct plane_bucket {
 	alignas(64) _Atomic uint64_t entries[ENTRIES];
 };
 _Static_assert(sizeof(struct plane_bucket) == 64, "a bucket is a cache line");
-_Static_assert(PLANE_CORES_MAX < CORE_MASK, "a core's number fits");
+_Static_assert(PLANE_CORES_MAX <= FORGOTTEN, "a core's number fits");
 
 int plane_steer_init(struct plane_steer *steer, unsigned cores, uint32_t flows_max)
 {
@@ -111,7 +120,10 @@ static unsigned core_of(uint64_t entry)
 /* How long ago, in units; what is empty is oldest. */
 static unsigned age_of(uint64_t entry, uint64_t now_ns)
 {
-	return entry == 0 ? UINT32_MAX : ((unsigned)(now_ns >> 32) - (unsigned)entry) & TIME_MASK;
+	if (entry == 0)
+		return UINT32_MAX;
+	unsigned age = ((unsigned)(now_ns >> 32) - (unsigned)entry) & TIME_MASK;
+	return age > TIME_MASK - AHEAD_UNITS ? 0 : age;
 }
 
 static bool swap(_Atomic uint64_t *entry, uint64_t was, uint64_t is)
@@ -132,10 +144,14 @@ static bool try_remember(struct plane_bucket *bucket, uint64_t made, uint64_t no
 			return true;
 		}
 		unsigned entry_age = age_of(entry, now_ns);
+		bool is_free = entry != 0 && core_of(entry) == FORGOTTEN;
 		if (entry != 0 && ((entry ^ made) & TAG_MASK) == 0) {
-			*ret_has = core_of(entry) == core_of(made) || entry_age > IDLE_UNITS;
+			*ret_has = is_free || core_of(entry) == core_of(made) ||
+				   entry_age > IDLE_UNITS;
 			return !*ret_has || swap(&bucket->entries[i], entry, made);
 		}
+		if (is_free)
+			entry_age = UINT32_MAX - 1;
 		if (i == 0 || entry_age > age) {
 			oldest = i;
 			old = entry;
@@ -167,7 +183,7 @@ unsigned plane_steer_find(const struct plane_steer *steer, uint64_t flow, uint64
 		uint64_t entry = atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
 		if (age_of(entry, now_ns) > IDLE_UNITS)
 			is_full = false;
-		else if (((entry ^ flow) & TAG_MASK) == 0)
+		else if (((entry ^ flow) & TAG_MASK) == 0 && core_of(entry) != FORGOTTEN)
 			return core_of(entry);
 	}
 	return is_full ? PLANE_STEER_UNKNOWN : PLANE_STEER_NONE;
@@ -178,7 +194,9 @@ void plane_steer_forget(struct plane_steer *steer, uint64_t flow, unsigned core)
 	struct plane_bucket *bucket = bucket_of(steer, flow);
 	for (unsigned i = 0; i < ENTRIES; i++) {
 		uint64_t entry = atomic_load_explicit(&bucket->entries[i], memory_order_relaxed);
+		uint64_t forgotten = (entry & ~((uint64_t)CORE_MASK << TIME_BITS)) |
+				     (uint64_t)(FORGOTTEN + 1u) << TIME_BITS;
 		if (entry != 0 && ((entry ^ flow) & TAG_MASK) == 0 && core_of(entry) == core)
-			(void)swap(&bucket->entries[i], entry, 0);
+			(void)swap(&bucket->entries[i], entry, forgotten);
 	}
 }

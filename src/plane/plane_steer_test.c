@@ -138,6 +138,63 @@ static void full_buckets_say_so(void **state)
 	plane_steer_fini(&steer);
 }
 
+/* A core in a long turn has an older time than others, whose entries are not older for that. */
+static void turns_begin_at_other_times(void **state)
+{
+	struct plane_steer steer;
+	const uint64_t flow = UINT64_C(0x123456789abcdef0);
+	/* The first nanosecond of a unit, also where the time comes round. */
+	static const uint64_t units[] = {700, 1024, 2047, 2048};
+	(void)state;
+	for (unsigned i = 0; i < EOS_ARRAY_SIZE(units); i++) {
+		uint64_t now_ns = units[i] << 32;
+		assert_int_equal(plane_steer_init(&steer, 4, 16), 0);
+		assert_true(plane_steer_remember(&steer, flow, 2, now_ns));
+		assert_int_equal(plane_steer_find(&steer, flow, now_ns - 1), 2);
+		assert_int_equal(plane_steer_find(&steer, flow, now_ns - 100 * SECOND), 2);
+		assert_false(plane_steer_remember(&steer, flow, 1, now_ns - 1));
+		assert_false(plane_steer_remember(&steer, flow, 1, now_ns - 100 * SECOND));
+		/* Nor is it the first to make room. */
+		for (uint64_t k = 1; k < 8; k++)
+			assert_true(plane_steer_remember(&steer, flow ^ k << 32, 1,
+							 now_ns - 30 * SECOND));
+		assert_true(plane_steer_remember(&steer, flow ^ UINT64_C(8) << 32, 1,
+						 now_ns - 10 * SECOND));
+		assert_int_equal(plane_steer_find(&steer, flow, now_ns), 2);
+		plane_steer_fini(&steer);
+	}
+}
+
+/* What was pushed out of a full bucket is looked for, also when another one is forgotten. */
+static void forgetting_in_full_buckets(void **state)
+{
+	struct plane_steer steer;
+	uint64_t now_ns = 5000 * SECOND;
+	(void)state;
+	assert_int_equal(plane_steer_init(&steer, 4, 16), 0);
+	for (uint64_t i = 0; i < 9; i++)
+		assert_true(plane_steer_remember(&steer, i << 32, 1, now_ns + i * 10 * SECOND));
+	now_ns += 90 * SECOND;
+	assert_int_equal(plane_steer_find(&steer, 0, now_ns), PLANE_STEER_UNKNOWN);
+	plane_steer_forget(&steer, UINT64_C(5) << 32, 1);
+	assert_int_equal(plane_steer_find(&steer, 0, now_ns), PLANE_STEER_UNKNOWN);
+	assert_int_equal(plane_steer_find(&steer, UINT64_C(5) << 32, now_ns), PLANE_STEER_UNKNOWN);
+	/* Its place is the first to be taken, and what it was about is anybody's. */
+	plane_steer_forget(&steer, UINT64_C(6) << 32, 1);
+	assert_true(plane_steer_remember(&steer, UINT64_C(6) << 32, 3, now_ns));
+	assert_int_equal(plane_steer_find(&steer, UINT64_C(6) << 32, now_ns), 3);
+	assert_true(plane_steer_remember(&steer, 0, 2, now_ns));
+	for (uint64_t i = 0; i < 9; i++)
+		assert_int_equal(plane_steer_find(&steer, i << 32, now_ns),
+				 i == 0	  ? 2
+				 : i == 5 ? PLANE_STEER_UNKNOWN
+				 : i == 6 ? 3
+					  : 1);
+	now_ns += 400 * SECOND;
+	assert_int_equal(plane_steer_find(&steer, UINT64_C(5) << 32, now_ns), PLANE_STEER_NONE);
+	plane_steer_fini(&steer);
+}
+
 struct worker {
 	struct plane_steer *steer;
 	unsigned core;
@@ -187,6 +244,8 @@ int main(void)
 		cmocka_unit_test(conversations_have_both_directions),
 		cmocka_unit_test(first_one_keeps_it),
 		cmocka_unit_test(full_buckets_say_so),
+		cmocka_unit_test(turns_begin_at_other_times),
+		cmocka_unit_test(forgetting_in_full_buckets),
 		cmocka_unit_test(many_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

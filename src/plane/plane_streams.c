@@ -162,7 +162,7 @@ void plane_streams_end(struct plane *plane, const struct plane_entry *entry)
 static bool may_read(const struct plane_stream *stream)
 {
 	if (stream->is_lingering)
-		return true;
+		return !stream->is_ended;
 	if (stream->is_ended || stream->is_closing || stream->is_connecting)
 		return false;
 	/* What comes of a way goes to the client, whatever waits for the way itself. */
@@ -172,19 +172,30 @@ static bool may_read(const struct plane_stream *stream)
 	return plane_stream_waiting(stream) < PLANE_STREAM_PAUSE && !plane_upstream_is_full(stream);
 }
 
-/* Watches for what it waits for now. Who waits for nothing is not in the epoll set, where a socket
- * that both sides have ended would keep the loop busy. */
+void plane_stream_unsettle(struct plane_stream *stream)
+{
+	eos_list_remove(&stream->unsettled);
+	eos_list_add_tail(&stream->plane->streams.unsettled, &stream->unsettled);
+}
+
+/* Watches for what it waits for now; who waits for nothing, for the other side's being gone. Once
+ * our side has ended he is not in the epoll set: a socket that both sides have ended would keep the
+ * loop busy. */
 static void set_events(struct plane_stream *stream)
 {
 	bool is_news = stream->is_connecting || plane_stream_waiting(stream) > 0;
-	uint32_t events = (may_read(stream) ? EPOLLIN : 0) | (is_news ? EPOLLOUT : 0);
+	uint32_t events = (may_read(stream) ? EPOLLIN : 0) | (is_news ? EPOLLOUT : 0) |
+			  (stream->is_shut ? 0 : EPOLLERR);
 	struct epoll_event event = {.events = events, .data.ptr = &stream->watch};
 	int op = events == 0 ? EPOLL_CTL_DEL : stream->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 	if (events == stream->events)
 		return;
-	if (epoll_ctl(stream->plane->epoll_fd, op, stream->fd, &event) < 0)
-		stream->is_broken = true;
 	stream->events = events;
+	if (epoll_ctl(stream->plane->epoll_fd, op, stream->fd, &event) == 0)
+		return;
+	/* Nothing else would call for it any more. */
+	stream->is_broken = true;
+	plane_stream_unsettle(stream);
 }
 
 /* Of a client and all its ways: what waits for one decides on reading another. */
@@ -194,12 +205,6 @@ static void set_events_of_all(struct plane_stream *stream)
 	set_events(client);
 	EOS_LIST_FOR_EACH (node, &client->ways)
 		set_events(EOS_CONTAINER_OF(node, struct plane_stream, ways));
-}
-
-void plane_stream_unsettle(struct plane_stream *stream)
-{
-	eos_list_remove(&stream->unsettled);
-	eos_list_add_tail(&stream->plane->streams.unsettled, &stream->unsettled);
 }
 
 void plane_stream_wait(struct plane_stream *stream, enum plane_patience what, uint64_t now_ns)
@@ -234,6 +239,14 @@ static void push(struct plane_stream *stream, struct eos_buf *buf, size_t *sent)
 	}
 }
 
+/* Where nothing waits any more, what much has waited in is given back: connections may be silent
+ * for long, and only what waits is counted. */
+static void release(struct eos_buf *buf)
+{
+	if (buf->len == 0 && buf->cap > PLANE_STREAM_KEPT)
+		eos_buf_fini(buf);
+}
+
 static void push_sealed(struct plane_stream *stream)
 {
 	struct eos_buf *sealed = tls_session_output(stream->tls);
@@ -245,6 +258,7 @@ static void push_sealed(struct plane_stream *stream)
 		eos_buf_consume(sealed, sent);
 	} while (!stream->is_broken && sealed->len == 0 && stream->sent < stream->out.len &&
 		 tls_session_is_open(stream->tls));
+	release(sealed);
 }
 
 static void shrink_out(struct plane_stream *stream)
@@ -252,6 +266,7 @@ static void shrink_out(struct plane_stream *stream)
 	if (stream->sent == stream->out.len) {
 		stream->sent = 0;
 		eos_buf_clear(&stream->out);
+		release(&stream->out);
 	} else if (stream->sent > PLANE_STREAM_PAUSE) {
 		eos_buf_consume(&stream->out, stream->sent);
 		stream->sent = 0;

@@ -12,22 +12,20 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "plane/plane_priv.h"
+#include "plane/plane_protocol.h"
 
 #define HANDSHAKES_PER_LOOK 4u
 #define HANDSHAKES_SHARE    4u	/* of the table's places, an address may use one in so many … */
 #define HANDSHAKES_ALWAYS   16u /* … and so many in any case */
 #define SEALED_MAX	    (64u << 10)
-#define SEALS		    (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 static_assert((int)PLANE_TLS_FILES == (int)TLS_PARTS && PLANE_PROTOCOLS_MAX == TLS_PROTOCOLS_MAX &&
 		      PLANE_PROTOCOL_MAX == TLS_PROTOCOL_MAX,
@@ -37,19 +35,18 @@ static_assert((int)PLANE_TLS_FILES == (int)TLS_PARTS && PLANE_PROTOCOLS_MAX == T
 
 static int read_file(int fd, struct eos_buf *out, struct eos_why *why)
 {
-	struct stat info;
-	int seals = fcntl(fd, F_GET_SEALS);
-	/* What can change, or keep us waiting, is not what was promised. */
-	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &info) < 0)
-		return eos_why(why, -EINVAL, "is not a sealed file in memory");
-	if (info.st_size > (off_t)PLANE_PEM_MAX)
+	size_t len;
+	int err = plane_document_check(fd, &len);
+	if (err < 0)
+		return eos_why(why, err, "is not a sealed file in memory");
+	if (len > PLANE_PEM_MAX)
 		return eos_why(why, -EINVAL, "has more than %u bytes", PLANE_PEM_MAX);
-	int err = eos_buf_reserve(out, (size_t)info.st_size + 1);
+	err = eos_buf_reserve(out, len + 1);
 	if (err == 0)
-		err = eos_pread_full(fd, out->data, (size_t)info.st_size, 0);
+		err = eos_pread_full(fd, out->data, len, 0);
 	if (err < 0)
 		return eos_why(why, err, "%s", strerror(-err));
-	out->len = (size_t)info.st_size;
+	out->len = len;
 	return 0;
 }
 

@@ -96,7 +96,7 @@ static int open_upstream(struct plane_stream *stream, const struct chain_output 
 	upstream->way = (uint8_t)output->port;
 	upstream->stage = output->stage;
 	upstream->is_connecting = true;
-	upstream->events = EPOLLOUT;
+	upstream->events = EPOLLOUT | EPOLLERR;
 	eos_list_add_tail(&stream->ways, &upstream->ways);
 	upstream->fd = start_connecting(target);
 	int err = upstream->fd < 0 ? upstream->fd

@@ -13,8 +13,8 @@ import time
 import edgeos_node
 import pytest
 from edgeos_chains import (
-    CONFIG, LIMIT_S, Udp, apply, ask_until, compile_packets, connect, free_ports, plane_pids, receive_all,
-    receive_exactly, remove_all, reset, show, tcp_port, udp_port, wait_for_plane, write,
+    LIMIT_S, Udp, apply, ask_until, compile_packets, connect, free_ports, plane_node, plane_pids,
+    receive_all, receive_exactly, remove_all, reset, show, tcp_port, udp_port, wait_for_plane, write,
 )
 from edgeos_node import wait_for
 from edgeos_wasm import compile_wat
@@ -138,15 +138,8 @@ def toy():
 @pytest.fixture(scope="module")
 def module_node(tmp_path_factory):
     """One node with a data plane for all tests of this file."""
-    node = edgeos_node.Node(tmp_path_factory.mktemp("node"), CONFIG).start()
-    try:
-        wait_for_plane(node)
+    with plane_node(tmp_path_factory.mktemp("node")) as node:
         yield node
-        node.stop()
-    finally:
-        node.kill_group()
-        node.keep_images()
-    node.check_log()
 
 
 @pytest.fixture

@@ -414,7 +414,8 @@ def test_dns_cache_is_not_fooled(net, node, cached):
     """Malformed messages go no further, answers that nobody asked for are not kept."""
     macs = [net.mac(port) for port in ("wan", "lan")]
     lan, wan = socket.inet_aton(LAN), socket.inet_aton(WAN)
-    query = struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + name_of("victim.test") + b"\0\1\0\1"
+    # As dig asks, which wants to know of DNSSEC (AD): who does not has answers of his own.
+    query = struct.pack("!6H", 7, 0x0120, 1, 0, 0, 0) + name_of("victim.test") + b"\0\1\0\1"
     wrong = [b"", b"x", query[:11], query[:20], query[:12] + b"\xc0\x0c\0\1\0\1",
              query[:12] + b"\x40" * 20, query[:4] + b"\0\2" + query[6:], query + b"more"]
     rng = random.Random(5)

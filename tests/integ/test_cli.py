@@ -6,7 +6,7 @@ import pytest
 from edgeos_node import Node, run_edgeos
 
 VERBS = ["up", "status", "version", "run", "build", "deploy", "function", "bucket", "find", "store",
-         "cp", "ls", "cat", "rm", "bench"]  # fmt: skip
+         "tenant", "chain", "cp", "ls", "cat", "rm", "bench"]  # fmt: skip
 
 
 def test_help_lists_the_verbs():
@@ -105,6 +105,19 @@ def test_errors_are_one_line_with_the_name(shared_node, args, word):
     assert result.stdout == ""
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
     assert word in result.stderr
+
+
+def test_long_manifest(shared_node, samples, tmp_path):
+    """As long as docs/manifest.md says, and not longer."""
+    manifest = tmp_path / "long.yaml"
+    module = samples / "hello.wasm"
+    text = f"function: long\nimage: {module}\n"
+    manifest.write_text(text + "#" * ((1 << 20) - len(text) - 1) + "\n")
+    shared_node.cli("deploy", manifest)
+    manifest.write_text(manifest.read_text() + "\n")
+    result = shared_node.cli("deploy", manifest, check=False)
+    assert result.returncode == 1 and "long.yaml" in result.stderr
+    shared_node.cli("function", "rm", "long")
 
 
 def test_node_in_a_long_directory(tmp_path):

@@ -9,11 +9,9 @@ import socket
 import subprocess
 import threading
 
-import edgeos_node
 import pytest
 from edgeos_chains import (
-    CONFIG, Udp, apply, connect, receive_exactly, remove_all, reset, show, tcp_port, udp_port,
-    wait_for_plane,
+    Udp, apply, connect, plane_node, receive_exactly, remove_all, reset, show, tcp_port, udp_port,
 )
 from edgeos_node import wait_for
 from memcached_table import REQUESTS, set_, value_of
@@ -24,15 +22,8 @@ SENTINEL_ANSWER = b"HD Osentinel\r\n"
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    node = edgeos_node.Node(tmp_path_factory.mktemp("node"), CONFIG).start()
-    try:
-        wait_for_plane(node)
+    with plane_node(tmp_path_factory.mktemp("node")) as node:
         yield node
-        node.stop()
-    finally:
-        node.kill_group()
-        node.keep_images()
-    node.check_log()
 
 
 def manifest(samples, endpoint, isolation="tenant", megabytes=64):
@@ -142,6 +133,7 @@ DIFFERENCES = {
     b"mg foobar k v\r\n": BINARY_KEY,
     set_(b"n", b" 12") + b"incr n 1\r\n": "the original takes blanks before a number for a part of it",
     b"gat 100\r\n": "the original finds no key and says END",
+    b"ms " + b"k" * 251 + b" 1\r\nx\r\n": "the original takes the value for a command",
 }
 
 

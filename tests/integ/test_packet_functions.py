@@ -5,12 +5,11 @@ import signal
 import socket
 import subprocess
 
-import edgeos_node
 import pytest
 import requests
 from edgeos_chains import (
-    CONFIG, Udp, apply, ask_until, compile_packets, connect, plane_pids, remove_all, show, tcp_port,
-    udp_port, wait_for_plane, write,
+    Udp, apply, ask_until, compile_packets, connect, plane_node, plane_pids, remove_all, show,
+    tcp_port, udp_port, wait_for_plane, write,
 )
 from edgeos_functions import HEADER
 from edgeos_node import wait_for
@@ -29,14 +28,8 @@ def toy():
 
 @pytest.fixture(scope="module")
 def module_node(tmp_path_factory):
-    node = edgeos_node.Node(tmp_path_factory.mktemp("node"), CONFIG).start()
-    try:
+    with plane_node(tmp_path_factory.mktemp("node")) as node:
         yield node
-        node.stop()
-    finally:
-        node.kill_group()
-        node.keep_images()
-    node.check_log()
 
 
 @pytest.fixture

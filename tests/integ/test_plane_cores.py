@@ -6,11 +6,10 @@ import socket
 import threading
 import time
 
-import edgeos_node
 import pytest
 from edgeos_chains import (
-    Udp, apply, compile_packets, connect, plane_pids, receive_exactly, remove_all, show, tcp_port,
-    udp_port, wait_for_plane,
+    Udp, apply, compile_packets, connect, plane_node, plane_pids, receive_exactly, remove_all, show,
+    tcp_port, udp_port,
 )
 from edgeos_net import (
     ask, in_namespace, iperf3, ping, running, udp_client, wait_for_ping, wait_for_rest,
@@ -317,11 +316,10 @@ def test_all_or_nothing(tmp_path, toy):
     """Where one core has no room for a chain, none has it, and its older version goes on."""
     port = udp_port()
     second = udp_port()
-    node = edgeos_node.Node(tmp_path, "plane:\n  cores: 2\n  fwps: 8\n  memory: 128MiB\n"
-                            "  ports: {r: {device: \"ring\"}}\n").start()
+    config = ('plane:\n  cores: 2\n  fwps: 8\n  memory: 128MiB\n'
+              '  ports: {r: {device: "ring"}}\n')
     both = f"match: {{port: r, proto: udp}}\nidle: 0\nstages: [{toy}]"
-    try:
-        wait_for_plane(node)
+    with plane_node(tmp_path, config) as node:
         apply(node, "both", both)
         # The first of those with one core is on the second core: four instances are all it can.
         apply(node, "fill", f"endpoint: {{udp: {port}, address: 0.0.0.0}}\nidle: 0\n"
@@ -345,8 +343,3 @@ def test_all_or_nothing(tmp_path, toy):
         apply(node, "both", both)
         assert show(node, "both")["version"] == 2
         remove_all(node)
-        node.stop()
-    finally:
-        node.kill_group()
-        node.keep_images()
-    node.check_log()

@@ -10,12 +10,13 @@ import subprocess
 import threading
 import time
 
+import edgeos_tls
 import pytest
 from edgeos_chains import (
     CONFIG, apply, connect, plane_pids, receive_all, receive_exactly, remove_all, show, tcp_port,
     wait_for_plane,
 )
-from edgeos_node import wait_for
+from edgeos_node import IS_SANITIZED, wait_for
 from edgeos_tls import Authority, ask, context_of, manifest, run, secure, talk_sealed
 from tls_fixtures import authority, node, teller, told  # noqa: F401
 
@@ -101,7 +102,8 @@ def test_client_certificates(node, teller, authority, tmp_path):
         assert ask(client, b"info", 5)[3] == r"client=18 CN=Ada\, of London"
         session = client.session
     # Resumed it is the same client.
-    with secure(port, authority, context=context, session=session) as client:
+    users = context
+    with secure(port, authority, context=users, session=session) as client:
         assert client.session_reused
         assert ask(client, b"info", 5)[3] == r"client=18 CN=Ada\, of London"
     stranger = context_of(authority)
@@ -114,9 +116,16 @@ def test_client_certificates(node, teller, authority, tmp_path):
             raise ConnectionError("ended")
     # Others' CA: who had a session has to show a certificate of theirs.
     apply(node, "told", manifest(port, teller, authority.server, f", client_ca: {other.pem}"))
+    resumed = show(node, "told")["tls_resumed"]
+    with pytest.raises((ssl.SSLError, ConnectionError)), secure(
+            port, authority, context=users, session=session) as client:
+        client.sendall(b"echo")
+        assert client.recv(4) == b""
+        raise ConnectionError("ended")
+    assert show(node, "told")["tls_resumed"] == resumed
     context = context_of(authority)
     context.load_cert_chain(*other.sign("friend"))
-    with secure(port, authority, context=context, session=None) as client:
+    with secure(port, authority, context=context) as client:
         assert ask(client, b"info", 5)[3] == "client=12 CN=localhost"
     remove_all(node)
 
@@ -153,13 +162,35 @@ def test_half_closed(told, authority):
         assert len(got) == 500 * 8000 and got[-8000:] == b"f" * 8000
 
 
+@pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer keeps what was freed")
+def test_silent_ones(node, told, authority):
+    """Connections that took much, and are silent now, hold next to nothing."""
+    def take(clients):
+        client = clients.enter_context(secure(told, authority))
+        client.sendall(b"blob")
+        assert len(receive_exactly(client, 500 * 8000)) == 500 * 8000
+
+    def resident():
+        with open(f"/proc/{plane_pids(node)[1]}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    with contextlib.ExitStack() as clients:
+        take(clients)
+        before = resident()
+        for _ in range(16):
+            take(clients)
+        grown = resident() - before
+    assert grown < 24 << 20, f"{grown >> 20} MiB more"
+
+
 def test_broken_off(told, authority):
+    """No close_notify: nobody takes it for the end."""
     with secure(told, authority) as client:
         client.sendall(b"break")
-        with pytest.raises((ssl.SSLEOFError, ConnectionResetError, ssl.SSLError)):
-            while client.recv(100):
-                pass
-            raise ssl.SSLError("ended as if all were well")
+        assert edgeos_tls.is_cut(client)
+    with secure(told, authority) as client:
+        client.sendall(b"close")
+        assert not edgeos_tls.is_cut(client)
 
 
 # --- what is no TLS ---
@@ -184,6 +215,23 @@ def client_hello(authority, name="localhost"):
     with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
     return outgoing.read()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_end_of_handshake(node, told, authority, version):
+    """A close_notify before the handshake is done: the function does not hear of who was nobody."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = context_of(authority, maximum_version=version)
+    sealed = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        sealed.do_handshake()
+    with connect(told) as client:
+        client.sendall(outgoing.read())
+        assert client.recv(65536)
+        client.sendall(b"\x15\x03\x03\x00\x02\x01\x00")
+        wait_for(lambda: counters(node)["tls_failed"] == 1, "the handshake's failure")
+    after = counters(node)
+    assert after["stages"][0]["received"] == 0 and after["started"] == 0
 
 
 def test_hostile_bytes(node, told, authority):

@@ -1,5 +1,6 @@
 """Ways out of endpoints for TCP: connections of the data plane's to servers, for each client."""
 import contextlib
+import os
 import random
 import select
 import socket
@@ -8,10 +9,11 @@ import time
 
 import pytest
 from edgeos_chains import (
-    apply, connect, receive_all, receive_exactly, remove_all, show, tcp_port,
+    apply, compile_packets, connect, plane_pids, receive_all, receive_exactly, remove_all, reset,
+    show, tcp_port,
 )
 from edgeos_node import wait_for
-from edgeos_tls import Upstream, ask, manifest, read_lines, secure, talk_sealed
+from edgeos_tls import RELAY, Upstream, ask, manifest, read_lines, secure, talk_sealed
 from tls_fixtures import authority, node, relay, teller  # noqa: F401
 
 
@@ -38,6 +40,36 @@ def test_stages(node, teller, relay):
         apply(node, "told", plain(port, f"{relay}, {relay}, {relay}", f"out: {out.address}"))
         with connect(port) as client:
             assert talk(client, b"x" * 50000) == b"x" * 50000
+        # No piece is more than all of them have room for.
+        small = compile_packets(RELAY.replace("9728", "1024"))
+        apply(node, "told", plain(port, f"{relay}, {small}, {relay}", f"out: {out.address}"))
+        with connect(port) as client:
+            assert talk(client, b"y" * 50000) == b"y" * 50000
+    remove_all(node)
+
+
+def test_gone(node, relay):
+    """A client that has ended, and is gone then, is not waited for until its server answers."""
+    port, held = tcp_port(), threading.Event()
+
+    def serve(client):
+        receive_all(client)
+        held.wait(120)
+
+    def count_fds():
+        return len(os.listdir(f"/proc/{plane_pids(node)[1]}/fd"))
+
+    with Upstream(serve) as upstream:
+        apply(node, "gone", plain(port, relay, f"out: {upstream.address}"))
+        before = count_fds()
+        with connect(port) as client:
+            client.sendall(b"a question")
+            client.shutdown(socket.SHUT_WR)
+            wait_for(lambda: show(node, "gone")["stages"][0]["received"] == 2, "its end")
+            assert count_fds() == before + 2
+            reset(client)
+        wait_for(lambda: count_fds() == before, "its places", 30)
+        held.set()
     remove_all(node)
 
 

@@ -1,4 +1,5 @@
 """Chains of packet functions: applying them, and clients for their endpoints."""
+import contextlib
 import json
 import os
 import pathlib
@@ -6,7 +7,7 @@ import socket
 import struct
 
 from edgeos_functions import HEADER
-from edgeos_node import ROOT, process_name, processes_below, wait_for
+from edgeos_node import ROOT, Node, process_name, processes_below, wait_for
 from edgeos_wasm import _cached, _run
 
 # How many cores data planes have, where a test does not say it.
@@ -52,6 +53,20 @@ def wait_for_plane(node, timeout_s=120.0):
     """A worker runs, and takes requests."""
     wait_for(lambda: node.cli("chain", "list", check=False).returncode == 0, "the data plane",
              timeout_s, 0.1)
+
+
+@contextlib.contextmanager
+def plane_node(folder, config=CONFIG):
+    """A node whose data plane runs; afterwards it stops, and has had nothing to complain of."""
+    node = Node(folder, config).start()
+    try:
+        wait_for_plane(node)
+        yield node
+        node.stop()
+    finally:
+        node.kill_group()
+        node.keep_images()
+    node.check_log()
 
 
 def plane_pids(node):

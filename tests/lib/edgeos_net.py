@@ -58,8 +58,15 @@ class Net:
         self.prefix = prefix
         self.ports = ports
         self.made = []
+        try:
+            self._make()
+        except BaseException:
+            self.remove()
+            raise
+
+    def _make(self):
         self._add(self.node)
-        for port in ports:
+        for port in self.ports:
             self._add(self.of(port))
             run("ip", "-n", self.node, "link", "add", port, "type", "veth", "peer", "name", "eth0",
                 "netns", self.of(port))

@@ -157,6 +157,17 @@ def secure(port, authority, name="localhost", context=None, timeout_s=20, sessio
             yield client
 
 
+def is_cut(client):
+    """Reads to the end of one of secure()'s: whether that came without a close_notify."""
+    client.suppress_ragged_eofs = False
+    try:
+        while client.recv(1 << 16):
+            pass
+    except (ssl.SSLError, ConnectionError):
+        return True
+    return False
+
+
 def read_lines(client, count):
     text = b""
     while text.count(b"\n") < count:

@@ -1,7 +1,6 @@
 """Fixtures of the tests with TLS: a node with a data plane, a CA, and toys."""
-import edgeos_node
 import pytest
-from edgeos_chains import CONFIG, apply, compile_packets, remove_all, tcp_port, wait_for_plane
+from edgeos_chains import apply, compile_packets, plane_node, remove_all, tcp_port
 from edgeos_tls import RELAY, TELLER, Authority, manifest
 
 
@@ -14,15 +13,8 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory, authority):
-    node = edgeos_node.Node(tmp_path_factory.mktemp("node"), CONFIG).start()
-    try:
-        wait_for_plane(node)
+    with plane_node(tmp_path_factory.mktemp("node")) as node:
         yield node
-        node.stop()
-    finally:
-        node.kill_group()
-        node.keep_images()
-    node.check_log()
     # Keys are nobody's business.
     for path in authority.folder.glob("*.key"):
         secret = "".join(path.read_text().splitlines()[1:-1])

@@ -31,9 +31,11 @@ def sh(script):
 
 def marks(tmp_path, name, begun=1):
     """A command that writes down when it began and ended, which is not before BEGUN have begun."""
-    now = f"date +%s.%N >>{tmp_path}/times.{name}"
+    file = f"{tmp_path}/times.{name}"
+    # Only who has written when has begun: on a busy machine that takes a while.
+    begin = f"date +%s.%N >{tmp_path}/.{name}; mv {tmp_path}/.{name} {file}"
     until = f"until [ $(ls {tmp_path}/times.* | wc -l) -ge {begun} ]; do sleep 0.01; done"
-    return ["timeout", "60", "sh", "-c", f"{now}; {until}; sleep 0.1; {now}"]
+    return ["timeout", "60", "sh", "-c", f"{begin}; {until}; sleep 0.1; date +%s.%N >>{file}"]
 
 
 def times(tmp_path, name):

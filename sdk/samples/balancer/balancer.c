@@ -58,7 +58,8 @@ static void read_ports(void)
 	bool is_good =
 		piece_split(&rest, "-", &first) && piece_u64(first, 1, UINT16_MAX, &first_port);
 	last_port = first_port;
-	if (!is_good || (rest.len > 0 && !piece_u64(rest, first_port, UINT16_MAX, &last_port)))
+	bool is_range = text.len > 0 && memchr(text.text, '-', text.len) != NULL;
+	if (!is_good || (is_range && !piece_u64(rest, first_port, UINT16_MAX, &last_port)))
 		settings_fail("ports", "not a port or range", text);
 }
 

@@ -255,6 +255,12 @@ static void test_configuration(void **state)
 		assert_false(host_start());
 		assert_non_null(strstr(host_log, "backends"));
 	}
+	/* Ports from 80 on, or only that? */
+	host_set("backends", THREE);
+	host_set("ports", "80-");
+	assert_false(host_start());
+	host_set("ports", "80");
+	assert_true(host_start());
 }
 
 static void test_hostile(void **state)

@@ -15,6 +15,8 @@
 #define COAP_OBSERVERS	 64u
 #define COAP_EXCHANGES	 64u /* remembered, so that what comes twice is done once */
 #define COAP_UPLOADS	 8u  /* in blocks, at a time */
+#define COAP_MATCHES_MAX 8u  /* ETags of If-Match */
+#define COAP_ANY	 UINT32_MAX
 #define NS_PER_S	 UINT64_C(1000000000)
 
 enum coap_type { COAP_CON, COAP_NON, COAP_ACK, COAP_RST };
@@ -79,9 +81,11 @@ struct coap_message {
 	char path[COAP_PATH_MAX]; /* "a/b" */
 	bool is_path_too_long;
 	bool has_observe, has_etag, has_if_match, has_if_none_match, wants_proxy;
-	bool has_bad_option;		  /* critical, and not known here */
-	uint32_t observe, etag, if_match; /* ETags of ours have 4 bytes; others match nothing: 0 */
-	uint16_t format, accept;	  /* COAP_NO_FORMAT: not said */
+	bool has_bad_option;	/* critical, and not known here */
+	uint32_t observe, etag; /* ETags of ours have 4 bytes; others match nothing: 0 */
+	uint32_t matches_count,
+		matches[COAP_MATCHES_MAX]; /* of If-Match; COAP_ANY: whatever it is */
+	uint16_t format, accept;	   /* COAP_NO_FORMAT: not said */
 	struct coap_block block1, block2;
 	const uint8_t *payload; /* in the message */
 	uint32_t payload_len;

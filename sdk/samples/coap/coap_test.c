@@ -15,7 +15,8 @@ struct request {
 	uint32_t payload_len; /* 0: PAYLOAD is a string */
 	int observe;	      /* -1: not there */
 	struct coap_block block1, block2;
-	uint32_t etag, if_match;
+	uint32_t etag, if_match, other_match;
+	uint16_t format; /* 0: not said */
 	bool has_if_none_match;
 	uint16_t option; /* another one, empty */
 	uint8_t token;
@@ -31,6 +32,8 @@ static uint32_t make(const struct request *request, uint16_t id)
 	const char *at = request->path;
 	uint8_t etag[4];
 	coap_begin(&writer, message, request->type, request->code, id, &request->token, 1);
+	if (request->other_match != 0)
+		coap_put_bytes(&writer, COAP_IF_MATCH, &request->other_match, 4);
 	if (request->if_match != 0) {
 		for (unsigned i = 0; i < 4; i++)
 			etag[i] = (uint8_t)(request->if_match >> (24 - 8 * i));
@@ -50,6 +53,8 @@ static uint32_t make(const struct request *request, uint16_t id)
 		coap_put_bytes(&writer, COAP_URI_PATH, at, (uint32_t)len);
 		at += len + (at[len] == '/');
 	}
+	if (request->format != 0)
+		coap_put_uint(&writer, COAP_CONTENT_FORMAT, request->format);
 	if (request->block2.is_there)
 		coap_put_block(&writer, COAP_BLOCK2, &request->block2);
 	if (request->block1.is_there)
@@ -151,6 +156,13 @@ static void test_options(void **state)
 	assert_int_equal(ask_from(1, request), COAP_BAD_OPTION);
 	request.option = 65000;
 	assert_int_equal(ask_from(1, request), COAP_CONTENT);
+	/* Nobody waits for an answer: there is none. */
+	request.option = 29;
+	request.type = COAP_NON;
+	assert_int_equal(ask_from(1, request), 0);
+	request.option = 65000;
+	assert_int_equal(ask_from(1, request), COAP_CONTENT);
+	request.type = COAP_CON;
 	request.option = COAP_PROXY_URI;
 	assert_int_equal(ask_from(1, request), COAP_NO_PROXY);
 	request.option = 0;
@@ -160,7 +172,13 @@ static void test_options(void **state)
 	assert_int_equal(ask_from(1, request), COAP_PRECONDITION);
 	request.if_match = etag;
 	assert_int_equal(ask_from(1, request), COAP_CHANGED);
-	request.if_match = 0;
+	/* One of several is enough, wherever it is. */
+	ask(COAP_GET, "a", NULL);
+	request.if_match = etag;
+	for (unsigned i = 0; i < 4; i++)
+		((uint8_t *)&request.other_match)[i] = (uint8_t)(answer.etag >> (24 - 8 * i));
+	assert_int_equal(ask_from(1, request), COAP_CHANGED);
+	request.if_match = request.other_match = 0;
 	request.has_if_none_match = true;
 	assert_int_equal(ask_from(1, request), COAP_PRECONDITION);
 	assert_int_equal(ask(COAP_GET,
@@ -189,6 +207,15 @@ static void test_duplicates(void **state)
 	host_now_ns += 248 * HOST_SECOND;
 	host_datagram(4, message, len);
 	assert_int_equal(host_counter("resources"), before + 3);
+	/* Without confirmation the number may be another's sooner (NON_LIFETIME). */
+	post.type = COAP_NON;
+	len = make(&post, 60001);
+	host_datagram(4, message, len);
+	host_datagram(4, message, len);
+	assert_int_equal(host_counter("resources"), before + 4);
+	host_now_ns += 146 * HOST_SECOND;
+	host_datagram(4, message, len);
+	assert_int_equal(host_counter("resources"), before + 5);
 }
 
 static void test_blocks(void **state)
@@ -271,6 +298,11 @@ static void test_observing(void **state)
 	assert_int_equal(ask_from(3, observe), COAP_CONTENT);
 	assert_false(answer.has_observe);
 	assert_int_equal(observers_count(), 0);
+	/* An option that is too long is none. */
+	uint8_t long_observe[] = "\x40\1\xee\1\x64\0\0\0\0\x51t";
+	host_datagram(2, long_observe, sizeof(long_observe) - 1);
+	assert_int_equal(host_result.verdict, EDGEOS_ANSWER);
+	assert_int_equal(observers_count(), 0);
 	/* It goes: they are told, and are observers no more. */
 	observe.observe = 0;
 	ask_from(2, observe);
@@ -303,6 +335,33 @@ static void test_silent_observers(void **state)
 	assert_int_equal(host_sent_count, 1);
 	assert_int_equal(host_sent[0].peer, 2);
 	assert_int_equal(observers_count(), 1);
+	/* The confirmation counts also where the next notification has overtaken it. */
+	host_now_ns += 3601 * HOST_SECOND;
+	host_forget_sent();
+	ask(COAP_PUT, "t", "23");
+	ask(COAP_PUT, "t", "24");
+	assert_int_equal(host_sent_count, 2);
+	assert_int_equal(coap_parse(host_sent[0].data, host_sent[0].len, &notice), 0);
+	assert_int_equal(notice.type, COAP_CON);
+	ack[2] = (uint8_t)(notice.id >> 8);
+	ack[3] = (uint8_t)notice.id;
+	host_datagram(2, ack, 4);
+	host_now_ns += 100 * HOST_SECOND;
+	ask(COAP_PUT, "t", "25");
+	assert_int_equal(observers_count(), 1);
+	/* Another format is the end of it. */
+	host_forget_sent();
+	struct request put = {.type = COAP_CON,
+			      .code = COAP_PUT,
+			      .path = "t",
+			      .payload = "{}",
+			      .observe = -1,
+			      .format = 50};
+	assert_int_equal(ask_from(1, put), COAP_CHANGED);
+	assert_int_equal(host_sent_count, 1);
+	assert_int_equal(coap_parse(host_sent[0].data, host_sent[0].len, &notice), 0);
+	assert_int_equal(notice.code, COAP_NOT_ACCEPTABLE);
+	assert_int_equal(observers_count(), 0);
 }
 
 static void test_limits(void **state)

@@ -6,6 +6,7 @@
 #include "coap.h"
 
 #define CON_LIFETIME_NS (247 * NS_PER_S) /* EXCHANGE_LIFETIME */
+#define NON_LIFETIME_NS (145 * NS_PER_S) /* NON_LIFETIME: then the number may be another's */
 #define UPLOAD_NS	(247 * NS_PER_S)
 #define WELL_KNOWN	".well-known/core"
 
@@ -215,8 +216,11 @@ static bool meets_conditions(const struct coap_message *request, const struct re
 		return false;
 	if (!request->has_if_match)
 		return true;
-	return resource != NULL &&
-	       (request->if_match == UINT32_MAX || request->if_match == resource->version);
+	for (uint32_t i = 0; resource != NULL && i < request->matches_count; i++) {
+		if (request->matches[i] == COAP_ANY || request->matches[i] == resource->version)
+			return true;
+	}
+	return false;
 }
 
 /* POST makes a resource below the path. False: there is no name left, or it is too long. */
@@ -346,7 +350,7 @@ static uint32_t take_request(const struct coap_message *request, uint32_t peer, 
 	run(&writer, request, peer, now_ns);
 	one->peer = peer;
 	one->id = request->id;
-	one->ends_ns = now_ns + CON_LIFETIME_NS;
+	one->ends_ns = now_ns + (is_con ? CON_LIFETIME_NS : NON_LIFETIME_NS);
 	one->len = writer.is_broken ? 0 : writer.len;
 	*ret_answer = one->answer;
 	return one->len;
@@ -370,6 +374,11 @@ uint32_t coap_input(uint32_t peer, const uint8_t *data, uint32_t len, uint64_t n
 	if (!is_request) {
 		coap_stats.malformed += result != 0;
 		return reset(&message, ret_answer);
+	}
+	/* Only who waits for an answer is told what is not understood (RFC 7252, 5.4.1). */
+	if (message.has_bad_option && message.type == COAP_NON) {
+		coap_stats.malformed++;
+		return 0;
 	}
 	return take_request(&message, peer, now_ns, ret_answer);
 }

@@ -42,14 +42,27 @@ static bool read_block(const uint8_t *value, uint32_t len, struct coap_block *re
 	return true;
 }
 
-static bool read_etag(const uint8_t *value, uint32_t len, bool *has, uint32_t *ret)
+/* One that is not of ours is 0, which nothing has. */
+static bool read_etag(const uint8_t *value, uint32_t len, uint32_t *ret)
 {
-	uint32_t etag = 0;
-	*has = true;
-	/* Several may be given; one of ours wins. */
-	if (len == 4 && read_uint(value, len, 4, &etag))
-		*ret = etag;
+	if (len != 4)
+		*ret = 0;
+	else
+		(void)read_uint(value, len, 4, ret);
 	return len <= 8;
+}
+
+/* There may be several; one is enough. */
+static bool add_match(struct coap_message *message, const uint8_t *value, uint32_t len)
+{
+	if (message->matches_count == COAP_MATCHES_MAX)
+		return false;
+	message->has_if_match = true;
+	uint32_t *match = &message->matches[message->matches_count++];
+	bool is_good = read_etag(value, len, match);
+	if (len == 0)
+		*match = COAP_ANY;
+	return is_good;
 }
 
 static bool add_to_path(struct coap_message *message, const uint8_t *value, uint32_t len)
@@ -78,17 +91,21 @@ static bool take_option(struct coap_message *message, uint32_t option, const uin
 	uint32_t number;
 	switch (option) {
 	case COAP_IF_MATCH:
-		/* An empty one: anything that is there. */
-		if (len == 0)
-			message->if_match = UINT32_MAX;
-		return read_etag(value, len, &message->has_if_match, &message->if_match);
+		return add_match(message, value, len);
 	case COAP_ETAG:
-		return read_etag(value, len, &message->has_etag, &message->etag);
+		/* Of several the last of ours: the others' contents are sent again. */
+		message->has_etag = true;
+		if (!read_etag(value, len, &number))
+			return false;
+		if (number != 0)
+			message->etag = number;
+		return true;
 	case COAP_IF_NONE_MATCH:
 		message->has_if_none_match = true;
 		return len == 0;
 	case COAP_OBSERVE:
-		message->has_observe = true;
+		/* One that is too long is none (RFC 7252, 5.4.3). */
+		message->has_observe = len <= 3;
 		return read_uint(value, len, 3, &message->observe);
 	case COAP_URI_PATH:
 		return add_to_path(message, value, len);

@@ -19,8 +19,9 @@ struct observer {
 	char path[COAP_PATH_MAX];
 	uint32_t path_len;
 	uint64_t heard_ns;
-	uint64_t confirm_ns; /* when a confirmation was asked for; 0: none is due */
-	uint16_t last_id;
+	uint64_t confirm_ns;	      /* when a confirmation was asked for; 0: none is due */
+	uint16_t last_id, confirm_id; /* of the last notification; of the one to be confirmed */
+	uint16_t format;	      /* of what he was given */
 };
 
 static struct observer observers[COAP_OBSERVERS];
@@ -78,6 +79,7 @@ bool observers_add(const struct resource *resource, uint32_t peer,
 				 .peer = peer,
 				 .token_len = request->token_len,
 				 .path_len = resource->path_len,
+				 .format = resource->format,
 				 .heard_ns = now_ns};
 	one->size_exponent = request->block2.is_there ? request->block2.size_exponent : 6;
 	memcpy(one->token, request->token, request->token_len);
@@ -85,7 +87,8 @@ bool observers_add(const struct resource *resource, uint32_t peer,
 	return true;
 }
 
-static void notify(struct observer *one, const struct resource *resource, bool is_gone,
+/* Tells what it is now, or, with another CODE than COAP_CONTENT, that this is the end. */
+static void notify(struct observer *one, const struct resource *resource, uint8_t code,
 		   uint64_t now_ns)
 {
 	uint8_t out[COAP_MESSAGE_MAX];
@@ -93,12 +96,13 @@ static void notify(struct observer *one, const struct resource *resource, bool i
 	const struct coap_block block = {.size_exponent = one->size_exponent};
 	bool confirms = now_ns - one->heard_ns > QUIET_NS && one->confirm_ns == 0;
 	one->last_id = coap_next_id();
-	if (confirms)
+	if (confirms) {
 		one->confirm_ns = now_ns;
-	coap_begin(&writer, out, confirms ? COAP_CON : COAP_NON,
-		   is_gone ? COAP_NOT_FOUND : COAP_CONTENT, one->last_id, one->token,
+		one->confirm_id = one->last_id;
+	}
+	coap_begin(&writer, out, confirms ? COAP_CON : COAP_NON, code, one->last_id, one->token,
 		   one->token_len);
-	if (!is_gone)
+	if (code == COAP_CONTENT)
 		coap_put_content(&writer, resource, &block, true, sequence);
 	if (!writer.is_broken &&
 	    edgeos_packet_send(EDGEOS_PORT_CLIENT, one->peer, out, writer.len) >= 0)
@@ -119,8 +123,12 @@ void observers_notify(const struct resource *resource, bool is_gone, uint64_t no
 			forget(one);
 			continue;
 		}
-		notify(one, resource, is_gone, now_ns);
-		if (is_gone)
+		/* Its format does not change for who observes it (RFC 7641, 4.2). */
+		uint8_t code = is_gone				 ? COAP_NOT_FOUND
+			       : resource->format != one->format ? COAP_NOT_ACCEPTABLE
+								 : COAP_CONTENT;
+		notify(one, resource, code, now_ns);
+		if (code != COAP_CONTENT)
 			forget(one);
 	}
 }
@@ -129,11 +137,13 @@ void observers_hear(uint32_t peer, uint16_t id, bool is_reset, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < COAP_OBSERVERS; i++) {
 		struct observer *one = &observers[i];
-		if (!one->is_there || one->peer != peer || one->last_id != id)
+		if (!one->is_there || one->peer != peer)
 			continue;
-		if (is_reset) {
+		/* Others may have gone out since the one that is confirmed. */
+		bool is_confirmed = one->confirm_ns != 0 && one->confirm_id == id;
+		if (is_reset && (is_confirmed || one->last_id == id)) {
 			forget(one);
-		} else {
+		} else if (!is_reset && is_confirmed) {
 			one->heard_ns = now_ns;
 			one->confirm_ns = 0;
 		}

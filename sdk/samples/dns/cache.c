@@ -1,10 +1,12 @@
 /*
  * What name servers said, for as long as they said it holds.
  *
- * A message is kept if it answers, to the one who asked, the question that he asked with the number
- * that he gave it; so nobody else can put something in without seeing the query. It is kept without
- * its EDNS record, which is about one exchange only, and goes out with the asker's number, his
- * spelling of the name, and TTLs from which its age is taken.
+ * A message is kept if it answers, to the one who asked, the question that he asked, as he spelled
+ * it, with the number that he gave it; so nobody else can put something in without seeing the
+ * query. It is given only to who asks the same server: what another one says, which some client has
+ * chosen, is not taken for it. It is kept without its EDNS record, which is about one exchange
+ * only, and goes out with the asker's number, his spelling of the name, and TTLs from which its age
+ * is taken.
  */
 #include <string.h>
 
@@ -19,8 +21,9 @@
 
 struct key {
 	struct name name;
+	uint8_t server[16]; /* whose answer it is */
 	uint16_t type;
-	uint8_t bits; /* what else changes the answer: DNSSEC wanted, checking disabled */
+	uint8_t bits; /* what else changes it: DNSSEC or AD wanted, checking disabled */
 };
 
 struct kept {
@@ -36,6 +39,7 @@ struct pending {
 	struct asked asked;
 	uint16_t id;
 	struct key key;
+	uint8_t spelled[NAME_MAX_BYTES]; /* the key's name as it was written */
 };
 
 struct cache_stats cache_stats;
@@ -44,16 +48,19 @@ static struct pending pending[PENDING_MAX];
 static uint64_t uses;
 static uint32_t pending_next;
 
-static struct key key_of(const struct question *question)
+static struct key key_of(const struct question *question, const struct asked *asked)
 {
 	struct key key = {.name = question->name, .type = question->type};
-	key.bits = (uint8_t)(question->wants_dnssec | (question->flags & FLAG_CHECKED) >> 3);
+	key.bits = (uint8_t)(question->wants_dnssec |
+			     (question->flags & (FLAG_CHECKED | FLAG_AUTHENTIC)) >> 3);
+	memcpy(key.server, asked->server, sizeof(key.server));
 	return key;
 }
 
 static bool key_is(const struct key *one, const struct key *other)
 {
 	return one->type == other->type && one->bits == other->bits &&
+	       memcmp(one->server, other->server, sizeof(one->server)) == 0 &&
 	       name_is(&one->name, &other->name);
 }
 
@@ -62,6 +69,8 @@ static struct kept *set_of(const struct key *key)
 	uint32_t hash = 2166136261u ^ key->type ^ (uint32_t)key->bits << 16;
 	for (uint32_t i = 0; i < key->name.len; i++)
 		hash = (hash ^ key->name.bytes[i]) * 16777619u;
+	for (uint32_t i = 0; i < sizeof(key->server); i++)
+		hash = (hash ^ key->server[i]) * 16777619u;
 	hash ^= hash >> 15;
 	return &kept[hash % (CACHE_PLACES / WAYS) * WAYS];
 }
@@ -76,15 +85,17 @@ static struct kept *find(const struct key *key, uint64_t now_ns)
 	return NULL;
 }
 
-static void expect(const struct question *question, const struct asked *asked, uint64_t now_ns)
+static void expect(const uint8_t *query, const struct question *question, const struct key *key,
+		   const struct asked *asked, uint64_t now_ns)
 {
 	struct pending *one = &pending[pending_next++ % PENDING_MAX];
-	*one = (struct pending){now_ns + PENDING_NS, *asked, question->id, key_of(question)};
+	*one = (struct pending){now_ns + PENDING_NS, *asked, question->id, *key, {0}};
+	memcpy(one->spelled, query + HEADER_BYTES, question->name.len);
 }
 
-/* Takes the question that the answer QUESTION was expected to; NULL: nobody asked. */
-static struct pending *find_pending(const struct question *question, const struct asked *asked,
-				    uint64_t now_ns)
+/* Takes the question that the answer QUESTION of MESSAGE was expected to; NULL: nobody asked. */
+static struct pending *find_pending(const uint8_t *message, const struct question *question,
+				    const struct asked *asked, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < PENDING_MAX; i++) {
 		struct pending *one = &pending[i];
@@ -93,7 +104,8 @@ static struct pending *find_pending(const struct question *question, const struc
 		    one->asked.client_port == asked->client_port &&
 		    memcmp(one->asked.client, asked->client, 16) == 0 &&
 		    memcmp(one->asked.server, asked->server, 16) == 0 &&
-		    name_is(&one->key.name, &question->name))
+		    name_is(&one->key.name, &question->name) &&
+		    memcmp(one->spelled, message + HEADER_BYTES, question->name.len) == 0)
 			return one;
 	}
 	return NULL;
@@ -136,13 +148,14 @@ int cache_answer(const uint8_t *query, uint32_t len, const struct asked *asked, 
 		return -1;
 	/* What is out of the ordinary is the server's to answer. */
 	if (rcode != RCODE_OK || question.class != CLASS_IN || question.type == TYPE_ANY ||
-	    !question.is_edns_version_known || (question.flags & FLAG_RECURSE) == 0)
+	    !question.is_edns_version_known || question.has_more ||
+	    (question.flags & FLAG_RECURSE) == 0)
 		return 0;
-	struct key key = key_of(&question);
+	struct key key = key_of(&question, asked);
 	struct kept *entry = find(&key, now_ns);
 	if (entry == NULL || entry->len + (question.has_edns ? 11 : 0) > question.room) {
 		cache_stats.misses++;
-		expect(&question, asked, now_ns);
+		expect(query, &question, &key, asked, now_ns);
 		return 0;
 	}
 	cache_stats.hits++;
@@ -225,7 +238,7 @@ bool cache_take(const uint8_t *message, uint32_t len, const struct asked *asked,
 	if (!question_read(message, len, &question) ||
 	    !examine(message, len, question.end, &ttl, &kept_len))
 		return false;
-	struct pending *one = find_pending(&question, asked, now_ns);
+	struct pending *one = find_pending(message, &question, asked, now_ns);
 	if (one == NULL) {
 		cache_stats.unasked++;
 		return true;

@@ -12,7 +12,10 @@
  *     origin                  what names end with ("edge.example")
  *     zone, zone2 … zone9     "NAME [TTL] TYPE DATA; …": A, AAAA, CNAME, PTR, TXT. A name that ends
  *                             with a dot is whole, others are below origin; "@" is origin itself.
- * The cache needs none. It keeps 512 answers of up to 768 bytes, also that there is nothing.
+ * The cache needs none. It keeps 512 answers of up to 768 bytes, also that there is nothing. Its
+ * clients trust each other: who asks knows the number that the answer must have, and whoever helps
+ * him from outside, under the server's address, could answer in its stead. Where they do not, each
+ * gets a cache of his own (isolation: client).
  *
  * Not here: zone transfers, DNSSEC of one's own, TCP (what does not fit is marked as truncated; the
  * cache passes TCP), wildcards.

@@ -30,6 +30,7 @@ enum { RCODE_OK, RCODE_FORMAT, RCODE_SERVER, RCODE_NO_NAME, RCODE_NOT_IMPLEMENTE
 #define FLAG_TRUNCATED 0x0200u
 #define FLAG_RECURSE   0x0100u
 #define FLAG_CHECKED   0x0010u /* checking disabled */
+#define FLAG_AUTHENTIC 0x0020u
 
 struct name {
 	uint8_t bytes[NAME_MAX_BYTES];
@@ -43,6 +44,7 @@ struct question {
 	bool has_edns; /* queries only */
 	bool is_edns_version_known;
 	bool wants_dnssec;
+	bool has_more; /* queries only: other records, as a signature (TSIG) */
 	uint32_t room; /* bytes that an answer may have */
 };
 
@@ -100,8 +102,8 @@ struct asked {
 	uint16_t client_port;
 };
 
-/* The answer to QUERY, if it is known: its length in OUT (ANSWER_MAX bytes). 0: it is not, and is
- * expected to come from ASKED's server. -1: the query is malformed. */
+/* What ASKED's server says to QUERY, if it is known: its length in OUT (ANSWER_MAX bytes). 0: it is
+ * not, and is expected to come from there. -1: the query is malformed. */
 int cache_answer(const uint8_t *query, uint32_t len, const struct asked *asked, uint64_t now_ns,
 		 uint8_t *out);
 /* A message of a server. Keeps it if it answers what was asked. False: it is malformed. */

@@ -12,6 +12,7 @@
 
 #define EDNS   1u
 #define DNSSEC 2u
+#define AD     4u /* without EDNS */
 
 static uint8_t out[ANSWER_MAX];
 
@@ -22,7 +23,7 @@ static uint32_t make_query(uint8_t *message, uint16_t id, const char *name, uint
 	uint32_t at = HEADER_BYTES;
 	memset(message, 0, HEADER_BYTES);
 	frame_put_u16(message, id);
-	frame_put_u16(message + 2, FLAG_RECURSE);
+	frame_put_u16(message + 2, FLAG_RECURSE | (edns == AD ? FLAG_AUTHENTIC : 0));
 	frame_put_u16(message + 4, 1);
 	/* Not name_parse(): large letters stay. */
 	while (*name != '\0') {
@@ -36,7 +37,7 @@ static uint32_t make_query(uint8_t *message, uint16_t id, const char *name, uint
 	frame_put_u16(message + at, type);
 	frame_put_u16(message + at + 2, CLASS_IN);
 	at += 4;
-	if (edns != 0) {
+	if (edns != 0 && edns != AD) {
 		memcpy(message + at, opt, sizeof(opt));
 		message[at + 7] = (edns & DNSSEC) != 0 ? 0x80 : 0;
 		at += sizeof(opt);
@@ -85,7 +86,7 @@ static unsigned ask(const char *name, uint16_t type, unsigned edns)
 
 #define ZONE                                                                                       \
 	"www 300 A 192.0.2.1; www A 192.0.2.2; www AAAA 2001:db8::1; web CNAME www; "              \
-	"ext CNAME www.example.org.; @ TXT \"v=spf1 a; -all\" \"x y\"; a.b A 192.0.2.3;"           \
+	"ext CNAME www.example.org.; @ TXT  \"v=spf1 a; -all\"\n \"x y\"; a.b A 192.0.2.3;"        \
 	"loop1 CNAME loop2; loop2 CNAME loop1; 1.2.0.192.in-addr.arpa. PTR www; t TXT word"
 
 static void test_zone(void **state)
@@ -99,6 +100,7 @@ static void test_zone(void **state)
 	assert_int_equal(ask("web.edge.example", TYPE_CNAME, 0), 1);
 	assert_int_equal(ask("ext.edge.example", TYPE_A, 0), 1);
 	assert_int_equal(ask("edge.example", TYPE_TXT, 0), 1);
+	assert_memory_equal(out + 12 + 14 + 4 + 10, "\0\x13\x0ev=spf1 a; -all\3x y", 21);
 	assert_int_equal(ask("t.edge.example", TYPE_TXT, 0), 1);
 	assert_int_equal(ask("1.2.0.192.in-addr.arpa", TYPE_PTR, 0), 1);
 	assert_int_equal(ask("loop1.edge.example", TYPE_A, 0), 8);
@@ -235,16 +237,18 @@ struct exchange {
 	uint16_t id, port, type;
 	const char *name;
 	unsigned edns;
+	const char *server; /* NULL: the usual one */
 };
 
-static struct host_packet packet_of(bool is_query, uint16_t port, const uint8_t *message,
+static struct host_packet packet_of(bool is_query, struct exchange exchange, const uint8_t *message,
 				    uint32_t len)
 {
+	const char *server = exchange.server != NULL ? exchange.server : "192.0.2.53";
 	return (struct host_packet){.proto = FRAME_UDP,
-				    .source = is_query ? "10.0.0.1" : "192.0.2.53",
-				    .target = is_query ? "192.0.2.53" : "10.0.0.1",
-				    .source_port = is_query ? port : 53,
-				    .target_port = is_query ? 53 : port,
+				    .source = is_query ? "10.0.0.1" : server,
+				    .target = is_query ? server : "10.0.0.1",
+				    .source_port = is_query ? exchange.port : 53,
+				    .target_port = is_query ? 53 : exchange.port,
 				    .source_mac = is_query ? 1 : 2,
 				    .target_mac = is_query ? 2 : 1,
 				    .payload = message,
@@ -256,7 +260,7 @@ static uint32_t query(struct exchange exchange)
 	uint8_t message[512], frame[1024];
 	uint32_t len =
 		make_query(message, exchange.id, exchange.name, exchange.type, exchange.edns);
-	struct host_packet packet = packet_of(true, exchange.port, message, len);
+	struct host_packet packet = packet_of(true, exchange, message, len);
 	return host_frame(EDGEOS_PORT_CLIENT, frame, host_make(frame, &packet));
 }
 
@@ -294,7 +298,7 @@ static uint32_t respond(struct exchange exchange, unsigned rcode, uint32_t ttl, 
 {
 	uint8_t message[512], frame[1024];
 	uint32_t len = make_answer(message, exchange, rcode, ttl, minimum);
-	struct host_packet packet = packet_of(false, exchange.port, message, len);
+	struct host_packet packet = packet_of(false, exchange, message, len);
 	return host_frame(EDGEOS_PORT_OUT, frame, host_make(frame, &packet));
 }
 
@@ -334,11 +338,11 @@ static void start_cache(void)
 static void test_cached_from_the_second_time_on(void **state)
 {
 	start_cache();
-	struct exchange one = {1, 1000, TYPE_A, "www.example.org", 0};
+	struct exchange one = {1, 1000, TYPE_A, "www.example.org", 0, NULL};
 	assert_int_equal(query(one), EDGEOS_FORWARD);
 	assert_int_equal(respond(one, RCODE_OK, 300, 0), EDGEOS_FORWARD);
 	/* Another number, port and spelling, with and without EDNS. */
-	struct exchange two = {2, 2000, TYPE_A, "wWw.eXample.org", EDNS};
+	struct exchange two = {2, 2000, TYPE_A, "wWw.eXample.org", EDNS, NULL};
 	host_now_ns += 100 * HOST_SECOND;
 	assert_int_equal(query(two), EDGEOS_ANSWER);
 	const uint8_t *message = answered(two);
@@ -347,20 +351,40 @@ static void test_cached_from_the_second_time_on(void **state)
 	assert_int_equal(frame_u16(message + 10), 1);
 	assert_int_equal(query(one), EDGEOS_ANSWER);
 	assert_int_equal(frame_u16(answered(one) + 10), 0);
-	/* Other questions are others; so is DNSSEC. */
+	/* Other questions are others; so is DNSSEC, and whether it was checked (AD). */
 	two.edns = DNSSEC;
 	assert_int_equal(query(two), EDGEOS_FORWARD);
-	two = (struct exchange){3, 2000, TYPE_AAAA, "www.example.org", 0};
+	two.edns = AD;
+	assert_int_equal(query(two), EDGEOS_FORWARD);
+	two = (struct exchange){3, 2000, TYPE_AAAA, "www.example.org", 0, NULL};
 	assert_int_equal(query(two), EDGEOS_FORWARD);
 	/* It is over with its TTL. */
 	host_now_ns += 200 * HOST_SECOND;
 	assert_int_equal(query(one), EDGEOS_FORWARD);
 }
 
+static void test_signed_queries(void **state)
+{
+	static const uint8_t tsig[11] = {0, 0, 250, 0, 255};
+	uint8_t message[512], frame[1024];
+	start_cache();
+	struct exchange one = {1, 1000, TYPE_A, "signed.example", 0, NULL};
+	query(one);
+	respond(one, RCODE_OK, 300, 0);
+	assert_int_equal(query(one), EDGEOS_ANSWER);
+	/* Who signs wants an answer that is signed. */
+	uint32_t len = make_query(message, 2, one.name, TYPE_A, 0);
+	memcpy(message + len, tsig, sizeof(tsig));
+	message[11] = 1;
+	struct host_packet packet = packet_of(true, one, message, len + sizeof(tsig));
+	assert_int_equal(host_frame(EDGEOS_PORT_CLIENT, frame, host_make(frame, &packet)),
+			 EDGEOS_FORWARD);
+}
+
 static void test_negative_answers(void **state)
 {
 	start_cache();
-	struct exchange one = {1, 1000, TYPE_A, "no.example.org", EDNS};
+	struct exchange one = {1, 1000, TYPE_A, "no.example.org", EDNS, NULL};
 	query(one);
 	respond(one, RCODE_NO_NAME, 0, 30);
 	host_now_ns += 10 * HOST_SECOND;
@@ -381,7 +405,7 @@ static void test_negative_answers(void **state)
 static void test_nobody_puts_anything_in(void **state)
 {
 	start_cache();
-	struct exchange one = {77, 1000, TYPE_A, "bank.example", 0}, other = one;
+	struct exchange one = {77, 1000, TYPE_A, "bank.example", 0, NULL}, other = one;
 	/* Not asked for; another number, port, name. */
 	respond(one, RCODE_OK, 300, 0);
 	assert_int_equal(query(one), EDGEOS_FORWARD);
@@ -407,17 +431,39 @@ static void test_nobody_puts_anything_in(void **state)
 	assert_int_equal(query(one), EDGEOS_ANSWER);
 }
 
+static void test_whose_answers(void **state)
+{
+	start_cache();
+	/* What a server says that a client has chosen is not what the others' server says. */
+	struct exchange evil = {5, 1000, TYPE_A, "bank.example", 0, "203.0.113.66"};
+	struct exchange good = {6, 2000, TYPE_A, "bank.example", 0, NULL};
+	assert_int_equal(query(evil), EDGEOS_FORWARD);
+	assert_int_equal(respond(evil, RCODE_OK, 300, 0), EDGEOS_FORWARD);
+	assert_int_equal(query(evil), EDGEOS_ANSWER);
+	assert_int_equal(query(good), EDGEOS_FORWARD);
+	assert_int_equal(respond(good, RCODE_OK, 300, 0), EDGEOS_FORWARD);
+	assert_int_equal(query(good), EDGEOS_ANSWER);
+	/* Who spells a name at random wants to see it again: a guess of the rest is not kept. */
+	struct exchange spelled = {7, 1000, TYPE_A, "sHoP.exAmPLe", 0, NULL}, guessed = spelled;
+	guessed.name = "shop.example";
+	assert_int_equal(query(spelled), EDGEOS_FORWARD);
+	assert_int_equal(respond(guessed, RCODE_OK, 300, 0), EDGEOS_FORWARD);
+	assert_int_equal(query(spelled), EDGEOS_FORWARD);
+	assert_int_equal(respond(spelled, RCODE_OK, 300, 0), EDGEOS_FORWARD);
+	assert_int_equal(query(guessed), EDGEOS_ANSWER);
+}
+
 static void test_hostile_frames(void **state)
 {
 	uint8_t message[512], frame[1024];
-	struct exchange one = {1, 1000, TYPE_A, "www.example.net", EDNS};
+	struct exchange one = {1, 1000, TYPE_A, "www.example.net", EDNS, NULL};
 	start_cache();
 	uint32_t len = make_query(message, 1, one.name, TYPE_A, EDNS);
-	struct host_packet packet = packet_of(true, 1000, message, len);
+	struct host_packet packet = packet_of(true, one, message, len);
 	uint32_t query_len = host_make(frame, &packet);
 	host_be_hostile(frame, query_len, 10000);
 	len = make_answer(message, one, RCODE_OK, 300, 0);
-	packet = packet_of(false, 1000, message, len);
+	packet = packet_of(false, one, message, len);
 	for (unsigned i = 0; i < 20; i++) {
 		query(one);
 		host_be_hostile(frame, host_make(frame, &packet), 1000);
@@ -453,8 +499,10 @@ int main(void)
 		cmocka_unit_test(test_compressed_names),
 		cmocka_unit_test(test_hostile_queries),
 		cmocka_unit_test(test_cached_from_the_second_time_on),
+		cmocka_unit_test(test_signed_queries),
 		cmocka_unit_test(test_negative_answers),
 		cmocka_unit_test(test_nobody_puts_anything_in),
+		cmocka_unit_test(test_whose_answers),
 		cmocka_unit_test(test_hostile_frames),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,8 +144,10 @@ int query_read(const uint8_t *message, uint32_t len, struct question *ret)
 		if (!record_read(message, len, at, &record))
 			return RCODE_FORMAT;
 		at = record.end;
-		if (record.type != TYPE_OPT)
+		if (record.type != TYPE_OPT) {
+			ret->has_more = true;
 			continue;
+		}
 		/* One, of the root's name. */
 		if (ret->has_edns || message[record.offset] != 0)
 			return RCODE_FORMAT;

@@ -53,9 +53,18 @@ static bool parse_type(struct piece word, uint16_t *ret)
 	return false;
 }
 
-/* Strings in quotes (no quotes in them), or one word. */
+static void skip_blanks(struct piece *rest)
+{
+	while (rest->len > 0 && rest->text[0] != '\0' && strchr(" \t\r\n", rest->text[0])) {
+		rest->text++;
+		rest->len--;
+	}
+}
+
+/* Strings in quotes (no quotes in them), or words. */
 static bool parse_text(struct piece rest, struct zone_record *record)
 {
+	skip_blanks(&rest);
 	do {
 		struct piece string = rest;
 		if (rest.len > 0 && rest.text[0] == '"') {
@@ -73,10 +82,7 @@ static bool parse_text(struct piece rest, struct zone_record *record)
 		record->data[record->data_len++] = (uint8_t)string.len;
 		memcpy(record->data + record->data_len, string.text, string.len);
 		record->data_len += (uint16_t)string.len;
-		while (rest.len > 0 && rest.text[0] == ' ') {
-			rest.text++;
-			rest.len--;
-		}
+		skip_blanks(&rest);
 	} while (rest.len > 0);
 	return true;
 }

@@ -11,7 +11,8 @@
  *     verdict      drop (default) or mark: by the next hop named
  *     hop          (default "suspicious")
  *     gaps         drop (default): segments ahead of what was seen wait to be sent again in order,
- *                  so that nothing hides in their order; pass: they are looked at by themselves
+ *                  so that nothing hides in their order, and a SYN in the middle of a conversation
+ *                  is dropped; pass: they are looked at by themselves
  * Counters: one for each pattern, by its place in the configuration.
  *
  * Limits: a segment that is sent twice is looked at by itself the second time, so a pattern can be
@@ -34,14 +35,17 @@ EDGEOS_PACKETS(EDGEOS_PACKET_MAX)
 /* Of one direction. */
 struct half {
 	uint32_t next_seq;
+	uint32_t begin; /* behind its SYN, if it has_syn */
 	uint16_t state;
 	bool is_known; /* NEXT_SEQ is */
+	bool has_syn, has_bytes, has_fin;
 };
 
 struct seen {
 	struct flow flow;
 	struct half halves[2]; /* by the port where it comes in */
 	bool has_match;
+	bool is_over; /* TCP: both have sent their FIN, or one a reset */
 };
 
 static struct seen seen[FLOWS_PLACES];
@@ -123,16 +127,50 @@ static int scan(uint16_t *state, const uint8_t *data, uint32_t len)
 	return patterns_scan(state, data, len);
 }
 
+static uint32_t first_seq(const struct frame *frame)
+{
+	return frame->seq + ((frame->tcp_flags & FRAME_SYN) != 0);
+}
+
+/* The SYN that HALF began with, once more. */
+static bool is_again(const struct half *half, const struct frame *frame)
+{
+	return half->has_syn && first_seq(frame) == half->begin;
+}
+
+/* A SYN begins the search anew. In the middle of a conversation it would do so only here: the other
+ * end takes none there, and what is before it and what is behind it are one text. */
+static bool may_begin(const struct seen *entry, const struct frame *frame, unsigned side)
+{
+	const struct half *one = &entry->halves[0], *other = &entry->halves[1];
+	bool is_begun = one->has_syn || other->has_syn;
+	return !is_begun || entry->is_over || !(one->has_bytes || other->has_bytes) ||
+	       is_again(&entry->halves[side], frame);
+}
+
+/* What SIDE ends with a segment that has been let through. */
+static void take_end(struct seen *entry, const struct frame *frame, unsigned side)
+{
+	struct half *half = &entry->halves[side];
+	uint32_t end = first_seq(frame) + (frame->end - frame->payload);
+	if ((frame->tcp_flags & FRAME_RST) && end == half->next_seq + half->has_fin)
+		entry->is_over = true;
+	half->has_fin |= (frame->tcp_flags & FRAME_FIN) && end == half->next_seq;
+	entry->is_over |= entry->halves[0].has_fin && entry->halves[1].has_fin;
+}
+
 /* What a segment of TCP has, in the order of its numbers. -1: nothing; *RET_DROPS: it comes too
  * early. */
 static int scan_segment(struct half *half, const struct frame *frame, bool *ret_drops)
 {
 	const uint8_t *data = frame->data + frame->payload;
 	uint32_t len = frame->end - frame->payload;
-	uint32_t seq = frame->seq + ((frame->tcp_flags & FRAME_SYN) != 0);
-	if (!half->is_known || (frame->tcp_flags & FRAME_SYN)) {
-		*half = (struct half){.next_seq = seq, .is_known = true};
-	}
+	uint32_t seq = first_seq(frame);
+	bool has_syn = (frame->tcp_flags & FRAME_SYN) != 0;
+	if (!half->is_known || (has_syn && !is_again(half, frame)))
+		*half = (struct half){
+			.next_seq = seq, .begin = seq, .is_known = true, .has_syn = has_syn};
+	half->has_bytes |= len > 0;
 	int32_t ahead = (int32_t)(seq - half->next_seq);
 	uint16_t alone = 0;
 	if (ahead > 0 && len > 0) {
@@ -168,11 +206,19 @@ static uint32_t take(const struct frame *frame, unsigned side, uint64_t now_ns)
 	counters[EVICTED].value += was_evicted;
 	if (entry == NULL)
 		return EDGEOS_DROP;
+	bool has_syn = frame->proto == FRAME_TCP && (frame->tcp_flags & FRAME_SYN);
+	if (has_syn && drops_gaps && !may_begin(entry, frame, side)) {
+		counters[GAPS].value++;
+		return entry->has_match ? verdict : EDGEOS_DROP;
+	}
 	entry->flow.ends_ns = now_ns + IDLE_NS;
 	if (frame->proto == FRAME_TCP) {
 		/* The ports are used again: by another conversation. */
-		if ((frame->tcp_flags & (FRAME_SYN | FRAME_ACK)) == FRAME_SYN)
-			entry->has_match = false;
+		if (has_syn && !(frame->tcp_flags & FRAME_ACK) &&
+		    !is_again(&entry->halves[side], frame)) {
+			memset(entry->halves, 0, sizeof(entry->halves));
+			entry->has_match = entry->is_over = false;
+		}
 		found = scan_segment(&entry->halves[side], frame, &drops);
 	} else {
 		uint16_t state = 0;
@@ -189,6 +235,8 @@ static uint32_t take(const struct frame *frame, unsigned side, uint64_t now_ns)
 	}
 	if (drops)
 		return EDGEOS_DROP;
+	if (frame->proto == FRAME_TCP)
+		take_end(entry, frame, side);
 	counters[CLEAN].value++;
 	return EDGEOS_FORWARD;
 }

@@ -161,6 +161,45 @@ static void test_order(void **state)
 	assert_int_equal(segment(0, 3, FRAME_ACK, 1, "il"), EDGEOS_DROP);
 }
 
+static void test_syn_in_the_middle(void **state)
+{
+	start("/evil", NULL, NULL);
+	assert_int_equal(segment(0, 10, FRAME_SYN, 99, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(1, 10, FRAME_SYN | FRAME_ACK, 499, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 10, FRAME_ACK, 100, "GET /ev"), EDGEOS_FORWARD);
+	/* The server would not take it, and both halves for one. */
+	assert_int_equal(segment(0, 10, FRAME_SYN, 106, ""), EDGEOS_DROP);
+	assert_int_equal(segment(0, 10, FRAME_SYN | FRAME_ACK, 106, ""), EDGEOS_DROP);
+	/* The first ones, once more, change nothing. */
+	assert_int_equal(segment(1, 10, FRAME_SYN | FRAME_ACK, 499, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 10, FRAME_SYN, 99, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 10, FRAME_ACK, 107, "il"), EDGEOS_DROP);
+	/* Nor is what was found forgotten. */
+	assert_int_equal(segment(0, 10, FRAME_SYN, 7000, ""), EDGEOS_DROP);
+	assert_int_equal(segment(0, 10, FRAME_ACK, 7001, "x"), EDGEOS_DROP);
+	/* Behind the end the ports may be used again; or after a while. */
+	for (uint16_t port = 11; port < 14; port++) {
+		assert_int_equal(segment(0, port, FRAME_SYN, 99, ""), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 100, "GET /ev"), EDGEOS_FORWARD);
+		assert_int_equal(segment(1, port, FRAME_ACK, 500, "hello"), EDGEOS_FORWARD);
+		if (port == 11) {
+			segment(0, port, FRAME_ACK | FRAME_FIN, 107, "");
+			assert_int_equal(segment(0, port, FRAME_SYN, 9000, ""), EDGEOS_DROP);
+			segment(1, port, FRAME_ACK | FRAME_FIN, 505, "");
+		} else if (port == 12) {
+			segment(1, port, FRAME_RST, 999, "");
+			assert_int_equal(segment(0, port, FRAME_SYN, 9000, ""), EDGEOS_DROP);
+			segment(1, port, FRAME_RST, 505, "");
+		} else {
+			host_now_ns += 299 * HOST_SECOND;
+			assert_int_equal(segment(0, port, FRAME_SYN, 9000, ""), EDGEOS_DROP);
+			host_now_ns += 2 * HOST_SECOND;
+		}
+		assert_int_equal(segment(0, port, FRAME_SYN, 9000, ""), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 9001, "il"), EDGEOS_FORWARD);
+	}
+}
+
 static void test_mark_and_udp(void **state)
 {
 	uint8_t data[512];
@@ -237,9 +276,13 @@ static void test_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_patterns),	cmocka_unit_test(test_against_a_model),
-		cmocka_unit_test(test_across_segments), cmocka_unit_test(test_order),
-		cmocka_unit_test(test_mark_and_udp),	cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_patterns),
+		cmocka_unit_test(test_against_a_model),
+		cmocka_unit_test(test_across_segments),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_syn_in_the_middle),
+		cmocka_unit_test(test_mark_and_udp),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_hostile),
 	};
 	host_add_port("trap");

@@ -38,7 +38,11 @@ struct passed {
 	uint8_t source[16], target[16];
 	uint32_t id;
 	uint8_t proto;
+	bool is_from_client;
 	uint64_t ends_ns;
+	/* Of TCP: its connection, and the number that a byte at offset 0 would have. */
+	struct flow_key key;
+	uint32_t begin;
 };
 
 static struct connection connections[PLACES];
@@ -119,6 +123,22 @@ static bool is_full(uint64_t now_ns)
 	return connections_seen >= connections_max;
 }
 
+/* Takes the place of one in which only one side has spoken: a flood of SYNs evicts itself. False:
+ * there is none, as far as was looked. */
+static bool make_room(uint64_t now_ns)
+{
+	static uint32_t at;
+	for (unsigned i = 0; i < 256; i++) {
+		struct flow *flow = &connections[at++ % PLACES].flow;
+		if (flow->ends_ns <= now_ns || flow->is_kept)
+			continue;
+		flow->ends_ns = 0;
+		connections_seen--;
+		return true;
+	}
+	return false;
+}
+
 static uint32_t begin(const struct frame *frame, const struct flow_key *key, bool is_from_client,
 		      uint64_t now_ns)
 {
@@ -128,7 +148,7 @@ static uint32_t begin(const struct frame *frame, const struct flow_key *key, boo
 		return DENIED;
 	if (frame->proto == FRAME_TCP && !tcp_take(&tcp, frame, 0))
 		return INVALID;
-	if (is_full(now_ns))
+	if (is_full(now_ns) && !make_room(now_ns))
 		return FULL;
 	struct connection *connection = flows_add(&flows, key, now_ns, &was_evicted);
 	if (connection == NULL)
@@ -136,7 +156,6 @@ static uint32_t begin(const struct frame *frame, const struct flow_key *key, boo
 	connection->tcp = tcp;
 	connection->is_from_client = is_from_client;
 	connection->flow.ends_ns = now_ns + timeout_of(connection);
-	/* What only one side has spoken in makes room for others: a flood of SYNs evicts itself. */
 	connection->flow.is_kept = false;
 	connections_seen += !was_evicted;
 	begun_since++;
@@ -187,13 +206,32 @@ static bool is_same(const struct passed *one, const struct frame *frame)
 	       memcmp(one->target, frame->target, 16) == 0;
 }
 
-static void remember_fragment(const struct frame *frame, uint64_t now_ns)
+static void remember_fragment(const struct frame *frame, bool is_from_client, uint64_t now_ns)
 {
 	struct passed *one = &passed[passed_next++ % FRAGMENTS_MAX];
-	*one = (struct passed){
-		.id = frame->fragment_id, .proto = frame->proto, .ends_ns = now_ns + FRAGMENT_NS};
+	*one = (struct passed){.id = frame->fragment_id,
+			       .proto = frame->proto,
+			       .is_from_client = is_from_client,
+			       .ends_ns = now_ns + FRAGMENT_NS};
+	if (frame->proto == FRAME_TCP) {
+		one->key = flow_key_of(frame, is_from_client);
+		one->begin = tcp_end(frame) - (frame->end - frame->transport);
+	}
 	memcpy(one->source, frame->source, 16);
 	memcpy(one->target, frame->target, 16);
+}
+
+/* What is acknowledged afterwards is more than the first fragment has said. */
+static uint32_t take_more(const struct passed *one, const struct frame *frame, uint64_t now_ns)
+{
+	uint32_t len = frame->end - frame->transport;
+	struct connection *connection = flows_find(&flows, &one->key, now_ns);
+	if (connection == NULL)
+		return UNRELATED;
+	unsigned side = connection->is_from_client != one->is_from_client;
+	return tcp_take_more(&connection->tcp, side, one->begin + frame->fragment_offset + len)
+		       ? ALLOWED
+		       : INVALID;
 }
 
 static uint32_t take_fragment(const struct frame *frame, uint64_t now_ns)
@@ -203,7 +241,8 @@ static uint32_t take_fragment(const struct frame *frame, uint64_t now_ns)
 		return UNRELATED;
 	for (unsigned i = 0; i < FRAGMENTS_MAX; i++) {
 		if (passed[i].ends_ns > now_ns && is_same(&passed[i], frame))
-			return ALLOWED;
+			return frame->proto == FRAME_TCP ? take_more(&passed[i], frame, now_ns)
+							 : ALLOWED;
 	}
 	return UNRELATED;
 }
@@ -237,7 +276,8 @@ static uint32_t decide(const struct frame *frame, bool is_from_client, uint64_t 
 		/* A new connection may take the ports of one that is over. */
 		bool is_reused = connection != NULL && frame->proto == FRAME_TCP &&
 				 connection->tcp.state >= TCP_CLOSED &&
-				 (frame->tcp_flags & (FRAME_SYN | FRAME_ACK)) == FRAME_SYN;
+				 (frame->tcp_flags & (FRAME_SYN | FRAME_ACK)) == FRAME_SYN &&
+				 rules_allow(frame, is_from_client);
 		if (is_reused) {
 			connection->flow.ends_ns = 0;
 			connection = NULL;
@@ -247,7 +287,7 @@ static uint32_t decide(const struct frame *frame, bool is_from_client, uint64_t 
 				   : begin(frame, &key, is_from_client, now_ns);
 	}
 	if (decision == ALLOWED && frame->is_fragment)
-		remember_fragment(frame, now_ns);
+		remember_fragment(frame, is_from_client, now_ns);
 	return decision;
 }
 

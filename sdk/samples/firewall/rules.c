@@ -56,13 +56,17 @@ static bool parse_ports(struct piece word, struct rule *rule)
 	struct piece part, first;
 	if (rule->proto != FRAME_TCP && rule->proto != FRAME_UDP)
 		return false;
+	if (word.text[word.len - 1] == ',')
+		return false;
 	while (piece_split(&word, ",", &part)) {
 		uint64_t from, to;
+		/* "1024-" is not 1024 alone. */
+		bool is_range = part.len > 0 && memchr(part.text, '-', part.len) != NULL;
 		if (rule->ranges_count == RANGES_MAX || !piece_split(&part, "-", &first) ||
 		    !piece_u64(first, 0, UINT16_MAX, &from))
 			return false;
 		to = from;
-		if (part.len > 0 && !piece_u64(part, from, UINT16_MAX, &to))
+		if (is_range && !piece_u64(part, from, UINT16_MAX, &to))
 			return false;
 		rule->ranges[rule->ranges_count++] = (struct range){(uint16_t)from, (uint16_t)to};
 	}

@@ -2,12 +2,19 @@
  * What a connection may do next, and which sequence numbers belong to it.
  *
  *	NEW -SYN-> SYN_SENT -SYN,ACK-> SYN_RECEIVED -ACK-> ESTABLISHED -FIN-> CLOSING -FIN-> CLOSED
- *	any -RST within the window-> RESET
+ *	SYN_SENT -SYN of the other side-> SYN_RECEIVED (both begin at once)
+ *	any -RST with the number that comes next-> RESET
+ *
+ * What gets lost behind here is sent again: a SYN, and a SYN,ACK, pass as often as they are the
+ * same. Who begins anew with the same ports, having lost what he knew, is answered with an
+ * acknowledgement of the old connection, and resets that; or, where that is forgotten, too, with a
+ * SYN,ACK (RFC 9293, 3.5.1).
  *
  * Numbers: a segment lies within what the receiver has offered room for, does not begin further
  * back than a window before what was sent already, and acknowledges only what the other side has
- * sent (G. van Rooij, Real Stateful TCP Packet Filtering in IP Filter). So neither a blind reset
- * nor blind data gets through.
+ * sent (G. van Rooij, Real Stateful TCP Packet Filtering in IP Filter). So hardly any blind data or
+ * reset gets through. A reset that only lies within the window is asked for once more by who gets
+ * it (RFC 5961, 3.2), and ends nothing here.
  */
 #include "firewall.h"
 
@@ -53,7 +60,8 @@ static bool are_flags_sane(uint8_t flags)
 /* A SYN, or SYN and ACK: what it says of its sender. */
 static void begin_side(struct tcp_side *side, const struct frame *frame, uint32_t end)
 {
-	side->end = end;
+	side->begin = side->acked = frame->seq + 1;
+	side->end = side->max_end = end;
 	side->window = frame->window == 0 ? 1 : frame->window;
 	side->scale = 0;
 	side->has_scale = find_scale(frame, &side->scale);
@@ -85,36 +93,63 @@ static void learn(struct tcp_side *from, struct tcp_side *to, const struct frame
 		from->end = end;
 	if ((frame->tcp_flags & FRAME_ACK) && is_after(frame->ack + window, to->max_end))
 		to->max_end = frame->ack + window;
+	if ((frame->tcp_flags & FRAME_ACK) && is_after(frame->ack, to->acked))
+		to->acked = frame->ack;
 	from->has_fin |= (frame->tcp_flags & FRAME_FIN) != 0;
 }
 
-static bool take_syn(struct tcp *tcp, const struct frame *frame, unsigned side, uint32_t end)
+/* Does FRAME acknowledge the SYN of SIDE? Data that went with it may be left out (RFC 7413). */
+static bool confirms(const struct frame *frame, const struct tcp_side *side)
 {
-	struct tcp_side *from = &tcp->sides[side], *to = &tcp->sides[1 - side];
-	bool has_ack = (frame->tcp_flags & FRAME_ACK) != 0;
-	if (side == 0) {
-		/* The first, or the same once more. */
-		if (has_ack ||
-		    (tcp->state != TCP_NEW && (tcp->state != TCP_SYN_SENT || end != from->end)))
-			return false;
-		begin_side(from, frame, end);
-		from->max_end = end;
-		tcp->state = TCP_SYN_SENT;
-		return true;
-	}
-	if (!has_ack || frame->ack != to->end)
-		return false;
-	if (tcp->state == TCP_SYN_RECEIVED)
-		return end == from->end;
-	if (tcp->state != TCP_SYN_SENT)
-		return false;
+	return (frame->tcp_flags & FRAME_ACK) != 0 && side->has_sent &&
+	       !is_after(frame->ack, side->end) && !is_after(side->begin, frame->ack);
+}
+
+/* The first SYN of who answers, or of both if they begin at once. */
+static void answer_syn(struct tcp *tcp, const struct frame *frame, uint32_t end)
+{
+	struct tcp_side *from = &tcp->sides[1], *to = &tcp->sides[0];
 	begin_side(from, frame, end);
 	/* Windows are scaled only if both want it. */
 	if (!from->has_scale || !to->has_scale)
 		from->scale = to->scale = 0;
+	tcp->is_confirmed = (frame->tcp_flags & FRAME_ACK) != 0;
+	if (tcp->is_confirmed)
+		to->acked = frame->ack;
 	from->max_end = end + to->window;
-	to->max_end = frame->ack + from->window;
+	to->max_end = to->acked + from->window;
 	tcp->state = TCP_SYN_RECEIVED;
+}
+
+static bool take_syn(struct tcp *tcp, const struct frame *frame, unsigned side, uint32_t end)
+{
+	struct tcp_side *from = &tcp->sides[side];
+	bool has_ack = (frame->tcp_flags & FRAME_ACK) != 0;
+	if (tcp->state == TCP_NEW) {
+		if (side != 0 || has_ack)
+			return false;
+		begin_side(from, frame, end);
+		tcp->state = TCP_SYN_SENT;
+		return true;
+	}
+	if (side == 1 && confirms(frame, &tcp->again))
+		*tcp = (struct tcp){.state = TCP_SYN_SENT, .sides[0] = tcp->again};
+	if (has_ack && !confirms(frame, &tcp->sides[1 - side]))
+		return false;
+	/* The same once more, with no more data than it had. */
+	if (from->has_sent && frame->seq + 1 == from->begin) {
+		tcp->is_confirmed |= side == 1 && has_ack;
+		return !is_after(end, from->end);
+	}
+	/* One that acknowledges nothing may be anybody's: who knows the number is to be believed.
+	 */
+	if (side == 1 && (tcp->state == TCP_SYN_SENT || (has_ack && !tcp->is_confirmed))) {
+		answer_syn(tcp, frame, end);
+		return true;
+	}
+	if (side == 1 || has_ack || tcp->state < TCP_SYN_RECEIVED)
+		return false;
+	begin_side(&tcp->again, frame, end);
 	return true;
 }
 
@@ -123,25 +158,30 @@ static bool take_rst(struct tcp *tcp, const struct frame *frame, unsigned side, 
 	const struct tcp_side *from = &tcp->sides[side], *to = &tcp->sides[1 - side];
 	if (tcp->state == TCP_NEW)
 		return false;
-	if (tcp->state == TCP_SYN_SENT) {
-		/* A refusal acknowledges the SYN; whoever sent that may take it back. */
-		bool is_refusal =
-			side == 1 && (frame->tcp_flags & FRAME_ACK) != 0 && frame->ack == to->end;
-		if (!is_refusal && (side != 0 || frame->seq != from->end))
-			return false;
-	} else if (!fits(from, to, frame, end)) {
+	/* A refusal acknowledges the SYN; whoever sent that may take it back. */
+	bool is_refusal =
+		side == 1 && confirms(frame, tcp->state == TCP_SYN_SENT ? to : &tcp->again);
+	if (!is_refusal && (tcp->state == TCP_SYN_SENT ? side != 0 || frame->seq != from->end
+						       : !fits(from, to, frame, end)))
 		return false;
-	}
-	tcp->state = TCP_RESET;
+	if (is_refusal || frame->seq == from->end || frame->seq == from->acked)
+		tcp->state = TCP_RESET;
+	else
+		tcp->is_doubted = true;
 	return true;
+}
+
+uint32_t tcp_end(const struct frame *frame)
+{
+	return frame->seq + (frame->end - frame->payload) + ((frame->tcp_flags & FRAME_SYN) != 0) +
+	       ((frame->tcp_flags & FRAME_FIN) != 0);
 }
 
 bool tcp_take(struct tcp *tcp, const struct frame *frame, unsigned side)
 {
 	struct tcp_side *from = &tcp->sides[side], *to = &tcp->sides[1 - side];
 	uint8_t flags = frame->tcp_flags;
-	uint32_t end = frame->seq + (frame->end - frame->payload) + ((flags & FRAME_SYN) != 0) +
-		       ((flags & FRAME_FIN) != 0);
+	uint32_t end = tcp_end(frame);
 	if (!are_flags_sane(flags))
 		return false;
 	if (tcp->state == TCP_RESET)
@@ -153,12 +193,24 @@ bool tcp_take(struct tcp *tcp, const struct frame *frame, unsigned side)
 	if (tcp->state < TCP_SYN_RECEIVED || !fits(from, to, frame, end))
 		return false;
 	learn(from, to, frame, end);
+	tcp->is_confirmed |= side == 1;
+	tcp->is_doubted = false;
 	if (tcp->state == TCP_SYN_RECEIVED && side == 0)
 		tcp->state = TCP_ESTABLISHED;
 	if (tcp->state < TCP_CLOSING && (from->has_fin || to->has_fin))
 		tcp->state = TCP_CLOSING;
 	if (from->has_fin && to->has_fin)
 		tcp->state = TCP_CLOSED;
+	return true;
+}
+
+bool tcp_take_more(struct tcp *tcp, unsigned side, uint32_t end)
+{
+	struct tcp_side *from = &tcp->sides[side];
+	if (tcp->state == TCP_RESET || is_after(end, from->max_end))
+		return false;
+	if (is_after(end, from->end))
+		from->end = end;
 	return true;
 }
 
@@ -173,7 +225,7 @@ uint64_t tcp_timeout_ns(const struct tcp *tcp)
 		[TCP_CLOSED] = 10,
 		[TCP_RESET] = 10,
 	};
-	return seconds[tcp->state] * NS_PER_S;
+	return seconds[tcp->is_doubted ? TCP_RESET : tcp->state] * NS_PER_S;
 }
 
 bool tcp_has_sent(const struct tcp *tcp, unsigned side, uint32_t seq)

@@ -193,6 +193,15 @@ static void test_meta(void **state)
 	ASK("ms a 2 F7 T100\r\nxy\r\n", "HD\r\n");
 	ASK("mg a v f t s k Oabc\r\n", "VA 2 f7 t100 s2 ka Oabc\r\nxy\r\n");
 	ASK("mg a\r\n", "HD\r\n");
+	/* The longest opaque token. */
+	ASK("mg a O1234567890123456789012345678901\r\n", "HD O1234567890123456789012345678901\r\n");
+	ASK("ms none 1 ME C9 O1234567890123456789012345678901\r\nz\r\n",
+	    "NF O1234567890123456789012345678901\r\n");
+	/* The value of a set that is refused is no command. */
+	ASK("ms a 4 O12345678901234567890123456789012\r\nmn\r\n\r\nmg a\r\n",
+	    "CLIENT_ERROR opaque token too long\r\nHD\r\n");
+	ASK("ms a 2 c c\r\nmn\r\n", "CLIENT_ERROR duplicate flag\r\n");
+	ASK("ms Y*== 2 b\r\nmn\r\n", "CLIENT_ERROR error decoding key\r\n");
 	ASK("mg none v q\r\nmn\r\n", "MN\r\n");
 	ASK("ms a 1 ME\r\nz\r\n", "NS\r\n");
 	ASK("ms a 1 MA\r\nz\r\n", "HD\r\n");

@@ -552,6 +552,14 @@ static void run_debug(struct talk *talk, struct meta *meta)
 		    (unsigned)(sizeof(*item) + item->key_len + item->value_len + 2));
 }
 
+/* The value behind a set that is not even begun: it is no command. */
+static void skip_value(struct talk *talk, const struct meta *meta)
+{
+	uint64_t len;
+	if (meta->count >= 3 && word_u64(&meta->words[2], &len) && len <= INT32_MAX - 2)
+		talk_take_value(talk, NULL, (uint32_t)len, NULL);
+}
+
 bool meta_command(struct talk *talk, const char *line, uint32_t len)
 {
 	static const struct {
@@ -574,10 +582,13 @@ bool meta_command(struct talk *talk, const char *line, uint32_t len)
 			return false;
 		const char *wrong = parse(&meta, line, len, commands[i].flags_at);
 		proto_stats.cmd_meta++;
-		if (wrong != NULL)
-			talk_puts(talk, wrong);
-		else
+		if (wrong == NULL) {
 			commands[i].run(talk, &meta);
+			return true;
+		}
+		talk_puts(talk, wrong);
+		if (commands[i].letter == 's')
+			skip_value(talk, &meta);
 		return true;
 	}
 	return false;

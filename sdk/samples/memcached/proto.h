@@ -43,7 +43,7 @@ struct talk {
 		uint64_t cas, new_cas;
 		uint32_t vivify_expires;
 		uint32_t given_len;
-		char opaque[OPAQUE_MAX + 1];
+		char opaque[1 + OPAQUE_MAX + 1]; /* with its letter */
 	} set;
 };
 

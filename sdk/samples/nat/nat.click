@@ -6,6 +6,8 @@
 //
 // Both sides have one router, whose MAC address is said here; ARP for our own addresses is answered.
 // Not here: fragments (they have no ports), other protocols, IPv6, a limit of ports for each client.
+// Each flow has a port of its own, which only its other end can answer to (RFC 4787 wants the same one
+// for all of a socket's), and clients do not reach each other by the public address (its hairpins).
 
 define($CLIENT_MAC 02:00:00:00:01:01, $CLIENT_ROUTER 02:00:00:00:01:02, $CLIENT_IP 100.64.0.1,
        $OUT_MAC 02:00:00:00:02:01, $OUT_ROUTER 02:00:00:00:02:02,

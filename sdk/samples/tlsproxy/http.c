@@ -208,7 +208,9 @@ static uint32_t take_host(struct http_head *head)
 		      strchr(".-_:[]", c) != NULL))
 			return 400;
 	}
-	return hosts > 1 || (head->minor == 1 && head->host.len == 0) ? 400 : 0;
+	/* One without a name would go on beside ours. */
+	bool is_missing = head->host.len == 0 && (head->minor == 1 || hosts > 0);
+	return hosts > 1 || is_missing ? 400 : 0;
 }
 
 static bool is_target(struct piece target)

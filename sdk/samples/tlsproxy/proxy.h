@@ -72,6 +72,8 @@ void send_text(const char *text);
 void send_number(uint64_t number, unsigned base);
 /* False: it could not be sent. */
 bool send_flush(void);
+/* Behind that: there was no room for it (true), or nobody takes it any more. */
+bool send_was_too_much(void);
 
 /* --- request.c, response.c --- */
 

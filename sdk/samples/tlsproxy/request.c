@@ -6,14 +6,27 @@
 
 #include "proxy.h"
 
+/* As servers read NAME, many of which take "_" for "-" (so do CGI's variables). */
+static bool begins_with(struct piece name, const char *text)
+{
+	for (uint32_t i = 0; text[i] != '\0'; i++) {
+		char c = i < name.len ? name.text[i] : '\0';
+		if (c >= 'A' && c <= 'Z')
+			c |= 0x20;
+		if (text[i] != (c == '_' ? '-' : c))
+			return false;
+	}
+	return true;
+}
+
 /* Fields that say something about the client, which only we know. */
 static bool is_ours(struct piece name)
 {
-	static const char *const names[] = {
-		"x-forwarded-for",    "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
-		"x-forwarded-server", "forwarded",	   "x-real-ip"};
+	static const char *const names[] = {"forwarded", "x-real-ip"};
+	if (begins_with(name, "x-forwarded-"))
+		return true;
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (http_is(name, names[i]))
+		if (strlen(names[i]) == name.len && begins_with(name, names[i]))
 			return true;
 	return false;
 }
@@ -177,9 +190,18 @@ static bool run_body(struct talk *talk, uint32_t *at)
 	}
 	if (body->is_done && is_chunked)
 		send_text("0\r\n\r\n");
-	/* The way's connection broke: its end, which says so, is on the way. */
-	if (!send_flush())
+	if (!send_flush()) {
+		if (send_was_too_much()) {
+			/* What follows would hide that something is missing. */
+			(void)edgeos_stream_shut(talk->way, talk->peer, EDGEOS_SHUT_BREAK);
+			talk->has_open[talk->way] = false;
+			proxy_counters[FAILED].value++;
+			talk_fail(talk, 502);
+			return false;
+		}
+		/* The way's connection broke: its end, which says so, is on the way. */
 		talk->is_closing = true;
+	}
 	if (body->is_done) {
 		talk->request = REQUEST_HEAD;
 		talk_touch(talk);

@@ -126,10 +126,12 @@ bool routes_is_crooked(struct piece target)
 	uint32_t dots = 0, others = 0, len;
 	for (uint32_t at = 0; at < path.len; at += len) {
 		char c = decoded_at(path, at, &len);
-		if (c == '/' || c == '\\') {
+		/* Some servers take what is behind ";" off each part. */
+		if (c == '/' || c == '\\' || c == ';') {
 			if (others == 0 && (dots == 1 || dots == 2))
 				return true;
-			dots = others = 0;
+			dots = 0;
+			others = c == ';';
 		} else if (c == '.') {
 			dots++;
 		} else {

@@ -1,20 +1,27 @@
+#include <errno.h>
 #include <string.h>
 
 #include "proxy.h"
 
 static struct {
 	uint32_t port, peer, len;
-	bool has_failed;
+	int32_t error; /* of the first that failed; 0: none */
 	char data[8192];
 } out;
 
 bool send_flush(void)
 {
-	if (out.len > 0 && !out.has_failed &&
-	    edgeos_packet_send(out.port, out.peer, out.data, out.len) < 0)
-		out.has_failed = true;
+	if (out.len > 0 && out.error == 0) {
+		int32_t result = edgeos_packet_send(out.port, out.peer, out.data, out.len);
+		out.error = result < 0 ? result : 0;
+	}
 	out.len = 0;
-	return !out.has_failed;
+	return out.error == 0;
+}
+
+bool send_was_too_much(void)
+{
+	return out.error == -EAGAIN;
 }
 
 void send_to(uint32_t port, uint32_t peer)
@@ -22,7 +29,7 @@ void send_to(uint32_t port, uint32_t peer)
 	(void)send_flush();
 	out.port = port;
 	out.peer = peer;
-	out.has_failed = false;
+	out.error = 0;
 }
 
 void send_put(const void *data, uint32_t len)

@@ -2,6 +2,7 @@
  * The reverse proxy: what is passed on and how, what is refused, whatever pieces it comes in; ends,
  * failures and time.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -115,7 +116,9 @@ static void test_heads(void **state)
 		open_with("GET /a?b=c HTTP/1.1\r\nHost: WWW.test:8443\r\nAccept: */*\r\n"
 			  "Connection: keep-alive, X-Private\r\nX-Private: 1\r\nTE: trailers\r\n"
 			  "Keep-Alive: 5\r\nUpgrade: websocket\r\nX-Forwarded-For: 1.2.3.4\r\n"
-			  "X-Forwarded-Proto: ftp\r\nForwarded: for=1\r\nCookie:  a=b \r\n\r\n");
+			  "X-Forwarded-Proto: ftp\r\nForwarded: for=1\r\nCookie:  a=b \r\n"
+			  "X_Forwarded_For: 1.2.3.4\r\nx_real-IP: 1.2.3.4\r\n"
+			  "X-Forwarded-Ssl: on\r\n\r\n");
 	char want[512];
 	snprintf(want, sizeof(want),
 		 "GET /a?b=c HTTP/1.1\r\nHost: WWW.test:8443\r\nAccept: */*\r\nCookie: a=b\r\n"
@@ -154,6 +157,9 @@ static void test_routes(void **state)
 		{"/x/%2e%2E/api", "www.test", 0, "400"},
 		{"/x%2f..%5Capi", "www.test", 0, "400"},
 		{"/.", "www.test", 0, "400"},
+		{"/x/..;a/api", "www.test", 0, "400"},
+		{"/x/%2e.%3b", "www.test", 0, "400"},
+		{"/x;../a.;..", "www.test", OUT, NULL},
 		{"/%00", "www.test", 0, "400"},
 		{"http://www.test/", "www.test", 0, "400"},
 		{"/\x80", "www.test", 0, "400"},
@@ -200,6 +206,7 @@ static void test_refused(void **state)
 		{"GET / HTTP/1.1\r\nHost : a\r\n\r\n", "400"},
 		{"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400"},
 		{"GET / HTTP/1.1\r\n\r\n", "400"},
+		{"GET / HTTP/1.0\r\nHost:\r\n\r\n", "400"},
 		{"GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", "400"},
 		{"GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n", "400"},
 		{"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", "400"},
@@ -451,6 +458,30 @@ static void test_ends_of_servers(void **state)
 	end(peer);
 }
 
+static void test_no_room_for_a_body(void **state)
+{
+	(void)state;
+	/* Nothing follows a part that is missing: the server would take the rest for all. */
+	uint32_t peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\n"
+				  "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
+	host_send_error = -EAGAIN;
+	client(peer, 0, "3\r\ntwo\r\n");
+	host_send_error = 0;
+	assert_true(was_shut(OUT, EDGEOS_SHUT_BREAK));
+	assert_int_equal(host_closed, 1);
+	client(peer, 0, "5\r\nthree\r\n0\r\n\r\n");
+	assert_null(strstr(sent_by(OUT, peer), "three"));
+	/* One that takes no more may have answered already. */
+	peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 9\r\n\r\nhalf");
+	host_send_error = -EBADF;
+	client(peer, 0, "and");
+	host_send_error = 0;
+	assert_int_equal(host_closed, 0);
+	server(OUT, peer, EDGEOS_FIRST, "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 413 No\r\n", 17);
+	assert_int_equal(host_closed, 1);
+}
+
 static void test_ends_of_clients(void **state)
 {
 	(void)state;
@@ -586,6 +617,7 @@ int main(void)
 		cmocka_unit_test_setup(test_responses, set_up),
 		cmocka_unit_test_setup(test_bad_responses, set_up),
 		cmocka_unit_test_setup(test_ends_of_servers, set_up),
+		cmocka_unit_test_setup(test_no_room_for_a_body, set_up),
 		cmocka_unit_test_setup(test_ends_of_clients, set_up),
 		cmocka_unit_test_setup(test_time, set_up),
 		cmocka_unit_test_setup(test_hostile, set_up),
