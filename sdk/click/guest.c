@@ -26,6 +26,7 @@
 #define COUNTERS_LATE_NS 20000000u
 #define TIMER_ROUTER	 0u
 #define TIMER_COUNTERS	 1u
+#define LINES_AHEAD	 (EDGEOS_STATE_MAX / CLICK_LINE)
 #define LINES_MAX	 16u
 
 /* Made by `edgeos build`. */
@@ -47,7 +48,7 @@ struct hot {
 	int32_t verdict; /* the port by which the slot's packet leaves; below zero: none so far */
 	bool is_late_set, is_in_packet, has_started;
 	uint8_t computed_count; /* as far as it goes */
-	uint8_t lines;		/* of ours that packets touch; see touch() */
+	uint8_t lines_behind;	/* see touch() */
 };
 _Static_assert(sizeof(struct hot) <= CLICK_ROOM, "there is no more room");
 static struct hot *const hot = (struct hot *)(memory + offsetof(struct click_router, room));
@@ -153,25 +154,28 @@ static void open_counters(void)
 		tell(NULL, "click: the counters cannot be shown");
 }
 
-/* Packets find their way from line to line: with thousands of instances each is a miss in all
- * caches, one after the other. Looked at all at once they cost little more than one. */
+/* What a packet finds behind what the node brings ahead. It would go from line to line, and with
+ * thousands of instances each is a miss in all caches, one after the other: looked at all at once
+ * they cost little more than one. */
 static void touch(void)
 {
-	const volatile uint8_t *line = first_line;
-	for (uint32_t i = hot->lines; i > 0; i--, line += CLICK_LINE)
+	const volatile uint8_t *line = first_line + LINES_AHEAD * CLICK_LINE;
+	for (uint32_t i = hot->lines_behind; i > 0; i--, line += CLICK_LINE)
 		(void)*line;
 }
 
-static void count_lines(void)
+/* The elements and the table, but for the entries at its end that nearly no packet touches. */
+static void open_lines(void)
 {
-	uint32_t count;
+	uint32_t count, lines = LINES_MAX;
 	const struct click_counter *table = click_router_table(router, &count);
-	/* Up to the table's entries that nearly no packet touches. */
 	uintptr_t first = (uintptr_t)first_line, end = (uintptr_t)(table + count - 2);
-	uint32_t lines = LINES_MAX;
 	if (end > first && end <= (uintptr_t)memory + sizeof(memory))
 		lines = (uint32_t)(end - first + CLICK_LINE - 1) / CLICK_LINE;
-	hot->lines = (uint8_t)(lines < LINES_MAX ? lines : LINES_MAX);
+	lines = lines < LINES_MAX ? lines : LINES_MAX;
+	uint32_t ahead = lines < LINES_AHEAD ? lines : LINES_AHEAD;
+	hot->lines_behind = (uint8_t)(lines - ahead);
+	(void)edgeos_packet_state(first_line, ahead * CLICK_LINE);
 }
 
 EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
@@ -187,7 +191,7 @@ EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 			      &errors) < 0)
 		abort();
 	open_counters();
-	count_lines();
+	open_lines();
 }
 
 EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
