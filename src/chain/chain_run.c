@@ -31,8 +31,10 @@
 #include "base/clock.h"
 #include "chain/chain_priv.h"
 
-/* So many hops before its turn the room for a packet is fetched into the caches. */
+/* So many hops before its turn the room for a packet is fetched into the caches, and so many
+ * packets before it comes what it holds. */
 #define AHEAD_BYTES 2u
+#define AHEAD_DATA  2u
 #define TIMERS_MAX  64u
 #define RENEW_MAX   8u
 
@@ -99,14 +101,15 @@ static void give_task(struct chain_run *run, struct chain_fwp *c, enum chain_tas
 	run->cpu_ns = 0;
 }
 
-/* The packet enters stage C by PORT. False: it does not fit there, and was counted. */
-static bool enter(struct chain_run *run, struct chain_fwp *c, unsigned port, const uint8_t *data,
-		  uint32_t len)
+/* The packet, which FROM (NULL: no stage) lets go, enters stage C by PORT. False: it does not fit
+ * there, and was counted. */
+static bool enter(struct chain_run *run, struct chain_fwp *c, unsigned port,
+		  const struct chain_fwp *from, const uint8_t *data, uint32_t len)
 {
 	struct chain_stage_stats *stats = stats_of(c);
 	stats->received++;
 	run->head.port = (uint16_t)port;
-	if (EOS_UNLIKELY(c->fwp == NULL || chain_copy_in(c, &run->head, data, len) < 0)) {
+	if (EOS_UNLIKELY(c->fwp == NULL || chain_copy_in(c, &run->head, from, data, len) < 0)) {
 		stats->refused++;
 		return false;
 	}
@@ -155,6 +158,7 @@ static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port
 		.is_last = c->is_done && kind == CHAIN_STREAM &&
 			   (chains->run.head.flags & CHAIN_LAST) != 0,
 		.stage = c->index,
+		.packet = chains->run.next > 0 ? &chains->run.packets[chains->run.next - 1] : NULL,
 		.data = data,
 		.len = len,
 	};
@@ -209,7 +213,7 @@ static bool pass_on(struct chains *chains, struct chain_fwp *c)
 	struct chain_fwp *to = neighbour(c, port);
 	if (to != NULL && EOS_LIKELY(run->runs_left > 0)) {
 		run->runs_left--;
-		return enter(run, to, entrance(port), data, len);
+		return enter(run, to, entrance(port), c, data, len);
 	}
 	if (EOS_UNLIKELY(to != NULL || port >= CHAIN_ABI_PORTS_MAX || len > version->mtu[port])) {
 		stats->refused++;
@@ -230,7 +234,7 @@ static bool start_queued(struct chains *chains)
 		run->has_peer = false;
 		if (run->runs_left > 0) {
 			run->runs_left--;
-			has_entered = enter(run, queued->to, queued->head.port,
+			has_entered = enter(run, queued->to, queued->head.port, NULL,
 					    (const uint8_t *)(queued + 1), queued->len);
 		} else {
 			stats_of(queued->to)->refused++;
@@ -264,9 +268,19 @@ static bool start_packet(struct chain_run *run, struct chain *chain,
 	if (EOS_UNLIKELY(packet->port != 0))
 		/* A version with fewer stages has no streams of the one before. */
 		return enter(run, chain->fwps[EOS_MIN(packet->stage, chain->stages_count - 1u)],
-			     packet->port, packet->data, packet->len);
-	return enter(run, chain->fwps[is_back ? chain->stages_count - 1 : 0], packet->side,
+			     packet->port, NULL, packet->data, packet->len);
+	return enter(run, chain->fwps[is_back ? chain->stages_count - 1 : 0], packet->side, NULL,
 		     packet->data, packet->len);
+}
+
+/* Another core, or a device, has written the packet's bytes; its headers have been read already. */
+static inline void fetch_data(const struct chain_run *run, unsigned i)
+{
+	if (i >= run->count)
+		return;
+	const struct chain_packet *packet = &run->packets[i];
+	for (uint32_t at = 128; at < packet->len; at += 64)
+		__builtin_prefetch(packet->data + at);
 }
 
 /*
@@ -286,6 +300,7 @@ static bool step(struct chains *chains, bool on_engine)
 			return false;
 		struct chain_template *template = run->targets[run->next].template;
 		const struct chain_packet *packet = &run->packets[run->next++];
+		fetch_data(run, run->next - 1 + AHEAD_DATA);
 		if (template != NULL)
 			template->stats.packets++;
 		if (run->ahead_packet < run->next) {
