@@ -13,7 +13,7 @@
 #include "sched/sanitizer.h"
 
 #define LINE_MAX 64u
-#define SLICE_NS (100 * EOS_NS_PER_US)
+#define SLICE_NS (50 * EOS_NS_PER_US)
 
 /* TSan delivers signals late, at calls that it knows: endless loops make none. */
 static bool has_signals(void)
@@ -188,7 +188,9 @@ static void compute(struct fwp_template *template, void (*run)(struct line *line
 	enum { COUNT = 6 };
 	struct stage stages[COUNT] = {0};
 	struct line line = {.stages = stages, .count = COUNT, .slice_ns = slice_ns};
+	uint64_t expected[COUNT];
 	for (unsigned i = 0; i < COUNT; i++) {
+		expected[i] = checksum_of(rounds + i);
 		stages[i].fixture =
 			(struct fixture){.program = PROGRAM_CHECKSUM, .answer = rounds + i};
 		if (i == 3)
@@ -200,7 +202,7 @@ static void compute(struct fwp_template *template, void (*run)(struct line *line
 		run(&line);
 		for (unsigned i = 0; i < COUNT; i++) {
 			assert_int_equal(stages[i].turns, turns);
-			assert_int_equal(stages[i].fixture.notes[0], checksum_of(rounds + i));
+			assert_int_equal(stages[i].fixture.notes[0], expected[i]);
 		}
 	}
 	assert_true(line.interrupted > 4 * COUNT);
@@ -213,8 +215,8 @@ static void computations_survive_preemption(void **state)
 		return;
 	stages_begin(NULL);
 	struct fwp_template *template = stages_template(PROGRAM_RETURN);
-	compute(template, line_run, SLICE_NS, 1000000);
-	compute(template, line_run_each, SLICE_NS, 1000000);
+	compute(template, line_run, SLICE_NS, 300000);
+	compute(template, line_run_each, SLICE_NS, 300000);
 	stages_check(template);
 	fwp_template_unref(template);
 	stages_end();
@@ -243,7 +245,7 @@ static void a_storm_of_signals_is_harmless(void **state)
 		for (unsigned i = 0; i < LINE_MAX; i++)
 			stage_check_count(&stages[i], turns);
 	}
-	compute(template, line_run, 10000, 200000);
+	compute(template, line_run, 10000, 100000);
 	assert_int_equal(timer_delete(timer), 0);
 	line_free(&line);
 	fwp_template_unref(template);
