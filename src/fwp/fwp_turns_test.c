@@ -12,7 +12,7 @@
 #include "fwp/fixtures/stages.h"
 #include "sched/sanitizer.h"
 
-#define LINE_MAX 64u
+#define LINE_MAX 24u
 #define SLICE_NS (50 * EOS_NS_PER_US)
 
 /* TSan delivers signals late, at calls that it knows: endless loops make none. */
@@ -240,7 +240,7 @@ static void a_storm_of_signals_is_harmless(void **state)
 		stages[i].fixture.program = PROGRAM_COUNT;
 		stage_make(template, NULL, stage_serve, &stages[i]);
 	}
-	for (unsigned turns = 1; turns <= 200; turns++) {
+	for (unsigned turns = 1; turns <= 150; turns++) {
 		line_run(&line);
 		for (unsigned i = 0; i < LINE_MAX; i++)
 			stage_check_count(&stages[i], turns);
