@@ -153,8 +153,10 @@ void fwp_pool_warm(const struct fwp_pool *pool)
 		return;
 	for (size_t at = 0; at < offsetof(struct fwp, slot.low); at += CACHE_LINE)
 		touch((const char *)next + at);
-	for (size_t at = CACHE_LINE; at <= STACK_WARM_BYTES; at += CACHE_LINE)
-		touch(next->slot.stack_top - at);
+	/* A place has no stack before its first FWP that needs one, nor behind one for turns. */
+	if (next->slot.stack_top - STACK_WARM_BYTES >= next->slot.stack_low)
+		for (size_t at = CACHE_LINE; at <= STACK_WARM_BYTES; at += CACHE_LINE)
+			touch(next->slot.stack_top - at);
 	touch(next->slot.memory - 1);
 }
 
