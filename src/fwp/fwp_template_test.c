@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "fwp/fixtures/fixture.h"
+#include "fwp/fwp_slot_priv.h"
 
 static struct fwp_engine *engine;
 static struct fwp_image *image;
@@ -400,6 +402,42 @@ static void unwatched_turns_are_over(void **state)
 	end();
 }
 
+static unsigned count_mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	assert_non_null(file);
+	unsigned count = 0;
+	for (int c = getc(file); c != EOF; c = getc(file))
+		count += c == '\n';
+	(void)fclose(file);
+	return count;
+}
+
+/* Memory and tables that grew, and the shared page between the halves of the snapshot. */
+static void slots_cost_the_mappings_that_are_checked(void **state)
+{
+	enum { COUNT = 50 };
+	const struct fwp_engine_config config = {.shares_page = true};
+	begin(&config);
+	struct fwp_template *template = make_template();
+	assert_int_equal(fwp_template_share_page(template, FWP_PAGE_SIZE - FWP_PAGE_BYTES), 0);
+	start_of_image = (void (*)(void *))fwp_image_find_export(image, "_start", ":");
+	struct fixture fixture = {.program = PROGRAM_TEMPLATE};
+	struct fwp *fwps[COUNT];
+	unsigned before = count_mappings();
+	for (int i = 0; i < COUNT; i++) {
+		fwps[i] = new_for_turns(template, FWP_STACK_BYTES_MIN, &fixture);
+		assert_int_equal(fwp_run(fwps[i]), FWP_BLOCKED); /* waits */
+		assert_int_equal(fwp_run(fwps[i]), FWP_BLOCKED); /* its turn is over */
+	}
+	/* Two for the shared stack, and what the C library may have mapped. */
+	assert_in_range(count_mappings() - before, 1, COUNT * FWP_SLOT_MAPPINGS_PAGED + 8);
+	for (int i = 0; i < COUNT; i++)
+		fwp_free(fwps[i]);
+	fwp_template_unref(template);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +451,7 @@ int main(void)
 		cmocka_unit_test(places_without_a_stack_are_warmed),
 		cmocka_unit_test(stacks_of_turns_end_at_the_own_limit),
 		cmocka_unit_test(unwatched_turns_are_over),
+		cmocka_unit_test(slots_cost_the_mappings_that_are_checked),
 	};
 	return cmocka_run_group_tests_name("fwp_template", tests, NULL, NULL);
 }
