@@ -81,6 +81,7 @@ void click_anno_set(struct click_packet *packet, uint32_t anno, uint32_t size, u
 	}
 	if (size > 4 || anno >= CLICK_ANNO_BYTES || size > CLICK_ANNO_BYTES - anno)
 		return;
+	packet->has_anno = true;
 	if (size == 1)
 		packet->anno[anno] = (uint8_t)value;
 	else if (size == 2)

@@ -102,12 +102,12 @@ int click_args_split(struct click_arena *arena, const char *config, struct click
 
 int click_args_init(struct click_args *args, struct click_element *element, const char *config)
 {
-	const struct click_place *place = &element->router->places[element->index];
+	const struct click_place *place = &element->router->places[element->more->index];
 	*args = (struct click_args){.router = element->router,
 				    .element = element,
 				    .file = place->file,
 				    .line = place->line,
-				    .name = element->name,
+				    .name = element->more->name,
 				    .class = element->class->name,
 				    .current = UINT32_MAX};
 	return click_args_split(click_args_arena(element->router), config, &args->args,
@@ -434,7 +434,7 @@ void click_arg_element(struct click_args *args, const char *key, unsigned flags,
 	struct click_nearest nearest = click_nearest_to(value);
 	guess[0] = '\0';
 	for (uint32_t i = 0; i < args->router->elements_count; i++)
-		click_nearest_offer(&nearest, args->router->elements[i]->name);
+		click_nearest_offer(&nearest, args->router->elements[i]->more->name);
 	click_nearest_say(&nearest, &text);
 	click_args_error(args, "%s: there is no element '%.*s'%s", key, 80, value, guess);
 }

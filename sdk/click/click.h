@@ -18,7 +18,9 @@
  * packet's data, and nothing may assert.
  *
  * Memory: elements allocate in configure() and initialize() only, by click_alloc(), which is never
- * given back but with the router; packets come from the router's pool.
+ * given back but with the router; packets come from the router's pool. What a packet touches is to
+ * be few cache lines, as thousands of instances have turns: what packets need comes first in an
+ * element's struct, and what they do not is not among it.
  */
 #pragma once
 
@@ -39,21 +41,24 @@ struct click_args;
  * it when it moves: those that are not known are CLICK_NO_HEADER. */
 #define CLICK_NO_HEADER INT16_MIN
 struct click_packet {
+	/* Annotations without a field, as Click numbers them. Who writes there says so in has_anno:
+	 * most packets have none, and then these bytes are not touched. */
+	uint8_t anno[CLICK_ANNO_BYTES];
 	uint8_t *data;
 	uint32_t len;
+	uint8_t *buffer;		 /* CLICK_HEADROOM + CLICK_PACKET_MAX bytes */
+	uint8_t *home;			 /* the pool's: the buffer that belongs to it */
+	struct click_packet *next;	 /* whoever owns it */
 	int16_t mac, network, transport; /* offsets from data; may be negative (stripped) */
+	uint16_t device;		 /* by which it came */
 	uint8_t packet_type; /* 0 host, 1 broadcast, 2 multicast, 3 other host, 4 outgoing */
 	uint8_t paint;
-	uint32_t destination; /* destination address annotation, network order */
-	uint16_t vlan_tci;    /* VLAN annotation, host order */
 	uint8_t fix_ip_src;
+	uint16_t vlan_tci;		   /* VLAN annotation, host order */
+	uint32_t destination;		   /* destination address annotation, network order */
 	uint32_t extra_len, extra_packets; /* Meters and counters add these */
 	uint64_t time_ns;		   /* timestamp annotation */
-	uint8_t anno[CLICK_ANNO_BYTES];	   /* others, as Click numbers them */
-	uint16_t device;		   /* by which it came */
-	struct click_packet *next;	   /* whoever owns it */
-	uint8_t *buffer;		   /* CLICK_HEADROOM + CLICK_PACKET_MAX bytes */
-	uint8_t *home;			   /* the pool's: the buffer that belongs to it */
+	bool has_anno;
 };
 
 /* An uninitialised packet of LEN bytes, with headroom; NULL: the pool is empty (counted), or LEN is
@@ -110,6 +115,9 @@ struct click_handler {
 	int (*write)(struct click_element *element, const char *text, struct click_args *args);
 	/* Its value as a counter; NULL: it is not a number. */
 	uint64_t (*count)(struct click_element *element);
+	/* In its place, as it costs nothing when packets pass: where in the element's struct a
+	 * uint64_t * is, which points to the value from initialize() on, cleared. 0: nowhere. */
+	size_t counter;
 };
 
 struct click_class {
@@ -142,25 +150,40 @@ struct click_class {
 	bool configures_first;
 };
 
+/* What is on the other side, with its class's functions: packets do not look at classes. */
 struct click_port {
 	struct click_element *element; /* NULL: not connected */
 	uint32_t port;
+	union {
+		void (*push)(struct click_element *element, unsigned port,
+			     struct click_packet *packet);
+		struct click_packet *(*pull)(struct click_element *element, unsigned port);
+	};
+	struct click_packet *(*simple)(struct click_element *element, struct click_packet *packet);
 };
 
-struct click_element {
-	const struct click_class *class;
-	struct click_router *router;
+/* Of an element, what packets do not need. */
+struct click_element_more {
 	const char *name;
 	uint32_t index; /* in the router */
-	uint32_t inputs_count, outputs_count;
-	struct click_port *inputs, *outputs; /* pull and push peers */
 	bool *input_is_pull, *output_is_pull;
-	struct click_element *task_next; /* the router's */
-	bool is_scheduled;
+	/* The router's: place among the timers. */
+	uint32_t timer_index;
 	uint64_t timer_ns; /* UINT64_MAX: not set */
-	/* The router's: place among the timers, and who pulls from here. */
-	uint32_t timer_index, listeners_count;
+};
+
+/* Small, and in front of what is the class's own: the path of a packet is to be few cache lines. */
+struct click_element {
+	struct click_router *router;
+	struct click_port *outputs, *inputs; /* push and pull peers */
+	uint16_t outputs_count, inputs_count;
+	const struct click_class *class;
+	struct click_element_more *more;
+	/* The router's: its task, and who pulls from here. */
+	struct click_element *task_next;
 	struct click_element **listeners;
+	uint16_t listeners_count;
+	bool is_scheduled;
 };
 
 /* Pushes PACKET out of output PORT, and takes it. An output beyond outputs_count frees it, as

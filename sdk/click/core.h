@@ -48,6 +48,10 @@ struct click_arena {
 };
 /* Cleared; NULL: no memory. */
 void *click_arena_alloc(struct click_arena *arena, size_t size);
+/* MEMORY, which is cleared, aligned to 16 bytes and borrowed until the end, is used first. */
+void click_arena_lend(struct click_arena *arena, void *memory, size_t size);
+/* Of the router's memory that packets touch; as click_arena_alloc(). */
+void *click_hot_alloc(struct click_router *router, size_t size);
 /* For arguments, which stay as long as the router, or as a handler is written. */
 struct click_arena *click_args_arena(struct click_router *router);
 char *click_arena_text(struct click_arena *arena, const char *bytes, size_t len);
@@ -113,10 +117,19 @@ struct click_counter_ref {
 	const struct click_handler *handler;
 };
 
+/* A counter that does not count in the table itself. */
+struct click_computed {
+	uint64_t (*count)(struct click_element *element);
+	struct click_element *element;
+	uint64_t *value;
+};
+
 struct click_place {
 	const char *file;
 	uint32_t line;
 	const char *config;
+	uint32_t inputs_used,
+		outputs_room; /* connected ones; of outputs, those behind the element */
 };
 
 #define CLICK_SEED_WORDS 8u
@@ -127,37 +140,66 @@ struct click_random {
 	uint32_t words_count;
 };
 
+#define CLICK_LINE 64u /* of a cache */
+#define CLICK_ROOM 32u
+
 struct click_slab;
 struct click_router {
 	const struct click_host *host;
 	const struct click_class *const *classes;
-	struct click_arena arena;
+	/* What packets touch, and what they do not: names, texts, tables. */
+	struct click_arena hot, arena;
 	struct click_arena *scratch; /* while a handler is written: arguments; or NULL */
-	bool is_used[CLICK_CLASSES_MAX];
+	bool *is_used;		     /* by class */
+	bool is_borrowed;	     /* its memory */
 	struct click_errors *errors; /* while it is being loaded or a handler is written */
 	struct click_element **elements;
 	struct click_place *places; /* by element */
 	uint32_t elements_count;
 	struct click_flat_link *links; /* between real elements */
 	uint32_t links_count;
-	/* Tasks: a queue; timers: a heap. */
-	struct click_element *tasks_first, *tasks_last;
-	struct click_element **timers;
-	uint32_t timers_count;
-	/* Packets. */
-	struct click_packet *free_packets;
 	uint32_t packets_count, packets_reserved;
 	struct click_slab *slabs;
-	struct click_packet *borrowed;
-	uint64_t exhausted, looped;
-	unsigned depth;
 	struct click_device devices[CLICK_DEVICES_MAX];
 	unsigned devices_named;
 	struct click_address *addresses;
 	struct click_counter_ref *counters;
-	uint32_t counters_count;
+	struct click_computed *computed;
+	struct click_counter *table, *own_counters;
+	uint32_t counters_count, computed_count, table_count;
 	struct click_random random;
+
+	/* What packets touch, to the end; in the guest each its last three cache lines: the first
+	 * receiver, the packet's fields, and then what is the router's and that of who runs it.
+	 * Elements are behind it. Tasks are a queue, timers a heap. */
+	_Alignas(CLICK_LINE) struct click_element *tasks_last;
+	struct click_element **timers;
+	uint32_t timers_count;
+	struct click_packet *free_packets;
+	struct click_port receivers[CLICK_DEVICES_MAX]; /* of packets, by device: the last first */
+	struct click_packet own; /* the borrowed one, unless it still waits somewhere */
+	_Alignas(CLICK_LINE) uint8_t room[CLICK_ROOM]; /* of whom runs the router */
+	uint64_t due_ns; /* when the first timer is; UINT64_MAX: none is set */
+	struct click_element *tasks_first;
+	struct click_packet *borrowed;
+	void (*send)(void *ctx, unsigned device, const struct click_packet *packet); /* HOST's */
+	void *ctx;
+	uint16_t depth;
+	bool is_own_taken;
 };
+#define CLICK_HOT_LINES 3u /* those */
+_Static_assert(sizeof(void *) != 4 ||
+		       (offsetof(struct click_router, own.data) % CLICK_LINE == 0 &&
+			offsetof(struct click_router, room) ==
+				offsetof(struct click_router, own.data) + CLICK_LINE &&
+			sizeof(struct click_router) ==
+				offsetof(struct click_router, room) + CLICK_LINE),
+	       "three lines");
+
+static inline struct click_port *click_receiver(struct click_router *router, unsigned device)
+{
+	return &router->receivers[CLICK_DEVICES_MAX - 1 - device];
+}
 
 /* "FILE:LINE: " and the text. */
 void click_tell(struct click_router *router, const char *file, uint32_t line, const char *format,
@@ -180,6 +222,15 @@ bool click_packets_init(struct click_router *router);
 /* Makes what elements have reserved; less if there is no memory for it. */
 void click_packets_fill(struct click_router *router);
 void click_packets_fini(struct click_router *router);
+
+/* --- handlers.c --- */
+
+/* False: no memory. */
+bool click_own_counters(struct click_router *router);
+void click_count_exhausted(struct click_router *router);
+void click_count_looped(struct click_router *router);
+/* All are configured: tells elements where they count. 0, or -1 with an error told. */
+int click_make_counters(struct click_router *router);
 
 /* --- args.c --- */
 

@@ -11,8 +11,8 @@
  * Random numbers begin anew in each instance: the template's would be the same in all.
  *
  * Timers of elements share timer 0. It is never set in edgeos_init(): timers are an instance's.
- * Counters are a table that the host reads when it likes. Few are brought up to date after each
- * packet, many by timer 1.
+ * Counters are the router's table, which the host reads when it likes. Most values are right at any
+ * time; where others are few they are computed after each packet, where they are many by timer 1.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,8 @@
 #define COUNTERS_LATE_NS 20000000u
 #define TIMER_ROUTER	 0u
 #define TIMER_COUNTERS	 1u
+#define LINES_AHEAD	 (EDGEOS_STATE_MAX / CLICK_LINE)
+#define LINES_MAX	 16u
 
 /* Made by `edgeos build`. */
 extern const char click_config_name[];
@@ -34,13 +36,24 @@ extern const unsigned click_config_len;
 
 EDGEOS_PACKETS(CLICK_PACKET_MAX)
 
-static struct click_router *router;
-static struct edgeos_counter counters[EDGEOS_COUNTERS_MAX];
-static uint32_t counters_count; /* of the router's; two of our own are behind them */
-static uint64_t timer_ns = UINT64_MAX;
-static uint64_t wall_offset_ns; /* wall clock less monotonic clock */
-static bool is_late_set, is_in_packet, has_started;
-static int verdict; /* the port by which the slot's packet leaves; below zero: none so far */
+/* The router, and behind it what packets touch, as far as there is room. */
+#define MEMORY_BYTES 16384u
+static _Alignas(4096) uint8_t memory[MEMORY_BYTES];
+static struct click_router *const router = (struct click_router *)memory;
+
+/* What packets touch of ours is in the router's first line of that. */
+struct hot {
+	uint64_t timer_ns;
+	uint64_t wall_offset_ns; /* wall clock less monotonic clock */
+	int32_t verdict; /* the port by which the slot's packet leaves; below zero: none so far */
+	bool is_late_set, is_in_packet, has_started;
+	uint8_t computed_count; /* as far as it goes */
+	uint8_t lines_behind;	/* see touch() */
+};
+_Static_assert(sizeof(struct hot) <= CLICK_ROOM, "there is no more room");
+static struct hot *const hot = (struct hot *)(memory + offsetof(struct click_router, room));
+static const uint8_t *const first_line =
+	memory + sizeof(struct click_router) - CLICK_HOT_LINES * CLICK_LINE;
 
 uint64_t click_now_ns(void)
 {
@@ -51,7 +64,7 @@ uint64_t click_now_ns(void)
  * corrected since. */
 uint64_t click_wall_ns(void)
 {
-	return edgeos_now_ns() + wall_offset_ns;
+	return edgeos_now_ns() + hot->wall_offset_ns;
 }
 
 static void log_line(void *ctx, const char *line)
@@ -79,14 +92,14 @@ static void send_packet(void *ctx, unsigned device, const struct click_packet *p
 	struct edgeos_packet *info = &edgeos_slot.info;
 	(void)ctx;
 	/* Packets by one port keep their order. */
-	if (verdict == (int)device) {
+	if (hot->verdict == (int)device) {
 		edgeos_packet_send(device, 0, (const void *)(uintptr_t)info->address, info->len);
-		verdict = -1;
+		hot->verdict = -1;
 	}
-	if (is_in_packet && packet->buffer == edgeos_slot.data) {
+	if (hot->is_in_packet && packet->buffer == edgeos_slot.data) {
 		info->address = (uint32_t)(uintptr_t)packet->data;
 		info->len = packet->len;
-		verdict = (int)device;
+		hot->verdict = (int)device;
 	} else {
 		edgeos_packet_send(device, 0, packet->data, packet->len);
 	}
@@ -94,26 +107,20 @@ static void send_packet(void *ctx, unsigned device, const struct click_packet *p
 
 static const struct click_host host = {.device = find_device, .send = send_packet, .log = log_line};
 
-static void update_counters(void)
-{
-	for (uint32_t i = 0; i < counters_count; i++)
-		counters[i].value = click_router_counter(router, i);
-	counters[counters_count].value = click_router_exhausted(router);
-	counters[counters_count + 1].value = click_router_looped(router);
-}
-
 static void finish(void)
 {
 	uint64_t deadline = click_router_deadline(router);
-	if (deadline < timer_ns) {
+	if (deadline < hot->timer_ns) {
 		uint64_t now = edgeos_now_ns();
-		timer_ns = deadline;
+		hot->timer_ns = deadline;
 		edgeos_timer_set(TIMER_ROUTER, deadline > now ? deadline - now : 1);
 	}
-	if (counters_count <= COUNTERS_DIRECT) {
-		update_counters();
-	} else if (!is_late_set) {
-		is_late_set = true;
+	if (hot->computed_count == 0)
+		return;
+	if (hot->computed_count <= COUNTERS_DIRECT) {
+		click_router_compute(router);
+	} else if (!hot->is_late_set) {
+		hot->is_late_set = true;
 		edgeos_timer_set(TIMER_COUNTERS, COUNTERS_LATE_NS);
 	}
 }
@@ -124,9 +131,10 @@ static void start(void)
 	struct timespec wall = {0, 0};
 	uint8_t seed[CLICK_SEED_BYTES];
 	uint64_t now = edgeos_now_ns();
-	has_started = true;
+	hot->has_started = true;
 	if (clock_gettime(CLOCK_REALTIME, &wall) == 0)
-		wall_offset_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - now;
+		hot->wall_offset_ns =
+			(uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - now;
 	if (getentropy(seed, sizeof(seed)) < 0)
 		abort();
 	click_router_seed(router, seed);
@@ -134,16 +142,40 @@ static void start(void)
 
 static void open_counters(void)
 {
-	static const char *const own[] = {"packets_exhausted", "packets_looped"};
-	counters_count = click_router_counters(router);
-	if (counters_count > EDGEOS_COUNTERS_MAX - 2)
-		counters_count = EDGEOS_COUNTERS_MAX - 2;
-	for (uint32_t i = 0; i < counters_count; i++)
-		click_router_counter_name(router, i, counters[i].name, sizeof(counters[i].name));
-	for (uint32_t i = 0; i < 2; i++)
-		strcpy(counters[counters_count + i].name, own[i]);
-	if (edgeos_counters(counters, counters_count + 2) < 0)
+	uint32_t count, computed = click_router_computed(router);
+	const struct click_counter *table = click_router_table(router, &count);
+	_Static_assert(sizeof(*table) == sizeof(struct edgeos_counter) &&
+			       offsetof(struct click_counter, value) ==
+				       offsetof(struct edgeos_counter, value) &&
+			       CLICK_TABLE_MAX <= EDGEOS_COUNTERS_MAX,
+		       "the host reads it");
+	hot->computed_count = (uint8_t)(computed <= UINT8_MAX ? computed : UINT8_MAX);
+	if (edgeos_counters((const struct edgeos_counter *)table, count) < 0)
 		tell(NULL, "click: the counters cannot be shown");
+}
+
+/* What a packet finds behind what the node brings ahead. It would go from line to line, and with
+ * thousands of instances each is a miss in all caches, one after the other: looked at all at once
+ * they cost little more than one. */
+static void touch(void)
+{
+	const volatile uint8_t *line = first_line + LINES_AHEAD * CLICK_LINE;
+	for (uint32_t i = hot->lines_behind; i > 0; i--, line += CLICK_LINE)
+		(void)*line;
+}
+
+/* The elements and the table, but for the entries at its end that nearly no packet touches. */
+static void open_lines(void)
+{
+	uint32_t count, lines = LINES_MAX;
+	const struct click_counter *table = click_router_table(router, &count);
+	uintptr_t first = (uintptr_t)first_line, end = (uintptr_t)(table + count - 2);
+	if (end > first && end <= (uintptr_t)memory + sizeof(memory))
+		lines = (uint32_t)(end - first + CLICK_LINE - 1) / CLICK_LINE;
+	lines = lines < LINES_MAX ? lines : LINES_MAX;
+	uint32_t ahead = lines < LINES_AHEAD ? lines : LINES_AHEAD;
+	hot->lines_behind = (uint8_t)(lines - ahead);
+	(void)edgeos_packet_state(first_line, ahead * CLICK_LINE);
 }
 
 EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
@@ -151,45 +183,49 @@ EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 	struct click_errors errors = {.tell = tell};
 	if (edgeos_open_packets() < 0)
 		abort();
-	router = click_router_new(&host, NULL);
+	if (click_router_new_in(memory, sizeof(memory), &host, NULL) == NULL)
+		abort();
+	hot->timer_ns = UINT64_MAX;
 	/* `edgeos build` made the same with success; but ports and memory are not the same here. */
-	if (router == NULL || click_router_load(router, click_config_text, click_config_len,
-						click_config_name, &errors) < 0)
+	if (click_router_load(router, click_config_text, click_config_len, click_config_name,
+			      &errors) < 0)
 		abort();
 	open_counters();
+	open_lines();
 }
 
 EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 {
 	const struct edgeos_packet *info = &edgeos_slot.info;
-	if (!has_started)
+	touch();
+	if (!hot->has_started)
 		start();
 	struct click_packet *packet = click_packet_borrow(router, edgeos_slot.data, buf, len);
 	if (packet == NULL)
 		return EDGEOS_DROP;
-	packet->time_ns = info->time_ns + wall_offset_ns;
-	verdict = -1;
-	is_in_packet = true;
+	packet->time_ns = info->time_ns + hot->wall_offset_ns;
+	hot->verdict = -1;
+	hot->is_in_packet = true;
 	click_router_receive(router, info->port, packet);
 	click_packet_settle(router);
-	is_in_packet = false;
-	int result = verdict;
-	verdict = -1;
+	hot->is_in_packet = false;
+	int result = hot->verdict;
+	hot->verdict = -1;
 	finish();
 	return result < 0 ? EDGEOS_DROP : EDGEOS_HOP + (uint32_t)result;
 }
 
 EDGEOS_EXPORT(edgeos_timer) void edgeos_timer(uint32_t id)
 {
-	if (!has_started)
+	if (!hot->has_started)
 		start();
 	if (id == TIMER_COUNTERS) {
-		is_late_set = false;
-		update_counters();
+		hot->is_late_set = false;
+		click_router_compute(router);
 		return;
 	}
-	timer_ns = UINT64_MAX;
-	verdict = -1;
+	hot->timer_ns = UINT64_MAX;
+	hot->verdict = -1;
 	(void)click_router_run(router);
 	finish();
 }

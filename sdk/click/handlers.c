@@ -1,5 +1,10 @@
 /*
- * Handlers by name: those of classes, and the few that every element has.
+ * Handlers by name: those of classes, and the few that every element has; and counters.
+ *
+ * Counters are a table that a host reads when it likes. So that a packet pays nothing for that,
+ * elements count in the table itself: the router tells them where, by a pointer in their struct.
+ * Others compute a value when they are asked; who runs the router says when
+ * (click_router_compute()).
  */
 #include <string.h>
 
@@ -30,21 +35,40 @@ static const struct click_handler *find(const struct click_element *element, con
 	return NULL;
 }
 
+static bool is_counter(const struct click_handler *handler)
+{
+	return handler->count != NULL || handler->counter != 0;
+}
+
+static uint64_t *value_at(const struct click_counter_ref *counter)
+{
+	uint64_t *value;
+	memcpy(&value, (const uint8_t *)counter->element + counter->handler->counter,
+	       sizeof(value));
+	return value;
+}
+
+static uint64_t value_of(const struct click_counter_ref *counter)
+{
+	return counter->handler->counter != 0 ? *value_at(counter)
+					      : counter->handler->count(counter->element);
+}
+
 static bool read_common(const struct click_element *element, const char *name,
 			struct click_text *text)
 {
 	const struct click_handler *handler = element->class->handlers;
 	if (strcmp(name, "name") == 0) {
-		click_text_puts(text, element->name);
+		click_text_puts(text, element->more->name);
 	} else if (strcmp(name, "class") == 0) {
 		click_text_puts(text, element->class->name);
 	} else if (strcmp(name, "config") == 0) {
-		click_text_puts(text, element->router->places[element->index].config);
+		click_text_puts(text, element->router->places[element->more->index].config);
 	} else if (strcmp(name, "handlers") == 0) {
 		click_text_puts(text, "name\tr\nclass\tr\nconfig\tr\nhandlers\tr\n");
 		for (; handler != NULL && handler->name != NULL; handler++)
 			click_text_printf(text, "%s\t%s%s\n", handler->name,
-					  handler->read || handler->count ? "r" : "",
+					  handler->read || is_counter(handler) ? "r" : "",
 					  handler->write ? "w" : "");
 	} else {
 		return false;
@@ -69,9 +93,9 @@ int click_router_read(struct click_router *router, const char *path, char *out, 
 		out[len] = '\0';
 		return (int)len;
 	}
-	if (handler->count == NULL)
+	if (!is_counter(handler))
 		return -1;
-	click_text_u64(&text, handler->count(element));
+	click_text_u64(&text, value_of(&(struct click_counter_ref){element, handler}));
 	return (int)text.len;
 }
 
@@ -120,6 +144,124 @@ int click_router_write(struct click_router *router, const char *path, const char
 	return err;
 }
 
+/* --- counters --- */
+
+/* Of the table's two last entries. */
+enum { EXHAUSTED, LOOPED, OWN_COUNT };
+
+bool click_own_counters(struct click_router *router)
+{
+	router->own_counters =
+		click_arena_alloc(&router->arena, OWN_COUNT * sizeof(*router->own_counters));
+	return router->own_counters != NULL;
+}
+
+void click_count_exhausted(struct click_router *router)
+{
+	router->own_counters[EXHAUSTED].value++;
+}
+
+void click_count_looped(struct click_router *router)
+{
+	router->own_counters[LOOPED].value++;
+}
+
+uint64_t click_router_exhausted(const struct click_router *router)
+{
+	return router->own_counters[EXHAUSTED].value;
+}
+
+uint64_t click_router_looped(const struct click_router *router)
+{
+	return router->own_counters[LOOPED].value;
+}
+
+static bool collect(struct click_router *router, uint32_t *ret_computed)
+{
+	uint32_t capacity = 0;
+	for (uint32_t i = 0; i < router->elements_count; i++) {
+		struct click_element *element = router->elements[i];
+		const struct click_handler *handler = element->class->handlers;
+		for (; handler != NULL && handler->name != NULL; handler++) {
+			if (!is_counter(handler))
+				continue;
+			if (!click_arena_grow(&router->arena, &router->counters,
+					      router->counters_count, &capacity,
+					      sizeof(*router->counters)))
+				return false;
+			router->counters[router->counters_count++] =
+				(struct click_counter_ref){element, handler};
+			*ret_computed += handler->counter == 0;
+		}
+	}
+	return true;
+}
+
+/* Those that are shown come first, then our own, then the others, which count nevertheless. */
+static void fill_table(struct click_router *router, struct click_counter *table)
+{
+	static const char *const own[] = {"packets_exhausted", "packets_looped"};
+	uint32_t shown = router->table_count - OWN_COUNT;
+	for (uint32_t i = 0; i < router->counters_count; i++) {
+		const struct click_counter_ref *counter = &router->counters[i];
+		struct click_counter *entry = &table[i < shown ? i : i + OWN_COUNT];
+		uint64_t *value = &entry->value;
+		click_router_counter_name(router, i, entry->name, sizeof(entry->name));
+		if (counter->handler->counter != 0)
+			memcpy((uint8_t *)counter->element + counter->handler->counter, &value,
+			       sizeof(value));
+		else if (i < shown)
+			router->computed[router->computed_count++] = (struct click_computed){
+				counter->handler->count, counter->element, value};
+	}
+	for (uint32_t i = 0; i < OWN_COUNT; i++) {
+		strcpy(table[shown + i].name, own[i]);
+		table[shown + i].value = router->own_counters[i].value;
+	}
+	router->own_counters = &table[shown];
+	router->table = table;
+}
+
+int click_make_counters(struct click_router *router)
+{
+	uint32_t computed = 0;
+	struct click_counter *table = NULL;
+	if (collect(router, &computed)) {
+		table = click_hot_alloc(router,
+					(router->counters_count + OWN_COUNT) * sizeof(*table));
+		router->computed = click_hot_alloc(router, computed * sizeof(*router->computed));
+	}
+	if (table == NULL || router->computed == NULL) {
+		click_tell_line(router, "out of memory");
+		return -1;
+	}
+	router->table_count = router->counters_count + OWN_COUNT;
+	if (router->table_count > CLICK_TABLE_MAX)
+		router->table_count = CLICK_TABLE_MAX;
+	fill_table(router, table);
+	return 0;
+}
+
+const struct click_counter *click_router_table(const struct click_router *router,
+					       uint32_t *ret_count)
+{
+	*ret_count = router->table_count;
+	return router->table;
+}
+
+uint32_t click_router_computed(const struct click_router *router)
+{
+	return router->computed_count;
+}
+
+void click_router_compute(struct click_router *router)
+{
+	for (uint32_t i = 0; i < router->computed_count; i++) {
+		const struct click_computed *computed = &router->computed[i];
+		*computed->value = computed->count(computed->element);
+	}
+}
+
 uint32_t click_router_counters(const struct click_router *router)
 {
 	return router->counters_count;
@@ -132,14 +274,11 @@ void click_router_counter_name(const struct click_router *router, uint32_t index
 	if (size > 0)
 		name[0] = '\0';
 	if (index < router->counters_count)
-		click_text_printf(&text, "%s.%s", router->counters[index].element->name,
+		click_text_printf(&text, "%s.%s", router->counters[index].element->more->name,
 				  router->counters[index].handler->name);
 }
 
 uint64_t click_router_counter(const struct click_router *router, uint32_t index)
 {
-	if (index >= router->counters_count)
-		return 0;
-	const struct click_counter_ref *counter = &router->counters[index];
-	return counter->handler->count(counter->element);
+	return index < router->counters_count ? value_of(&router->counters[index]) : 0;
 }

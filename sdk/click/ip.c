@@ -181,7 +181,9 @@ void click_copy_annotations(struct click_packet *to, const struct click_packet *
 	to->extra_len = from->extra_len;
 	to->extra_packets = from->extra_packets;
 	to->time_ns = from->time_ns;
-	memcpy(to->anno, from->anno, sizeof(to->anno));
+	if (to->has_anno || from->has_anno)
+		memcpy(to->anno, from->anno, sizeof(to->anno));
+	to->has_anno = to->has_anno || from->has_anno;
 	to->device = from->device;
 }
 

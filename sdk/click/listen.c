@@ -52,7 +52,7 @@ static void search_from(struct search *search, uint32_t start)
 		for (uint32_t i = search->first[at]; i < search->first[at + 1]; i++) {
 			const struct click_flat_link *link = search->order[i];
 			uint32_t to = link->to.element;
-			if (!router->elements[at]->output_is_pull[link->from.port] ||
+			if (!router->elements[at]->more->output_is_pull[link->from.port] ||
 			    search->seen[to] == start + 1)
 				continue;
 			search->seen[to] = start + 1;
@@ -67,7 +67,7 @@ static void search_from(struct search *search, uint32_t start)
 static bool has_pull_output(const struct click_element *element)
 {
 	for (uint32_t i = 0; i < element->outputs_count; i++)
-		if (element->output_is_pull[i])
+		if (element->more->output_is_pull[i])
 			return true;
 	return false;
 }
@@ -91,7 +91,7 @@ int click_find_listeners(struct click_router *router, struct click_arena *arena)
 			return -1;
 		}
 		memcpy(element->listeners, search.found, size);
-		element->listeners_count = search.found_count;
+		element->listeners_count = (uint16_t)search.found_count;
 	}
 	return 0;
 }

@@ -1,11 +1,18 @@
 /*
  * Memory that is given back all at once, in chunks; and the pool of packets.
  *
+ * A router has two arenas. What packets touch is in one of them, as near together as it can be:
+ * first the router itself, then the elements in their order with their ports behind them, then what
+ * they allocated, unless that is large. All that is read only while it is loaded and by handlers is
+ * in the other one.
+ *
  * The pool has as many packets as elements have reserved for what they keep, made when the router
  * is loaded: in a chain that is the template, and handling packets asks for no memory. Where more
  * are kept (a queue that was made longer, clones) it grows by slabs, until it has CLICK_PACKETS_MAX
  * or memory is over. Nothing is given back before the router goes. Packets and their buffers are
- * apart, so that a buffer that was never used is never touched.
+ * apart, so that a buffer that was never used is never touched. A packet in a foreign buffer is
+ * one of the router's own, beside what else packets touch; only if it is kept beyond the call does
+ * it need its buffer, and the next one a place in the pool.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +20,18 @@
 #include "core.h"
 
 #define CHUNK_BYTES  4096u
+#define HOT_MAX	     1024u /* more at once is not among what packets touch */
 #define SLAB_PACKETS 16u
 #define BUFFER_BYTES (CLICK_HEADROOM + CLICK_PACKET_MAX)
 
 struct click_chunk {
 	struct click_chunk *next;
 	size_t size, used;
-	_Alignas(16) uint8_t bytes[];
+	uint8_t *bytes; /* aligned to 16; behind this, or before it where they are borrowed */
+	bool is_borrowed;
 };
+
+#define HEAD_BYTES ((sizeof(struct click_chunk) + 15u) & ~(size_t)15u)
 
 struct click_slab {
 	struct click_slab *next;
@@ -36,12 +47,13 @@ void *click_arena_alloc(struct click_arena *arena, size_t size)
 	struct click_chunk *chunk = arena->chunks;
 	if (chunk == NULL || chunk->size - chunk->used < size) {
 		size_t bytes = size > CHUNK_BYTES / 4 ? size : CHUNK_BYTES;
-		if (bytes > arena->max - arena->total)
+		if (arena->total > arena->max || bytes > arena->max - arena->total)
 			return NULL;
-		chunk = calloc(1, sizeof(*chunk) + bytes);
+		chunk = calloc(1, HEAD_BYTES + bytes);
 		if (chunk == NULL)
 			return NULL;
 		chunk->size = bytes;
+		chunk->bytes = (uint8_t *)chunk + HEAD_BYTES;
 		arena->total += bytes;
 		/* The one with more room left stays in front. */
 		struct click_chunk *first = arena->chunks;
@@ -58,6 +70,19 @@ void *click_arena_alloc(struct click_arena *arena, size_t size)
 	return result;
 }
 
+void click_arena_lend(struct click_arena *arena, void *memory, size_t size)
+{
+	if (size < HEAD_BYTES + 15)
+		return;
+	size_t bytes = (size - HEAD_BYTES) & ~(size_t)15u;
+	struct click_chunk *chunk = (struct click_chunk *)((uint8_t *)memory + bytes);
+	chunk->size = bytes;
+	chunk->bytes = memory;
+	chunk->is_borrowed = true;
+	chunk->next = arena->chunks;
+	arena->chunks = chunk;
+}
+
 char *click_arena_text(struct click_arena *arena, const char *bytes, size_t len)
 {
 	char *text = click_arena_alloc(arena, len + 1);
@@ -71,7 +96,8 @@ void click_arena_fini(struct click_arena *arena)
 	while (arena->chunks != NULL) {
 		struct click_chunk *chunk = arena->chunks;
 		arena->chunks = chunk->next;
-		free(chunk);
+		if (!chunk->is_borrowed)
+			free(chunk);
 	}
 	arena->total = 0;
 }
@@ -99,9 +125,24 @@ struct click_arena *click_args_arena(struct click_router *router)
 	return router->scratch != NULL ? router->scratch : &router->arena;
 }
 
+/* The limit is of both arenas together. */
+void *click_hot_alloc(struct click_router *router, size_t size)
+{
+	size_t max = router->arena.max, others = router->arena.total;
+	router->hot.max = max > others ? max - others : 0;
+	return click_arena_alloc(&router->hot, size);
+}
+
 void *click_alloc(struct click_router *router, size_t size)
 {
-	return click_arena_alloc(&router->arena, size);
+	if (size <= HOT_MAX)
+		return click_hot_alloc(router, size);
+	struct click_arena *arena = &router->arena;
+	size_t max = arena->max, others = router->hot.total;
+	arena->max = max > others ? max - others : 0;
+	void *memory = click_arena_alloc(arena, size);
+	arena->max = max;
+	return memory;
 }
 
 /* --- packets --- */
@@ -119,6 +160,7 @@ static bool add_slab(struct click_router *router)
 	for (unsigned i = SLAB_PACKETS; i-- > 0;) {
 		struct click_packet *packet = &slab->packets[i];
 		packet->home = packet->buffer = slab->buffers[i];
+		packet->has_anno = true; /* who knows */
 		packet->next = router->free_packets;
 		router->free_packets = packet;
 	}
@@ -127,7 +169,9 @@ static bool add_slab(struct click_router *router)
 
 bool click_packets_init(struct click_router *router)
 {
-	return add_slab(router);
+	struct click_packet *own = &router->own;
+	own->home = own->buffer = click_arena_alloc(&router->arena, BUFFER_BYTES);
+	return own->home != NULL && add_slab(router);
 }
 
 void click_reserve_packets(struct click_router *router, uint32_t count)
@@ -153,18 +197,26 @@ void click_packets_fini(struct click_router *router)
 	}
 }
 
+/* What is left of the packet's life before. */
+static void clear(struct click_packet *packet)
+{
+	const size_t from = offsetof(struct click_packet, next);
+	if (packet->has_anno)
+		memset(packet->anno, 0, sizeof(packet->anno));
+	memset((uint8_t *)packet + from, 0, sizeof(*packet) - from);
+	packet->mac = packet->network = packet->transport = CLICK_NO_HEADER;
+}
+
 static struct click_packet *take(struct click_router *router)
 {
 	if (router->free_packets == NULL && !add_slab(router)) {
-		router->exhausted++;
+		click_count_exhausted(router);
 		return NULL;
 	}
 	struct click_packet *packet = router->free_packets;
 	router->free_packets = packet->next;
-	uint8_t *home = packet->home;
-	memset(packet, 0, sizeof(*packet));
-	packet->home = packet->buffer = home;
-	packet->mac = packet->network = packet->transport = CLICK_NO_HEADER;
+	clear(packet);
+	packet->buffer = packet->home;
 	return packet;
 }
 
@@ -184,7 +236,11 @@ struct click_packet *click_packet_borrow(struct click_router *router, uint8_t *b
 	if (data < buffer || data > buffer + BUFFER_BYTES ||
 	    len > (size_t)(buffer + BUFFER_BYTES - data) || router->borrowed != NULL)
 		return NULL;
-	struct click_packet *packet = take(router);
+	struct click_packet *packet = router->is_own_taken ? take(router) : &router->own;
+	if (packet == &router->own) {
+		router->is_own_taken = true;
+		clear(packet);
+	}
 	if (packet != NULL) {
 		packet->buffer = buffer;
 		packet->data = data;
@@ -212,6 +268,10 @@ void click_packet_free(struct click_router *router, struct click_packet *packet)
 		return;
 	if (packet == router->borrowed)
 		router->borrowed = NULL;
+	if (packet == &router->own) {
+		router->is_own_taken = false;
+		return;
+	}
 	packet->buffer = packet->home;
 	packet->next = router->free_packets;
 	router->free_packets = packet;

@@ -20,10 +20,10 @@ struct check {
 static void complain(struct check *check, const struct click_element *element, const char *format,
 		     ...)
 {
-	const struct click_place *place = &check->router->places[element->index];
+	const struct click_place *place = &check->router->places[element->more->index];
 	char prefix[CLICK_NAME_MAX + 80];
 	struct click_text text = CLICK_TEXT(prefix);
-	click_text_printf(&text, "%s :: %s: ", element->name, element->class->name);
+	click_text_printf(&text, "%s :: %s: ", element->more->name, element->class->name);
 	va_list list;
 	va_start(list, format);
 	click_tell_va(check->router, place->file, place->line, prefix, format, list);
@@ -91,18 +91,18 @@ static void count_ports(struct check *check, struct click_element *element)
 	struct range outputs =
 		*element->class->port_count != '\0' && at[-1] == '/' ? read_range(&at) : inputs;
 	element->inputs_count =
-		settle_count(check, element, element->inputs_count, inputs, "input");
+		(uint16_t)settle_count(check, element, element->inputs_count, inputs, "input");
 	if (outputs.is_same) {
 		uint32_t same = element->inputs_count + outputs.plus;
 		/* Outputs beyond it give it more inputs, where it may have them. */
 		if (element->outputs_count > same && inputs.max > element->inputs_count) {
-			element->inputs_count = element->outputs_count - outputs.plus;
+			element->inputs_count = (uint16_t)(element->outputs_count - outputs.plus);
 			same = element->outputs_count;
 		}
 		outputs.min = outputs.max = same;
 	}
 	element->outputs_count =
-		settle_count(check, element, element->outputs_count, outputs, "output");
+		(uint16_t)settle_count(check, element, element->outputs_count, outputs, "output");
 }
 
 /* --- push or pull --- */
@@ -185,7 +185,8 @@ static bool agree(char *a, char *b)
 static bool agree_inside(struct check *check, const struct click_element *element)
 {
 	bool changed = false;
-	char *inputs = check->inputs[element->index], *outputs = check->outputs[element->index];
+	char *inputs = check->inputs[element->more->index],
+	     *outputs = check->outputs[element->more->index];
 	const char *code = element->class->processing;
 	for (uint32_t i = 0; i < element->inputs_count; i++) {
 		if (processing_of(code, false, i) != OPEN)
@@ -201,11 +202,11 @@ static bool agree_inside(struct check *check, const struct click_element *elemen
 static void settle_open(struct check *check, struct click_element *element)
 {
 	for (uint32_t i = 0; i < element->inputs_count; i++)
-		if (check->inputs[element->index][i] == OPEN)
-			check->inputs[element->index][i] = CLICK_PUSH;
+		if (check->inputs[element->more->index][i] == OPEN)
+			check->inputs[element->more->index][i] = CLICK_PUSH;
 	for (uint32_t o = 0; o < element->outputs_count; o++)
-		if (check->outputs[element->index][o] == OPEN)
-			check->outputs[element->index][o] = CLICK_PUSH;
+		if (check->outputs[element->more->index][o] == OPEN)
+			check->outputs[element->more->index][o] = CLICK_PUSH;
 }
 
 static void spread(struct check *check)
@@ -242,8 +243,8 @@ static const char *word_of(char processing)
 static void check_inside(struct check *check, struct click_element *element)
 {
 	const char *code = element->class->processing;
-	const char *inputs = check->inputs[element->index],
-		   *outputs = check->outputs[element->index];
+	const char *inputs = check->inputs[element->more->index],
+		   *outputs = check->outputs[element->more->index];
 	for (uint32_t i = 0; i < element->inputs_count; i++) {
 		for (uint32_t o = 0; o < element->outputs_count; o++) {
 			if (processing_of(code, false, i) == OPEN &&
@@ -265,12 +266,12 @@ static void check_link(struct check *check, const struct click_flat_link *link)
 	struct click_router *router = check->router;
 	struct click_element *from = router->elements[link->from.element];
 	struct click_element *to = router->elements[link->to.element];
-	char output = check->outputs[from->index][link->from.port];
-	char input = check->inputs[to->index][link->to.port];
+	char output = check->outputs[from->more->index][link->from.port];
+	char input = check->inputs[to->more->index][link->to.port];
 	if (output != input) {
 		click_tell(router, link->file, link->line,
-			   "'%s' %s output %u is connected to '%s' %s input %u%s", from->name,
-			   word_of(output), link->from.port, to->name, word_of(input),
+			   "'%s' %s output %u is connected to '%s' %s input %u%s", from->more->name,
+			   word_of(output), link->from.port, to->more->name, word_of(input),
 			   link->to.port,
 			   output == CLICK_PUSH ? "; is a Queue missing?"
 						: "; is an Unqueue missing?");
@@ -282,14 +283,20 @@ static void check_link(struct check *check, const struct click_flat_link *link)
 	if (peer->element != NULL) {
 		bool is_push = output == CLICK_PUSH;
 		click_tell(router, link->file, link->line, "'%s' %s %u is connected twice; use %s",
-			   is_push ? from->name : to->name, is_push ? "push output" : "pull input",
+			   is_push ? from->more->name : to->more->name,
+			   is_push ? "push output" : "pull input",
 			   is_push ? link->from.port : link->to.port,
 			   is_push ? "a Tee" : "a scheduler such as RoundRobinSched");
 		check->failed++;
 		return;
 	}
-	*peer = output == CLICK_PUSH ? (struct click_port){to, link->to.port}
-				     : (struct click_port){from, link->from.port};
+	peer->element = output == CLICK_PUSH ? to : from;
+	peer->port = output == CLICK_PUSH ? link->to.port : link->from.port;
+	peer->simple = peer->element->class->simple;
+	if (output == CLICK_PUSH)
+		peer->push = to->class->push;
+	else
+		peer->pull = from->class->pull;
 }
 
 /* --- all together --- */
@@ -298,17 +305,20 @@ static int make_ports(struct check *check, struct click_arena *arena, struct cli
 {
 	struct click_router *router = check->router;
 	uint32_t in = element->inputs_count, out = element->outputs_count;
-	element->inputs = click_alloc(router, (in + 1) * sizeof(*element->inputs));
-	element->outputs = click_alloc(router, (out + 1) * sizeof(*element->outputs));
-	element->input_is_pull = click_alloc(router, in + 1);
-	element->output_is_pull = click_alloc(router, out + 1);
+	/* Only pulling ones lead anywhere; which those are is not known yet. */
+	element->inputs = click_arena_alloc(&router->arena, (in + 1) * sizeof(*element->inputs));
+	if (out > router->places[element->more->index].outputs_room)
+		element->outputs = click_hot_alloc(router, out * sizeof(*element->outputs));
+	element->more->input_is_pull = click_arena_alloc(&router->arena, in + 1);
+	element->more->output_is_pull = click_arena_alloc(&router->arena, out + 1);
 	char *inputs = click_arena_alloc(arena, in + 1),
 	     *outputs = click_arena_alloc(arena, out + 1);
-	if (element->inputs == NULL || element->outputs == NULL || element->input_is_pull == NULL ||
-	    element->output_is_pull == NULL || inputs == NULL || outputs == NULL)
+	if (element->inputs == NULL || element->outputs == NULL ||
+	    element->more->input_is_pull == NULL || element->more->output_is_pull == NULL ||
+	    inputs == NULL || outputs == NULL)
 		return -1;
-	check->inputs[element->index] = inputs;
-	check->outputs[element->index] = outputs;
+	check->inputs[element->more->index] = inputs;
+	check->outputs[element->more->index] = outputs;
 	for (uint32_t i = 0; i < in; i++)
 		inputs[i] = processing_of(element->class->processing, false, i);
 	for (uint32_t i = 0; i < out; i++)
@@ -351,12 +361,19 @@ static int check_unused(struct check *check, struct click_arena *arena)
 	return 0;
 }
 
-static void publish(struct check *check, struct click_element *element)
+static int publish(struct check *check, struct click_element *element)
 {
+	bool is_pulling = false;
 	for (uint32_t i = 0; i < element->inputs_count; i++)
-		element->input_is_pull[i] = check->inputs[element->index][i] == CLICK_PULL;
+		is_pulling |= element->more->input_is_pull[i] =
+			check->inputs[element->more->index][i] == CLICK_PULL;
 	for (uint32_t i = 0; i < element->outputs_count; i++)
-		element->output_is_pull[i] = check->outputs[element->index][i] == CLICK_PULL;
+		element->more->output_is_pull[i] =
+			check->outputs[element->more->index][i] == CLICK_PULL;
+	if (is_pulling)
+		element->inputs = click_hot_alloc(check->router,
+						  element->inputs_count * sizeof(*element->inputs));
+	return element->inputs != NULL ? 0 : -1;
 }
 
 static int no_memory(struct click_router *router)
@@ -375,15 +392,6 @@ int click_connect(struct click_router *router, struct click_arena *arena,
 	check.outputs = click_arena_alloc(arena, (count + 1) * sizeof(*check.outputs));
 	if (check.inputs == NULL || check.outputs == NULL)
 		return no_memory(router);
-	for (uint32_t i = 0; i < router->links_count; i++) {
-		const struct click_flat_link *link = &router->links[i];
-		struct click_element *from = router->elements[link->from.element];
-		struct click_element *to = router->elements[link->to.element];
-		if (link->from.port >= from->outputs_count)
-			from->outputs_count = link->from.port + 1;
-		if (link->to.port >= to->inputs_count)
-			to->inputs_count = link->to.port + 1;
-	}
 	for (uint32_t i = 0; i < count; i++)
 		count_ports(&check, router->elements[i]);
 	if (check.failed > 0)
@@ -395,7 +403,8 @@ int click_connect(struct click_router *router, struct click_arena *arena,
 	for (uint32_t i = 0; i < count; i++) {
 		settle_open(&check, router->elements[i]);
 		check_inside(&check, router->elements[i]);
-		publish(&check, router->elements[i]);
+		if (publish(&check, router->elements[i]) < 0)
+			return no_memory(router);
 	}
 	for (uint32_t i = 0; i < router->links_count; i++)
 		check_link(&check, &router->links[i]);

@@ -6,18 +6,40 @@
 
 #include "core.h"
 
+static struct click_router *make_router(struct click_router *router, const struct click_host *host,
+					const struct click_class *const *classes)
+{
+	router->host = host;
+	router->send = host->send;
+	router->ctx = host->ctx;
+	router->due_ns = UINT64_MAX;
+	router->classes = classes != NULL ? classes : click_classes;
+	router->arena.max = CLICK_MEMORY_MAX;
+	router->is_used = click_arena_alloc(&router->arena, CLICK_CLASSES_MAX);
+	if (router->is_used == NULL || !click_own_counters(router) || !click_packets_init(router))
+		return click_router_free(router);
+	return router;
+}
+
 struct click_router *click_router_new(const struct click_host *host,
 				      const struct click_class *const *classes)
 {
-	struct click_router *router = calloc(1, sizeof(*router));
+	struct click_router *router = aligned_alloc(CLICK_LINE, sizeof(*router));
 	if (router == NULL)
 		return NULL;
-	router->host = host;
-	router->classes = classes != NULL ? classes : click_classes;
-	router->arena.max = CLICK_MEMORY_MAX;
-	if (!click_packets_init(router))
-		return click_router_free(router);
-	return router;
+	memset(router, 0, sizeof(*router));
+	return make_router(router, host, classes);
+}
+
+struct click_router *click_router_new_in(void *memory, size_t size, const struct click_host *host,
+					 const struct click_class *const *classes)
+{
+	struct click_router *router = memory;
+	if (size < sizeof(*router))
+		return NULL;
+	router->is_borrowed = true;
+	click_arena_lend(&router->hot, router + 1, size - sizeof(*router));
+	return make_router(router, host, classes);
 }
 
 struct click_router *click_router_free(struct click_router *router)
@@ -25,8 +47,10 @@ struct click_router *click_router_free(struct click_router *router)
 	if (router == NULL)
 		return NULL;
 	click_packets_fini(router);
+	click_arena_fini(&router->hot);
 	click_arena_fini(&router->arena);
-	free(router);
+	if (!router->is_borrowed)
+		free(router);
 	return NULL;
 }
 
@@ -83,23 +107,51 @@ bool click_router_uses(const struct click_router *router, size_t index)
 
 /* --- building --- */
 
+/* With room for its outputs behind it, as many as are connected. */
 static int make_element(struct click_router *router, const struct click_flat_element *flat,
 			uint32_t index)
 {
-	struct click_element *element = click_alloc(router, flat->class->size);
-	if (element == NULL)
+	struct click_place *place = &router->places[index];
+	size_t size = (flat->class->size + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
+	size_t bytes = size + place->outputs_room * sizeof(struct click_port);
+	/* To what nothing leads no packet comes. */
+	struct click_element *element = place->inputs_used > 0
+						? click_hot_alloc(router, bytes)
+						: click_arena_alloc(&router->arena, bytes);
+	struct click_element_more *more = click_arena_alloc(&router->arena, sizeof(*more));
+	if (element == NULL || more == NULL)
 		return -1;
 	element->class = flat->class;
 	element->router = router;
-	element->index = index;
-	element->timer_ns = UINT64_MAX;
-	element->name = click_arena_text(&router->arena, flat->name, strlen(flat->name));
-	struct click_place *place = &router->places[index];
+	element->more = more;
+	element->outputs = (struct click_port *)((uint8_t *)element + size);
+	element->outputs_count = (uint16_t)place->outputs_room;
+	element->inputs_count = (uint16_t)place->inputs_used;
+	more->index = index;
+	more->timer_ns = UINT64_MAX;
+	more->name = click_arena_text(&router->arena, flat->name, strlen(flat->name));
 	place->line = flat->line;
 	place->file = click_arena_text(&router->arena, flat->file, strlen(flat->file));
 	place->config = click_arena_text(&router->arena, flat->config, strlen(flat->config));
 	router->elements[index] = element;
-	return element->name != NULL && place->file != NULL && place->config != NULL ? 0 : -1;
+	return more->name != NULL && place->file != NULL && place->config != NULL ? 0 : -1;
+}
+
+/* The links between real elements, numbered by MAP, and the ports that they need. */
+static void take_links(struct click_router *router, const struct click_flat *flat,
+		       const uint32_t *map)
+{
+	router->links = flat->links;
+	router->links_count = flat->links_count;
+	for (uint32_t i = 0; i < flat->links_count; i++) {
+		struct click_end *from = &flat->links[i].from, *to = &flat->links[i].to;
+		from->element = map[from->element];
+		to->element = map[to->element];
+		uint32_t *outputs = &router->places[from->element].outputs_room;
+		uint32_t *inputs = &router->places[to->element].inputs_used;
+		*outputs = from->port >= *outputs ? from->port + 1 : *outputs;
+		*inputs = to->port >= *inputs ? to->port + 1 : *inputs;
+	}
 }
 
 /* Elements and links, by their numbers without pseudo elements. */
@@ -118,29 +170,25 @@ static int make_elements(struct click_router *router, struct click_arena *arena,
 			   CLICK_ELEMENTS_MAX);
 		return -1;
 	}
-	router->elements = click_alloc(router, (count + 1) * sizeof(struct click_element *));
-	router->places = click_alloc(router, (count + 1) * sizeof(*router->places));
-	router->timers = click_alloc(router, (count + 1) * sizeof(struct click_element *));
+	struct click_arena *cold = &router->arena;
+	router->elements = click_arena_alloc(cold, (count + 1) * sizeof(struct click_element *));
+	router->places = click_arena_alloc(cold, (count + 1) * sizeof(*router->places));
+	router->timers = click_arena_alloc(cold, (count + 1) * sizeof(struct click_element *));
 	if (router->elements == NULL || router->places == NULL || router->timers == NULL)
 		return -1;
+	take_links(router, flat, map);
 	for (uint32_t i = 0; i < flat->elements_count; i++)
 		if (flat->elements[i].class != NULL &&
 		    make_element(router, &flat->elements[i], map[i]) < 0)
 			return -1;
 	router->elements_count = count;
-	router->links = flat->links;
-	router->links_count = flat->links_count;
-	for (uint32_t i = 0; i < flat->links_count; i++) {
-		flat->links[i].from.element = map[flat->links[i].from.element];
-		flat->links[i].to.element = map[flat->links[i].to.element];
-	}
 	return 0;
 }
 
 static int configure(struct click_router *router, struct click_element *element)
 {
 	struct click_args args;
-	if (click_args_init(&args, element, router->places[element->index].config) < 0) {
+	if (click_args_init(&args, element, router->places[element->more->index].config) < 0) {
 		click_tell_line(router, "out of memory");
 		return -1;
 	}
@@ -158,7 +206,7 @@ static int run_step(struct click_router *router, struct click_element *element, 
 	struct click_args args;
 	if (fn == NULL)
 		return 0;
-	if (click_args_init(&args, element, router->places[element->index].config) < 0) {
+	if (click_args_init(&args, element, router->places[element->more->index].config) < 0) {
 		click_tell_line(router, "out of memory");
 		return -1;
 	}
@@ -178,28 +226,6 @@ static int configure_all(struct click_router *router)
 			    configure(router, router->elements[i]) < 0)
 				err = -1;
 	return err;
-}
-
-static int find_counters(struct click_router *router)
-{
-	uint32_t capacity = 0;
-	for (uint32_t i = 0; i < router->elements_count; i++) {
-		struct click_element *element = router->elements[i];
-		const struct click_handler *handler = element->class->handlers;
-		for (; handler != NULL && handler->name != NULL; handler++) {
-			if (handler->count == NULL)
-				continue;
-			if (!click_arena_grow(&router->arena, &router->counters,
-					      router->counters_count, &capacity,
-					      sizeof(*router->counters))) {
-				click_tell_line(router, "out of memory");
-				return -1;
-			}
-			router->counters[router->counters_count++] =
-				(struct click_counter_ref){element, handler};
-		}
-	}
-	return 0;
 }
 
 static int initialize_all(struct click_router *router)
@@ -229,7 +255,7 @@ static int build(struct click_router *router, struct click_arena *arena, const c
 	}
 	if (click_connect(router, arena, &flat) < 0 || click_find_listeners(router, arena) < 0)
 		return -1;
-	if (configure_all(router) < 0 || find_counters(router) < 0)
+	if (configure_all(router) < 0 || click_make_counters(router) < 0)
 		return -1;
 	return initialize_all(router);
 }
@@ -270,7 +296,7 @@ static struct click_element *find(const struct click_router *router, const char 
 {
 	size_t len = strlen(name);
 	for (uint32_t i = 0; i < router->elements_count; i++) {
-		const char *own = router->elements[i]->name;
+		const char *own = router->elements[i]->more->name;
 		if (strlen(own) == prefix_len + len && memcmp(own, prefix, prefix_len) == 0 &&
 		    memcmp(own + prefix_len, name, len) == 0)
 			return router->elements[i];
@@ -288,10 +314,10 @@ struct click_element *click_find(struct click_element *element, const char *name
 	if (element == NULL)
 		return NULL;
 	/* In its own compound first, then in those around it. */
-	for (size_t len = strlen(element->name);; len--) {
-		while (len > 0 && element->name[len - 1] != '/')
+	for (size_t len = strlen(element->more->name);; len--) {
+		while (len > 0 && element->more->name[len - 1] != '/')
 			len--;
-		struct click_element *found = find(element->router, element->name, len, name);
+		struct click_element *found = find(element->router, element->more->name, len, name);
 		if (found != NULL || len == 0)
 			return found;
 	}

@@ -48,6 +48,10 @@ extern const struct click_class *const click_classes[];
 /* HOST and CLASSES (NULL: click_classes) are borrowed. NULL: no memory. */
 struct click_router *click_router_new(const struct click_host *host,
 				      const struct click_class *const *classes);
+/* The same, with what packets touch in MEMORY, which is cleared, aligned as a cache line and
+ * borrowed until the router goes, as far as it goes. NULL also: it is too small for a router. */
+struct click_router *click_router_new_in(void *memory, size_t size, const struct click_host *host,
+					 const struct click_class *const *classes);
 struct click_router *click_router_free(struct click_router *router);
 /* Reads, connects, configures and initialises. 0, or -1: ERRORS was told why, and the router may
  * only be freed. NAME is the file's, for messages. Once. */
@@ -97,6 +101,20 @@ int click_router_read(struct click_router *router, const char *handler, char *ou
 /* 0, or -1 and ERRORS was told. */
 int click_router_write(struct click_router *router, const char *handler, const char *value,
 		       struct click_errors *errors);
+
+/* Counters for a host that reads them when it likes. NAME is "ELEMENT.HANDLER", cut. */
+#define CLICK_TABLE_MAX 256u
+struct click_counter {
+	char name[56];
+	uint64_t value;
+};
+/* At most CLICK_TABLE_MAX, of which the last two are packets_exhausted and packets_looped. It stays
+ * where it is. Values are right at any time, but those that have to be computed. */
+const struct click_counter *click_router_table(const struct click_router *router,
+					       uint32_t *ret_count);
+/* How many those are, and making them right. */
+uint32_t click_router_computed(const struct click_router *router);
+void click_router_compute(struct click_router *router);
 
 /* Handlers that count. */
 uint32_t click_router_counters(const struct click_router *router);

@@ -17,37 +17,49 @@
 
 /* --- packets --- */
 
-void click_push(struct click_element *element, unsigned port, struct click_packet *packet)
+static void drop_looped(struct click_router *router, struct click_packet *packet)
 {
-	struct click_router *router = element->router;
-	if (packet == NULL)
-		return;
+	click_count_looped(router);
+	click_packet_free(router, packet);
+}
+
+/* PACKET to PEER, and on to the first element that takes it. */
+static void forward(struct click_router *router, const struct click_port *peer,
+		    struct click_packet *packet)
+{
 	if (router->depth >= DEPTH_MAX) {
-		router->looped++;
-		click_packet_free(router, packet);
+		drop_looped(router, packet);
 		return;
 	}
 	router->depth++;
 	for (unsigned hops = 0;; hops++) {
-		const struct click_port *peer =
-			port < element->outputs_count ? &element->outputs[port] : NULL;
-		if (peer == NULL || peer->element == NULL || hops > HOPS_MAX) {
-			router->looped += hops > HOPS_MAX;
+		struct click_element *element = peer != NULL ? peer->element : NULL;
+		if (element == NULL) {
 			click_packet_free(router, packet);
 			break;
 		}
-		element = peer->element;
-		if (element->class->push != NULL) {
-			element->class->push(element, peer->port, packet);
+		if (hops > HOPS_MAX) {
+			drop_looped(router, packet);
 			break;
 		}
-		if (element->class->simple != NULL)
-			packet = element->class->simple(element, packet);
+		if (peer->push != NULL) {
+			peer->push(element, peer->port, packet);
+			break;
+		}
+		if (peer->simple != NULL)
+			packet = peer->simple(element, packet);
 		if (packet == NULL)
 			break;
-		port = 0;
+		peer = element->outputs_count > 0 ? element->outputs : NULL;
 	}
 	router->depth--;
+}
+
+void click_push(struct click_element *element, unsigned port, struct click_packet *packet)
+{
+	if (packet != NULL)
+		forward(element->router,
+			port < element->outputs_count ? &element->outputs[port] : NULL, packet);
 }
 
 struct click_packet *click_pull(struct click_element *element, unsigned port)
@@ -56,23 +68,22 @@ struct click_packet *click_pull(struct click_element *element, unsigned port)
 	if (port >= element->inputs_count || element->inputs[port].element == NULL)
 		return NULL;
 	if (router->depth >= DEPTH_MAX) {
-		router->looped++;
+		click_count_looped(router);
 		return NULL;
 	}
 	struct click_port from = element->inputs[port];
-	const struct click_class *class = from.element->class;
 	struct click_packet *packet = NULL;
 	router->depth++;
-	if (class->pull != NULL) {
-		packet = class->pull(from.element, from.port);
+	if (from.pull != NULL) {
+		packet = from.pull(from.element, from.port);
 	} else {
 		/* A packet that it drops does not mean that there are no more. */
 		for (unsigned i = 0; i < PULLS_MAX && packet == NULL; i++) {
 			packet = click_pull(from.element, 0);
 			if (packet == NULL)
 				break;
-			if (class->simple != NULL)
-				packet = class->simple(from.element, packet);
+			if (from.simple != NULL)
+				packet = from.simple(from.element, packet);
 		}
 	}
 	router->depth--;
@@ -124,7 +135,9 @@ void click_notify(struct click_element *element)
 static void place(struct click_router *router, uint32_t index, struct click_element *element)
 {
 	router->timers[index] = element;
-	element->timer_index = index;
+	element->more->timer_index = index;
+	if (index == 0)
+		router->due_ns = element->more->timer_ns;
 }
 
 static void sift_up(struct click_router *router, uint32_t index)
@@ -132,7 +145,7 @@ static void sift_up(struct click_router *router, uint32_t index)
 	struct click_element *element = router->timers[index];
 	while (index > 0) {
 		uint32_t above = (index - 1) / 2;
-		if (router->timers[above]->timer_ns <= element->timer_ns)
+		if (router->timers[above]->more->timer_ns <= element->more->timer_ns)
 			break;
 		place(router, index, router->timers[above]);
 		index = above;
@@ -148,9 +161,10 @@ static void sift_down(struct click_router *router, uint32_t index)
 		if (below >= router->timers_count)
 			break;
 		if (below + 1 < router->timers_count &&
-		    router->timers[below + 1]->timer_ns < router->timers[below]->timer_ns)
+		    router->timers[below + 1]->more->timer_ns <
+			    router->timers[below]->more->timer_ns)
 			below++;
-		if (router->timers[below]->timer_ns >= element->timer_ns)
+		if (router->timers[below]->more->timer_ns >= element->more->timer_ns)
 			break;
 		place(router, index, router->timers[below]);
 		index = below;
@@ -165,32 +179,35 @@ void click_timer_set(struct click_element *element, uint64_t when_ns)
 		click_timer_cancel(element);
 		return;
 	}
-	if (element->timer_ns == UINT64_MAX)
+	bool is_new = element->more->timer_ns == UINT64_MAX;
+	element->more->timer_ns = when_ns;
+	if (is_new)
 		place(router, router->timers_count++, element);
-	element->timer_ns = when_ns;
-	sift_up(router, element->timer_index);
-	sift_down(router, element->timer_index);
+	sift_up(router, element->more->timer_index);
+	sift_down(router, element->more->timer_index);
 }
 
 void click_timer_cancel(struct click_element *element)
 {
 	struct click_router *router = element->router;
-	if (element->timer_ns == UINT64_MAX)
+	if (element->more->timer_ns == UINT64_MAX)
 		return;
-	uint32_t index = element->timer_index;
-	element->timer_ns = UINT64_MAX;
+	uint32_t index = element->more->timer_index;
+	element->more->timer_ns = UINT64_MAX;
 	router->timers_count--;
+	if (router->timers_count == 0)
+		router->due_ns = UINT64_MAX;
 	if (index == router->timers_count)
 		return;
 	struct click_element *last = router->timers[router->timers_count];
 	place(router, index, last);
 	sift_up(router, index);
-	sift_down(router, last->timer_index);
+	sift_down(router, last->more->timer_index);
 }
 
 uint64_t click_router_deadline(const struct click_router *router)
 {
-	uint64_t deadline = router->timers_count > 0 ? router->timers[0]->timer_ns : UINT64_MAX;
+	uint64_t deadline = router->due_ns;
 	if (router->tasks_first != NULL) {
 		uint64_t soon = click_now_ns() + PAUSE_NS;
 		deadline = soon < deadline ? soon : deadline;
@@ -201,10 +218,10 @@ uint64_t click_router_deadline(const struct click_router *router)
 uint64_t click_router_run(struct click_router *router)
 {
 	uint64_t now = click_now_ns();
-	for (unsigned i = 0; i < TIMERS_MAX && router->timers_count > 0; i++) {
-		struct click_element *element = router->timers[0];
-		if (element->timer_ns > now)
+	for (unsigned i = 0; i < TIMERS_MAX && router->due_ns <= now; i++) {
+		if (router->timers_count == 0)
 			break;
+		struct click_element *element = router->timers[0];
 		click_timer_cancel(element);
 		element->class->run_timer(element);
 	}
@@ -244,7 +261,7 @@ int click_device(struct click_router *router, const char *name)
 
 void click_device_send(struct click_router *router, unsigned device, struct click_packet *packet)
 {
-	router->host->send(router->host->ctx, device, packet);
+	router->send(router->ctx, device, packet);
 	click_packet_free(router, packet);
 }
 
@@ -253,10 +270,12 @@ int click_device_receive(struct click_element *element, unsigned device, struct 
 	struct click_device *own = &element->router->devices[device % CLICK_DEVICES_MAX];
 	if (own->receiver != NULL) {
 		click_args_error(args, "'%s' receives from this device already",
-				 own->receiver->name);
+				 own->receiver->more->name);
 		return -1;
 	}
 	own->receiver = element;
+	if (element->outputs_count > 0)
+		*click_receiver(element->router, device % CLICK_DEVICES_MAX) = element->outputs[0];
 	return 0;
 }
 
@@ -272,9 +291,7 @@ const char *click_router_device_name(const struct click_router *router, unsigned
 
 void click_router_receive(struct click_router *router, unsigned device, struct click_packet *packet)
 {
-	struct click_element *receiver =
-		device < CLICK_DEVICES_MAX ? router->devices[device].receiver : NULL;
-	if (receiver == NULL) {
+	if (device >= CLICK_DEVICES_MAX) {
 		click_packet_free(router, packet);
 		return;
 	}
@@ -285,7 +302,7 @@ void click_router_receive(struct click_router *router, unsigned device, struct c
 		bool is_broadcast = packet->len >= 6 && memcmp(packet->data, broadcast, 6) == 0;
 		packet->packet_type = is_broadcast ? 1 : 2;
 	}
-	click_push(receiver, 0, packet);
+	forward(router, click_receiver(router, device), packet);
 	if (router->tasks_first != NULL)
 		run_tasks(router);
 }
@@ -296,14 +313,4 @@ void click_log(struct click_router *router, const char *text)
 {
 	if (router->host->log != NULL)
 		router->host->log(router->host->ctx, text);
-}
-
-uint64_t click_router_exhausted(const struct click_router *router)
-{
-	return router->exhausted;
-}
-
-uint64_t click_router_looped(const struct click_router *router)
-{
-	return router->looped;
 }

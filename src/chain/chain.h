@@ -86,6 +86,8 @@ struct chain_output {
 	bool is_verdict;      /* nobody is told whether it could be sent */
 	bool is_last;	      /* streams: nothing more will come; LEN may be 0 */
 	uint8_t stage;	      /* whose it is */
+	/* Of the burst: what caused it, whose data nobody reads any more; NULL: a timer did. */
+	const struct chain_packet *packet;
 	const uint8_t *data;
 	uint32_t len;
 };

@@ -31,8 +31,10 @@
 #include "base/clock.h"
 #include "chain/chain_priv.h"
 
-/* So many hops before its turn the room for a packet is fetched into the caches. */
+/* So many hops before its turn the room for a packet is fetched into the caches, and so many
+ * packets before it comes what it holds. */
 #define AHEAD_BYTES 2u
+#define AHEAD_DATA  2u
 #define TIMERS_MAX  64u
 #define RENEW_MAX   8u
 
@@ -155,6 +157,7 @@ static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port
 		.is_last = c->is_done && kind == CHAIN_STREAM &&
 			   (chains->run.head.flags & CHAIN_LAST) != 0,
 		.stage = c->index,
+		.packet = chains->run.next > 0 ? &chains->run.packets[chains->run.next - 1] : NULL,
 		.data = data,
 		.len = len,
 	};
@@ -269,6 +272,16 @@ static bool start_packet(struct chain_run *run, struct chain *chain,
 		     packet->data, packet->len);
 }
 
+/* Another core, or a device, has written the packet's bytes; its headers have been read already. */
+static inline void fetch_data(const struct chain_run *run, unsigned i)
+{
+	if (i >= run->count)
+		return;
+	const struct chain_packet *packet = &run->packets[i];
+	for (uint32_t at = 128; at < packet->len; at += 64)
+		__builtin_prefetch(packet->data + at);
+}
+
 /*
  * Lets the next packet enter a stage, which is run.current then. False: there is none, or (not
  * ON_ENGINE) it needs something that is done on the engine's thread.
@@ -286,6 +299,7 @@ static bool step(struct chains *chains, bool on_engine)
 			return false;
 		struct chain_template *template = run->targets[run->next].template;
 		const struct chain_packet *packet = &run->packets[run->next++];
+		fetch_data(run, run->next - 1 + AHEAD_DATA);
 		if (template != NULL)
 			template->stats.packets++;
 		if (run->ahead_packet < run->next) {

@@ -23,7 +23,7 @@ static void check_elements(const char *text, const char *expected)
 		const struct click_element *element = click_router_element(test.router, i);
 		size_t len = strlen(all);
 		(void)snprintf(all + len, sizeof(all) - len, "%s%s=%s", i > 0 ? " " : "",
-			       element->name, element->class->name);
+			       element->more->name, element->class->name);
 	}
 	assert_string_equal(all, expected);
 	test_unload(&test);
@@ -41,15 +41,15 @@ static void check_links(const char *text, const char *expected)
 			size_t len = strlen(all);
 			if (e->outputs[p].element != NULL)
 				(void)snprintf(all + len, sizeof(all) - len, "%s.%u>%s.%u ",
-					       e->name, p, e->outputs[p].element->name,
+					       e->more->name, p, e->outputs[p].element->more->name,
 					       e->outputs[p].port);
 		}
 		for (uint32_t p = 0; p < e->inputs_count; p++) {
 			size_t len = strlen(all);
 			if (e->inputs[p].element != NULL)
 				(void)snprintf(all + len, sizeof(all) - len, "%s.%u)%s.%u ",
-					       e->inputs[p].element->name, e->inputs[p].port,
-					       e->name, p);
+					       e->inputs[p].element->more->name, e->inputs[p].port,
+					       e->more->name, p);
 		}
 	}
 	if (all[0] != '\0')

@@ -87,13 +87,13 @@ static void test_push_and_pull(void **state)
 	bad("Pull -> Any -> Any -> PushIn", "f:1: ");
 	/* What is not settled pushes. */
 	assert_true(test_load(&test, "a, b :: Same; a -> b -> a", classes));
-	assert_false(click_router_find(test.router, "a")->output_is_pull[0]);
+	assert_false(click_router_find(test.router, "a")->more->output_is_pull[0]);
 	test_unload(&test);
 	/* Agnostic ports are settled from far away, backwards too. */
 	assert_true(
 		test_load(&test, "Pull -> a :: Any -> b :: Any -> c :: Any -> PullIn", classes));
-	assert_true(click_router_find(test.router, "b")->input_is_pull[0]);
-	assert_true(click_router_find(test.router, "b")->output_is_pull[0]);
+	assert_true(click_router_find(test.router, "b")->more->input_is_pull[0]);
+	assert_true(click_router_find(test.router, "b")->more->output_is_pull[0]);
 	test_unload(&test);
 }
 

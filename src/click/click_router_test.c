@@ -98,6 +98,152 @@ static void test_borrowed(void **state)
 	test_unload(&test);
 }
 
+/* Annotations are gone with their packet, wherever it was. */
+static void test_annotations_end(void **state)
+{
+	static uint8_t buffer[CLICK_HEADROOM + CLICK_PACKET_MAX];
+	struct test_router test;
+	test_must_load(&test, "Idle -> Discard");
+	struct click_packet *kept = NULL;
+	for (unsigned i = 0; i < 50; i++) {
+		struct click_packet *packet =
+			i % 2 == 0 ? click_packet_borrow(test.router, buffer, buffer + 64, 60)
+				   : click_packet_new(test.router, 60);
+		assert_non_null(packet);
+		assert_int_equal(click_anno_get(packet, 4, 4), 0);
+		assert_int_equal(click_anno_get(packet, CLICK_ANNO_PAINT, 1), 0);
+		click_anno_set(packet, 4, 4, i + 1);
+		click_anno_set(packet, CLICK_ANNO_PAINT, 1, 7);
+		struct click_packet *clone = click_packet_clone(test.router, packet);
+		assert_non_null(clone);
+		assert_int_equal(click_anno_get(clone, 4, 4), i + 1);
+		click_packet_free(test.router, clone);
+		/* Some borrowed ones stay for a while, so that the next one has another place. */
+		click_packet_settle(test.router);
+		click_packet_free(test.router, kept);
+		kept = packet;
+	}
+	click_packet_free(test.router, kept);
+	test_unload(&test);
+}
+
+static bool is_within(const void *at, const uint8_t *memory, size_t size)
+{
+	return (const uint8_t *)at >= memory && (const uint8_t *)at < memory + size;
+}
+
+/* What packets touch is where it is to be, in the configuration's order; the rest is elsewhere. */
+static void test_in_given_memory(void **state)
+{
+	static _Alignas(64) uint8_t memory[8192];
+	static const char text[] = "FromDevice(0) -> Counter -> q :: Queue -> ToDevice(1)";
+	struct test_router test = {.host = {.send = NULL}};
+	assert_null(click_router_new_in(memory, 64, &test.host, NULL));
+	test.router = click_router_new_in(memory, sizeof(memory), &test.host, NULL);
+	assert_ptr_equal(test.router, memory);
+	assert_int_equal(click_router_load(test.router, text, strlen(text), "f", NULL), 0);
+	const void *before = memory;
+	for (uint32_t i = 0; i < click_router_elements(test.router); i++) {
+		const struct click_element *e = click_router_element(test.router, i);
+		assert_false(is_within(e->more, memory, sizeof(memory)));
+		/* Packets do not come to where they come from. */
+		if (e->inputs_count == 0)
+			continue;
+		assert_true((const void *)e > before);
+		assert_true(is_within(e + 1, memory, sizeof(memory)));
+		assert_true(e->outputs_count == 0 ||
+			    is_within(e->outputs + 1, memory, sizeof(memory)));
+		before = e;
+	}
+	test_unload(&test);
+}
+
+/* More than is given takes memory of its own. */
+static void test_beyond_given_memory(void **state)
+{
+	static _Alignas(64) uint8_t memory[2048];
+	char text[8192] = "FromDevice(0)";
+	struct test_router test = {.host = {.send = NULL}};
+	for (unsigned i = 0; i < 200; i++)
+		strcat(text, " -> Counter");
+	strcat(text, " -> Discard");
+	test.router = click_router_new_in(memory, sizeof(memory), &test.host, NULL);
+	assert_non_null(test.router);
+	assert_int_equal(click_router_load(test.router, text, strlen(text), "f", NULL), 0);
+	test_receive(&test, 0, 1, 60);
+	assert_int_equal(test_count(&test, "Counter@201.count"), 1);
+	test_unload(&test);
+}
+
+static uint64_t in_table(const struct test_router *test, const char *name)
+{
+	uint32_t count;
+	const struct click_counter *table = click_router_table(test->router, &count);
+	for (uint32_t i = 0; i < count; i++)
+		if (strcmp(table[i].name, name) == 0)
+			return table[i].value;
+	fail_msg("there is no counter %s", name);
+	return 0;
+}
+
+/* It is right without being asked for, but for what has to be computed. */
+static void test_table(void **state)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> c :: Counter -> p :: Paint(3) -> q :: Queue(2) -> "
+			      "u :: Unqueue(ACTIVE false) -> ToDevice(1); FromDevice(2) -> "
+			      "m :: FrontDropQueue(7) -> Unqueue(ACTIVE false) -> Discard");
+	for (uint8_t i = 0; i < 3; i++)
+		test_receive(&test, 0, i, 60);
+	assert_int_equal(in_table(&test, "c.count"), 3);
+	assert_int_equal(in_table(&test, "c.byte_count"), 180);
+	assert_int_equal(in_table(&test, "p.color"), 3);
+	assert_int_equal(in_table(&test, "q.length"), 2);
+	assert_int_equal(in_table(&test, "q.highwater_length"), 2);
+	assert_int_equal(in_table(&test, "q.capacity"), 2);
+	assert_int_equal(in_table(&test, "q.drops"), 1);
+	assert_int_equal(in_table(&test, "packets_exhausted"), 0);
+	assert_int_equal(click_router_write(test.router, "q.capacity", "1", NULL), 0);
+	assert_int_equal(in_table(&test, "q.length"), 1);
+	assert_int_equal(in_table(&test, "q.capacity"), 1);
+	assert_int_equal(in_table(&test, "q.drops"), 2);
+	assert_int_equal(click_router_write(test.router, "q.reset_counts", "", NULL), 0);
+	assert_int_equal(in_table(&test, "q.highwater_length"), 1);
+	assert_int_equal(in_table(&test, "q.drops"), 0);
+	assert_int_equal(click_router_write(test.router, "p.color", "5", NULL), 0);
+	assert_int_equal(in_table(&test, "p.color"), 5);
+	assert_true(click_router_computed(test.router) > 0);
+	test_receive(&test, 2, 1, 60);
+	assert_int_equal(in_table(&test, "m.length"), 0);
+	click_router_compute(test.router);
+	assert_int_equal(in_table(&test, "m.length"), 1);
+	test_unload(&test);
+}
+
+/* More than a host takes: the others count as well, but are not shown. */
+static void test_table_is_full(void **state)
+{
+	struct test_router test;
+	char text[8192] = "FromDevice(0)";
+	uint32_t count;
+	for (unsigned i = 0; i < 200; i++)
+		strcat(text, " -> Counter");
+	strcat(text, " -> Idle");
+	test_must_load(&test, text);
+	test_receive(&test, 0, 1, 60);
+	const struct click_counter *table = click_router_table(test.router, &count);
+	assert_int_equal(count, CLICK_TABLE_MAX);
+	for (uint32_t i = 0; i < count - 2; i++)
+		assert_int_equal(table[i].value, i % 2 == 0 ? 1 : 60);
+	assert_string_equal(table[count - 2].name, "packets_exhausted");
+	assert_string_equal(table[count - 1].name, "packets_looped");
+	assert_int_equal(table[count - 1].value, 0);
+	assert_int_equal(click_router_counters(test.router), 400);
+	assert_int_equal(click_router_counter(test.router, 398), 1);
+	assert_int_equal(test_count(&test, "Counter@201.byte_count"), 60);
+	test_unload(&test);
+}
+
 static void test_queue_and_tasks(void **state)
 {
 	struct test_router test;
@@ -174,9 +320,9 @@ static int timed_initialize(struct click_element *element, struct click_args *ar
 static void timed_run(struct click_element *element)
 {
 	assert_true(strlen(fired) + 4 < sizeof(fired));
-	strcat(fired, element->name);
+	strcat(fired, element->more->name);
 	/* One that is due at once waits for the next run. */
-	if (element->name[0] == 'z')
+	if (element->more->name[0] == 'z')
 		click_timer_set(element, click_now_ns() + 1);
 }
 
@@ -373,13 +519,25 @@ static void test_print(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_packets),	       cmocka_unit_test(test_pool_is_bounded),
-		cmocka_unit_test(test_borrowed),       cmocka_unit_test(test_queue_and_tasks),
-		cmocka_unit_test(test_endless_source), cmocka_unit_test(test_circle),
-		cmocka_unit_test(test_timers),	       cmocka_unit_test(test_rated_source),
-		cmocka_unit_test(test_handlers),       cmocka_unit_test(test_many_writes),
-		cmocka_unit_test(test_pool),	       cmocka_unit_test(test_random),
-		cmocka_unit_test(test_script),	       cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_pool_is_bounded),
+		cmocka_unit_test(test_annotations_end),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table_is_full),
+		cmocka_unit_test(test_in_given_memory),
+		cmocka_unit_test(test_beyond_given_memory),
+		cmocka_unit_test(test_borrowed),
+		cmocka_unit_test(test_queue_and_tasks),
+		cmocka_unit_test(test_endless_source),
+		cmocka_unit_test(test_circle),
+		cmocka_unit_test(test_timers),
+		cmocka_unit_test(test_rated_source),
+		cmocka_unit_test(test_handlers),
+		cmocka_unit_test(test_many_writes),
+		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_script),
+		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_print),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

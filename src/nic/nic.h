@@ -148,6 +148,12 @@ unsigned nic_port_send(struct nic_port *port, unsigned queue, struct nic_frame *
 		       unsigned count);
 /* LEN bytes, not cleared, with headroom. -ENOBUFS: frames_max are in use; -EMSGSIZE. */
 int nic_frame_new(struct nic *nic, uint32_t len, struct nic_frame *ret_frame) EOS_MUST_CHECK;
+/* The same in the memory of SPENT, which was received or made and whose bytes nobody needs: that is
+ * in the processor's cache. SPENT has no memory then. -EBUSY: it has none that can be sent again.
+ */
+int nic_frame_renew(struct nic *nic, uint32_t len, struct nic_frame *spent,
+		    struct nic_frame *ret_frame) EOS_MUST_CHECK;
+/* Frames without memory are left out. */
 void nic_frames_free(struct nic_frame *frames, unsigned count);
 
 /*

@@ -214,6 +214,23 @@ int nic_frame_new(struct nic *nic, uint32_t len, struct nic_frame *ret_frame)
 	return 0;
 }
 
+int nic_frame_renew(struct nic *nic, uint32_t len, struct nic_frame *spent,
+		    struct nic_frame *ret_frame)
+{
+	struct rte_mbuf *mbuf = spent->memory;
+	if (len == 0 || len > nic->frame_bytes)
+		return -EMSGSIZE;
+	if (mbuf == NULL || mbuf->pool != nic->pool || !RTE_MBUF_DIRECT(mbuf) ||
+	    mbuf->nb_segs != 1 || rte_mbuf_refcnt_read(mbuf) != 1)
+		return -EBUSY;
+	rte_pktmbuf_reset(mbuf);
+	mbuf->data_len = (uint16_t)len;
+	mbuf->pkt_len = len;
+	fill(ret_frame, mbuf);
+	spent->memory = NULL;
+	return 0;
+}
+
 void nic_frames_free(struct nic_frame *frames, unsigned frames_count)
 {
 	for (unsigned i = 0; i < frames_count; i++)

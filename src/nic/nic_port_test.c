@@ -131,6 +131,31 @@ static void test_frames(void **state)
 	assert_int_equal(frames_free(), before);
 }
 
+/* A received frame's memory is sent again, once, and only where it is ours alone. */
+static void test_renew(void **state)
+{
+	unsigned before = frames_free();
+	struct nic_frame spent = make_frame(100, 7), frame, second;
+	const void *memory = spent.memory;
+	assert_int_equal(nic_frame_renew(nic, 0, &spent, &frame), -EMSGSIZE);
+	assert_int_equal(nic_frame_renew(nic, 9101, &spent, &frame), -EMSGSIZE);
+	assert_ptr_equal(spent.memory, memory);
+	/* Who received it may have moved its start. */
+	spent.data += 40;
+	spent.len -= 40;
+	assert_int_equal(nic_frame_renew(nic, 9100, &spent, &frame), 0);
+	assert_null(spent.memory);
+	assert_ptr_equal(frame.memory, memory);
+	assert_int_equal(frame.len, 9100);
+	assert_true(frame.headroom >= 64);
+	memset(frame.data - frame.headroom, 1, frame.headroom);
+	memset(frame.data, 1, frame.len + frame.tailroom);
+	assert_int_equal(nic_frame_renew(nic, 60, &spent, &second), -EBUSY);
+	nic_frames_free(&spent, 1);
+	nic_frames_free(&frame, 1);
+	assert_int_equal(frames_free(), before);
+}
+
 static void test_refused(void **state)
 {
 	struct nic_port *port = open_port(&(struct nic_port_config){"a", "null"});
@@ -439,12 +464,13 @@ static void test_wait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_once),	  cmocka_unit_test(test_config),
-		cmocka_unit_test(test_frames),	  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_ports_max), cmocka_unit_test(test_null),
-		cmocka_unit_test(test_ring),	  cmocka_unit_test(test_bad_frames),
-		cmocka_unit_test(test_lengths),	  cmocka_unit_test(test_vlan),
-		cmocka_unit_test(test_queues),	  cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_once),	   cmocka_unit_test(test_config),
+		cmocka_unit_test(test_frames),	   cmocka_unit_test(test_renew),
+		cmocka_unit_test(test_refused),	   cmocka_unit_test(test_ports_max),
+		cmocka_unit_test(test_null),	   cmocka_unit_test(test_ring),
+		cmocka_unit_test(test_bad_frames), cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_vlan),	   cmocka_unit_test(test_queues),
+		cmocka_unit_test(test_wait),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

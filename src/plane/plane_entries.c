@@ -338,7 +338,7 @@ static int send_output(void *ctx, const struct chain_output *output)
 	uint16_t port = entry->ports[output->port];
 	if (output->port == CHAIN_OUT)
 		plane_ports_remember(plane, port, output->data, output->len);
-	return plane_ports_send(plane, port, output->data, output->len);
+	return plane_ports_send(plane, port, output);
 }
 
 static int close_output(void *ctx, const struct chain_output *output)

@@ -31,7 +31,7 @@
 #define ASKS_CLIENT UINT8_MAX
 
 /* What one look at a port, or at the rings, has to deliver. */
-struct burst {
+struct plane_burst {
 	struct plane *plane;
 	uint64_t now_ns;
 	/* Frames that are ours: to be freed in the end. */
@@ -39,12 +39,13 @@ struct burst {
 	struct flow_packet headers[PLANE_BURST];
 	unsigned frames_count;
 	struct chain_packet packets[PLANE_BURST];
+	uint8_t frame_of[PLANE_BURST]; /* in which each packet came */
 	unsigned packets_count;
 };
 
 /* The frame that is looked at: the burst's last. */
 struct look {
-	struct burst *burst;
+	struct plane_burst *burst;
 	struct nic_frame *frame;
 	const struct flow_packet *headers;
 	uint16_t port;
@@ -148,9 +149,17 @@ static bool hand(struct look *look, unsigned core, enum plane_hop hop, unsigned 
 
 /* --- to chains --- */
 
+/* Room for one, which came in the frame that is looked at. */
+static struct chain_packet *packet_place(struct look *look)
+{
+	struct plane_burst *burst = look->burst;
+	burst->frame_of[burst->packets_count] = (uint8_t)(look->frame - burst->frames);
+	return &burst->packets[burst->packets_count++];
+}
+
 static struct chain_packet *next_packet(struct look *look)
 {
-	struct chain_packet *packet = &look->burst->packets[look->burst->packets_count++];
+	struct chain_packet *packet = packet_place(look);
 	bool is_good = (look->frame->flags & NIC_FRAME_CHECKSUM_GOOD) != 0;
 	*packet = (struct chain_packet){
 		.data = look->frame->data,
@@ -279,7 +288,7 @@ static bool to_endpoint(struct look *look, const struct nic_host_datagram *datag
 	const struct plane_peer *peer = plane_peers_meet(&plane->peers, &seen, look->burst->now_ns);
 	if (peer == NULL)
 		return true;
-	struct chain_packet *packet = &look->burst->packets[look->burst->packets_count++];
+	struct chain_packet *packet = packet_place(look);
 	*packet = (struct chain_packet){
 		.data = datagram->payload,
 		.len = datagram->len,
@@ -380,23 +389,35 @@ static void take(struct look *look, unsigned hop, unsigned asks)
 
 /* --- bursts --- */
 
-static void begin(struct burst *burst, struct plane *plane, uint64_t now_ns)
+static void begin(struct plane_burst *burst, struct plane *plane, uint64_t now_ns)
 {
 	burst->plane = plane;
 	burst->now_ns = now_ns;
 	burst->frames_count = burst->packets_count = 0;
 }
 
-static void end(struct burst *burst)
+static void end(struct plane_burst *burst)
 {
-	if (burst->packets_count > 0)
-		chains_deliver(burst->plane->chains, burst->packets, burst->packets_count,
-			       burst->now_ns);
+	struct plane *plane = burst->plane;
+	if (burst->packets_count > 0) {
+		plane->burst = burst;
+		chains_deliver(plane->chains, burst->packets, burst->packets_count, burst->now_ns);
+		plane->burst = NULL;
+	}
 	nic_frames_free(burst->frames, burst->frames_count);
 }
 
+struct nic_frame *plane_input_spent(struct plane *plane, const struct chain_packet *packet)
+{
+	struct plane_burst *burst = plane->burst;
+	if (burst == NULL || packet == NULL)
+		return NULL;
+	return &burst->frames[burst->frame_of[packet - burst->packets]];
+}
+
 /* The frame at I, which is not in front of those that are ours, and how it changed hands. */
-static void add(struct burst *burst, unsigned i, uint16_t port, const struct plane_handed *handed)
+static void add(struct plane_burst *burst, unsigned i, uint16_t port,
+		const struct plane_handed *handed)
 {
 	unsigned at = burst->frames_count;
 	struct look look = {
@@ -417,12 +438,17 @@ static unsigned poll_port(struct plane *plane, uint16_t index, uint64_t now_ns)
 {
 	static const struct plane_handed fresh = {.hop = PLANE_HOP_HOST};
 	struct plane_port *port = &plane->ports[index];
-	struct burst burst;
+	struct plane_burst burst;
 	unsigned count = nic_port_receive(port->nic_port, port->queue, burst.frames, PLANE_BURST);
 	if (count == 0)
 		return 0;
 	plane->stats.received += count;
 	begin(&burst, plane, now_ns);
+	/* Their headers were written elsewhere: all of them come at once. */
+	for (unsigned i = 0; i < count; i++) {
+		__builtin_prefetch(burst.frames[i].data);
+		__builtin_prefetch(burst.frames[i].data + 64);
+	}
 	for (unsigned i = 0; i < count; i++)
 		add(&burst, i, index, &fresh);
 	end(&burst);
@@ -433,7 +459,7 @@ static unsigned poll_port(struct plane *plane, uint16_t index, uint64_t now_ns)
 static unsigned poll_cores(struct plane *plane, uint64_t now_ns)
 {
 	struct plane_handed handed[PLANE_BURST];
-	struct burst burst;
+	struct plane_burst burst;
 	unsigned count = plane_cores_take(plane, handed, PLANE_BURST);
 	if (count == 0)
 		return 0;

@@ -91,12 +91,11 @@ unsigned plane_port_mtu(const struct plane *plane, uint16_t port)
 	return 0;
 }
 
-int plane_ports_send(struct plane *plane, uint16_t port, const uint8_t *data, uint32_t len)
+int plane_ports_send(struct plane *plane, uint16_t port, const struct chain_output *output)
 {
 	(void)plane;
 	(void)port;
-	(void)data;
-	(void)len;
+	(void)output;
 	return -EBADF;
 }
 

@@ -271,12 +271,19 @@ static void send_out(struct plane *plane, uint16_t index)
 	port->out_count = 0;
 }
 
-void plane_port_queue(struct plane *plane, uint16_t index, const struct nic_frame *frame)
+/* Where the next frame for it is put, which counts when out_count does. */
+static struct nic_frame *next_out(struct plane *plane, uint16_t index)
 {
 	struct plane_port *port = &plane->ports[index];
 	if (port->out_count == NIC_BURST_MAX)
 		send_out(plane, index);
-	port->out[port->out_count++] = *frame;
+	return &port->out[port->out_count];
+}
+
+void plane_port_queue(struct plane *plane, uint16_t index, const struct nic_frame *frame)
+{
+	*next_out(plane, index) = *frame;
+	plane->ports[index].out_count++;
 }
 
 void plane_port_reply(struct plane *plane, uint16_t index, struct nic_frame *frame, uint32_t len)
@@ -318,17 +325,23 @@ unsigned plane_port_mtu(const struct plane *plane, uint16_t port)
 	return info.mtu;
 }
 
-int plane_ports_send(struct plane *plane, uint16_t port_index, const uint8_t *data, uint32_t len)
+int plane_ports_send(struct plane *plane, uint16_t index, const struct chain_output *output)
 {
-	struct plane_port *port = &plane->ports[port_index];
-	struct nic_frame frame;
-	int err = nic_frame_new(plane->nic, len, &frame);
-	if (err < 0) {
+	struct plane_port *port = &plane->ports[index];
+	struct nic_frame *spent = plane_input_spent(plane, output->packet);
+	struct nic_frame *frame = next_out(plane, index);
+	int err = -EBUSY;
+	/* Where the packet came in is the warmest place for it to leave from. */
+	if (spent != NULL)
+		err = nic_frame_renew(plane->nic, output->len, spent, frame);
+	if (err == -EBUSY)
+		err = nic_frame_new(plane->nic, output->len, frame);
+	if (EOS_UNLIKELY(err < 0)) {
 		port->counts.no_frames++;
 		return err == -ENOBUFS ? -EAGAIN : err;
 	}
-	memcpy(frame.data, data, len);
-	plane_port_queue(plane, port_index, &frame);
+	memcpy(frame->data, output->data, output->len);
+	port->out_count++;
 	return 0;
 }
 

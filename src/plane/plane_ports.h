@@ -36,9 +36,8 @@ void plane_ports_flush(struct plane *plane);
 /* Sleeps until a frame or an event of the epoll set, or at most TIMEOUT_NS. */
 void plane_ports_wait(struct plane *plane, uint64_t timeout_ns);
 unsigned plane_port_mtu(const struct plane *plane, uint16_t port);
-/* A frame, which is copied. -EAGAIN: no memory for it. */
-int plane_ports_send(struct plane *plane, uint16_t port, const uint8_t *data,
-		     uint32_t len) EOS_MUST_CHECK;
+/* What OUTPUT says as a frame, by PORT. -EAGAIN: no memory for it; -EMSGSIZE. */
+int plane_ports_send(struct plane *plane, uint16_t port, const struct chain_output *output);
 /* To PEER, whose datagram came by a port. */
 int plane_ports_send_datagram(struct plane *plane, const struct plane_peer *peer,
 			      const uint8_t *data, uint32_t len) EOS_MUST_CHECK;

@@ -27,6 +27,9 @@ struct plane_port {
 	struct plane_port_counts counts;
 };
 
+/* plane_input.c: the frame in which PACKET came, whose bytes nobody reads any more: its memory may
+ * be taken, or was. NULL: there is none. */
+struct nic_frame *plane_input_spent(struct plane *plane, const struct chain_packet *packet);
 /* FRAME leaves by PORT at the end of the turn. */
 void plane_port_queue(struct plane *plane, uint16_t port, const struct nic_frame *frame);
 /* The same for one of the host's own, cut to LEN; 0: there is none after all. */

@@ -192,6 +192,7 @@ struct plane {
 	uint64_t now_ns;	     /* when its present turn began */
 	struct fwp_engine *engine;
 	struct chains *chains;
+	struct plane_burst *burst; /* that is delivered now; NULL: none is */
 	struct eos_list entries;
 	unsigned entries_count;
 	int epoll_fd, control_fd;

@@ -41,7 +41,7 @@ static void look_at(struct click_router *router)
 {
 	char text[256];
 	for (uint32_t i = 0; i < click_router_elements(router); i++)
-		if (click_router_find(router, click_router_element(router, i)->name) == NULL)
+		if (click_router_find(router, click_router_element(router, i)->more->name) == NULL)
 			abort();
 	for (uint32_t i = 0; i < click_router_counters(router); i++) {
 		click_router_counter_name(router, i, text, sizeof(text));

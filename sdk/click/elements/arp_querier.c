@@ -61,7 +61,7 @@ static int configure(struct click_element *element, struct click_args *args)
 	if (table)
 		querier->table = arp_table_of(table);
 	if (!querier->table)
-		click_args_error(args, "TABLE: '%s' is no ARPTable", table->name);
+		click_args_error(args, "TABLE: '%s' is no ARPTable", table->more->name);
 	return click_args_end(args);
 }
 

@@ -9,7 +9,7 @@
 struct average_counter {
 	struct click_element element;
 	uint64_t ignore_ns;
-	uint64_t count, byte_count;
+	uint64_t *count, *byte_count;
 	uint64_t first_ns, last_ns;
 	bool has_first;
 };
@@ -30,8 +30,8 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 		self->first_ns = now_ns;
 	}
 	if (now_ns - self->first_ns >= self->ignore_ns) {
-		self->count++;
-		self->byte_count += packet->len;
+		(*self->count)++;
+		*self->byte_count += packet->len;
 	}
 	self->last_ns = now_ns;
 	return packet;
@@ -52,26 +52,16 @@ static uint64_t rate_of(const struct average_counter *self, uint64_t count)
 	return count * 1000000000 / elapsed_ns;
 }
 
-static uint64_t count_count(struct click_element *element)
-{
-	return ((const struct average_counter *)element)->count;
-}
-
-static uint64_t count_bytes(struct click_element *element)
-{
-	return ((const struct average_counter *)element)->byte_count;
-}
-
 static uint32_t read_rate(struct click_element *element, char *out, uint32_t size)
 {
 	const struct average_counter *self = (const struct average_counter *)element;
-	return click_out_number(out, size, rate_of(self, self->count));
+	return click_out_number(out, size, rate_of(self, *self->count));
 }
 
 static uint32_t read_byte_rate(struct click_element *element, char *out, uint32_t size)
 {
 	const struct average_counter *self = (const struct average_counter *)element;
-	return click_out_number(out, size, rate_of(self, self->byte_count));
+	return click_out_number(out, size, rate_of(self, *self->byte_count));
 }
 
 static int write_reset(struct click_element *element, const char *text, struct click_args *args)
@@ -79,15 +69,19 @@ static int write_reset(struct click_element *element, const char *text, struct c
 	struct average_counter *self = (struct average_counter *)element;
 	(void)text;
 	(void)args;
-	self->count = self->byte_count = self->first_ns = self->last_ns = 0;
+	*self->count = *self->byte_count = 0;
+	self->first_ns = self->last_ns = 0;
 	self->has_first = false;
 	return 0;
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "count", .count = count_count}, {.name = "byte_count", .count = count_bytes},
-	{.name = "rate", .read = read_rate},	 {.name = "byte_rate", .read = read_byte_rate},
-	{.name = "reset", .write = write_reset}, {.name = NULL},
+	{.name = "count", .counter = offsetof(struct average_counter, count)},
+	{.name = "byte_count", .counter = offsetof(struct average_counter, byte_count)},
+	{.name = "rate", .read = read_rate},
+	{.name = "byte_rate", .read = read_byte_rate},
+	{.name = "reset", .write = write_reset},
+	{.name = NULL},
 };
 
 const struct click_class click_class_AverageCounter = {

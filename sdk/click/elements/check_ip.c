@@ -132,7 +132,7 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 		click_packet_take(packet, available - len);
 	click_ip_mark(packet, (int32_t)check->offset, header_len);
 	packet->destination = dst;
-	check->check.passed++;
+	(*check->check.passed)++;
 	return packet;
 }
 

@@ -39,7 +39,7 @@ static bool get(const struct click_packet *packet, uint8_t protocol, struct clic
 
 static struct click_packet *pass(struct check *check, struct click_packet *packet)
 {
-	check->check.passed++;
+	(*check->check.passed)++;
 	return packet;
 }
 

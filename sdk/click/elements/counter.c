@@ -1,5 +1,5 @@
 /*
- * Counter: how many packets and bytes passed, and how fast lately.
+ * Counter: how many packets and bytes passed.
  */
 #include <string.h>
 
@@ -7,12 +7,7 @@
 
 struct counter {
 	struct click_element element;
-	uint64_t packets, bytes;
-	/* The second before the last packet's, for the rate. */
-	uint64_t second_ns, packets_then, bytes_then;
-	uint64_t rate, byte_rate;
-	uint64_t count_call, byte_count_call;
-	const char *count_handler, *byte_count_handler;
+	uint64_t *packets, *bytes;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -24,19 +19,9 @@ static int configure(struct click_element *element, struct click_args *args)
 static struct click_packet *simple(struct click_element *element, struct click_packet *packet)
 {
 	struct counter *counter = (struct counter *)element;
-	counter->packets++;
-	counter->bytes += packet->len;
+	(*counter->packets)++;
+	*counter->bytes += packet->len;
 	return packet;
-}
-
-static uint64_t count(struct click_element *element)
-{
-	return ((struct counter *)element)->packets;
-}
-
-static uint64_t byte_count(struct click_element *element)
-{
-	return ((struct counter *)element)->bytes;
 }
 
 static int reset(struct click_element *element, const char *text, struct click_args *args)
@@ -44,13 +29,13 @@ static int reset(struct click_element *element, const char *text, struct click_a
 	struct counter *counter = (struct counter *)element;
 	(void)text;
 	(void)args;
-	counter->packets = counter->bytes = 0;
+	*counter->packets = *counter->bytes = 0;
 	return 0;
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "count", .count = count},
-	{.name = "byte_count", .count = byte_count},
+	{.name = "count", .counter = offsetof(struct counter, packets)},
+	{.name = "byte_count", .counter = offsetof(struct counter, bytes)},
 	{.name = "reset", .write = reset},
 	{.name = "reset_counts", .write = reset},
 	{NULL},

@@ -13,7 +13,7 @@
 struct crc32 {
 	struct click_element element;
 	uint32_t table[256];
-	uint64_t drops;
+	uint64_t *drops;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -38,7 +38,7 @@ static uint32_t crc_of(const struct crc32 *self, const uint8_t *data, uint32_t l
 
 static struct click_packet *drop(struct crc32 *self, struct click_packet *packet)
 {
-	self->drops++;
+	(*self->drops)++;
 	click_kill(&self->element, packet);
 	return NULL;
 }
@@ -69,13 +69,8 @@ static struct click_packet *check(struct click_element *element, struct click_pa
 	return packet;
 }
 
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((const struct crc32 *)element)->drops;
-}
-
 static const struct click_handler handlers[] = {
-	{.name = "drops", .count = count_drops},
+	{.name = "drops", .counter = offsetof(struct crc32, drops)},
 	{.name = NULL},
 };
 

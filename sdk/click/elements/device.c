@@ -9,7 +9,7 @@
 struct device {
 	struct click_element element;
 	uint32_t number;
-	uint64_t count;
+	uint64_t *count;
 };
 
 /* Arguments of Click's that are about how a kernel's device is read, and mean nothing here. */
@@ -66,14 +66,14 @@ static void to_push(struct click_element *element, unsigned port, struct click_p
 {
 	struct device *device = (struct device *)element;
 	(void)port;
-	device->count++;
+	(*device->count)++;
 	click_device_send(element->router, device->number, packet);
 }
 
 static int to_initialize(struct click_element *element, struct click_args *args)
 {
 	(void)args;
-	if (element->input_is_pull[0])
+	if (element->more->input_is_pull[0])
 		click_task_schedule(element);
 	return 0;
 }
@@ -93,12 +93,8 @@ static struct click_packet *from_simple(struct click_element *element, struct cl
 	return packet;
 }
 
-static uint64_t count(struct click_element *element)
-{
-	return ((struct device *)element)->count;
-}
-
-static const struct click_handler to_handlers[] = {{.name = "count", .count = count}, {NULL}};
+static const struct click_handler to_handlers[] = {
+	{.name = "count", .counter = offsetof(struct device, count)}, {NULL}};
 
 const struct click_class click_class_FromDevice = {
 	.name = "FromDevice",

@@ -142,7 +142,7 @@ struct host_filter {
 	uint8_t address[6];
 	bool drop_own, drop_other;
 	uint32_t offset;
-	uint64_t drops;
+	uint64_t *drops;
 };
 
 static int filter_configure(struct click_element *element, struct click_args *args)
@@ -173,18 +173,13 @@ static struct click_packet *filter_simple(struct click_element *element,
 	}
 	if (!is_dropped)
 		return packet;
-	filter->drops++;
+	(*filter->drops)++;
 	click_push(element, 1, packet);
 	return NULL;
 }
 
-static uint64_t filter_count_drops(struct click_element *element)
-{
-	return ((struct host_filter *)element)->drops;
-}
-
 static const struct click_handler filter_handlers[] = {
-	{.name = "drops", .count = filter_count_drops},
+	{.name = "drops", .counter = offsetof(struct host_filter, drops)},
 	{.name = NULL},
 };
 
@@ -202,25 +197,20 @@ const struct click_class click_class_HostEtherFilter = {
 
 struct drop_broadcasts {
 	struct click_element element;
-	uint64_t drops;
+	uint64_t *drops;
 };
 
 static struct click_packet *drop_simple(struct click_element *element, struct click_packet *packet)
 {
 	if (packet->packet_type != CLICK_TO_BROADCAST && packet->packet_type != CLICK_TO_MULTICAST)
 		return packet;
-	((struct drop_broadcasts *)element)->drops++;
+	(*((struct drop_broadcasts *)element)->drops)++;
 	click_push(element, 1, packet);
 	return NULL;
 }
 
-static uint64_t drop_count_drops(struct click_element *element)
-{
-	return ((struct drop_broadcasts *)element)->drops;
-}
-
 static const struct click_handler drop_handlers[] = {
-	{.name = "drops", .count = drop_count_drops},
+	{.name = "drops", .counter = offsetof(struct drop_broadcasts, drops)},
 	{.name = NULL},
 };
 

@@ -33,7 +33,7 @@ struct icmp_error {
 	struct click_addresses bad;
 	bool sets_fix_anno;
 	uint16_t next_id;
-	uint64_t sent, drops;
+	uint64_t *sent, *drops;
 };
 
 static bool is_error_type(uint32_t type)
@@ -210,27 +210,17 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 		answer->destination = click_get_address(answer->data + 16);
 		answer->fix_ip_src = error->sets_fix_anno;
 		answer->time_ns = click_wall_ns();
-		error->sent++;
+		(*error->sent)++;
 	} else {
-		error->drops++;
+		(*error->drops)++;
 	}
 	click_kill(element, packet);
 	return answer;
 }
 
-static uint64_t count_sent(struct click_element *element)
-{
-	return ((struct icmp_error *)element)->sent;
-}
-
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((struct icmp_error *)element)->drops;
-}
-
 static const struct click_handler handlers[] = {
-	{.name = "count", .count = count_sent},
-	{.name = "drops", .count = count_drops},
+	{.name = "count", .counter = offsetof(struct icmp_error, sent)},
+	{.name = "drops", .counter = offsetof(struct icmp_error, drops)},
 	{.name = NULL},
 };
 

@@ -21,7 +21,7 @@ static void change_u16(uint8_t *header, uint32_t offset, uint16_t value)
 struct dec_ttl {
 	struct click_element element;
 	bool is_active, does_multicast;
-	uint64_t drops;
+	uint64_t *drops;
 };
 
 static int ttl_configure(struct click_element *element, struct click_args *args)
@@ -38,7 +38,7 @@ static struct click_packet *ttl_simple(struct click_element *element, struct cli
 	struct dec_ttl *dec = (struct dec_ttl *)element;
 	struct click_ip ip;
 	if (!click_ip_get(packet, &ip)) {
-		dec->drops++;
+		(*dec->drops)++;
 		click_kill(element, packet);
 		return NULL;
 	}
@@ -46,17 +46,12 @@ static struct click_packet *ttl_simple(struct click_element *element, struct cli
 	if (!dec->is_active || (is_multicast && !dec->does_multicast))
 		return packet;
 	if (ip.header[8] <= 1) {
-		dec->drops++;
+		(*dec->drops)++;
 		click_push(element, 1, packet);
 		return NULL;
 	}
 	change_u16(ip.header, 8, (uint16_t)(click_get_u16(ip.header + 8) - 0x100));
 	return packet;
-}
-
-static uint64_t ttl_count_drops(struct click_element *element)
-{
-	return ((struct dec_ttl *)element)->drops;
 }
 
 static uint32_t ttl_read_active(struct click_element *element, char *out, uint32_t size)
@@ -80,7 +75,7 @@ static int ttl_write_active(struct click_element *element, const char *text,
 }
 
 static const struct click_handler ttl_handlers[] = {
-	{.name = "drops", .count = ttl_count_drops},
+	{.name = "drops", .counter = offsetof(struct dec_ttl, drops)},
 	{.name = "active", .read = ttl_read_active, .write = ttl_write_active},
 	{.name = NULL},
 };

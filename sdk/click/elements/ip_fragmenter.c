@@ -15,7 +15,7 @@ struct fragmenter {
 	struct click_element element;
 	uint32_t mtu;
 	bool honors_df, is_verbose;
-	uint64_t drops, fragments;
+	uint64_t *drops, *fragments;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -40,7 +40,7 @@ static void tell(const struct fragmenter *fragmenter, const struct click_ip *ip)
 	char line[160];
 	struct click_out text;
 	click_out_init(&text, line, sizeof(line) - 1);
-	click_out_add(&text, fragmenter->element.name);
+	click_out_add(&text, fragmenter->element.more->name);
 	click_out_add(&text, ": may not fragment ");
 	click_out_ip(&text, click_get_address(ip->header + 12));
 	click_out_add(&text, " > ");
@@ -136,15 +136,15 @@ static void fragment(struct fragmenter *fragmenter, struct click_packet *packet,
 	uint32_t offset = (ip->fragment & CLICK_IP_OFFSET) * 8u;
 	/* Fragments of something that ends beyond what IP can have would get wrong offsets. */
 	if (offset + ip->payload_len > IP_MAX) {
-		fragmenter->drops++;
+		(*fragmenter->drops)++;
 		click_kill(element, packet);
 		return;
 	}
 	bool may_not = (ip->fragment & CLICK_IP_DF) && fragmenter->honors_df;
 	if (may_not || first_len < 8) {
-		if (fragmenter->is_verbose || fragmenter->drops < TOLD_MAX)
+		if (fragmenter->is_verbose || *fragmenter->drops < TOLD_MAX)
 			tell(fragmenter, ip);
-		fragmenter->drops++;
+		(*fragmenter->drops)++;
 		click_push(element, 1, packet);
 		return;
 	}
@@ -153,7 +153,7 @@ static void fragment(struct fragmenter *fragmenter, struct click_packet *packet,
 		click_put_u16(ip->header + 4, click_random(element->router) & 0xffff);
 	struct click_packet *rest = make_rest(fragmenter, packet, ip, first_len);
 	if (!rest) {
-		fragmenter->drops++;
+		(*fragmenter->drops)++;
 		click_kill(element, packet);
 		return;
 	}
@@ -161,12 +161,12 @@ static void fragment(struct fragmenter *fragmenter, struct click_packet *packet,
 	click_packet_take(packet, packet->len - front);
 	finish(ip->header, ip->header_len, first_len,
 	       (ip->fragment & CLICK_IP_OFFSET) | CLICK_IP_MF);
-	fragmenter->fragments++;
+	(*fragmenter->fragments)++;
 	click_push(element, 0, packet);
 	while (rest) {
 		struct click_packet *next = rest->next;
 		rest->next = NULL;
-		fragmenter->fragments++;
+		(*fragmenter->fragments)++;
 		click_push(element, 0, rest);
 		rest = next;
 	}
@@ -178,7 +178,7 @@ static void push(struct click_element *element, unsigned port, struct click_pack
 	struct click_ip ip;
 	if (!click_ip_get(packet, &ip) || ip.header < packet->data ||
 	    ip.total_len != ip.header_len + ip.payload_len) {
-		fragmenter->drops++;
+		(*fragmenter->drops)++;
 		click_kill(element, packet);
 	} else if (ip.total_len <= fragmenter->mtu) {
 		click_push(element, 0, packet);
@@ -187,19 +187,9 @@ static void push(struct click_element *element, unsigned port, struct click_pack
 	}
 }
 
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((struct fragmenter *)element)->drops;
-}
-
-static uint64_t count_fragments(struct click_element *element)
-{
-	return ((struct fragmenter *)element)->fragments;
-}
-
 static const struct click_handler handlers[] = {
-	{.name = "drops", .count = count_drops},
-	{.name = "fragments", .count = count_fragments},
+	{.name = "drops", .counter = offsetof(struct fragmenter, drops)},
+	{.name = "fragments", .counter = offsetof(struct fragmenter, fragments)},
 	{.name = NULL},
 };
 

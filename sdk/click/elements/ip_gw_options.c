@@ -16,7 +16,7 @@ struct gw_options {
 	struct click_element element;
 	uint32_t address;
 	struct click_addresses own;
-	uint64_t drops;
+	uint64_t *drops;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -120,7 +120,7 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 	struct gw_options *options = (struct gw_options *)element;
 	struct click_ip ip;
 	if (!click_ip_get(packet, &ip)) {
-		options->drops++;
+		(*options->drops)++;
 		click_kill(element, packet);
 		return NULL;
 	}
@@ -130,19 +130,15 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 	click_ip_set_checksum(ip.header, ip.header_len);
 	if (!wrong)
 		return packet;
-	options->drops++;
+	(*options->drops)++;
+	packet->has_anno = true;
 	packet->anno[CLICK_ICMP_PARAMPROB] = (uint8_t)wrong;
 	click_push(element, 1, packet);
 	return NULL;
 }
 
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((struct gw_options *)element)->drops;
-}
-
 static const struct click_handler handlers[] = {
-	{.name = "drops", .count = count_drops},
+	{.name = "drops", .counter = offsetof(struct gw_options, drops)},
 	{.name = NULL},
 };
 

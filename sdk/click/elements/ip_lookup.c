@@ -23,7 +23,7 @@
 struct ip_lookup {
 	struct click_element element;
 	struct click_route_table table;
-	uint64_t drops;	    /* without a route */
+	uint64_t *drops;    /* without a route */
 	uint32_t looked_up; /* by the handler */
 	bool is_looked_up;
 };
@@ -115,7 +115,7 @@ static void push(struct click_element *element, unsigned port, struct click_pack
 	struct click_route route;
 	(void)port;
 	if (!click_routes_lookup(&self->table, packet->destination, &route)) {
-		self->drops++;
+		(*self->drops)++;
 		click_kill(element, packet);
 		return;
 	}
@@ -289,17 +289,12 @@ static uint64_t count_routes(struct click_element *element)
 	return ((const struct ip_lookup *)element)->table.routes_count;
 }
 
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((const struct ip_lookup *)element)->drops;
-}
-
 #define READ_HANDLERS                                                                              \
 	{.name = "table", .read = read_table},                                                     \
 		{.name = "lookup", .read = read_lookup, .write = write_lookup},                    \
 		{.name = "routes", .count = count_routes},                                         \
 	{                                                                                          \
-		.name = "drops", .count = count_drops                                              \
+		.name = "drops", .counter = offsetof(struct ip_lookup, drops)                      \
 	}
 #define WRITE_HANDLERS                                                                             \
 	{.name = "add", .write = write_add}, {.name = "set", .write = write_set},                  \

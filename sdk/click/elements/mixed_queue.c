@@ -16,7 +16,7 @@ struct ring {
 	uint32_t allocated, capacity;
 	uint32_t head, length; /* the oldest is at HEAD */
 	uint32_t highwater;
-	uint64_t drops;
+	uint64_t *drops;
 };
 
 static uint32_t read_capacity_arg(unsigned flags, struct click_args *args)
@@ -96,7 +96,7 @@ static struct click_packet *ring_take_last(struct ring *ring)
 
 static void ring_drop(struct ring *ring, struct click_packet *packet)
 {
-	ring->drops++;
+	(*ring->drops)++;
 	click_kill(&ring->element, packet);
 }
 
@@ -111,11 +111,6 @@ static struct click_packet *ring_pull(struct click_element *element, unsigned po
 static uint64_t count_length(struct click_element *element)
 {
 	return ((const struct ring *)element)->length;
-}
-
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((const struct ring *)element)->drops;
 }
 
 static uint32_t read_highwater(struct click_element *element, char *out, uint32_t size)
@@ -149,7 +144,7 @@ static int write_reset_counts(struct click_element *element, const char *text,
 	struct ring *ring = (struct ring *)element;
 	(void)text;
 	(void)args;
-	ring->drops = 0;
+	*ring->drops = 0;
 	ring->highwater = ring->length;
 	return 0;
 }
@@ -168,7 +163,7 @@ static const struct click_handler handlers[] = {
 	{.name = "length", .count = count_length},
 	{.name = "highwater_length", .read = read_highwater},
 	{.name = "capacity", .read = read_capacity, .write = write_capacity},
-	{.name = "drops", .count = count_drops},
+	{.name = "drops", .counter = offsetof(struct ring, drops)},
 	{.name = "reset_counts", .write = write_reset_counts},
 	{.name = "reset", .write = write_reset},
 	{.name = NULL},

@@ -7,7 +7,7 @@ struct discard {
 	struct click_element element;
 	bool is_active;
 	uint32_t burst;
-	uint64_t count;
+	uint64_t *count;
 };
 
 static struct click_packet *null_simple(struct click_element *element, struct click_packet *packet)
@@ -44,7 +44,7 @@ static int discard_configure(struct click_element *element, struct click_args *a
 static int discard_initialize(struct click_element *element, struct click_args *args)
 {
 	(void)args;
-	if (element->input_is_pull[0] && ((struct discard *)element)->is_active)
+	if (element->more->input_is_pull[0] && ((struct discard *)element)->is_active)
 		click_task_schedule(element);
 	return 0;
 }
@@ -52,7 +52,7 @@ static int discard_initialize(struct click_element *element, struct click_args *
 static void discard_push(struct click_element *element, unsigned port, struct click_packet *packet)
 {
 	(void)port;
-	((struct discard *)element)->count++;
+	(*((struct discard *)element)->count)++;
 	click_kill(element, packet);
 }
 
@@ -70,16 +70,11 @@ static bool discard_run_task(struct click_element *element)
 	return done > 0;
 }
 
-static uint64_t discard_count(struct click_element *element)
-{
-	return ((struct discard *)element)->count;
-}
-
 static int discard_reset(struct click_element *element, const char *text, struct click_args *args)
 {
 	(void)text;
 	(void)args;
-	((struct discard *)element)->count = 0;
+	*((struct discard *)element)->count = 0;
 	return 0;
 }
 
@@ -90,13 +85,13 @@ static int write_active(struct click_element *element, const char *text, struct 
 	click_arg_bool(args, "active", CLICK_POSITIONAL | CLICK_MANDATORY, &discard->is_active);
 	if (click_args_end(args) < 0)
 		return -1;
-	if (element->input_is_pull[0] && discard->is_active)
+	if (element->more->input_is_pull[0] && discard->is_active)
 		click_task_schedule(element);
 	return 0;
 }
 
 static const struct click_handler discard_handlers[] = {
-	{.name = "count", .count = discard_count},
+	{.name = "count", .counter = offsetof(struct discard, count)},
 	{.name = "reset_counts", .write = discard_reset},
 	{.name = "active", .write = write_active},
 	{NULL},

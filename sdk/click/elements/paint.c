@@ -6,6 +6,7 @@
 struct paint {
 	struct click_element element;
 	uint32_t color, anno;
+	uint64_t *color_shown;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -19,16 +20,19 @@ static int configure(struct click_element *element, struct click_args *args)
 	return click_args_end(args);
 }
 
+static int initialize(struct click_element *element, struct click_args *args)
+{
+	struct paint *paint = (struct paint *)element;
+	(void)args;
+	*paint->color_shown = paint->color;
+	return 0;
+}
+
 static struct click_packet *simple(struct click_element *element, struct click_packet *packet)
 {
 	const struct paint *paint = (const struct paint *)element;
 	click_anno_set(packet, paint->anno, 1, paint->color);
 	return packet;
-}
-
-static uint64_t color(struct click_element *element)
-{
-	return ((struct paint *)element)->color;
 }
 
 static int write_color(struct click_element *element, const char *text, struct click_args *args)
@@ -41,11 +45,11 @@ static int write_color(struct click_element *element, const char *text, struct c
 	if (click_args_end(args) < 0)
 		return -1;
 	((struct paint *)element)->color = value;
-	return 0;
+	return initialize(element, args);
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "color", .count = color, .write = write_color},
+	{.name = "color", .counter = offsetof(struct paint, color_shown), .write = write_color},
 	{NULL},
 };
 
@@ -55,6 +59,7 @@ const struct click_class click_class_Paint = {
 	.port_count = "1/1",
 	.processing = "a",
 	.configure = configure,
+	.initialize = initialize,
 	.simple = simple,
 	.handlers = handlers,
 };

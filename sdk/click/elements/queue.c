@@ -12,7 +12,8 @@ struct queue {
 	struct click_element element;
 	struct click_packet *first, *last;
 	uint32_t length, highest, capacity;
-	uint64_t drops;
+	uint64_t *drops;
+	uint64_t *length_shown, *highest_shown, *capacity_shown;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -26,12 +27,20 @@ static int configure(struct click_element *element, struct click_args *args)
 	return click_args_end(args);
 }
 
+static int initialize(struct click_element *element, struct click_args *args)
+{
+	struct queue *queue = (struct queue *)element;
+	(void)args;
+	*queue->capacity_shown = queue->capacity;
+	return 0;
+}
+
 static void push(struct click_element *element, unsigned port, struct click_packet *packet)
 {
 	struct queue *queue = (struct queue *)element;
 	(void)port;
 	if (queue->length >= queue->capacity) {
-		queue->drops++;
+		(*queue->drops)++;
 		click_kill(element, packet);
 		return;
 	}
@@ -41,8 +50,9 @@ static void push(struct click_element *element, unsigned port, struct click_pack
 	else
 		queue->first = packet;
 	queue->last = packet;
-	if (++queue->length > queue->highest)
-		queue->highest = queue->length;
+	*queue->length_shown = ++queue->length;
+	if (queue->length > queue->highest)
+		*queue->highest_shown = queue->highest = queue->length;
 	if (queue->length == 1)
 		click_notify(element);
 }
@@ -57,29 +67,15 @@ static struct click_packet *pull(struct click_element *element, unsigned port)
 	queue->first = packet->next;
 	if (queue->first == NULL)
 		queue->last = NULL;
-	queue->length--;
+	*queue->length_shown = --queue->length;
 	packet->next = NULL;
 	return packet;
 }
 
+/* For others that ask. */
 static uint64_t length(struct click_element *element)
 {
 	return ((struct queue *)element)->length;
-}
-
-static uint64_t highest(struct click_element *element)
-{
-	return ((struct queue *)element)->highest;
-}
-
-static uint64_t drops(struct click_element *element)
-{
-	return ((struct queue *)element)->drops;
-}
-
-static uint64_t capacity(struct click_element *element)
-{
-	return ((struct queue *)element)->capacity;
 }
 
 static int write_capacity(struct click_element *element, const char *text, struct click_args *args)
@@ -92,10 +88,10 @@ static int write_capacity(struct click_element *element, const char *text, struc
 		click_args_error(args, "capacity: it is from 1 to %u", CAPACITY_MAX);
 	if (click_args_end(args) < 0)
 		return -1;
-	queue->capacity = wanted;
+	*queue->capacity_shown = queue->capacity = wanted;
 	while (queue->length > wanted) {
 		click_kill(element, pull(element, 0));
-		queue->drops++;
+		(*queue->drops)++;
 	}
 	return 0;
 }
@@ -105,8 +101,8 @@ static int reset_counts(struct click_element *element, const char *text, struct 
 	struct queue *queue = (struct queue *)element;
 	(void)text;
 	(void)args;
-	queue->drops = 0;
-	queue->highest = queue->length;
+	*queue->drops = 0;
+	*queue->highest_shown = queue->highest = queue->length;
 	return 0;
 }
 
@@ -119,10 +115,12 @@ static int reset(struct click_element *element, const char *text, struct click_a
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "length", .count = length},
-	{.name = "highwater_length", .count = highest},
-	{.name = "capacity", .count = capacity, .write = write_capacity},
-	{.name = "drops", .count = drops},
+	{.name = "length", .count = length, .counter = offsetof(struct queue, length_shown)},
+	{.name = "highwater_length", .counter = offsetof(struct queue, highest_shown)},
+	{.name = "capacity",
+	 .counter = offsetof(struct queue, capacity_shown),
+	 .write = write_capacity},
+	{.name = "drops", .counter = offsetof(struct queue, drops)},
 	{.name = "reset_counts", .write = reset_counts},
 	{.name = "reset", .write = reset},
 	{NULL},
@@ -135,6 +133,7 @@ static const struct click_handler handlers[] = {
 		.port_count = "1/1",                                                               \
 		.processing = "h/l",                                                               \
 		.configure = configure,                                                            \
+		.initialize = initialize,                                                          \
 		.push = push,                                                                      \
 		.pull = pull,                                                                      \
 		.handlers = handlers,                                                              \

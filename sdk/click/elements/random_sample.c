@@ -13,7 +13,7 @@ struct random_sample {
 	struct click_element element;
 	uint32_t sampling; /* of ONE */
 	bool is_active;
-	uint64_t drops;
+	uint64_t *drops;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -49,7 +49,7 @@ static bool is_sampled(const struct random_sample *self)
 
 static void drop(struct click_element *element, struct click_packet *packet)
 {
-	((struct random_sample *)element)->drops++;
+	(*((struct random_sample *)element)->drops)++;
 	click_push(element, 1, packet); /* freed where there is no such output */
 }
 
@@ -133,16 +133,11 @@ static int write_active(struct click_element *element, const char *text, struct 
 	return 0;
 }
 
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((const struct random_sample *)element)->drops;
-}
-
 static const struct click_handler handlers[] = {
 	{.name = "sampling_prob", .read = read_sampling, .write = write_sampling},
 	{.name = "drop_prob", .read = read_drop, .write = write_drop},
 	{.name = "active", .read = read_active, .write = write_active},
-	{.name = "drops", .count = count_drops},
+	{.name = "drops", .counter = offsetof(struct random_sample, drops)},
 	{.name = NULL},
 };
 

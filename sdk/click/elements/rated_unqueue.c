@@ -17,7 +17,7 @@ struct rated_unqueue {
 	struct click_element element;
 	struct click_rate rate;
 	bool is_active;
-	uint64_t pushes, failed_pulls;
+	uint64_t *pushes, failed_pulls;
 };
 
 static int configure_as(struct rated_unqueue *self, bool is_bandwidth, struct click_args *args)
@@ -61,7 +61,7 @@ static bool run_task(struct click_element *element)
 		return false;
 	}
 	click_bucket_owe(&self->rate.bucket, self->rate.is_bandwidth ? packet->len : 1);
-	self->pushes++;
+	(*self->pushes)++;
 	click_push(element, 0, packet);
 	return true;
 }
@@ -107,17 +107,12 @@ static int write_active(struct click_element *element, const char *text, struct 
 	return 0;
 }
 
-static uint64_t count_pushes(struct click_element *element)
-{
-	return ((const struct rated_unqueue *)element)->pushes;
-}
-
 static uint32_t read_calls(struct click_element *element, char *out, uint32_t size)
 {
 	const struct rated_unqueue *self = (const struct rated_unqueue *)element;
 	struct click_out to;
 	click_out_init(&to, out, size);
-	click_out_u64(&to, self->pushes);
+	click_out_u64(&to, *self->pushes);
 	click_out_add(&to, " pushes, ");
 	click_out_u64(&to, self->failed_pulls);
 	click_out_add(&to, " failed pulls");
@@ -128,7 +123,7 @@ static const struct click_handler handlers[] = {
 	{.name = "rate", .read = read_rate, .write = write_rate},
 	{.name = "active", .read = read_active, .write = write_active},
 	{.name = "calls", .read = read_calls},
-	{.name = "pushes", .count = count_pushes},
+	{.name = "pushes", .counter = offsetof(struct rated_unqueue, pushes)},
 	{.name = NULL},
 };
 

@@ -13,7 +13,7 @@ static void tell(struct click_check *check, unsigned reason)
 	char line[128];
 	struct click_out text;
 	click_out_init(&text, line, sizeof(line) - 1);
-	click_out_add(&text, check->element.name);
+	click_out_add(&text, check->element.more->name);
 	click_out_add(&text, ": ");
 	click_out_add(&text, check->what);
 	click_out_add(&text, " header check failed: ");
@@ -25,22 +25,12 @@ static void tell(struct click_check *check, unsigned reason)
 struct click_packet *click_check_drop(struct click_check *check, unsigned reason,
 				      struct click_packet *packet)
 {
-	if (!check->drops || check->is_verbose)
+	if (*check->drops == 0 || check->is_verbose)
 		tell(check, reason);
-	check->drops++;
+	(*check->drops)++;
 	check->by_reason[reason]++;
 	click_push(&check->element, 1, packet);
 	return NULL;
-}
-
-static uint64_t count_passed(struct click_element *element)
-{
-	return ((struct click_check *)element)->passed;
-}
-
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((struct click_check *)element)->drops;
 }
 
 static uint32_t read_details(struct click_element *element, char *out, uint32_t size)
@@ -58,8 +48,8 @@ static uint32_t read_details(struct click_element *element, char *out, uint32_t 
 }
 
 const struct click_handler click_check_handlers[] = {
-	{.name = "count", .count = count_passed},
-	{.name = "drops", .count = count_drops},
+	{.name = "count", .counter = offsetof(struct click_check, passed)},
+	{.name = "drops", .counter = offsetof(struct click_check, drops)},
 	{.name = "drop_details", .read = read_details},
 	{.name = NULL},
 };

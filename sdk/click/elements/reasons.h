@@ -15,7 +15,7 @@ struct click_check {
 	const char *const *reasons; /* their texts */
 	uint32_t reasons_count;
 	bool is_verbose, has_details;
-	uint64_t passed, drops;
+	uint64_t *passed, *drops;
 	uint64_t by_reason[CLICK_REASONS_MAX];
 };
 

@@ -50,7 +50,7 @@ struct red {
 	uint64_t empty_since; /* 0: the queues were not empty */
 	uint32_t since_drop;
 	uint32_t random; /* of P_ONE */
-	uint64_t drops;
+	uint64_t *drops;
 };
 
 /* --- arguments --- */
@@ -127,8 +127,8 @@ static void search_queues(struct red *self, bool is_down)
 			continue;
 		uint32_t count = is_down ? element->outputs_count : element->inputs_count;
 		for (uint32_t port = 0; port < count; port++) {
-			bool is_pull = is_down ? element->output_is_pull[port]
-					       : element->input_is_pull[port];
+			bool is_pull = is_down ? element->more->output_is_pull[port]
+					       : element->more->input_is_pull[port];
 			if (is_pull == is_down)
 				continue;
 			struct click_element *peer = is_down ? element->outputs[port].element
@@ -148,7 +148,7 @@ static int initialize(struct click_element *element, struct click_args *args)
 	if (self->queues_text)
 		name_queues(self, args);
 	else
-		search_queues(self, !element->input_is_pull[0]);
+		search_queues(self, !element->more->input_is_pull[0]);
 	if (self->queues_count == 0)
 		click_args_error(args, "there is no queue");
 	self->random = click_random(element->router) & (P_ONE - 1);
@@ -217,7 +217,7 @@ static bool shall_drop(struct red *self)
 
 static void drop(struct red *self, struct click_packet *packet)
 {
-	self->drops++;
+	(*self->drops)++;
 	click_push(&self->element, 1, packet); /* freed where there is no such output */
 }
 
@@ -297,18 +297,13 @@ static int write_p(struct click_element *element, const char *text, struct click
 	return 0;
 }
 
-static uint64_t count_drops(struct click_element *element)
-{
-	return ((const struct red *)element)->drops;
-}
-
 static uint32_t read_queues(struct click_element *element, char *out, uint32_t size)
 {
 	const struct red *self = (const struct red *)element;
 	struct click_out to;
 	click_out_init(&to, out, size);
 	for (uint32_t i = 0; i < self->queues_count; i++) {
-		click_out_add(&to, self->queues[i].element->name);
+		click_out_add(&to, self->queues[i].element->more->name);
 		click_out_char(&to, '\n');
 	}
 	return to.len;
@@ -336,7 +331,7 @@ static uint32_t read_stats(struct click_element *element, char *out, uint32_t si
 	click_out_add(&to, " current queue\n");
 	add_average(self, &to);
 	click_out_add(&to, " avg queue\n");
-	click_out_u64(&to, self->drops);
+	click_out_u64(&to, *self->drops);
 	click_out_add(&to, " drops\n");
 	return to.len;
 }
@@ -345,7 +340,7 @@ static const struct click_handler handlers[] = {
 	{.name = "min_thresh", .read = read_min, .write = write_min},
 	{.name = "max_thresh", .read = read_max, .write = write_max},
 	{.name = "max_p", .read = read_p, .write = write_p},
-	{.name = "drops", .count = count_drops},
+	{.name = "drops", .counter = offsetof(struct red, drops)},
 	{.name = "queues", .read = read_queues},
 	{.name = "avg_queue_size", .read = read_average},
 	{.name = "stats", .read = read_stats},

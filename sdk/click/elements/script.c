@@ -66,7 +66,7 @@ static bool resolve(struct click_element *element, const char *text, size_t len,
 	struct click_text out = {path, size, 0};
 	if (found == NULL)
 		return false;
-	click_text_printf(&out, "%s%.*s", found->name, (int)(len - dot), text + dot);
+	click_text_printf(&out, "%s%.*s", found->more->name, (int)(len - dot), text + dot);
 	return true;
 }
 

@@ -127,7 +127,7 @@ static struct click_packet *make(struct source *source)
 static int infinite_initialize(struct click_element *element, struct click_args *args)
 {
 	(void)args;
-	if (!element->output_is_pull[0] && may_send((struct source *)element))
+	if (!element->more->output_is_pull[0] && may_send((struct source *)element))
 		click_task_schedule(element);
 	return 0;
 }
@@ -205,7 +205,7 @@ static struct click_packet *rated_pull(struct click_element *element, unsigned p
 static void rated_run_timer(struct click_element *element)
 {
 	struct source *source = (struct source *)element;
-	if (element->output_is_pull[0]) {
+	if (element->more->output_is_pull[0]) {
 		click_notify(element);
 		return;
 	}

@@ -17,7 +17,7 @@ struct string_matcher {
 	struct click_matcher matcher;
 	bool payload_only;
 	uint32_t strings;
-	uint64_t matches;
+	uint64_t *matches;
 };
 
 static int build(struct string_matcher *self, const struct click_string *strings,
@@ -92,7 +92,7 @@ static bool is_match(struct click_element *element, const struct click_packet *p
 	if (self->payload_only)
 		data = payload(packet, &len);
 	bool found = click_matcher_finds(&self->matcher, data, len);
-	self->matches += found;
+	*self->matches += found;
 	return found;
 }
 
@@ -114,21 +114,16 @@ static struct click_packet *pull(struct click_element *element, unsigned port)
 	return NULL;
 }
 
-static uint64_t count_matches(struct click_element *element)
-{
-	return ((const struct string_matcher *)element)->matches;
-}
-
 static int write_reset(struct click_element *element, const char *text, struct click_args *args)
 {
 	(void)text;
 	(void)args;
-	((struct string_matcher *)element)->matches = 0;
+	*((struct string_matcher *)element)->matches = 0;
 	return 0;
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "matches", .count = count_matches},
+	{.name = "matches", .counter = offsetof(struct string_matcher, matches)},
 	{.name = "reset_count", .write = write_reset},
 	{.name = NULL},
 };

@@ -28,10 +28,12 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 {
 	const struct set_timestamp *self = (const struct set_timestamp *)element;
 	uint64_t time_ns = self->time_ns == UINT64_MAX ? click_wall_ns() : self->time_ns;
-	if (self->is_first)
-		memcpy(packet->anno + FIRST_ANNO, &time_ns, sizeof(time_ns));
-	else
+	if (!self->is_first) {
 		packet->time_ns = time_ns;
+		return packet;
+	}
+	packet->has_anno = true;
+	memcpy(packet->anno + FIRST_ANNO, &time_ns, sizeof(time_ns));
 	return packet;
 }
 

@@ -7,7 +7,7 @@ struct unqueue {
 	struct click_element element;
 	int32_t burst, limit; /* below zero: without end */
 	bool is_active;
-	uint64_t count;
+	uint64_t *count;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -38,27 +38,22 @@ static bool run_task(struct click_element *element)
 	struct unqueue *unqueue = (struct unqueue *)element;
 	int32_t done = 0;
 	while (unqueue->is_active && done < unqueue->burst &&
-	       (unqueue->limit < 0 || unqueue->count < (uint64_t)unqueue->limit)) {
+	       (unqueue->limit < 0 || *unqueue->count < (uint64_t)unqueue->limit)) {
 		struct click_packet *packet = click_pull(element, 0);
 		if (packet == NULL)
 			break;
-		unqueue->count++;
+		(*unqueue->count)++;
 		done++;
 		click_push(element, 0, packet);
 	}
 	return done > 0;
 }
 
-static uint64_t count(struct click_element *element)
-{
-	return ((struct unqueue *)element)->count;
-}
-
 static int reset(struct click_element *element, const char *text, struct click_args *args)
 {
 	(void)text;
 	(void)args;
-	((struct unqueue *)element)->count = 0;
+	*((struct unqueue *)element)->count = 0;
 	return initialize(element, args);
 }
 
@@ -82,7 +77,7 @@ static int write_active(struct click_element *element, const char *text, struct 
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "count", .count = count},
+	{.name = "count", .counter = offsetof(struct unqueue, count)},
 	{.name = "reset", .write = reset},
 	{.name = "active", .read = read_active, .write = write_active},
 	{NULL},
