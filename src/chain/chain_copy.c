@@ -26,12 +26,6 @@ static inline void *memory_at(const struct chain_fwp *c, uint32_t address, uint6
 	return address > bytes || len > bytes - address ? NULL : c->memory + address;
 }
 
-/* The shared page of C's engine. */
-static inline uint8_t *page_of(const struct chain_fwp *c)
-{
-	return chain_chains(c)->page;
-}
-
 /* In two halves: for 2 KiB and more the C library takes an instruction that begins slowly. */
 static inline void clear(uint8_t *bytes, uint32_t len)
 {
@@ -40,20 +34,45 @@ static inline void clear(uint8_t *bytes, uint32_t len)
 	memset(bytes + half, 0, len - half);
 }
 
+/* The shared page, where C sees it. */
+static inline uint8_t *page_of(const struct chain_fwp *c)
+{
+	return c->memory + c->stage->slot;
+}
+
+/*
+ * DATA, which is in the memory of FROM, for somebody who will have the shared page at TO_PAGE: what
+ * is in the page is there, too. Of what is only partly in it a copy is made.
+ */
+static const uint8_t *find_in_page(const struct chain_fwp *from, const uint8_t *to_page,
+				   const uint8_t *data, uint32_t len)
+{
+	struct chains *chains = chain_chains(from);
+	uintptr_t offset = (uintptr_t)data - (uintptr_t)page_of(from);
+	if (!from->stage->has_page || offset >= CHAIN_ABI_PAGE)
+		return data;
+	if (EOS_LIKELY(len <= CHAIN_ABI_PAGE - offset))
+		return to_page + offset;
+	memcpy(chains->bounce, data, len);
+	return chains->bounce;
+}
+
 /*
  * A slot that begins the shared page. What is in the page may be the packet itself, as another
  * stage left it; everything else in it goes. What of the packet does not fit into the page has its
  * place behind it, in memory of TO's own.
  */
-static void fill_page(const struct chain_fwp *to, const uint8_t *data, uint32_t len)
+static void fill_page(const struct chain_fwp *to, const struct chain_fwp *from, const uint8_t *data,
+		      uint32_t len)
 {
 	uint8_t *page = page_of(to);
 	uint32_t start = to->stage->buffer - to->stage->slot + CHAIN_ABI_HEADROOM;
 	uint32_t head_len = EOS_MIN(len, CHAIN_ABI_PAGE - start);
+	if (from != NULL)
+		data = find_in_page(from, page, data, len);
 	/* First what lies behind: the page may be where it comes from. */
 	if (EOS_UNLIKELY(len > head_len))
-		memcpy(to->memory + to->stage->slot + CHAIN_ABI_PAGE, data + head_len,
-		       len - head_len);
+		memcpy(page + CHAIN_ABI_PAGE, data + head_len, len - head_len);
 	if (data != page + start)
 		memmove(page + start, data, head_len);
 	clear(page, start);
@@ -90,8 +109,8 @@ static inline void fill_head(struct chain_abi_packet *slot, const struct chain_a
 		memcpy(slot->peer_address, head->peer_address, sizeof(slot->peer_address));
 }
 
-int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, const uint8_t *data,
-		  uint32_t len)
+int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head,
+		  const struct chain_fwp *from, const uint8_t *data, uint32_t len)
 {
 	const struct chain_stage *stage = to->stage;
 	if (EOS_UNLIKELY(len > stage->room))
@@ -100,12 +119,10 @@ int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, con
 	uint8_t *buffer = memory_at(to, stage->buffer, CHAIN_ABI_HEADROOM + (uint64_t)len);
 	if (EOS_UNLIKELY(slot == NULL || buffer == NULL))
 		return -EFAULT;
-	if (EOS_LIKELY(stage->has_page)) {
-		fill_page(to, data, len);
-		slot = (struct chain_abi_packet *)(void *)page_of(to);
-	} else {
+	if (EOS_LIKELY(stage->has_page))
+		fill_page(to, from, data, len);
+	else
 		memcpy(buffer + CHAIN_ABI_HEADROOM, data, len);
-	}
 	slot->version = CHAIN_ABI_VERSION;
 	slot->buffer = stage->buffer;
 	slot->capacity = stage->capacity;
@@ -117,20 +134,6 @@ int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, con
 	return 0;
 }
 
-/* The LEN bytes at ADDRESS, in the slot's buffer, where the host sees the shared page. */
-static const uint8_t *look_into_page(const struct chain_fwp *from, uint32_t address, uint32_t len)
-{
-	struct chains *chains = chain_chains(from);
-	uint32_t offset = address - from->stage->slot;
-	if (offset >= CHAIN_ABI_PAGE)
-		return from->memory + address;
-	if (EOS_LIKELY(len <= CHAIN_ABI_PAGE - offset))
-		return chains->page + offset;
-	/* Part of it is in the page: the next stage's own pages are elsewhere. */
-	memcpy(chains->bounce, from->memory + address, len);
-	return chains->bounce;
-}
-
 bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const uint8_t **ret_data,
 		       uint32_t *ret_len)
 {
@@ -138,8 +141,6 @@ bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const ui
 	const struct chain_abi_packet *slot = memory_at(from, stage->slot, sizeof(*slot));
 	if (EOS_UNLIKELY(slot == NULL))
 		return false;
-	if (EOS_LIKELY(stage->has_page))
-		slot = (const struct chain_abi_packet *)(const void *)page_of(from);
 	uint32_t address = __atomic_load_n(&slot->address, __ATOMIC_RELAXED);
 	uint32_t len = __atomic_load_n(&slot->len, __ATOMIC_RELAXED);
 	uint32_t offset = address - stage->buffer; /* wraps where it is below */
@@ -149,7 +150,7 @@ bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const ui
 	const uint8_t *data = memory_at(from, address, len);
 	if (EOS_UNLIKELY(data == NULL))
 		return false;
-	*ret_data = stage->has_page ? look_into_page(from, address, len) : data;
+	*ret_data = data;
 	*ret_len = len;
 	return true;
 }

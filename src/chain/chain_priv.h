@@ -226,7 +226,6 @@ struct chain_run {
 struct chains {
 	struct chain_run run;
 	struct fwp_engine *engine;
-	uint8_t *page; /* the engine's shared one; NULL: no stage has one yet */
 	const struct chains_ops *ops;
 	void *ctx;
 	struct flow_table *clients; /* value: the chain's number; on both sides */
@@ -244,10 +243,10 @@ struct chains {
 };
 
 /* chain_copy.c: the only place where bytes of guests' memories are read or written. */
-/* Puts DATA, which may be chain_copy_result()'s, into the slot of TO, with HEAD. -EMSGSIZE: it does
- * not fit; -EFAULT. */
-int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head, const uint8_t *data,
-		  uint32_t len) EOS_MUST_CHECK;
+/* Puts DATA, which is chain_copy_result()'s of FROM (NULL: it is no guest's), into the slot of TO,
+ * with HEAD. -EMSGSIZE: it does not fit; -EFAULT. */
+int chain_copy_in(struct chain_fwp *to, const struct chain_abi_packet *head,
+		  const struct chain_fwp *from, const uint8_t *data, uint32_t len) EOS_MUST_CHECK;
 /* TO gets a turn without a packet: nothing of others is in its shared page. */
 void chain_copy_nothing(struct chain_fwp *to);
 /* Where FROM's packet is, as its slot says: valid until the next turn. False: not in the slot's
@@ -366,8 +365,7 @@ int chain_slot_set(struct chain_fwp *c, uint32_t address, bool wants_page) EOS_M
 int chain_slot_set_state(struct chain_fwp *c, uint32_t address, uint32_t len) EOS_MUST_CHECK;
 /* The initialisation is over and captured: the slot gets the shared page, where it may. -EINVAL:
  * the guest's counters are in it. */
-int chain_slot_share(struct chain_template *template, struct chain_stage *stage,
-		     struct eos_why *why) EOS_MUST_CHECK;
+int chain_slot_share(struct chain_stage *stage, struct eos_why *why) EOS_MUST_CHECK;
 
 /* chain_calls.c */
 void chain_log(struct chain_fwp *c, unsigned level, const char *text, size_t len);

@@ -101,14 +101,15 @@ static void give_task(struct chain_run *run, struct chain_fwp *c, enum chain_tas
 	run->cpu_ns = 0;
 }
 
-/* The packet enters stage C by PORT. False: it does not fit there, and was counted. */
-static bool enter(struct chain_run *run, struct chain_fwp *c, unsigned port, const uint8_t *data,
-		  uint32_t len)
+/* The packet, which FROM (NULL: no stage) lets go, enters stage C by PORT. False: it does not fit
+ * there, and was counted. */
+static bool enter(struct chain_run *run, struct chain_fwp *c, unsigned port,
+		  const struct chain_fwp *from, const uint8_t *data, uint32_t len)
 {
 	struct chain_stage_stats *stats = stats_of(c);
 	stats->received++;
 	run->head.port = (uint16_t)port;
-	if (EOS_UNLIKELY(c->fwp == NULL || chain_copy_in(c, &run->head, data, len) < 0)) {
+	if (EOS_UNLIKELY(c->fwp == NULL || chain_copy_in(c, &run->head, from, data, len) < 0)) {
 		stats->refused++;
 		return false;
 	}
@@ -212,7 +213,7 @@ static bool pass_on(struct chains *chains, struct chain_fwp *c)
 	struct chain_fwp *to = neighbour(c, port);
 	if (to != NULL && EOS_LIKELY(run->runs_left > 0)) {
 		run->runs_left--;
-		return enter(run, to, entrance(port), data, len);
+		return enter(run, to, entrance(port), c, data, len);
 	}
 	if (EOS_UNLIKELY(to != NULL || port >= CHAIN_ABI_PORTS_MAX || len > version->mtu[port])) {
 		stats->refused++;
@@ -233,7 +234,7 @@ static bool start_queued(struct chains *chains)
 		run->has_peer = false;
 		if (run->runs_left > 0) {
 			run->runs_left--;
-			has_entered = enter(run, queued->to, queued->head.port,
+			has_entered = enter(run, queued->to, queued->head.port, NULL,
 					    (const uint8_t *)(queued + 1), queued->len);
 		} else {
 			stats_of(queued->to)->refused++;
@@ -267,8 +268,8 @@ static bool start_packet(struct chain_run *run, struct chain *chain,
 	if (EOS_UNLIKELY(packet->port != 0))
 		/* A version with fewer stages has no streams of the one before. */
 		return enter(run, chain->fwps[EOS_MIN(packet->stage, chain->stages_count - 1u)],
-			     packet->port, packet->data, packet->len);
-	return enter(run, chain->fwps[is_back ? chain->stages_count - 1 : 0], packet->side,
+			     packet->port, NULL, packet->data, packet->len);
+	return enter(run, chain->fwps[is_back ? chain->stages_count - 1 : 0], packet->side, NULL,
 		     packet->data, packet->len);
 }
 

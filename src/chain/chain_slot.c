@@ -59,10 +59,8 @@ static bool has_counters_in_page(const struct chain_stage *stage)
 	return len > 0 && low < page + CHAIN_ABI_PAGE && page < low + len;
 }
 
-int chain_slot_share(struct chain_template *template, struct chain_stage *stage,
-		     struct eos_why *why)
+int chain_slot_share(struct chain_stage *stage, struct eos_why *why)
 {
-	struct chains *chains = template->chains;
 	/* One line at least: where the translations of its addresses come from. */
 	if (stage->state_len == 0)
 		stage->state = stage->slot;
@@ -82,6 +80,5 @@ int chain_slot_share(struct chain_template *template, struct chain_stage *stage,
 	if (err < 0)
 		return eos_why(why, err, "stage %s: no memory for the page of its packets",
 			       stage->name);
-	chains->page = fwp_engine_page(chains->engine);
 	return 0;
 }

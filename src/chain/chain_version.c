@@ -132,7 +132,7 @@ static int initialise(struct chain_template *template, struct chain_stage *stage
 		err = fwp_template_capture(c.fwp, &stage->template, why);
 	}
 	fwp_free(c.fwp);
-	return err < 0 ? err : chain_slot_share(template, stage, why);
+	return err < 0 ? err : chain_slot_share(stage, why);
 }
 
 static int make_stage(struct chain_template *template, struct chain_version *version,
