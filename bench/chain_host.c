@@ -21,7 +21,8 @@ int chain_host_init(struct chain_host *host, const struct bench *bench, unsigned
 {
 	size_t imports_count;
 	const struct fwp_import *imports = chain_imports(&imports_count);
-	const struct fwp_engine_config engine = {.fwps_max = fwps_max, .pool_high = fwps_max};
+	const struct fwp_engine_config engine = {
+		.fwps_max = fwps_max, .pool_high = fwps_max, .shares_page = true};
 	int err = guest_make(bench, "chain", imports, imports_count, &host->image, why);
 
 	if (err == 0)

@@ -114,7 +114,8 @@ EDGEOS_IMPORT(edgeos_packets) int32_t edgeos_packets(struct edgeos_packet *slot)
  * nothing when edgeos_timer() does: all else is zero, whatever you left there. In return the node
  * does not copy packets from stage to stage, nor does it clear or fetch memory of yours for them;
  * with thousands of clients that is most of what a packet costs. The rest of a longer buffer is
- * memory like any other.
+ * memory like any other. Counters (edgeos_counters()) in that page make the chain's apply fail.
+ * -EFAULT, -EINVAL (also: less than 192 bytes of the buffer are in the page), -EEXIST.
  */
 EDGEOS_IMPORT(edgeos_packet_page) int32_t edgeos_packet_page(struct edgeos_packet *slot);
 /*

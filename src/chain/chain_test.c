@@ -255,6 +255,30 @@ static void version_changes_without_loss(void **state)
 	assert_int_equal(chain_template_remove(f->chains, "chain"), -ENOENT);
 }
 
+/* A burst whose chains are renewed one after the other, with fewer stages each: what was fetched
+ * ahead for the stages of a version that is gone by then is not looked at again. */
+static void bursts_change_their_version(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t frames[8][FRAME_BYTES];
+	struct chain_packet packets[8];
+	fixture_apply(f, &(struct stages){.ids = "abcd"});
+	assert_non_null(tell(f, 1, '-', 0));
+	assert_non_null(tell(f, 2, '-', 0));
+	fixture_apply(f, &(struct stages){.ids = "x"});
+	for (unsigned i = 0; i < 8; i++) {
+		frame(frames[i], i == 0 ? 1 : 2, false);
+		packets[i] = (struct chain_packet){.template = f->template,
+						   .side = CHAIN_CLIENT,
+						   .data = frames[i],
+						   .len = FRAME_BYTES};
+	}
+	f->sent_count = 0;
+	chains_deliver(f->chains, packets, 8, f->now_ns);
+	assert_int_equal(f->sent_count, 8);
+	assert_int_equal(stats(f).replaced, 2);
+}
+
 /* What only was prepared changes nothing, and packets go on meanwhile. */
 static void prepared_changes_nothing(void **state)
 {
@@ -308,6 +332,7 @@ int main(void)
 		TEST(counters_are_summed_over_the_dead),
 		TEST(timers_fire),
 		TEST(version_changes_without_loss),
+		TEST(bursts_change_their_version),
 		TEST(prepared_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,8 @@ struct fwp_engine_config {
 	/* How many clean places of a template fwp_engine_maintain() makes ready in advance; at most
 	 * POOL_HIGH */
 	unsigned pool_low;
+	/* Its templates may share a page (fwp_template.h): each FWP may cost a mapping more. */
+	bool shares_page;
 };
 
 /*

@@ -35,8 +35,8 @@
 #define MAP_COUNT_RESERVE 1000u
 
 _Thread_local struct fwp_engine *fwp_engine_here;
-/* The sum of fwps_max of all engines: the limits are the process's. */
-static _Atomic unsigned slots_promised;
+/* The sums of all engines: the limits are the process's. */
+static _Atomic uint64_t slots_promised, mappings_promised;
 
 static uint64_t read_map_count_max(void)
 {
@@ -49,15 +49,20 @@ static uint64_t read_map_count_max(void)
 	return eos_parse_u64(buf.data, &value) == 0 ? value : MAP_COUNT_DEFAULT;
 }
 
-static int check_slots(unsigned fwps_max, unsigned promised, struct eos_why *why)
+static uint64_t mappings_of(unsigned fwps_max, bool shares_page)
 {
-	uint64_t slots = (uint64_t)fwps_max + promised;
+	return (uint64_t)fwps_max * (shares_page ? FWP_SLOT_MAPPINGS_PAGED : FWP_SLOT_MAPPINGS);
+}
+
+/* All that was promised, this engine's included. */
+static int check_slots(uint64_t slots, uint64_t mappings, struct eos_why *why)
+{
 	if (slots > SLOTS_MAX)
 		return eos_why(why, -ERANGE,
 			       "%llu featherweight processes do not fit into the address space of "
 			       "one process: %u do",
 			       (unsigned long long)slots, SLOTS_MAX);
-	uint64_t need = slots * FWP_SLOT_MAPPINGS + MAP_COUNT_RESERVE;
+	uint64_t need = mappings + MAP_COUNT_RESERVE;
 	uint64_t have = read_map_count_max();
 	if (need > have)
 		return eos_why(why, -ERANGE,
@@ -115,6 +120,7 @@ static int make_engine(const struct fwp_engine_config *config, unsigned fwps_max
 	engine->pool_high =
 		config != NULL && config->pool_high > 0 ? config->pool_high : POOL_HIGH_DEFAULT;
 	engine->pool_low = config != NULL ? EOS_MIN(config->pool_low, engine->pool_high) : 0;
+	engine->shares_page = config != NULL && config->shares_page;
 	engine->next_id = 1;
 	engine->page_fd = -1;
 	engine->pagemap_fd = fwp_pages_open();
@@ -141,9 +147,12 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 		return eos_why(why, -EBUSY, "this thread has an engine already");
 	unsigned fwps_max =
 		config != NULL && config->fwps_max > 0 ? config->fwps_max : FWPS_MAX_DEFAULT;
-	unsigned promised = atomic_fetch_add(&slots_promised, fwps_max);
+	bool shares_page = config != NULL && config->shares_page;
+	uint64_t mappings = mappings_of(fwps_max, shares_page);
+	uint64_t slots = atomic_fetch_add(&slots_promised, fwps_max) + fwps_max;
 	struct fwp_engine *engine = NULL;
-	int err = check_slots(fwps_max, promised, why);
+	int err =
+		check_slots(slots, atomic_fetch_add(&mappings_promised, mappings) + mappings, why);
 	if (err == 0)
 		err = fwp_signal_install(why);
 	if (err == 0)
@@ -169,6 +178,7 @@ int fwp_engine_new(const struct fwp_engine_config *config, struct fwp_engine **r
 fail:
 	free_engine(engine);
 	atomic_fetch_sub(&slots_promised, fwps_max);
+	atomic_fetch_sub(&mappings_promised, mappings);
 	return err;
 }
 
@@ -183,6 +193,7 @@ struct fwp_engine *fwp_engine_free(struct fwp_engine *engine)
 	EOS_ASSERT(eos_list_is_empty(&engine->pools));
 	fwp_engine_count(engine);
 	atomic_fetch_sub(&slots_promised, engine->fwps_max);
+	atomic_fetch_sub(&mappings_promised, mappings_of(engine->fwps_max, engine->shares_page));
 	return free_engine(engine);
 }
 

@@ -63,10 +63,11 @@ void *fwp_memory(struct fwp *fwp, uint32_t address, uint64_t len)
 void fwp_host_enter(struct fwp *fwp)
 {
 	/* Before the flag: should even this call find no stack, it is still the guest's fault. */
-	const char *sp = __builtin_frame_address(0);
-	/* The slot's stack_low: this one is in a line that the switch has touched. */
-	if (EOS_UNLIKELY((size_t)(sp - (const char *)fwp->context.stack_low) <
-			 FWP_HOST_STACK_BYTES + FWP_PREEMPT_STACK_BYTES))
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+	/* The slot's stack_low: this one is in a line that the switch has touched. SP may be below
+	 * it, where the stack for turns is open for another one's limit. */
+	if (EOS_UNLIKELY(sp < (uintptr_t)fwp->context.stack_low + FWP_HOST_STACK_BYTES +
+				      FWP_PREEMPT_STACK_BYTES))
 		fwp_trap(fwp, IMAGE_TRAP_STACK_OVERFLOW);
 	atomic_store_explicit(&fwp->in_host, true, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);

@@ -32,7 +32,7 @@
 #include "fwp/fwp_pages_priv.h"
 
 #define CACHE_LINE	 64u
-#define STACK_WARM_BYTES 256u /* what a start uses of the stack */
+#define STACK_WARM_BYTES 256 /* what a start uses of the stack */
 /* Beyond these the places' memory gets large pages. */
 #define PLACES_FEW 1024u
 /* So many are cleaned at a time when one is needed: all with one look at the page faults. */
@@ -153,8 +153,10 @@ void fwp_pool_warm(const struct fwp_pool *pool)
 		return;
 	for (size_t at = 0; at < offsetof(struct fwp, slot.low); at += CACHE_LINE)
 		touch((const char *)next + at);
-	for (size_t at = CACHE_LINE; at <= STACK_WARM_BYTES; at += CACHE_LINE)
-		touch(next->slot.stack_top - at);
+	/* It has none where nobody ran yet, or somebody for turns. */
+	if (next->slot.stack_top - next->slot.stack_low >= STACK_WARM_BYTES)
+		for (size_t at = CACHE_LINE; at <= STACK_WARM_BYTES; at += CACHE_LINE)
+			touch(next->slot.stack_top - at);
 	touch(next->slot.memory - 1);
 }
 

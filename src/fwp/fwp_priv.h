@@ -150,8 +150,9 @@ struct fwp_engine {
 	struct fwp_turn turn;
 	struct fwp *last; /* who had the processor last */
 	struct fwp_turns turns;
-	int page_fd;   /* of the shared page; -1: there is none */
-	uint8_t *page; /* the same, mapped; NULL */
+	bool shares_page; /* as its configuration says */
+	int page_fd;	  /* of the shared page; -1: there is none */
+	uint8_t *page;	  /* the same, mapped; NULL */
 	/* What places became last, for crash reports: a ring. */
 	unsigned changes;
 	struct fwp_change history[FWP_HISTORY_MAX];

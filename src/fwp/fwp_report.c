@@ -87,9 +87,9 @@ void fwp_report_init(void)
 	(void)backtrace(&frame, 1);
 }
 
-static uint64_t place_of(const struct fwp *fwp)
+static uint64_t place_of(const struct fwp_engine *engine, const struct fwp *fwp)
 {
-	return (uint64_t)(fwp - fwp->engine->places);
+	return (uint64_t)(fwp - engine->places);
 }
 
 static void report_history(const struct fwp_engine *engine)
@@ -104,7 +104,7 @@ static void report_history(const struct fwp_engine *engine)
 		if (line.len > LINE_SIZE - 80)
 			flush(&line);
 		put(&line, " ");
-		put_number(&line, place_of(change->fwp), 10);
+		put_number(&line, place_of(engine, change->fwp), 10);
 		put(&line, " ");
 		put(&line, fwp_state_text((enum fwp_state)change->state));
 		put(&line, " ");
@@ -122,7 +122,7 @@ static void report_fwp(const struct fwp *fwp, const ucontext_t *context)
 	put(&line, ", ");
 	put(&line, fwp_state_text(fwp->state));
 	put(&line, ", place ");
-	put_number(&line, place_of(fwp), 10);
+	put_number(&line, place_of(fwp->engine, fwp), 10);
 	put(&line, ", memory at ");
 	put_number(&line, (uintptr_t)fwp->slot.memory, 16);
 	put(&line, ", stack ");

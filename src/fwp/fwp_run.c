@@ -108,6 +108,9 @@ static void __attribute__((noinline)) end_unwatched(struct fwp *fwp)
 	fwp->death = fwp_death_no_timer;
 	fwp_count_death(fwp);
 	fwp_move(fwp, FWP_DEAD);
+	/* It may be in the middle of a turn. */
+	if (fwp->is_for_turns)
+		fwp_turns_leave(fwp);
 }
 
 void fwp_engine_shorten(struct fwp_engine *engine, uint64_t end_ns)

@@ -120,17 +120,21 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 			  .kind = FWP_DEATH_TRAP, .trap = trap, .text = fwp_trap_text(trap)});
 }
 
+/* Where the program's own code is, as the linker says: the host's, and no library's or image's. */
+extern const char __executable_start[], etext[];
+
 /*
  * True while a preempted FWP is between its resumption and its own code: its frame is still below,
- * and it is not in the image. (Deep in a function of the C library it is taken for that, too, and
- * goes on a little longer.) To preempt it there would pile one frame upon the other.
+ * and it is in the host's code. (At the edges of host functions, deeper than where it was preempted
+ * before, it is taken for that, too, and goes on a little longer.) To preempt it there would pile
+ * one frame upon the other.
  */
 static bool is_resuming(const struct fwp *fwp, const ucontext_t *context)
 {
 	if (fwp->frame == NULL || fwp_machine_sp(context) > (uintptr_t)fwp->frame)
 		return false;
-	const void *pc = (const void *)fwp_machine_pc(context);
-	return !fwp_elf_contains(&fwp->image->elf, pc, 1, FWP_ELF_EXECUTE);
+	uintptr_t pc = fwp_machine_pc(context);
+	return pc >= (uintptr_t)__executable_start && pc < (uintptr_t)etext;
 }
 
 /* The signal's return takes the processor from the FWP. */

@@ -30,8 +30,9 @@
  * The snapshot is a private mapping of its file: pages are shared until the guest writes to them.
  * Where the template has a shared page, that is mapped into the memory, the same one in all slots;
  * it is never copied back. A page that the kernel does not count to the file is one that was
- *written to; these are copied back and stay, as the next guest will write to the same ones. The
- *unused parts of neighbouring slots touch, so that the kernel merges them. The colours keep
+ * written to; these are copied back and stay, as the next guest will write to the same ones.
+ *
+ * The unused parts of neighbouring slots touch, so that the kernel merges them. The colours keep
  * thousands of slots from falling into the same sets of caches and TLBs.
  */
 #include "fwp/fwp_slot_priv.h"

@@ -31,9 +31,11 @@
 #else
 #define FWP_SLOT_PAGE 4096u
 #endif
-/* Kernel mappings that a slot may cost: guard, more arena, guard, stack, snapshot, grown memory,
- * and a guard that does not merge with its neighbour. */
-#define FWP_SLOT_MAPPINGS 6
+/* Kernel mappings that a slot may cost, whose first guard is its neighbour's last: guard, more
+ * arena, guard, stack, snapshot, grown memory. The shared page makes three of the snapshot; then
+ * there is no stack. */
+#define FWP_SLOT_MAPPINGS	6u
+#define FWP_SLOT_MAPPINGS_PAGED 7u
 
 /* The arena and the memory of an initialised instance, as a file. */
 struct fwp_snapshot {

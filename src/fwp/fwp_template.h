@@ -47,7 +47,9 @@ int fwp_template_new(struct fwp_engine *engine, struct fwp_image *image,
  * processor is in its cache there, and is not copied from one memory to the next. Each that runs
  * sees what the one before left there: whoever schedules them writes to the page, all of it, before
  * each turn (fwp_engine_page()), and does not let one wait in the middle of a turn.
- * Before the first FWP is made of TEMPLATE. -EINVAL: ADDRESS is not a multiple of that, or not in
+ * Before the first FWP is made of TEMPLATE. For FWPs for turns (below) of an engine whose
+ * configuration says shares_page: others cost more kernel mappings than fwps_max was checked for.
+ * -EINVAL: ADDRESS is not a multiple of that, or not in
  * the initial memory; -ENOTSUP: this machine's pages are larger; -ENOMEM.
  */
 int fwp_template_share_page(struct fwp_template *template, uint32_t address) EOS_MUST_CHECK;

@@ -5,12 +5,17 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+#include "base/fault.h"
 #include "fwp/fixtures/fixture.h"
+#include "fwp/fwp_slot_priv.h"
+#include "sched/sanitizer.h"
 
 static struct fwp_engine *engine;
 static struct fwp_image *image;
@@ -309,6 +314,134 @@ static void limits_are_checked(void **state)
 	end();
 }
 
+/* Who dies has the next place warmed. That one has had no FWP yet, so no stack, and the arena's
+ * last page, where a stack may begin, has no room for one. */
+static void places_without_a_stack_are_warmed(void **state)
+{
+	const struct fwp_engine_config config = {.pool_low = 4};
+	begin(&config);
+	struct fixture fixture = {.program = PROGRAM_INIT_FILLS};
+	struct fwp_template *template = NULL;
+	assert_int_equal(fwp_template_new(engine, image, NULL, &fixture, &template, NULL), 0);
+	while (fwp_engine_maintain(engine))
+		;
+	fixture.program = PROGRAM_EXIT_42;
+	struct fwp *fwp = new_from(template, &fixture);
+	struct fwp_engine_stats stats;
+	fwp_engine_stats(engine, &stats);
+	assert_int_equal(stats.clean, 3);
+	assert_int_equal(fwp_run(fwp), FWP_DEAD);
+	fwp_free(fwp);
+	fwp_template_unref(template);
+	end();
+}
+
+static void (*start_of_image)(void *instance);
+
+static void take_turn(struct fwp *fwp, void *instance)
+{
+	fwp_host_leave(fwp);
+	start_of_image(instance);
+	fwp_host_enter(fwp);
+}
+
+static struct fwp *new_for_turns(struct fwp_template *template, uint64_t stack_bytes,
+				 struct fixture *fixture)
+{
+	struct fwp_limits limits = fwp_limits_default;
+	struct fwp *fwp = NULL;
+	limits.stack_bytes = stack_bytes;
+	assert_int_equal(fwp_new_from_for_turns(template, &limits, fixture, take_turn, &fwp, NULL),
+			 0);
+	return fwp;
+}
+
+/* The shared stack is as large as the largest limit; host functions still have their room only
+ * where the limit of the FWP that runs leaves it. */
+static void stacks_of_turns_end_at_the_own_limit(void **state)
+{
+	begin(NULL);
+	struct fwp_template *template = make_template();
+	void (*found)(void) = fwp_image_find_export(image, "_start", ":");
+	assert_non_null(found);
+	start_of_image = (void (*)(void *))found;
+	struct fixture small_fixture = {.program = PROGRAM_RECURSE_THEN_HOST};
+	struct fixture large_fixture = small_fixture;
+	struct fwp *large = new_for_turns(template, 2 * FIXTURE_DEEP_BYTES, &large_fixture);
+	struct fwp *small = new_for_turns(template, FWP_STACK_BYTES_MIN, &small_fixture);
+	assert_int_equal(fwp_run(large), FWP_BLOCKED);
+	assert_int_equal(large_fixture.notes_count, 1);
+	assert_int_equal(fwp_run(small), FWP_DEAD);
+	assert_int_equal(fwp_death(small)->trap, IMAGE_TRAP_STACK_OVERFLOW);
+	assert_int_equal(small_fixture.notes_count, 0);
+	fwp_free(small);
+	assert_int_equal(fwp_run(large), FWP_BLOCKED);
+	assert_int_equal(large_fixture.notes_count, 2);
+	fwp_free(large);
+	fwp_template_unref(template);
+	end();
+}
+
+/* One that waits in the middle of its turn and may not go on leaves the stack to the others. */
+static void unwatched_turns_are_over(void **state)
+{
+	begin(NULL);
+	struct fwp_template *template = make_template();
+	start_of_image = (void (*)(void *))fwp_image_find_export(image, "_start", ":");
+	struct fixture waiting_fixture = {.program = PROGRAM_WAIT}, fixture = {0};
+	struct fwp *waiting = new_for_turns(template, FWP_STACK_BYTES_MIN, &waiting_fixture);
+	struct fwp *other = new_for_turns(template, FWP_STACK_BYTES_MIN, &fixture);
+	assert_int_equal(fwp_run(waiting), FWP_BLOCKED);
+	assert_int_equal(eos_fault_arm("fwp.timer_settime:*=EIO", NULL), 0);
+	assert_int_equal(fwp_run_until(waiting, eos_now_ns() + EOS_NS_PER_S), FWP_DEAD);
+	assert_int_equal(eos_fault_arm(NULL, NULL), 0);
+	assert_int_equal(fwp_run(other), FWP_BLOCKED);
+	fwp_free(waiting);
+	assert_int_equal(fwp_run(other), FWP_BLOCKED);
+	fwp_free(other);
+	fwp_template_unref(template);
+	end();
+}
+
+static unsigned count_mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	assert_non_null(file);
+	unsigned count = 0;
+	for (int c = getc(file); c != EOF; c = getc(file))
+		count += c == '\n';
+	(void)fclose(file);
+	return count;
+}
+
+/* Memory and tables that grew, and the shared page between the halves of the snapshot. */
+static void slots_cost_the_mappings_that_are_checked(void **state)
+{
+	enum { COUNT = 50 };
+	/* TSan maps some of its own. */
+	if (SCHED_TSAN)
+		return;
+	const struct fwp_engine_config config = {.shares_page = true};
+	begin(&config);
+	struct fwp_template *template = make_template();
+	assert_int_equal(fwp_template_share_page(template, FWP_PAGE_SIZE - FWP_PAGE_BYTES), 0);
+	start_of_image = (void (*)(void *))fwp_image_find_export(image, "_start", ":");
+	struct fixture fixture = {.program = PROGRAM_TEMPLATE};
+	struct fwp *fwps[COUNT];
+	unsigned before = count_mappings();
+	for (int i = 0; i < COUNT; i++) {
+		fwps[i] = new_for_turns(template, FWP_STACK_BYTES_MIN, &fixture);
+		assert_int_equal(fwp_run(fwps[i]), FWP_BLOCKED); /* waits */
+		assert_int_equal(fwp_run(fwps[i]), FWP_BLOCKED); /* its turn is over */
+	}
+	/* Two for the shared stack, and what the C library may have mapped. */
+	assert_in_range(count_mappings() - before, 1, COUNT * FWP_SLOT_MAPPINGS_PAGED + 8);
+	for (int i = 0; i < COUNT; i++)
+		fwp_free(fwps[i]);
+	fwp_template_unref(template);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +452,10 @@ int main(void)
 		cmocka_unit_test(marks_are_kept),
 		cmocka_unit_test(initialisations_that_fail),
 		cmocka_unit_test(limits_are_checked),
+		cmocka_unit_test(places_without_a_stack_are_warmed),
+		cmocka_unit_test(stacks_of_turns_end_at_the_own_limit),
+		cmocka_unit_test(unwatched_turns_are_over),
+		cmocka_unit_test(slots_cost_the_mappings_that_are_checked),
 	};
 	return cmocka_run_group_tests_name("fwp_template", tests, NULL, NULL);
 }

@@ -34,6 +34,7 @@ static int open_core(struct plane *plane, struct eos_why *why)
 		.fwps_max = fwps_max,
 		.pool_low = EOS_MIN(POOL_LOW, fwps_max),
 		.pool_high = EOS_MIN(POOL_HIGH, fwps_max),
+		.shares_page = true,
 	};
 	if (plane->epoll_fd < 0)
 		plane->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
