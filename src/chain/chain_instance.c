@@ -84,6 +84,8 @@ static void give_fwps(struct chain *chain)
 		end_fwp(chain->fwps[i]);
 		chain_pool_give(pool, chain->fwps[i]);
 	}
+	/* A packet of the burst may still name the chain. */
+	chain->stages_count = 0;
 	chain_version_unref(chain->template, chain->version);
 }
 

@@ -390,22 +390,12 @@ static void bury(struct chains *chains)
 	chain_fwp_replace(c, fwp_engine_stopped_ns(chains->engine));
 }
 
-/* The same on the engine's thread, which may end chains and versions for it: what was fetched for
- * theirs is not looked at again. */
-static bool step_on_engine(struct chains *chains)
-{
-	struct chain_run *run = &chains->run;
-	run->ahead_packet = run->next;
-	run->ahead_hop = run->ahead_at = run->ahead_count = 0;
-	return step(chains, true);
-}
-
 /* Until the packets, or the timer, and all that came of them are through. */
 static void run_all(struct chains *chains)
 {
 	struct chain_run *run = &chains->run;
 	uint64_t now_ns = run->now_ns;
-	while (run->current != NULL || step_on_engine(chains)) {
+	while (run->current != NULL || step(chains, true)) {
 		struct fwp_turn first = turn(chains, now_ns);
 		(void)fwp_run_turns(first.fwp, first.end_ns, next, chains);
 		now_ns = fwp_engine_stopped_ns(chains->engine);
