@@ -176,6 +176,11 @@ struct edgeos_counter {
 };
 EDGEOS_IMPORT(edgeos_counters)
 int32_t edgeos_counters(const struct edgeos_counter *table, uint32_t count);
+/* The same with values that stand one behind the other, so that a packet which counts touches fewer
+ * cache lines: TABLE's names are read once, VALUES[i] whenever somebody asks. */
+EDGEOS_IMPORT(edgeos_counter_values)
+int32_t edgeos_counter_values(const struct edgeos_counter *table, uint32_t count,
+			      const uint64_t *values);
 
 /* What a packet function exports; edgeos_init() and edgeos_timer() may be missing. The result is an
  * enum edgeos_verdict. */

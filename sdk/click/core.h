@@ -165,7 +165,8 @@ struct click_router {
 	struct click_address *addresses;
 	struct click_counter_ref *counters;
 	struct click_computed *computed;
-	struct click_counter *table, *own_counters;
+	struct click_counter *table;
+	uint64_t *values, *own_counters; /* of the table; its last ones */
 	uint32_t counters_count, computed_count, table_count;
 	struct click_random random;
 

@@ -142,15 +142,15 @@ static void start(void)
 
 static void open_counters(void)
 {
+	const uint64_t *values;
 	uint32_t count, computed = click_router_computed(router);
-	const struct click_counter *table = click_router_table(router, &count);
+	const struct click_counter *table = click_router_table(router, &count, &values);
 	_Static_assert(sizeof(*table) == sizeof(struct edgeos_counter) &&
-			       offsetof(struct click_counter, value) ==
-				       offsetof(struct edgeos_counter, value) &&
+			       sizeof(table->name) == sizeof(((struct edgeos_counter *)0)->name) &&
 			       CLICK_TABLE_MAX <= EDGEOS_COUNTERS_MAX,
 		       "the host reads it");
 	hot->computed_count = (uint8_t)(computed <= UINT8_MAX ? computed : UINT8_MAX);
-	if (edgeos_counters((const struct edgeos_counter *)table, count) < 0)
+	if (edgeos_counter_values((const struct edgeos_counter *)table, count, values) < 0)
 		tell(NULL, "click: the counters cannot be shown");
 }
 
@@ -164,12 +164,13 @@ static void touch(void)
 		(void)*line;
 }
 
-/* The elements and the table, but for the entries at its end that nearly no packet touches. */
+/* The elements and their counters, but for those at the end, which nearly no packet touches. */
 static void open_lines(void)
 {
 	uint32_t count, lines = LINES_MAX;
-	const struct click_counter *table = click_router_table(router, &count);
-	uintptr_t first = (uintptr_t)first_line, end = (uintptr_t)(table + count - 2);
+	const uint64_t *values;
+	(void)click_router_table(router, &count, &values);
+	uintptr_t first = (uintptr_t)first_line, end = (uintptr_t)(values + count - 2);
 	if (end > first && end <= (uintptr_t)memory + sizeof(memory))
 		lines = (uint32_t)(end - first + CLICK_LINE - 1) / CLICK_LINE;
 	lines = lines < LINES_MAX ? lines : LINES_MAX;

@@ -2,8 +2,8 @@
  * Handlers by name: those of classes, and the few that every element has; and counters.
  *
  * Counters are a table that a host reads when it likes. So that a packet pays nothing for that,
- * elements count in the table itself: the router tells them where, by a pointer in their struct.
- * Others compute a value when they are asked; who runs the router says when
+ * elements count in its values themselves: the router tells them where, by a pointer in their
+ * struct. Others compute a value when they are asked; who runs the router says when
  * (click_router_compute()).
  */
 #include <string.h>
@@ -158,22 +158,22 @@ bool click_own_counters(struct click_router *router)
 
 void click_count_exhausted(struct click_router *router)
 {
-	router->own_counters[EXHAUSTED].value++;
+	router->own_counters[EXHAUSTED]++;
 }
 
 void click_count_looped(struct click_router *router)
 {
-	router->own_counters[LOOPED].value++;
+	router->own_counters[LOOPED]++;
 }
 
 uint64_t click_router_exhausted(const struct click_router *router)
 {
-	return router->own_counters[EXHAUSTED].value;
+	return router->own_counters[EXHAUSTED];
 }
 
 uint64_t click_router_looped(const struct click_router *router)
 {
-	return router->own_counters[LOOPED].value;
+	return router->own_counters[LOOPED];
 }
 
 static bool collect(struct click_router *router, uint32_t *ret_computed)
@@ -198,54 +198,54 @@ static bool collect(struct click_router *router, uint32_t *ret_computed)
 }
 
 /* Those that are shown come first, then our own, then the others, which count nevertheless. */
-static void fill_table(struct click_router *router, struct click_counter *table)
+static void fill_table(struct click_router *router)
 {
 	static const char *const own[] = {"packets_exhausted", "packets_looped"};
 	uint32_t shown = router->table_count - OWN_COUNT;
 	for (uint32_t i = 0; i < router->counters_count; i++) {
 		const struct click_counter_ref *counter = &router->counters[i];
-		struct click_counter *entry = &table[i < shown ? i : i + OWN_COUNT];
-		uint64_t *value = &entry->value;
-		click_router_counter_name(router, i, entry->name, sizeof(entry->name));
+		uint64_t *value = &router->values[i < shown ? i : i + OWN_COUNT];
 		if (counter->handler->counter != 0)
 			memcpy((uint8_t *)counter->element + counter->handler->counter, &value,
 			       sizeof(value));
 		else if (i < shown)
 			router->computed[router->computed_count++] = (struct click_computed){
 				counter->handler->count, counter->element, value};
+		if (i < shown)
+			click_router_counter_name(router, i, router->table[i].name,
+						  sizeof(router->table[i].name));
 	}
 	for (uint32_t i = 0; i < OWN_COUNT; i++) {
-		strcpy(table[shown + i].name, own[i]);
-		table[shown + i].value = router->own_counters[i].value;
+		strcpy(router->table[shown + i].name, own[i]);
+		router->values[shown + i] = router->own_counters[i];
 	}
-	router->own_counters = &table[shown];
-	router->table = table;
+	router->own_counters = &router->values[shown];
 }
 
 int click_make_counters(struct click_router *router)
 {
 	uint32_t computed = 0;
-	struct click_counter *table = NULL;
 	if (collect(router, &computed)) {
-		table = click_hot_alloc(router,
-					(router->counters_count + OWN_COUNT) * sizeof(*table));
+		uint32_t count = router->counters_count + OWN_COUNT;
+		router->table_count = count < CLICK_TABLE_MAX ? count : CLICK_TABLE_MAX;
+		router->table = click_arena_alloc(&router->arena,
+						  router->table_count * sizeof(*router->table));
+		router->values = click_hot_alloc(router, count * sizeof(*router->values));
 		router->computed = click_hot_alloc(router, computed * sizeof(*router->computed));
 	}
-	if (table == NULL || router->computed == NULL) {
+	if (router->table == NULL || router->values == NULL || router->computed == NULL) {
 		click_tell_line(router, "out of memory");
 		return -1;
 	}
-	router->table_count = router->counters_count + OWN_COUNT;
-	if (router->table_count > CLICK_TABLE_MAX)
-		router->table_count = CLICK_TABLE_MAX;
-	fill_table(router, table);
+	fill_table(router);
 	return 0;
 }
 
 const struct click_counter *click_router_table(const struct click_router *router,
-					       uint32_t *ret_count)
+					       uint32_t *ret_count, const uint64_t **ret_values)
 {
 	*ret_count = router->table_count;
+	*ret_values = router->values;
 	return router->table;
 }
 

@@ -102,16 +102,17 @@ int click_router_read(struct click_router *router, const char *handler, char *ou
 int click_router_write(struct click_router *router, const char *handler, const char *value,
 		       struct click_errors *errors);
 
-/* Counters for a host that reads them when it likes. NAME is "ELEMENT.HANDLER", cut. */
+/* Counters for a host that reads them when it likes: their names, "ELEMENT.HANDLER", cut. */
 #define CLICK_TABLE_MAX 256u
 struct click_counter {
 	char name[56];
-	uint64_t value;
+	uint64_t unused;
 };
-/* At most CLICK_TABLE_MAX, of which the last two are packets_exhausted and packets_looped. It stays
- * where it is. Values are right at any time, but those that have to be computed. */
+/* At most CLICK_TABLE_MAX, of which the last two are packets_exhausted and packets_looped, and
+ * their values, which stay where they are, in an array. These are right at any time, but those that
+ * have to be computed. */
 const struct click_counter *click_router_table(const struct click_router *router,
-					       uint32_t *ret_count);
+					       uint32_t *ret_count, const uint64_t **ret_values);
 /* How many those are, and making them right. */
 uint32_t click_router_computed(const struct click_router *router);
 void click_router_compute(struct click_router *router);

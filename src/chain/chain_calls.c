@@ -127,8 +127,20 @@ static uint32_t enter_port(struct fwp *fwp, uint32_t name, uint32_t len)
 
 static uint32_t enter_counters(struct fwp *fwp, uint32_t table, uint32_t count)
 {
+	uint32_t values = table + (uint32_t)offsetof(struct chain_abi_counter, value);
 	fwp_host_enter(fwp);
-	int result = chain_counters_register(fwp_context(fwp), table, count);
+	int result = chain_counters_register(fwp_context(fwp), table, count, values,
+					     sizeof(struct chain_abi_counter));
+	fwp_host_leave(fwp);
+	return result_of(result);
+}
+
+static uint32_t enter_counter_values(struct fwp *fwp, uint32_t table, uint32_t count,
+				     uint32_t values)
+{
+	fwp_host_enter(fwp);
+	int result =
+		chain_counters_register(fwp_context(fwp), table, count, values, sizeof(uint64_t));
 	fwp_host_leave(fwp);
 	return result_of(result);
 }
@@ -248,11 +260,13 @@ static uint32_t enter_config(struct fwp *fwp, uint32_t key, uint32_t key_len, ui
 		CHAIN_ABI_MODULE, "edgeos_" #name, signature, (void (*)(void))enter_##name         \
 	}
 static const struct fwp_import calls[] = {
-	CALL(packets, "i:i"),	    CALL(packet_send, "iiii:i"), CALL(stream_close, "i:i"),
-	CALL(port, "ii:i"),	    CALL(counters, "ii:i"),	 CALL(timer_set, "iI:i"),
-	CALL(now_ns, ":I"),	    CALL(log, "iii:i"),		 CALL(config, "iiii:i"),
-	CALL(stream_shut, "iii:i"), CALL(stream_info, "iiii:i"), CALL(packet_page, "i:i"),
-	CALL(packet_state, "ii:i"),
+	CALL(packets, "i:i"),	     CALL(packet_send, "iiii:i"),
+	CALL(stream_close, "i:i"),   CALL(port, "ii:i"),
+	CALL(counters, "ii:i"),	     CALL(timer_set, "iI:i"),
+	CALL(now_ns, ":I"),	     CALL(log, "iii:i"),
+	CALL(config, "iiii:i"),	     CALL(stream_shut, "iii:i"),
+	CALL(stream_info, "iiii:i"), CALL(packet_page, "i:i"),
+	CALL(packet_state, "ii:i"),  CALL(counter_values, "iii:i"),
 };
 
 static struct fwp_import imports[EOS_ARRAY_SIZE(calls) + CHAIN_WASI_COUNT];

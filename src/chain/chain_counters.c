@@ -27,14 +27,16 @@ static int clean_name(char *name)
 	return 0;
 }
 
-int chain_counters_register(struct chain_fwp *c, uint32_t table, uint32_t count)
+int chain_counters_register(struct chain_fwp *c, uint32_t table, uint32_t count, uint32_t values,
+			    uint32_t step)
 {
 	struct chain_stage *stage = c->is_init ? c->stage : NULL;
 	if (stage == NULL || stage->counter_names != NULL)
 		return -EEXIST;
 	if (count == 0 || count > CHAIN_ABI_COUNTERS_MAX)
 		return -EINVAL;
-	if (chain_copy_look(c->fwp, table, count * COUNTER_SIZE) == NULL)
+	if (chain_copy_look(c->fwp, table, count * COUNTER_SIZE) == NULL ||
+	    chain_copy_look(c->fwp, values, (count - 1) * step + sizeof(uint64_t)) == NULL)
 		return -EFAULT;
 	int err = eos_fault("chain.calloc");
 	stage->counters_gone = err == 0 ? calloc(count, NAME_SIZE + sizeof(uint64_t)) : NULL;
@@ -54,7 +56,8 @@ int chain_counters_register(struct chain_fwp *c, uint32_t table, uint32_t count)
 		stage->counter_names = NULL;
 		return err;
 	}
-	stage->counters = table;
+	stage->counters = values;
+	stage->counters_step = step;
 	stage->counters_count = count;
 	return 0;
 }
@@ -65,12 +68,11 @@ static void add_values(const struct chain_fwp *c, uint64_t *sums)
 	const struct chain_stage *stage = c->stage;
 	if (c->fwp == NULL)
 		return;
-	const uint8_t *table =
-		chain_copy_look(c->fwp, stage->counters, stage->counters_count * COUNTER_SIZE);
-	for (uint32_t i = 0; table != NULL && i < stage->counters_count; i++) {
+	const uint8_t *values =
+		chain_copy_look(c->fwp, stage->counters, (uint32_t)chain_counters_len(stage));
+	for (uint32_t i = 0; values != NULL && i < stage->counters_count; i++) {
 		uint64_t value;
-		memcpy(&value, table + i * COUNTER_SIZE + offsetof(struct chain_abi_counter, value),
-		       sizeof(value));
+		memcpy(&value, values + i * stage->counters_step, sizeof(value));
 		sums[i] += value;
 	}
 }

@@ -397,14 +397,16 @@ static void bad_pages_and_states_are_errors(void **state)
 	assert_int_equal(f->sent[0].data[PAGE_STATUS], 1);
 }
 
-/* Four counters are 256 bytes. */
+/* Four counters are 256 bytes, of which the names are read once; four values are 32. */
 static void counters_are_not_in_the_page(void **state)
 {
 	static const struct {
-		const char *table;
+		const char *table, *values;
 		bool is_good;
-	} tables[] = {{"3840", true},  {"3841", false}, {"4096", false},
-		      {"6000", false}, {"8191", false}, {"8192", true}};
+	} tables[] = {{"3840", NULL, true},  {"3841", NULL, false}, {"4096", NULL, false},
+		      {"6000", NULL, false}, {"8135", NULL, false}, {"8136", NULL, true},
+		      {NULL, "4064", true},  {NULL, "4065", false}, {NULL, "5000", false},
+		      {NULL, "8191", false}, {NULL, "8192", true}};
 	struct fixture *f = *state = fixture_with(256, 64);
 	uint8_t data[PAGE_BYTES];
 	struct chain_packet packet;
@@ -418,7 +420,8 @@ static void counters_are_not_in_the_page(void **state)
 						 .buffer = 64,
 						 .capacity = 2240,
 						 .mode = i % 2 == 0 ? NULL : "late",
-						 .table = tables[i / 4].table};
+						 .table = tables[i / 4].table,
+						 .values = tables[i / 4].values};
 		struct page_chain chain = {.name = "counters", .stages = &stage, .count = 1};
 		struct chain_template *before = template;
 		int err = page_try(f, &chain, &template, &why);
@@ -427,10 +430,13 @@ static void counters_are_not_in_the_page(void **state)
 			assert_non_null(strstr(why.text, "stage a: its counters are in the page"));
 			assert_ptr_equal(template, before);
 		}
+		uint64_t before_count = page_counter(template, 0, "packets");
 		packet = page_packet(template, data, 1, '-', 0);
 		page_deliver(f, &packet, 1);
 		assert_int_equal(f->sent_count, 1);
 		assert_memory_equal(f->sent[0].data, data, PAGE_BYTES);
+		if (stage.values != NULL && tables[i / 4].is_good)
+			assert_int_equal(page_counter(template, 0, "packets"), before_count + 1);
 	}
 	assert_int_equal(f->died_count, 0);
 }

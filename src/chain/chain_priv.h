@@ -80,7 +80,7 @@ struct chain_stage {
 	size_t settings_count;
 	uint32_t timers_set; /* bits: by the initialisation */
 	uint64_t timers_delay_ns[CHAIN_ABI_TIMERS_MAX];
-	uint32_t counters, counters_count; /* address in the guest */
+	uint32_t counters, counters_step, counters_count; /* the first value's address, bytes */
 	char (*counter_names)[sizeof(((struct chain_abi_counter *)0)->name)];
 	uint64_t *counters_gone; /* of FWPs that are no more */
 };
@@ -350,8 +350,18 @@ int chain_version_new(struct chain_template *template, const struct chain_config
 void chain_version_unref(struct chain_template *template, struct chain_version *version);
 
 /* chain_counters.c */
-/* The guest's table, in its initialisation. */
-int chain_counters_register(struct chain_fwp *c, uint32_t table, uint32_t count) EOS_MUST_CHECK;
+/* The guest's table, in its initialisation; its values are STEP bytes apart from the address VALUES
+ * on. */
+int chain_counters_register(struct chain_fwp *c, uint32_t table, uint32_t count, uint32_t values,
+			    uint32_t step) EOS_MUST_CHECK;
+/* The addresses from the first value to behind the last one. */
+static inline uint64_t chain_counters_len(const struct chain_stage *stage)
+{
+	return stage->counters_count > 0
+		       ? (uint64_t)(stage->counters_count - 1) * stage->counters_step +
+				 sizeof(uint64_t)
+		       : 0;
+}
 /* The FWP is about to go: its counters stay in the sums. */
 void chain_counters_keep(struct chain_fwp *c);
 /* FROM is about to go: TO's sums take over what has the same name in the same stage. */

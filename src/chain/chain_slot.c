@@ -54,8 +54,7 @@ int chain_slot_set_state(struct chain_fwp *c, uint32_t address, uint32_t len)
 
 static bool has_counters_in_page(const struct chain_stage *stage)
 {
-	uint64_t low = stage->counters, page = stage->slot;
-	uint64_t len = (uint64_t)stage->counters_count * sizeof(struct chain_abi_counter);
+	uint64_t low = stage->counters, page = stage->slot, len = chain_counters_len(stage);
 	return len > 0 && low < page + CHAIN_ABI_PAGE && page < low + len;
 }
 

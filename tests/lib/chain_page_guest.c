@@ -26,6 +26,8 @@
 static _Alignas(4096) uint8_t arena[8 * PAGE];
 static struct edgeos_counter counters[] = {
 	{"packets", 0}, {"timers", 0}, {"leaks", 0}, {"wrong", 0}};
+_Static_assert(sizeof(counters) / sizeof(counters[0]) == 4, "as open_counters() says");
+static uint64_t *values; /* NULL: those in the table */
 static uint8_t ends[EDGEOS_STATE_MAX];
 static struct edgeos_packet *slot;
 static uint32_t buffer, capacity, seen;
@@ -98,7 +100,7 @@ static void try_errors(void)
 	must_fail(edgeos_packet_state((void *)(uintptr_t)0xfffffff0u, 32), EFAULT);
 }
 
-/* `table`: where in arena[] the counters shall be. */
+/* `table`, `values`: where in arena[] the counters, or their values alone, shall be. */
 static void open_counters(void)
 {
 	struct edgeos_counter *table = counters;
@@ -106,9 +108,15 @@ static void open_counters(void)
 		table = (void *)(arena + get_number("table"));
 		memcpy(table, counters, sizeof(counters));
 	}
-	if (edgeos_counters(table, sizeof(counters) / sizeof(counters[0])) < 0)
+	if (get("values")[0] != '\0')
+		values = (void *)(arena + get_number("values"));
+	must_fail(edgeos_counter_values(table, 4, (void *)(uintptr_t)0xfffffff0u), EFAULT);
+	int32_t result = values != NULL ? edgeos_counter_values(table, 4, values)
+					: edgeos_counters(table, 4);
+	if (result < 0)
 		abort();
 	must_fail(edgeos_counters(counters, 1), EEXIST);
+	must_fail(edgeos_counter_values(counters, 1, values), EEXIST);
 	if (table != counters)
 		memset(table, 0, sizeof(counters));
 }
@@ -157,7 +165,10 @@ EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 
 static void count(int counter)
 {
-	counters[counter].value++;
+	if (values != NULL)
+		values[counter]++;
+	else
+		counters[counter].value++;
 }
 
 static void look_at(const uint8_t *from, const uint8_t *to)
