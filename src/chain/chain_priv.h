@@ -71,7 +71,8 @@ struct chain_stage {
 	uint32_t buffer, capacity;     /* CAPACITY 0: it has not said yet */
 	uint32_t room;		       /* bytes of a packet that arrives */
 	uint32_t state, state_len;     /* what packets touch besides; 0: unknown */
-	bool has_page; /* the slot begins a page, and the engine's shared one is there */
+	uint32_t tables_len; /* the same below the memory: globals and tables; 0: too many */
+	bool has_page;	     /* the slot begins a page, and the engine's shared one is there */
 	void (*timer)(void *instance, uint32_t id); /* NULL: none */
 	struct fwp_limits limits;
 
@@ -276,6 +277,8 @@ static inline void chain_copy_prefetch(const struct chain_fwp *c)
 	const uint8_t *data = c->memory + stage->buffer + CHAIN_ABI_HEADROOM;
 	for (uint32_t at = 64; at < stage->state_len; at += 64)
 		__builtin_prefetch(state + at, 1);
+	for (uint32_t at = 64; at <= stage->tables_len; at += 64)
+		__builtin_prefetch(c->memory - at, 1);
 	__builtin_prefetch(c->memory + stage->slot, 1);
 	if (stage->has_page)
 		return;

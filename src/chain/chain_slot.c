@@ -7,6 +7,9 @@
 
 #include "chain/chain_priv.h"
 
+/* An instance without tables of functions: what little of it is used is not worth fetching. */
+#define INSTANCE_BYTES 128u
+
 int chain_slot_set(struct chain_fwp *c, uint32_t address, bool wants_page)
 {
 	struct chain_stage *stage = c->is_init ? c->stage : NULL;
@@ -60,6 +63,9 @@ static bool has_counters_in_page(const struct chain_stage *stage)
 
 int chain_slot_share(struct chain_stage *stage, struct eos_why *why)
 {
+	size_t tables_len = EOS_ALIGN_UP(fwp_template_arena_bytes(stage->template), (size_t)64);
+	if (tables_len > INSTANCE_BYTES && tables_len <= CHAIN_ABI_STATE_MAX)
+		stage->tables_len = (uint32_t)tables_len;
 	/* One line at least: where the translations of its addresses come from. */
 	if (stage->state_len == 0)
 		stage->state = stage->slot;

@@ -337,6 +337,11 @@ int fwp_template_new(struct fwp_engine *engine, struct fwp_image *image,
 	return err;
 }
 
+size_t fwp_template_arena_bytes(const struct fwp_template *template)
+{
+	return template->snapshot.arena_used;
+}
+
 struct fwp_template *fwp_template_ref(struct fwp_template *template)
 {
 	template->references++;

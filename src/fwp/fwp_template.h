@@ -56,6 +56,8 @@ int fwp_template_share_page(struct fwp_template *template, uint32_t address) EOS
 /* That page, at an address of the host's; NULL: no template has one yet. Valid as long as the
  * engine. */
 uint8_t *fwp_engine_page(const struct fwp_engine *engine);
+/* How many bytes below the linear memory are an instance's globals and tables. */
+size_t fwp_template_arena_bytes(const struct fwp_template *template);
 struct fwp_template *fwp_template_ref(struct fwp_template *template);
 /* The last one frees it; each FWP made from it holds one. NULL is fine. */
 struct fwp_template *fwp_template_unref(struct fwp_template *template);
