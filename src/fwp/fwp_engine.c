@@ -132,6 +132,8 @@ static int make_engine(const struct fwp_engine_config *config, unsigned fwps_max
 	eos_list_init(&engine->made);
 	fwp_pool_init(&engine->plain, engine, NULL);
 	err = fwp_pool_reserve_places(engine);
+	if (err == 0 && engine->shares_page)
+		err = fwp_shared_make(engine);
 	if (err < 0) {
 		free_engine(engine);
 		return eos_why(why, err, "no memory for %u featherweight processes", fwps_max);

@@ -251,6 +251,8 @@ void fwp_turns_leave(struct fwp *fwp);
 void fwp_turns_fini(struct fwp_engine *engine);
 
 /* fwp_shared.c */
+/* Makes the page, unless it is there, or this machine's pages are larger. -ENOMEM. */
+int fwp_shared_make(struct fwp_engine *engine) EOS_MUST_CHECK;
 void fwp_shared_fini(struct fwp_engine *engine);
 
 /* Where an address or a stack pointer lies; any context, also signal. The second: overflowed or

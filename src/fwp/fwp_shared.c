@@ -12,6 +12,11 @@
 #include "base/file.h"
 #include "fwp/fwp_priv.h"
 
+static bool has_small_pages(void)
+{
+	return sysconf(_SC_PAGESIZE) == (long)FWP_PAGE_BYTES;
+}
+
 static int make_file(void)
 {
 	int err = eos_fault("fwp.memfd");
@@ -29,8 +34,10 @@ static int make_file(void)
 	return fd;
 }
 
-static int make_page(struct fwp_engine *engine)
+int fwp_shared_make(struct fwp_engine *engine)
 {
+	if (engine->page != NULL || !has_small_pages())
+		return 0;
 	int fd = make_file();
 	if (fd < 0)
 		return fd;
@@ -59,9 +66,9 @@ int fwp_template_share_page(struct fwp_template *template, uint32_t address)
 	if (address % FWP_PAGE_BYTES != 0 || snapshot->memory_bytes < FWP_PAGE_BYTES ||
 	    address > snapshot->memory_bytes - FWP_PAGE_BYTES)
 		return -EINVAL;
-	if (sysconf(_SC_PAGESIZE) != (long)FWP_PAGE_BYTES)
+	if (!has_small_pages())
 		return -ENOTSUP;
-	int err = pool->engine->page == NULL ? make_page(pool->engine) : 0;
+	int err = fwp_shared_make(pool->engine);
 	if (err < 0)
 		return err;
 	snapshot->page_fd = pool->engine->page_fd;

@@ -48,13 +48,12 @@ int fwp_template_new(struct fwp_engine *engine, struct fwp_image *image,
  * sees what the one before left there: whoever schedules them writes to the page, all of it, before
  * each turn (fwp_engine_page()), and does not let one wait in the middle of a turn.
  * Before the first FWP is made of TEMPLATE. For FWPs for turns (below) of an engine whose
- * configuration says shares_page: others cost more kernel mappings than fwps_max was checked for.
- * -EINVAL: ADDRESS is not a multiple of that, or not in
- * the initial memory; -ENOTSUP: this machine's pages are larger; -ENOMEM.
+ * configuration says shares_page, which has the page from its start: others cost more kernel
+ * mappings than fwps_max was checked for. -EINVAL: ADDRESS is not a multiple of that, or not in the
+ * initial memory; -ENOTSUP: this machine's pages are larger; -ENOMEM.
  */
 int fwp_template_share_page(struct fwp_template *template, uint32_t address) EOS_MUST_CHECK;
-/* That page, at an address of the host's; NULL: no template has one yet. Valid as long as the
- * engine. */
+/* That page, at an address of the host's; NULL: there is none. Valid as long as the engine. */
 uint8_t *fwp_engine_page(const struct fwp_engine *engine);
 /* How many bytes below the linear memory are an instance's globals and tables. */
 size_t fwp_template_arena_bytes(const struct fwp_template *template);
