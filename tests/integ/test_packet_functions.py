@@ -165,8 +165,7 @@ def test_errors(node, toy):
     port = udp_port()
     plain = compile_c(PLAIN)
     fails(deploy(node, "toy", plain, udp(port), check=False), plain.name, "edgeos_packet")
-    fails(deploy(node, "toy", toy, "triggers: [{http: {path: /x}}]", check=False),
-          "edgeos_packet_page")
+    fails(deploy(node, "toy", toy, "triggers: [{http: {path: /x}}]", check=False), "edgeos_packet_page")
     fails(deploy(node, "toy", toy, udp(port, "cpu: {class: 1}"), check=False), "toy.yaml:5: cpu: not with")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", port))

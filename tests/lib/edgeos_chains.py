@@ -26,7 +26,9 @@ def compile_packets(source):
         _run([str(ROOT / "sdk" / "build"), str(text), "-o", str(out)])
         text.unlink()
 
-    return _cached("sdk", source, "wasm", make)
+    # Made anew when the headers have changed.
+    headers = "".join(path.read_text() for path in sorted((ROOT / "sdk" / "c").glob("*.h")))
+    return _cached(f"sdk {headers}", source, "wasm", make)
 
 
 def write(node, name, text):
