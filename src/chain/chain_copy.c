@@ -34,7 +34,8 @@ static inline void clear(uint8_t *bytes, uint32_t len)
 	memset(bytes + half, 0, len - half);
 }
 
-/* The shared page, where C sees it. */
+/* The shared page, where C sees it: it is written there, as bytes that were just stored at one
+ * address and are loaded at another have to reach the cache first. */
 static inline uint8_t *page_of(const struct chain_fwp *c)
 {
 	return c->memory + c->stage->slot;

@@ -3,9 +3,9 @@
  *
  * Files: chains.c (what a core has), chain_template.c and chain_version.c (what is applied),
  * chain_clients.c (which chain a packet is for), chain_instance.c (chains and their FWPs),
- * chain_run.c (the way of a packet), chain_fwp.c (what runs on an FWP's stack), chain_copy.c (bytes
- * between memories), chain_queue.c, chain_timers.c, chain_counters.c, chain_pool.c, chain_calls.c
- * and chain_wasi.c (what guests import).
+ * chain_run.c (the way of a packet), chain_fwp.c (an FWP's turn), chain_slot.c (where guests want
+ * their packets), chain_copy.c (bytes between memories), chain_queue.c, chain_timers.c,
+ * chain_counters.c, chain_pool.c, chain_calls.c and chain_wasi.c (what guests import).
  *
  * Fault points: chain.calloc, chain.strdup, chain.mmap.
  */
@@ -357,7 +357,7 @@ void chain_version_unref(struct chain_template *template, struct chain_version *
  * on. */
 int chain_counters_register(struct chain_fwp *c, uint32_t table, uint32_t count, uint32_t values,
 			    uint32_t step) EOS_MUST_CHECK;
-/* The addresses from the first value to behind the last one. */
+/* How many bytes it is from the first value to the end of the last one. */
 static inline uint64_t chain_counters_len(const struct chain_stage *stage)
 {
 	return stage->counters_count > 0

@@ -1,16 +1,17 @@
 /*
  * The way of packets through stages.
  *
- *	chains_deliver()        FWP of stage 0       FWP of stage 1       FWP of the next packet's
- *	  step() ── switch ──►  guest's handler
- *	                        next(): finish(),
- *	                        copies to stage 1 ── switch ──►  handler
- *	                                              next(): finish(), sends;
- *	                                              step()    ── switch ──►  handler …
+ *	engine's thread         the stack for turns
+ *	chains_deliver()
+ *	  step() ── switch ──►  stage 0: guest's handler
+ *	                        next(): pass_on(), the packet enters stage 1
+ *	                        stage 1: handler
+ *	                        next(): pass_on(), sends; step(), the next packet enters
+ *	                        its stage 0: handler …
  *
- * When a handler has returned, what comes next is decided without a switch to the engine's thread
- * (fwp_run_turns()), so a stage costs one switch. That thread has the processor again when somebody
- * died or used up his time, when chains must be made or renewed, and at the end.
+ * Handlers are called one after the other on the stack that all FWPs for turns share; who is next
+ * is decided between them (fwp_run_turns()). The engine's thread has the processor again when
+ * somebody died or used up his time, when chains must be made or renewed, and at the end.
  *
  * Invariants
  * 1. run.current is the FWP that has a task which is not done.

@@ -181,9 +181,10 @@ struct fwp *fwp_free(struct fwp *fwp);
 enum fwp_state fwp_run_until(struct fwp *fwp, uint64_t end_ns);
 /*
  * The same for FWPs that a scheduler chooses among. Where the one that runs yields, blocks or is
- * preempted, NEXT(CTX, STOPPED) says who continues, and until when; that one gets the processor
- * from STOPPED's stack, without a switch to the engine's thread. NEXT may name STOPPED itself. It
- * is called on the stack of the engine's thread (STOPPED's would be another one each time, in no
+ * preempted, or ends its turn, NEXT(CTX, STOPPED) says who continues, and until when; that one gets
+ * the processor from STOPPED's stack, without a switch to the engine's thread. NEXT may name
+ * STOPPED itself; while that is in the middle of a turn, no other one for turns (fwp_template.h).
+ * It is called on the stack of the engine's thread (STOPPED's would be another one each time, in no
  * cache), may not free FWPs, and finds fwp_engine_stopped_ns() to be now.
  * Returns, to the caller of fwp_run_turns(), when NEXT names nobody, and when an FWP has died or
  * cannot go on, as its time is over: it is dead then. Returns that one or the one that stopped

@@ -46,7 +46,8 @@ int fwp_template_new(struct fwp_engine *engine, struct fwp_image *image,
  * all FWPs that are made from templates with one. What goes through thousands of FWPs of a
  * processor is in its cache there, and is not copied from one memory to the next. Each that runs
  * sees what the one before left there: whoever schedules them writes to the page, all of it, before
- * each turn (fwp_engine_page()), and does not let one wait in the middle of a turn.
+ * each turn (at the FWP's address, or by fwp_engine_page()), and lets nobody else have a turn while
+ * one is in the middle of his.
  * Before the first FWP is made of TEMPLATE. For FWPs for turns (below) of an engine whose
  * configuration says shares_page, which has the page from its start: others cost more kernel
  * mappings than fwps_max was checked for. -EINVAL: ADDRESS is not a multiple of that, or not in the

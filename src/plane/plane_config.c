@@ -192,7 +192,8 @@ int plane_config_decode(const struct eos_node *node, struct plane_config *config
 		err = eos_node_get_size(node, "memory", 16 * MIB, 65536 * MIB, &bytes, why);
 	config->memory_mib = (uint32_t)(bytes / MIB);
 	if (err == 0)
-		err = get_u32(node, "frames", 1024, 1u << 22, &config->frames_max, why);
+		err = get_u32(node, "frames", PLANE_FRAMES_MIN, PLANE_FRAMES_MAX,
+			      &config->frames_max, why);
 	if (err == 0)
 		err = get_u32(node, "chains", 1, (uint64_t)config->cores * PLANE_CORE_CHAINS_MAX,
 			      &config->chains_max, why);

@@ -17,8 +17,10 @@
 #define PLANE_ADDRESSES_MAX 16u /* of a port */
 #define PLANE_DEVICE_MAX    255u
 #define PLANE_CORES_MAX	    16u
-/* With more the worker would not start: instances are a core's, as chains_new() takes them; FWPs
- * are all of a process's, as fwp_engine_new() has room for. */
+/* Beyond these the worker would not start: frames as nic_new() takes them; instances are a core's,
+ * as chains_new() takes them; FWPs are all of a process's, as fwp_engine_new() has room for. */
+#define PLANE_FRAMES_MIN      2048u
+#define PLANE_FRAMES_MAX      (1u << 20)
 #define PLANE_CORE_CHAINS_MAX 65536u
 #define PLANE_FWPS_MAX	      16000u
 

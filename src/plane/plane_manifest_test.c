@@ -292,6 +292,8 @@ static void test_config(void **state)
 		{"cores: 17", "cores"},
 		{"chains: 65537", "chains: must be from 1 to 65536"},
 		{"cores: 2\nchains: 131073", "chains: must be from 1 to 131072"},
+		{"frames: 2047", "frames: must be from 2048 to 1048576"},
+		{"frames: 1048577", "frames: must be from 2048 to 1048576"},
 		{"fwps: 16001", "fwps: must be from 1 to 16000"},
 		{"ports: {a: {device: \"null\", mac: \"-2:00:00:00:00:00\"}}", "mac: not"},
 		{"watchdog: 999ms", "watchdog: neither"},

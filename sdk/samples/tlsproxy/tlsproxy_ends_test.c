@@ -1,0 +1,224 @@
+/*
+ * The reverse proxy: ends, failures, time, and anything at all.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tlsproxy_fixture.h"
+
+static void test_ends_of_servers(void **state)
+{
+	(void)state;
+	/* Nobody there. */
+	uint32_t peer = open_with(GET);
+	server(OUT, peer, EDGEOS_FIRST | EDGEOS_LAST | EDGEOS_BROKEN, "");
+	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 502 ", 13);
+	/* The end of the connection is the end of the body; for the client it is a chunk. */
+	peer = open_with(GET);
+	server(OUT, peer, EDGEOS_FIRST, "HTTP/1.1 200 OK\r\n\r\nhi");
+	server(OUT, peer, EDGEOS_LAST, "");
+	assert_string_equal(sent_by(0, peer),
+			    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+			    "2\r\nhi\r\n0\r\n\r\n");
+	assert_true(was_shut(OUT, EDGEOS_SHUT_ALL));
+	end(peer);
+	/* If it broke, or had promised more, the client must see that. */
+	static const char *const cut[] = {"HTTP/1.1 200 OK\r\n\r\nhi",
+					  "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi"};
+	for (unsigned i = 0; i < 2; i++) {
+		peer = open_with(GET);
+		server(OUT, peer, EDGEOS_FIRST, cut[i]);
+		server(OUT, peer, EDGEOS_LAST | (i == 0 ? EDGEOS_BROKEN : 0), "");
+		assert_true(was_shut(0, EDGEOS_SHUT_BREAK));
+	}
+	/* An old connection that ends when it is used again: once more, if nothing can be done
+	 * twice by that. */
+	peer = open_with(GET);
+	server(OUT, peer, EDGEOS_FIRST, OK);
+	forget();
+	client(peer, 0, GET);
+	server(OUT, peer, EDGEOS_LAST | EDGEOS_BROKEN, "");
+	const char *sent = sent_by(OUT, peer);
+	assert_non_null(strstr(sent + 5, "GET / HTTP/1.1"));
+	server(OUT, peer, EDGEOS_FIRST | EDGEOS_LAST | EDGEOS_BROKEN, "");
+	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 502 ", 13);
+	peer = open_with(GET);
+	server(OUT, peer, EDGEOS_FIRST, OK);
+	forget();
+	client(peer, 0, "DELETE / HTTP/1.1\r\nHost: www.test\r\n\r\n");
+	server(OUT, peer, EDGEOS_LAST, "");
+	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 502 ", 13);
+	/* Idle, it is only closed. */
+	peer = open_with(GET);
+	server(OUT, peer, EDGEOS_FIRST, OK);
+	forget();
+	server(OUT, peer, EDGEOS_LAST, "");
+	assert_true(was_shut(OUT, EDGEOS_SHUT_ALL));
+	assert_int_equal(host_sent_count, 0);
+	end(peer);
+}
+
+static void test_no_room_for_a_body(void **state)
+{
+	(void)state;
+	/* Nothing follows a part that is missing: the server would take the rest for all. */
+	uint32_t peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\n"
+				  "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
+	host_send_error = -EAGAIN;
+	client(peer, 0, "3\r\ntwo\r\n");
+	host_send_error = 0;
+	assert_true(was_shut(OUT, EDGEOS_SHUT_BREAK));
+	assert_int_equal(host_closed, 1);
+	client(peer, 0, "5\r\nthree\r\n0\r\n\r\n");
+	assert_null(strstr(sent_by(OUT, peer), "three"));
+	/* One that takes no more may have answered already. */
+	peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 9\r\n\r\nhalf");
+	host_send_error = -EBADF;
+	client(peer, 0, "and");
+	host_send_error = 0;
+	assert_int_equal(host_closed, 0);
+	server(OUT, peer, EDGEOS_FIRST, "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 413 No\r\n", 17);
+	assert_int_equal(host_closed, 1);
+}
+
+static void test_ends_of_clients(void **state)
+{
+	(void)state;
+	/* Half closed: the answer still comes. */
+	uint32_t peer = open_with(GET);
+	host_stream(peer, EDGEOS_LAST, "", 0);
+	assert_int_equal(host_closed, 0);
+	server(OUT, peer, EDGEOS_FIRST, OK);
+	assert_non_null(strstr(sent_by(0, peer), "Connection: close"));
+	assert_int_equal(host_closed, 1);
+	/* In a head, or a body. */
+	peer = open_with("GET / HT");
+	host_stream(peer, EDGEOS_LAST, "", 0);
+	assert_int_equal(host_closed, 1);
+	peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 9\r\n\r\nhalf");
+	host_stream(peer, EDGEOS_LAST, "", 0);
+	assert_true(was_shut(OUT, EDGEOS_SHUT_BREAK));
+	assert_int_equal(host_closed, 1);
+	/* An answer before the question's end. */
+	peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 9\r\n\r\nhalf");
+	server(OUT, peer, EDGEOS_FIRST, "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 413 No\r\n", 17);
+	assert_int_equal(host_closed, 1);
+	/* One that an instance before this one has known. */
+	forget();
+	client(++next_peer, 0, GET);
+	assert_int_equal(host_closed, 1);
+	/* All places taken, and free again. */
+	for (unsigned i = 0; i < TALKS_MAX; i++)
+		(void)open_with(GET);
+	(void)open_with(GET);
+	assert_int_equal(host_closed, 1);
+	for (unsigned i = 0; i < TALKS_MAX; i++)
+		end(next_peer - 1 - i);
+	end(open_with(GET));
+	/* More asked for than waits here: what is under way is answered. */
+	peer = open_with(GET);
+	for (unsigned i = 0; i < 1000; i++)
+		client(peer, 0, GET);
+	server(OUT, peer, EDGEOS_FIRST, OK);
+	assert_int_equal(host_closed, 1);
+}
+
+static void test_time(void **state)
+{
+	(void)state;
+	uint32_t head = open_with("GET / HT"), due = ++next_peer, body = ++next_peer;
+	client(due, EDGEOS_FIRST, GET);
+	client(body, EDGEOS_FIRST,
+	       "POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 9\r\n\r\n");
+	host_now_ns += 29 * HOST_SECOND;
+	assert_true(host_timer_due(0));
+	edgeos_timer(0);
+	assert_int_equal(host_closed, 0);
+	host_now_ns += 2 * HOST_SECOND;
+	assert_true(host_timer_due(0));
+	edgeos_timer(0);
+	assert_memory_equal(sent_by(0, head), "HTTP/1.1 408 ", 13);
+	assert_memory_equal(sent_by(0, due), "HTTP/1.1 504 ", 13);
+	assert_int_equal(host_closed, 2);
+	end(body);
+	/* Nobody is there any more. */
+	assert_false(host_timer_due(0));
+	uint32_t idle = open_with(GET);
+	server(OUT, idle, EDGEOS_FIRST, OK);
+	host_now_ns += 59 * HOST_SECOND;
+	edgeos_timer(0);
+	assert_int_equal(host_closed, 0);
+	host_now_ns += 2 * HOST_SECOND;
+	edgeos_timer(0);
+	assert_int_equal(host_closed, 1);
+	assert_int_equal(host_counter("timeouts"), 2);
+}
+
+/* Anything at all, from both sides: memory stays whole, places are given back. */
+static void test_hostile(void **state)
+{
+	(void)state;
+	static const char *const seeds[] = {
+		GET,
+		"POST / HTTP/1.1\r\nHost: www.test\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+		"PUT /api HTTP/1.1\r\nHost: www.test\r\nContent-Length: 5\r\n\r\nhello" GET,
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+		OK,
+		"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+	};
+	for (unsigned i = 0; i < 60000; i++) {
+		char text[256];
+		const char *seed = seeds[host_random() % 6];
+		uint32_t len = (uint32_t)strlen(seed);
+		memcpy(text, seed, len);
+		for (unsigned n = host_random() % 4; n > 0; n--)
+			text[host_random() % len] = (char)host_random();
+		if (host_random() % 3 == 0)
+			len = host_random() % (len + 1);
+		uint32_t flags = host_random() % 20 == 0 ? EDGEOS_LAST : 0;
+		uint32_t peer = 1 + host_random() % 80;
+		if (flags != 0)
+			len = 0;
+		if (host_random() % 2 == 0)
+			host_stream(peer, flags | (host_random() % 4 == 0 ? EDGEOS_FIRST : 0), text,
+				    len);
+		else
+			host_stream_by(1 + host_random() % 2, peer, flags, text, len);
+		if (host_random() % 500 == 0) {
+			host_now_ns += 10 * HOST_SECOND;
+			edgeos_timer(0);
+		}
+		host_send_error = host_random() % 50 == 0 ? -1 : 0;
+		forget();
+	}
+	host_send_error = 0;
+	for (uint32_t peer = 1; peer <= 80; peer++)
+		end(peer);
+	next_peer = 100;
+	uint32_t peer = open_with(GET);
+	server(OUT, peer, EDGEOS_FIRST, OK);
+	assert_string_equal(sent_by(0, peer), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+	end(peer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_ends_of_servers, set_up),
+		cmocka_unit_test_setup(test_no_room_for_a_body, set_up),
+		cmocka_unit_test_setup(test_ends_of_clients, set_up),
+		cmocka_unit_test_setup(test_time, set_up),
+		cmocka_unit_test_setup(test_hostile, set_up),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
