@@ -226,6 +226,9 @@ static void on_finish(void *ctx, struct http_request *http)
 	free(request);
 }
 
+/* Callers that may wait: a client that does not block is refused beyond that (EAGAIN). */
+#define BACKLOG 1024
+
 static const struct http_handler handler = {
 	.begin = on_begin,
 	.body = on_body,
@@ -251,7 +254,7 @@ static int listen_at(const char *path, struct eos_why *why)
 	mode_t old_mask = umask(0177);
 	int err = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 	umask(old_mask);
-	if (err == 0 && listen(fd, 64) < 0)
+	if (err == 0 && listen(fd, BACKLOG) < 0)
 		err = -errno;
 	if (err < 0) {
 		eos_close(fd);
