@@ -108,7 +108,7 @@ int click_args_init(struct click_args *args, struct click_element *element, cons
 				    .file = place->file,
 				    .line = place->line,
 				    .name = element->more->name,
-				    .class = element->class->name,
+				    .class = element->more->class->name,
 				    .current = UINT32_MAX};
 	return click_args_split(click_args_arena(element->router), config, &args->args,
 				&args->count);

@@ -150,21 +150,16 @@ struct click_class {
 	bool configures_first;
 };
 
-/* What is on the other side, with its class's functions: packets do not look at classes. */
+/* What is on the other side. */
 struct click_port {
 	struct click_element *element; /* NULL: not connected */
 	uint32_t port;
-	union {
-		void (*push)(struct click_element *element, unsigned port,
-			     struct click_packet *packet);
-		struct click_packet *(*pull)(struct click_element *element, unsigned port);
-	};
-	struct click_packet *(*simple)(struct click_element *element, struct click_packet *packet);
 };
 
 /* Of an element, what packets do not need. */
 struct click_element_more {
 	const char *name;
+	const struct click_class *class;
 	uint32_t index; /* in the router */
 	bool *input_is_pull, *output_is_pull;
 	/* The router's: place among the timers. */
@@ -177,13 +172,14 @@ struct click_element {
 	struct click_router *router;
 	struct click_port *outputs, *inputs; /* push and pull peers */
 	uint16_t outputs_count, inputs_count;
-	const struct click_class *class;
 	struct click_element_more *more;
 	/* The router's: its task, and who pulls from here. */
 	struct click_element *task_next;
 	struct click_element **listeners;
 	uint16_t listeners_count;
-	bool is_scheduled;
+	uint8_t class_number; /* in the router's table */
+	bool is_scheduled : 1;
+	bool gives : 1, has_task : 1; /* the class has pull(), run_task() */
 };
 
 /* Pushes PACKET out of output PORT, and takes it. An output beyond outputs_count frees it, as

@@ -48,7 +48,7 @@ struct click_arena {
 };
 /* Cleared; NULL: no memory. */
 void *click_arena_alloc(struct click_arena *arena, size_t size);
-/* MEMORY, which is cleared, aligned to 16 bytes and borrowed until the end, is used first. */
+/* MEMORY, which is cleared, aligned as a cache line and borrowed until the end, is used first. */
 void click_arena_lend(struct click_arena *arena, void *memory, size_t size);
 /* Of the router's memory that packets touch; as click_arena_alloc(). */
 void *click_hot_alloc(struct click_router *router, size_t size);
@@ -170,37 +170,41 @@ struct click_router {
 	uint32_t counters_count, computed_count, table_count;
 	struct click_random random;
 
-	/* What packets touch, to the end; in the guest each its last three cache lines: the first
-	 * receiver, the packet's fields, and then what is the router's and that of who runs it.
-	 * Elements are behind it. Tasks are a queue, timers a heap. */
+	/* What packets touch, to the end; in the guest each its last two cache lines: the packet's
+	 * fields, and what is the router's and that of who runs it. Elements are behind it. Tasks
+	 * are a queue, timers a heap. */
 	_Alignas(CLICK_LINE) struct click_element *tasks_last;
 	struct click_element **timers;
 	uint32_t timers_count;
 	struct click_packet *free_packets;
-	struct click_port receivers[CLICK_DEVICES_MAX]; /* of packets, by device: the last first */
+	struct click_port
+		receivers[CLICK_DEVICES_MAX]; /* of packets, by device; not of the first */
 	struct click_packet own; /* the borrowed one, unless it still waits somewhere */
 	_Alignas(CLICK_LINE) uint8_t room[CLICK_ROOM]; /* of whom runs the router */
 	uint64_t due_ns; /* when the first timer is; UINT64_MAX: none is set */
 	struct click_element *tasks_first;
 	struct click_packet *borrowed;
-	void (*send)(void *ctx, unsigned device, const struct click_packet *packet); /* HOST's */
-	void *ctx;
+	struct click_port receiver; /* the first device's */
 	uint16_t depth;
 	bool is_own_taken;
 };
-#define CLICK_HOT_LINES 3u /* those */
+#define CLICK_HOT_LINES 2u /* those */
 _Static_assert(sizeof(void *) != 4 ||
 		       (offsetof(struct click_router, own.data) % CLICK_LINE == 0 &&
 			offsetof(struct click_router, room) ==
 				offsetof(struct click_router, own.data) + CLICK_LINE &&
 			sizeof(struct click_router) ==
 				offsetof(struct click_router, room) + CLICK_LINE),
-	       "three lines");
+	       "two lines");
 
 static inline struct click_port *click_receiver(struct click_router *router, unsigned device)
 {
-	return &router->receivers[CLICK_DEVICES_MAX - 1 - device];
+	return device == 0 ? &router->receiver : &router->receivers[device];
 }
+
+/* Sends PACKET, which is borrowed, but its buffer need not stay as it is. */
+void click_host_send(struct click_router *router, unsigned device,
+		     const struct click_packet *packet);
 
 /* "FILE:LINE: " and the text. */
 void click_tell(struct click_router *router, const char *file, uint32_t line, const char *format,

@@ -28,7 +28,7 @@ static struct click_element *split(const struct click_router *router, const char
 
 static const struct click_handler *find(const struct click_element *element, const char *name)
 {
-	const struct click_handler *handler = element->class->handlers;
+	const struct click_handler *handler = element->more->class->handlers;
 	for (; handler != NULL && handler->name != NULL; handler++)
 		if (strcmp(handler->name, name) == 0)
 			return handler;
@@ -57,11 +57,11 @@ static uint64_t value_of(const struct click_counter_ref *counter)
 static bool read_common(const struct click_element *element, const char *name,
 			struct click_text *text)
 {
-	const struct click_handler *handler = element->class->handlers;
+	const struct click_handler *handler = element->more->class->handlers;
 	if (strcmp(name, "name") == 0) {
 		click_text_puts(text, element->more->name);
 	} else if (strcmp(name, "class") == 0) {
-		click_text_puts(text, element->class->name);
+		click_text_puts(text, element->more->class->name);
 	} else if (strcmp(name, "config") == 0) {
 		click_text_puts(text, element->router->places[element->more->index].config);
 	} else if (strcmp(name, "handlers") == 0) {
@@ -107,7 +107,7 @@ static void tell_unknown(struct click_router *router, const struct click_element
 	click_text_printf(&text, "there is no handler '%.*s' to write", 100, path);
 	if (element != NULL) {
 		struct click_nearest nearest = click_nearest_to(name);
-		const struct click_handler *handler = element->class->handlers;
+		const struct click_handler *handler = element->more->class->handlers;
 		for (; handler != NULL && handler->name != NULL; handler++)
 			if (handler->write != NULL)
 				click_nearest_offer(&nearest, handler->name);
@@ -181,7 +181,7 @@ static bool collect(struct click_router *router, uint32_t *ret_computed)
 	uint32_t capacity = 0;
 	for (uint32_t i = 0; i < router->elements_count; i++) {
 		struct click_element *element = router->elements[i];
-		const struct click_handler *handler = element->class->handlers;
+		const struct click_handler *handler = element->more->class->handlers;
 		for (; handler != NULL && handler->name != NULL; handler++) {
 			if (!is_counter(handler))
 				continue;

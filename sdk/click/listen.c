@@ -56,7 +56,7 @@ static void search_from(struct search *search, uint32_t start)
 			    search->seen[to] == start + 1)
 				continue;
 			search->seen[to] = start + 1;
-			if (router->elements[to]->class->run_task != NULL)
+			if (router->elements[to]->more->class->run_task != NULL)
 				search->found[search->found_count++] = router->elements[to];
 			else
 				search->stack[depth++] = to;

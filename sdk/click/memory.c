@@ -23,15 +23,16 @@
 #define HOT_MAX	     1024u /* more at once is not among what packets touch */
 #define SLAB_PACKETS 16u
 #define BUFFER_BYTES (CLICK_HEADROOM + CLICK_PACKET_MAX)
+#define ALIGN	     8u /* of all that is allocated: the largest of what elements have */
 
 struct click_chunk {
 	struct click_chunk *next;
 	size_t size, used;
-	uint8_t *bytes; /* aligned to 16; behind this, or before it where they are borrowed */
+	uint8_t *bytes; /* aligned to ALIGN; behind this, or before it where they are borrowed */
 	bool is_borrowed;
 };
 
-#define HEAD_BYTES ((sizeof(struct click_chunk) + 15u) & ~(size_t)15u)
+#define HEAD_BYTES ((sizeof(struct click_chunk) + ALIGN - 1) & ~(size_t)(ALIGN - 1))
 
 struct click_slab {
 	struct click_slab *next;
@@ -43,7 +44,7 @@ void *click_arena_alloc(struct click_arena *arena, size_t size)
 {
 	if (size > CLICK_MEMORY_MAX)
 		return NULL;
-	size = (size + 15u) & ~(size_t)15u;
+	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	struct click_chunk *chunk = arena->chunks;
 	if (chunk == NULL || chunk->size - chunk->used < size) {
 		size_t bytes = size > CHUNK_BYTES / 4 ? size : CHUNK_BYTES;
@@ -72,9 +73,9 @@ void *click_arena_alloc(struct click_arena *arena, size_t size)
 
 void click_arena_lend(struct click_arena *arena, void *memory, size_t size)
 {
-	if (size < HEAD_BYTES + 15)
+	if (size < HEAD_BYTES + ALIGN)
 		return;
-	size_t bytes = (size - HEAD_BYTES) & ~(size_t)15u;
+	size_t bytes = (size - HEAD_BYTES) & ~(size_t)(ALIGN - 1);
 	struct click_chunk *chunk = (struct click_chunk *)((uint8_t *)memory + bytes);
 	chunk->size = bytes;
 	chunk->bytes = memory;
@@ -147,7 +148,7 @@ void *click_alloc(struct click_router *router, size_t size)
 
 /* --- packets --- */
 
-static bool add_slab(struct click_router *router)
+static __attribute__((noinline)) bool add_slab(struct click_router *router)
 {
 	if (router->packets_count + SLAB_PACKETS > CLICK_PACKETS_MAX)
 		return false;

@@ -23,7 +23,7 @@ static void complain(struct check *check, const struct click_element *element, c
 	const struct click_place *place = &check->router->places[element->more->index];
 	char prefix[CLICK_NAME_MAX + 80];
 	struct click_text text = CLICK_TEXT(prefix);
-	click_text_printf(&text, "%s :: %s: ", element->more->name, element->class->name);
+	click_text_printf(&text, "%s :: %s: ", element->more->name, element->more->class->name);
 	va_list list;
 	va_start(list, format);
 	click_tell_va(check->router, place->file, place->line, prefix, format, list);
@@ -84,12 +84,13 @@ static uint32_t settle_count(struct check *check, struct click_element *element,
 
 static void count_ports(struct check *check, struct click_element *element)
 {
-	const char *at = element->class->port_count;
+	const char *at = element->more->class->port_count;
 	struct range inputs = read_range(&at);
 	if (*at == '/')
 		at++;
-	struct range outputs =
-		*element->class->port_count != '\0' && at[-1] == '/' ? read_range(&at) : inputs;
+	struct range outputs = *element->more->class->port_count != '\0' && at[-1] == '/'
+				       ? read_range(&at)
+				       : inputs;
 	element->inputs_count =
 		(uint16_t)settle_count(check, element, element->inputs_count, inputs, "input");
 	if (outputs.is_same) {
@@ -187,13 +188,14 @@ static bool agree_inside(struct check *check, const struct click_element *elemen
 	bool changed = false;
 	char *inputs = check->inputs[element->more->index],
 	     *outputs = check->outputs[element->more->index];
-	const char *code = element->class->processing;
+	const char *code = element->more->class->processing;
 	for (uint32_t i = 0; i < element->inputs_count; i++) {
 		if (processing_of(code, false, i) != OPEN)
 			continue;
 		for (uint32_t o = 0; o < element->outputs_count; o++)
 			if (processing_of(code, true, o) == OPEN &&
-			    click_flows(element->class, i, o) && agree(&inputs[i], &outputs[o]))
+			    click_flows(element->more->class, i, o) &&
+			    agree(&inputs[i], &outputs[o]))
 				changed = true;
 	}
 	return changed;
@@ -242,14 +244,14 @@ static const char *word_of(char processing)
 /* Agnostic ports between which packets flow have to be the same. */
 static void check_inside(struct check *check, struct click_element *element)
 {
-	const char *code = element->class->processing;
+	const char *code = element->more->class->processing;
 	const char *inputs = check->inputs[element->more->index],
 		   *outputs = check->outputs[element->more->index];
 	for (uint32_t i = 0; i < element->inputs_count; i++) {
 		for (uint32_t o = 0; o < element->outputs_count; o++) {
 			if (processing_of(code, false, i) == OPEN &&
 			    processing_of(code, true, o) == OPEN &&
-			    click_flows(element->class, i, o) && inputs[i] != outputs[o]) {
+			    click_flows(element->more->class, i, o) && inputs[i] != outputs[o]) {
 				complain(check, element,
 					 "its input %u is connected as %s and its output %u as %s, "
 					 "which have to be the same (a Queue or an Unqueue between "
@@ -292,11 +294,6 @@ static void check_link(struct check *check, const struct click_flat_link *link)
 	}
 	peer->element = output == CLICK_PUSH ? to : from;
 	peer->port = output == CLICK_PUSH ? link->to.port : link->from.port;
-	peer->simple = peer->element->class->simple;
-	if (output == CLICK_PUSH)
-		peer->push = to->class->push;
-	else
-		peer->pull = from->class->pull;
 }
 
 /* --- all together --- */
@@ -320,9 +317,9 @@ static int make_ports(struct check *check, struct click_arena *arena, struct cli
 	check->inputs[element->more->index] = inputs;
 	check->outputs[element->more->index] = outputs;
 	for (uint32_t i = 0; i < in; i++)
-		inputs[i] = processing_of(element->class->processing, false, i);
+		inputs[i] = processing_of(element->more->class->processing, false, i);
 	for (uint32_t i = 0; i < out; i++)
-		outputs[i] = processing_of(element->class->processing, true, i);
+		outputs[i] = processing_of(element->more->class->processing, true, i);
 	return 0;
 }
 

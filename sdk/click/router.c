@@ -10,8 +10,6 @@ static struct click_router *make_router(struct click_router *router, const struc
 					const struct click_class *const *classes)
 {
 	router->host = host;
-	router->send = host->send;
-	router->ctx = host->ctx;
 	router->due_ns = UINT64_MAX;
 	router->classes = classes != NULL ? classes : click_classes;
 	router->arena.max = CLICK_MEMORY_MAX;
@@ -91,13 +89,20 @@ void click_tell(struct click_router *router, const char *file, uint32_t line, co
 
 const struct click_class *click_find_class(struct click_router *router, const char *name)
 {
-	for (size_t i = 0; router->classes[i] != NULL; i++)
+	for (size_t i = 0; i < CLICK_CLASSES_MAX && router->classes[i] != NULL; i++)
 		if (strcmp(router->classes[i]->name, name) == 0) {
-			if (i < CLICK_CLASSES_MAX)
-				router->is_used[i] = true;
+			router->is_used[i] = true;
 			return router->classes[i];
 		}
 	return NULL;
+}
+
+static uint8_t number_of(const struct click_router *router, const struct click_class *class)
+{
+	uint8_t number = 0;
+	while (router->classes[number] != class)
+		number++;
+	return number;
 }
 
 bool click_router_uses(const struct click_router *router, size_t index)
@@ -121,12 +126,15 @@ static int make_element(struct click_router *router, const struct click_flat_ele
 	struct click_element_more *more = click_arena_alloc(&router->arena, sizeof(*more));
 	if (element == NULL || more == NULL)
 		return -1;
-	element->class = flat->class;
 	element->router = router;
 	element->more = more;
+	element->class_number = number_of(router, flat->class);
+	element->gives = flat->class->pull != NULL;
+	element->has_task = flat->class->run_task != NULL;
 	element->outputs = (struct click_port *)((uint8_t *)element + size);
 	element->outputs_count = (uint16_t)place->outputs_room;
 	element->inputs_count = (uint16_t)place->inputs_used;
+	more->class = flat->class;
 	more->index = index;
 	more->timer_ns = UINT64_MAX;
 	more->name = click_arena_text(&router->arena, flat->name, strlen(flat->name));
@@ -192,8 +200,9 @@ static int configure(struct click_router *router, struct click_element *element)
 		click_tell_line(router, "out of memory");
 		return -1;
 	}
-	int err = element->class->configure != NULL ? element->class->configure(element, &args)
-						    : click_args_end(&args);
+	int err = element->more->class->configure != NULL
+			  ? element->more->class->configure(element, &args)
+			  : click_args_end(&args);
 	if (err < 0 && args.errors == 0)
 		click_args_error(&args, "it cannot be configured");
 	return err < 0 || args.errors > 0 ? -1 : 0;
@@ -222,7 +231,7 @@ static int configure_all(struct click_router *router)
 	int err = 0;
 	for (int first = 1; first >= 0; first--)
 		for (uint32_t i = 0; i < router->elements_count; i++)
-			if (router->elements[i]->class->configures_first == (first == 1) &&
+			if (router->elements[i]->more->class->configures_first == (first == 1) &&
 			    configure(router, router->elements[i]) < 0)
 				err = -1;
 	return err;
@@ -232,11 +241,12 @@ static int initialize_all(struct click_router *router)
 {
 	int err = 0;
 	for (uint32_t i = 0; i < router->elements_count; i++)
-		if (run_step(router, router->elements[i], router->elements[i]->class->initialize) <
-		    0)
+		if (run_step(router, router->elements[i],
+			     router->elements[i]->more->class->initialize) < 0)
 			err = -1;
 	for (uint32_t i = 0; i < router->elements_count && err == 0; i++)
-		if (run_step(router, router->elements[i], router->elements[i]->class->start) < 0)
+		if (run_step(router, router->elements[i], router->elements[i]->more->class->start) <
+		    0)
 			err = -1;
 	return err;
 }

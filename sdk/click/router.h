@@ -21,7 +21,7 @@
 #define CLICK_MEMORY_MAX      (64u << 20) /* bytes that elements may allocate together */
 #define CLICK_PACKETS_MAX     4096u	  /* in the pool */
 #define CLICK_DEVICES_MAX     16u
-#define CLICK_CLASSES_MAX     512u
+#define CLICK_CLASSES_MAX     256u
 #define CLICK_ERRORS_MAX      32u /* told of a configuration */
 
 struct click_host {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "dispatch.h"
 
 #define TASKS_MAX  1024u
 #define TIMERS_MAX 1024u
@@ -42,12 +43,7 @@ static void forward(struct click_router *router, const struct click_port *peer,
 			drop_looped(router, packet);
 			break;
 		}
-		if (peer->push != NULL) {
-			peer->push(element, peer->port, packet);
-			break;
-		}
-		if (peer->simple != NULL)
-			packet = peer->simple(element, packet);
+		packet = click_dispatch_take(element, peer->port, packet);
 		if (packet == NULL)
 			break;
 		peer = element->outputs_count > 0 ? element->outputs : NULL;
@@ -74,16 +70,15 @@ struct click_packet *click_pull(struct click_element *element, unsigned port)
 	struct click_port from = element->inputs[port];
 	struct click_packet *packet = NULL;
 	router->depth++;
-	if (from.pull != NULL) {
-		packet = from.pull(from.element, from.port);
+	if (from.element->gives) {
+		packet = click_dispatch_give(from.element, from.port);
 	} else {
 		/* A packet that it drops does not mean that there are no more. */
 		for (unsigned i = 0; i < PULLS_MAX && packet == NULL; i++) {
 			packet = click_pull(from.element, 0);
 			if (packet == NULL)
 				break;
-			if (from.simple != NULL)
-				packet = from.simple(from.element, packet);
+			packet = click_dispatch_pass(from.element, packet);
 		}
 	}
 	router->depth--;
@@ -100,7 +95,7 @@ void click_kill(struct click_element *element, struct click_packet *packet)
 void click_task_schedule(struct click_element *element)
 {
 	struct click_router *router = element->router;
-	if (element->is_scheduled || element->class->run_task == NULL)
+	if (element->is_scheduled || !element->has_task)
 		return;
 	element->is_scheduled = true;
 	element->task_next = NULL;
@@ -119,7 +114,7 @@ static void run_tasks(struct click_router *router)
 		if (router->tasks_first == NULL)
 			router->tasks_last = NULL;
 		element->is_scheduled = false;
-		if (element->class->run_task(element))
+		if (click_dispatch_run_task(element))
 			click_task_schedule(element);
 	}
 }
@@ -175,7 +170,7 @@ static void sift_down(struct click_router *router, uint32_t index)
 void click_timer_set(struct click_element *element, uint64_t when_ns)
 {
 	struct click_router *router = element->router;
-	if (when_ns == UINT64_MAX || element->class->run_timer == NULL) {
+	if (when_ns == UINT64_MAX || element->more->class->run_timer == NULL) {
 		click_timer_cancel(element);
 		return;
 	}
@@ -223,7 +218,7 @@ uint64_t click_router_run(struct click_router *router)
 			break;
 		struct click_element *element = router->timers[0];
 		click_timer_cancel(element);
-		element->class->run_timer(element);
+		click_dispatch_run_timer(element);
 	}
 	run_tasks(router);
 	return click_router_deadline(router);
@@ -261,7 +256,7 @@ int click_device(struct click_router *router, const char *name)
 
 void click_device_send(struct click_router *router, unsigned device, struct click_packet *packet)
 {
-	router->send(router->ctx, device, packet);
+	click_host_send(router, device, packet);
 	click_packet_free(router, packet);
 }
 

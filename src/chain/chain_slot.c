@@ -64,11 +64,13 @@ static bool has_counters_in_page(const struct chain_stage *stage)
 int chain_slot_share(struct chain_stage *stage, struct eos_why *why)
 {
 	size_t tables_len = EOS_ALIGN_UP(fwp_template_arena_bytes(stage->template), (size_t)64);
-	if (tables_len > INSTANCE_BYTES && tables_len <= CHAIN_ABI_STATE_MAX)
-		stage->tables_len = (uint32_t)tables_len;
-	/* One line at least: where the translations of its addresses come from. */
-	if (stage->state_len == 0)
+	/* One line at least: where the translations of its addresses come from. Who does not say
+	 * what packets touch may well call by pointers. */
+	if (stage->state_len == 0) {
 		stage->state = stage->slot;
+		if (tables_len > INSTANCE_BYTES && tables_len <= CHAIN_ABI_STATE_MAX)
+			stage->tables_len = (uint32_t)tables_len;
+	}
 	if (!stage->has_page)
 		return 0;
 	/* The host reads them when others' packets are there. */

@@ -78,10 +78,42 @@ static void write_bytes(struct eos_buf *out, const char *bytes, size_t len)
 	(void)eos_buf_puts(out, len == 0 ? "\"\"" : "\"");
 }
 
+/* The functions of dispatch.h: what they return, are called, take and pass on. */
+static const struct {
+	const char *type, *name, *parameters, *arguments;
+} dispatched[] = {
+	{"struct click_packet *", "take", ", unsigned p, struct click_packet *q", ", p, q"},
+	{"struct click_packet *", "pass", ", struct click_packet *q", ", q"},
+	{"struct click_packet *", "give", ", unsigned p", ", p"},
+	{"_Bool ", "run_task", "", ""},
+	{"void ", "run_timer", "", ""},
+};
+
+/* Elements have the numbers of the table that was written just before. */
+static void write_dispatch(const struct click_router *router, struct eos_buf *out)
+{
+	for (size_t f = 0; f < EOS_ARRAY_SIZE(dispatched); f++) {
+		unsigned number = 0;
+		(void)eos_buf_printf(out,
+				     "%sclick_dispatch_%s(struct click_element *e%s)\n"
+				     "{\nswitch (e->class_number) {\n",
+				     dispatched[f].type, dispatched[f].name,
+				     dispatched[f].parameters);
+		for (size_t i = 0; click_classes[i] != NULL; i++)
+			if (click_router_uses(router, i))
+				(void)eos_buf_printf(
+					out,
+					"case %u: return click_class_%s(&click_class_%s, e%s);\n",
+					number++, dispatched[f].name, click_classes[i]->name,
+					dispatched[f].arguments);
+		(void)eos_buf_puts(out, "default: __builtin_trap();\n}\n}\n");
+	}
+}
+
 static int write_source(const struct click_router *router, const char *name, const char *text,
 			size_t len, struct eos_buf *out)
 {
-	(void)eos_buf_puts(out, "struct click_class;\n");
+	(void)eos_buf_puts(out, "#include \"dispatch.h\"\n");
 	for (size_t i = 0; click_classes[i] != NULL; i++)
 		if (click_router_uses(router, i))
 			(void)eos_buf_printf(out,
@@ -92,8 +124,9 @@ static int write_source(const struct click_router *router, const char *name, con
 	for (size_t i = 0; click_classes[i] != NULL; i++)
 		if (click_router_uses(router, i))
 			(void)eos_buf_printf(out, "&click_class_%s,\n", click_classes[i]->name);
-	(void)eos_buf_puts(out, "0};\n"
-				"extern const char click_config_name[], click_config_text[];\n"
+	(void)eos_buf_puts(out, "0};\n");
+	write_dispatch(router, out);
+	(void)eos_buf_puts(out, "extern const char click_config_name[], click_config_text[];\n"
 				"extern const unsigned click_config_len;\n"
 				"const char click_config_name[] = ");
 	write_bytes(out, name, strlen(name));
@@ -138,6 +171,21 @@ static int run_compiler(const char *const *argv, struct eos_why *why)
 	return aot_tool_failed(-EIO, "the compiler for functions failed", status, &output, why);
 }
 
+/* The source's, beside which they are put. */
+extern const char click_text_click[], click_text_dispatch[];
+static const struct {
+	const char *name, *text;
+} headers[] = {{"click.h", click_text_click}, {"dispatch.h", click_text_dispatch}};
+
+static int write_sources(int dir, const struct eos_buf *source)
+{
+	int err = eos_replace_file(dir, "config.c", source->data, source->len, 0600);
+	for (size_t i = 0; err == 0 && i < EOS_ARRAY_SIZE(headers); i++)
+		err = eos_replace_file(dir, headers[i].name, headers[i].text,
+				       strlen(headers[i].text), 0600);
+	return err;
+}
+
 /* In DIR, which is empty: FILE.c to FILE.o to FILE.wasm. */
 static int compile_in(const char *dir, const struct eos_buf *source, struct eos_buf *module,
 		      struct eos_why *why)
@@ -150,12 +198,25 @@ static int compile_in(const char *dir, const struct eos_buf *source, struct eos_
 	    snprintf(o, sizeof(o), "%s/config.o", dir) >= PATH_BYTES ||
 	    snprintf(wasm, sizeof(wasm), "%s/config.wasm", dir) >= PATH_BYTES)
 		return eos_why(why, -ENAMETOOLONG, "%s: the path is too long", dir);
-	const char *const compile[] = {
-		CLANG, "--target=wasm32-wasi", "-std=gnu17", "-O1", "-c", "-w", "-o", o, c, NULL};
+	/* All is optimised together when it is linked: so what the switches call is inlined. */
+	const char *const compile[] = {CLANG,
+				       "--target=wasm32-wasi",
+				       "--sysroot=/usr",
+				       "-std=gnu17",
+				       "-O2",
+				       "-flto",
+				       "-c",
+				       "-w",
+				       "-o",
+				       o,
+				       c,
+				       NULL};
 	/* The main is taken because of its exports; then what it needs. */
 	const char *const link[] = {CLANG,
 				    "--target=wasm32-wasi",
 				    "--sysroot=/usr",
+				    "-O2",
+				    "-flto",
 				    "-mexec-model=reactor",
 				    "-Wl,--undefined=edgeos_packet",
 				    "-Wl,--strip-debug",
@@ -165,7 +226,7 @@ static int compile_in(const char *dir, const struct eos_buf *source, struct eos_
 				    archive,
 				    NULL};
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = fd < 0 ? -errno : eos_replace_file(fd, "config.c", source->data, source->len, 0600);
+	err = fd < 0 ? -errno : write_sources(fd, source);
 	if (err < 0)
 		err = eos_why(why, err, "%s: %s", c, strerror(-err));
 	if (err == 0)
@@ -177,7 +238,8 @@ static int compile_in(const char *dir, const struct eos_buf *source, struct eos_
 		if (err < 0)
 			err = eos_why(why, err, "%s: %s", wasm, strerror(-err));
 	}
-	static const char *const made[] = {"config.c", "config.o", "config.wasm"};
+	static const char *const made[] = {"config.c", "config.o", "config.wasm", headers[0].name,
+					   headers[1].name};
 	for (size_t i = 0; fd >= 0 && i < EOS_ARRAY_SIZE(made); i++)
 		(void)unlinkat(fd, made[i], 0);
 	(void)eos_close(fd);

@@ -23,7 +23,7 @@ static void check_elements(const char *text, const char *expected)
 		const struct click_element *element = click_router_element(test.router, i);
 		size_t len = strlen(all);
 		(void)snprintf(all + len, sizeof(all) - len, "%s%s=%s", i > 0 ? " " : "",
-			       element->more->name, element->class->name);
+			       element->more->name, element->more->class->name);
 	}
 	assert_string_equal(all, expected);
 	test_unload(&test);

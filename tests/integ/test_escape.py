@@ -1,6 +1,6 @@
 """Attempts to break out: each ends in a trap, an errno or one line of refusal, and the host goes
 on. EDGEOS_LONG=1 makes the modules for the compiler and the calls with hostile arguments ten times
-as many."""
+as many; EDGEOS_SPARSE=1 leaves two of three hostile modules out."""
 import concurrent.futures
 import os
 import pathlib
@@ -20,6 +20,7 @@ import guests  # noqa: E402
 import modules  # noqa: E402
 
 IS_LONG = os.environ.get("EDGEOS_LONG") == "1"
+SPARSE = 3 if os.environ.get("EDGEOS_SPARSE") else 1
 TRAPPED = 134
 TIMED_OUT = 124
 # C0, DEL and C1: what a terminal obeys.
@@ -35,7 +36,9 @@ def cases():
 
 
 @pytest.mark.parametrize(
-    "number", range(len(modules.CASES)), ids=[name for name, _, _ in modules.CASES]
+    "number",
+    range(0, len(modules.CASES), SPARSE),
+    ids=[name for name, _, _ in modules.CASES[::SPARSE]],
 )
 def test_case(cases, number):
     name, _, trap = modules.CASES[number]

@@ -108,7 +108,7 @@ const struct click_class click_class_ARPTable = {
 
 struct arp_table *arp_table_of(struct click_element *element)
 {
-	return element->class == &click_class_ARPTable ? table_of(element) : NULL;
+	return element->more->class == &click_class_ARPTable ? table_of(element) : NULL;
 }
 
 /* --- ARPResponder --- */

@@ -85,7 +85,7 @@ static bool add_queue(struct red *self, struct click_element *element)
 {
 	uint64_t (*length)(struct click_element *) = NULL;
 	bool has_capacity = false;
-	const struct click_handler *handler = element->class->handlers;
+	const struct click_handler *handler = element->more->class->handlers;
 	for (; handler && handler->name; handler++) {
 		if (strcmp(handler->name, "length") == 0)
 			length = handler->count;

@@ -258,8 +258,8 @@ void click_rewriter_run_timer(struct click_element *element)
 
 struct click_rewriter *click_rewriter_of(struct click_element *element)
 {
-	return element->class->push == click_rewriter_push ? (struct click_rewriter *)element
-							   : NULL;
+	return element->more->class->push == click_rewriter_push ? (struct click_rewriter *)element
+								 : NULL;
 }
 
 uint32_t click_rewriter_mappings(const struct click_rewriter *rewriter)

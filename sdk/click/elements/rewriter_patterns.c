@@ -29,7 +29,7 @@ struct click_pattern *click_pattern_find(struct click_router *router, const char
 {
 	for (uint32_t i = 0; i < click_router_elements(router); i++) {
 		struct click_element *element = click_router_element(router, i);
-		if (element->class != &click_class_IPRewriterPatterns)
+		if (element->more->class != &click_class_IPRewriterPatterns)
 			continue;
 		struct patterns *self = (struct patterns *)element;
 		for (uint32_t at = 0; at < self->count; at++)
@@ -92,8 +92,9 @@ extern const struct click_class click_class_RoundRobinIPMapper;
 
 struct click_mapper *click_mapper_of(struct click_element *element)
 {
-	return element->class == &click_class_RoundRobinIPMapper ? (struct click_mapper *)element
-								 : NULL;
+	return element->more->class == &click_class_RoundRobinIPMapper
+		       ? (struct click_mapper *)element
+		       : NULL;
 }
 
 /* The first pattern that has something left, beginning behind the one used last. */

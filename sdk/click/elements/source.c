@@ -230,8 +230,8 @@ static uint64_t count(struct click_element *element)
 
 static int restart(struct click_element *element, struct click_args *args)
 {
-	return element->class->run_timer != NULL ? rated_initialize(element, args)
-						 : infinite_initialize(element, args);
+	return element->more->class->run_timer != NULL ? rated_initialize(element, args)
+						       : infinite_initialize(element, args);
 }
 
 static int reset(struct click_element *element, const char *text, struct click_args *args)
