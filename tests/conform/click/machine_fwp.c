@@ -148,7 +148,7 @@ static int start(const char *name, const struct eos_buf *text, struct eos_why *w
 		.image = image,
 		.settings = settings,
 		.settings_count = is_each(text) ? 0 : 2,
-		.limits = {.memory_bytes = 16u << 20, .stack_bytes = 256u << 10},
+		.limits = {.memory_bytes = 16u << 20, .stack_bytes = 64u << 10},
 	};
 	struct chain_config chain = {
 		.name = "chain",
