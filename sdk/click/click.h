@@ -206,6 +206,8 @@ uint32_t click_random(struct click_router *router);
 void click_log(struct click_router *router, const char *text); /* one line */
 /* Cleared memory that lives as long as the router; NULL: there is no more. */
 void *click_alloc(struct click_router *router, size_t size);
+/* The same for what is read only while the router is loaded: apart from what packets touch. */
+void *click_cold_alloc(struct click_router *router, size_t size);
 /* For elements that keep packets, while the router is loaded: COUNT more will be kept at once. So
  * many are made ready when it is loaded, as far as CLICK_PACKETS_MAX and memory go. */
 void click_reserve_packets(struct click_router *router, uint32_t count);

@@ -136,8 +136,11 @@ void *click_hot_alloc(struct click_router *router, size_t size)
 
 void *click_alloc(struct click_router *router, size_t size)
 {
-	if (size <= HOT_MAX)
-		return click_hot_alloc(router, size);
+	return size <= HOT_MAX ? click_hot_alloc(router, size) : click_cold_alloc(router, size);
+}
+
+void *click_cold_alloc(struct click_router *router, size_t size)
+{
 	struct click_arena *arena = &router->arena;
 	size_t max = arena->max, others = router->hot.total;
 	arena->max = max > others ? max - others : 0;

@@ -28,7 +28,7 @@ bool classify_nodes_init(struct classify_nodes *nodes, struct click_router *rout
 	*nodes = (struct classify_nodes){.max = max};
 	if (nodes->max > CLASSIFY_NODES_MAX)
 		nodes->max = CLASSIFY_NODES_MAX;
-	nodes->nodes = click_alloc(router, nodes->max * sizeof(*nodes->nodes));
+	nodes->nodes = click_cold_alloc(router, nodes->max * sizeof(*nodes->nodes));
 	return nodes->nodes != NULL;
 }
 
@@ -216,36 +216,41 @@ void classify_program_prepend(struct classify_program *program, const struct cla
 
 /* --- running --- */
 
-struct view {
-	const uint8_t *base;
-	uint32_t available;
-};
-
-static void look(const struct click_packet *packet, int32_t offset, struct view *view)
+static int32_t offset_of(const struct click_packet *packet, unsigned where)
 {
-	uint8_t *base = NULL;
-	if (offset > INT16_MIN && offset <= INT16_MAX && offset <= (int32_t)packet->len)
-		base = click_packet_header(packet, (int16_t)offset, 0);
-	*view = (struct view){base, base ? (uint32_t)((int32_t)packet->len - offset) : 0};
+	switch (where) {
+	case CLASSIFY_DATA:
+		return 0;
+	case CLASSIFY_MAC:
+		return packet->mac;
+	case CLASSIFY_NETWORK:
+		return packet->network;
+	default:
+		return packet->transport;
+	}
 }
 
+/* Nothing here is in an array: a guest's stack is memory that is in no cache. */
 unsigned classify_run(const struct classify_program *program, const struct click_packet *packet)
 {
 	uint16_t target = program->first;
-	if (target & CLASSIFY_OUTPUT)
-		return target == CLASSIFY_DROP ? target : target & ~CLASSIFY_OUTPUT;
-	struct view views[CLASSIFY_WHERES];
-	look(packet, 0, &views[CLASSIFY_DATA]);
-	look(packet, packet->mac, &views[CLASSIFY_MAC]);
-	look(packet, packet->network, &views[CLASSIFY_NETWORK]);
-	look(packet, packet->transport, &views[CLASSIFY_TRANSPORT]);
+	unsigned where = CLASSIFY_WHERES; /* where BASE is: AVAILABLE bytes, NULL: none */
+	const uint8_t *base = NULL;
+	uint32_t available = 0;
 	while (!(target & CLASSIFY_OUTPUT)) {
 		const struct classify_step *step = &program->steps[target];
 		const struct classify_test *test = &step->test;
-		const struct view *view = &views[test->where];
+		if (test->where != where) {
+			where = test->where;
+			int32_t offset = offset_of(packet, where);
+			base = offset <= (int32_t)packet->len
+				       ? click_packet_header(packet, (int16_t)offset, 0)
+				       : NULL;
+			available = base != NULL ? (uint32_t)((int32_t)packet->len - offset) : 0;
+		}
 		bool is_true = false;
-		if ((uint32_t)test->offset + test->width <= view->available) {
-			const uint8_t *at = view->base + test->offset;
+		if ((uint32_t)test->offset + test->width <= available) {
+			const uint8_t *at = base + test->offset;
 			uint32_t value = at[0];
 			if (test->width == 2)
 				value = click_get_u16(at);

@@ -17,7 +17,7 @@ static struct click_address *get(struct click_router *router, const char *name)
 		address = address->next;
 	if (address != NULL)
 		return address;
-	address = click_alloc(router, sizeof(*address));
+	address = click_cold_alloc(router, sizeof(*address));
 	if (address == NULL)
 		return NULL;
 	address->name = name;

@@ -4,8 +4,8 @@ bool ip_words_init(struct ip_words *words, struct click_router *router, uint32_t
 {
 	*words = (struct ip_words){.size_max = size};
 	/* Each byte may be a word, which has a NUL behind it. */
-	words->text = click_alloc(router, 2 * (size_t)size + 1);
-	words->words = click_alloc(router, ((size_t)size + 1) * sizeof(*words->words));
+	words->text = click_cold_alloc(router, 2 * (size_t)size + 1);
+	words->words = click_cold_alloc(router, ((size_t)size + 1) * sizeof(*words->words));
 	return words->text && words->words;
 }
 

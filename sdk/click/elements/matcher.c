@@ -81,8 +81,8 @@ int click_matcher_build(struct click_matcher *matcher, struct click_router *rout
 		return -E2BIG;
 	matcher->next = click_alloc(router, table);
 	matcher->is_end = click_alloc(router, states);
-	uint16_t *queue = click_alloc(router, states * sizeof(*queue));
-	uint16_t *fail = click_alloc(router, states * sizeof(*fail));
+	uint16_t *queue = click_cold_alloc(router, states * sizeof(*queue));
+	uint16_t *fail = click_cold_alloc(router, states * sizeof(*fail));
 	if (!matcher->next || !matcher->is_end || !queue || !fail)
 		return -ENOMEM;
 	matcher->states = 1;

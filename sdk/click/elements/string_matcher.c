@@ -39,7 +39,7 @@ static int configure(struct click_element *element, struct click_args *args)
 	unsigned count = click_args_count(args);
 	struct click_string *strings = NULL;
 	if (count)
-		strings = click_alloc(element->router, count * sizeof(*strings));
+		strings = click_cold_alloc(element->router, count * sizeof(*strings));
 	if (!strings) {
 		click_args_error(args, count ? "no memory for %u strings" : "expected strings",
 				 count);
