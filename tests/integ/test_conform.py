@@ -45,7 +45,7 @@ def test_click():
     if not pathlib.Path(BUILD, "click_pcap_fwp").exists():
         pytest.skip("this build has no chains")
     assert click("--fwp") == cases
-    for name in ("compound", "group", "rated", "two_ways"):
+    for name in ("BandwidthShaper", "compound", "group", "rated", "two_ways"):
         assert click("--fwp", "--each", "--only", name) >= 1
 
 
