@@ -238,10 +238,11 @@ static int compile_in(const char *dir, const struct eos_buf *source, struct eos_
 		if (err < 0)
 			err = eos_why(why, err, "%s: %s", wasm, strerror(-err));
 	}
-	static const char *const made[] = {"config.c", "config.o", "config.wasm", headers[0].name,
-					   headers[1].name};
+	static const char *const made[] = {"config.c", "config.o", "config.wasm"};
 	for (size_t i = 0; fd >= 0 && i < EOS_ARRAY_SIZE(made); i++)
 		(void)unlinkat(fd, made[i], 0);
+	for (size_t i = 0; fd >= 0 && i < EOS_ARRAY_SIZE(headers); i++)
+		(void)unlinkat(fd, headers[i].name, 0);
 	(void)eos_close(fd);
 	return err;
 }
