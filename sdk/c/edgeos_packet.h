@@ -120,8 +120,8 @@ EDGEOS_IMPORT(edgeos_packets) int32_t edgeos_packets(struct edgeos_packet *slot)
 EDGEOS_IMPORT(edgeos_packet_page) int32_t edgeos_packet_page(struct edgeos_packet *slot);
 /*
  * Says once, in edgeos_init(), which bytes nearly every packet touches, EDGEOS_STATE_MAX at most:
- * the node brings them into the processor's cache ahead, and nothing else of yours. -EFAULT, -EINVAL,
- * -EEXIST.
+ * the node brings them into the processor's cache ahead, and nothing else of yours. -EFAULT,
+ * -EINVAL, -EEXIST.
  */
 #define EDGEOS_STATE_MAX 512u
 EDGEOS_IMPORT(edgeos_packet_state)
