@@ -23,10 +23,11 @@
  * and virtio_user) does not connect again when the other end has gone: the link is down then, and
  * the port is to be closed and opened. Who listens serves the next one.
  *
- * Interfaces: a port on one of the kernel's (af_packet, af_xdp) sets its MTU and MAC address; the
- * address is put back when the port is closed. The kernel sees the frames of af_packet, too, so the
- * interface should have no IP address. A kernel on the other end of a veth leaves checksums out
- * ("ethtool -K IF tx off" there), and an interface that joins frames makes them too long ("gro
+ * Interfaces: a port on one of the kernel's (af_packet, af_xdp) sets its MTU. A MAC address of the
+ * port's is let in beside the interface's own, as long as the port is open: to the kernel's network
+ * what comes for it is somebody else's. Without one the kernel sees the frames of af_packet, too,
+ * so the interface should have no IP address. A kernel on the other end of a veth leaves checksums
+ * out ("ethtool -K IF tx off" there), and an interface that joins frames makes them too long ("gro
  * off"). af_xdp has as many queues as the interface has combined channels, and frames of at most
  * 3,006 bytes.
  *

@@ -53,38 +53,28 @@ int nic_interface_set_mtu(const char *name, uint16_t mtu, struct eos_why *why)
 	return err;
 }
 
-int nic_interface_set_mac(const char *name, const uint8_t mac[6], uint8_t ret_before[6])
+static int let_in(int fd, const char *name, unsigned short type, const uint8_t *mac)
 {
-	struct ifreq request = {0};
-	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	int err = ioctl(fd, SIOCGIFHWADDR, &request) < 0 ? -errno : 0;
-	if (err == 0) {
-		memcpy(ret_before, request.ifr_hwaddr.sa_data, 6);
-		memcpy(request.ifr_hwaddr.sa_data, mac, 6);
-		if (memcmp(ret_before, mac, 6) != 0 && ioctl(fd, SIOCSIFHWADDR, &request) < 0)
-			err = -errno;
+	struct packet_mreq request = {.mr_ifindex = (int)if_nametoindex(name), .mr_type = type};
+	if (mac != NULL) {
+		request.mr_alen = 6;
+		memcpy(request.mr_address, mac, 6);
 	}
-	(void)eos_close(fd);
-	return err;
+	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)) < 0
+		       ? -errno
+		       : 0;
 }
 
-int nic_interface_hold(const char *name, bool is_promiscuous)
+int nic_interface_hold(const char *name, const uint8_t *mac, bool is_promiscuous)
 {
 	/* Protocol 0: no frames come out of this one. */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	struct packet_mreq request = {
-		.mr_ifindex = (int)if_nametoindex(name),
-		.mr_type = is_promiscuous ? PACKET_MR_PROMISC : PACKET_MR_ALLMULTI,
-	};
-	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)) < 0) {
-		int err = -errno;
+	int err = let_in(fd, name, is_promiscuous ? PACKET_MR_PROMISC : PACKET_MR_ALLMULTI, NULL);
+	if (err == 0 && mac != NULL)
+		err = let_in(fd, name, PACKET_MR_UNICAST, mac);
+	if (err < 0)
 		(void)eos_close(fd);
-		return err;
-	}
-	return fd;
+	return err < 0 ? err : fd;
 }

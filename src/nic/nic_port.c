@@ -20,7 +20,6 @@
 
 #include "base/assert.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/str.h"
 
 #define MTU	   1500u
@@ -133,16 +132,12 @@ static int prepare_interface(struct nic_port *port, const struct nic_port_config
 	int err = nic_interface_set_mtu(name, port->mtu, why);
 	if (err < 0)
 		return err;
-	if (has_mac(config)) {
-		err = nic_interface_set_mac(name, config->mac, port->mac_before);
-		if (err < 0)
-			return eos_why(why, err, "%s: its MAC address: %s", name, strerror(-err));
-		port->has_other_mac = true;
-	}
-	port->hold_socket = nic_interface_hold(name, config->is_promiscuous);
-	return port->hold_socket >= 0 ? 0
-				      : eos_why(why, port->hold_socket, "a packet socket on %s: %s",
-						name, strerror(-port->hold_socket));
+	port->hold_socket = nic_interface_hold(name, has_mac(config) ? config->mac : NULL,
+					       config->is_promiscuous);
+	return port->hold_socket >= 0
+		       ? 0
+		       : eos_why(why, port->hold_socket, "%s: letting the port's frames in: %s",
+				 name, strerror(-port->hold_socket));
 }
 
 /* What must be so before the driver sees the device. */
@@ -291,6 +286,7 @@ static int set_filters(struct nic_port *port, const struct nic_port_config *conf
 {
 	struct rte_ether_addr address;
 	bool is_pci = (port->device.kind->flags & NIC_KIND_PCI) != 0;
+	bool is_held = port->hold_socket >= 0; /* which lets the address in already */
 	int err = rte_eth_macaddr_get(port->id, &address);
 	if (err < 0)
 		return eos_why(why, -EIO, "device %s: %s", port->device.name, strerror(-err));
@@ -298,7 +294,7 @@ static int set_filters(struct nic_port *port, const struct nic_port_config *conf
 	if (has_mac(config) && memcmp(config->mac, port->mac, sizeof(port->mac)) != 0) {
 		memcpy(address.addr_bytes, config->mac, sizeof(port->mac));
 		nic_log_begin();
-		err = rte_eth_dev_default_mac_addr_set(port->id, &address);
+		err = is_held ? 0 : rte_eth_dev_default_mac_addr_set(port->id, &address);
 		/* Without filters it needs to be known here only. */
 		if (err == -ENOTSUP && !is_pci && port->device.interface[0] == '\0')
 			err = 0;
@@ -412,8 +408,6 @@ struct nic_port *nic_port_close(struct nic_port *port)
 {
 	if (port == NULL)
 		return NULL;
-	uint8_t was[6];
-	int err = 0;
 	EOS_ASSERT(port->nic->ports[port->slot] == port);
 	nic_wake_close(port);
 	for (unsigned i = 0; i < port->queues_count; i++)
@@ -429,12 +423,6 @@ struct nic_port *nic_port_close(struct nic_port *port)
 		nic_xdp_close(port);
 	(void)eos_close(port->hold_socket);
 	(void)eos_close(port->lock);
-	/* An interface of the kernel's stays when the port has gone. */
-	if (port->has_other_mac)
-		err = nic_interface_set_mac(port->device.interface, port->mac_before, was);
-	if (err < 0)
-		eos_log(EOS_LOG_WARN, "nic", "interface %s keeps the address of port %s: %s",
-			port->device.interface, port->name, strerror(-err));
 	port->nic->ports[port->slot] = NULL;
 	free(port);
 	return NULL;

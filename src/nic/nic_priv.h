@@ -57,11 +57,11 @@ struct nic_port {
 	uint16_t id; /* DPDK's */
 	uint16_t mtu, vlan;
 	uint16_t queues_count;
-	uint32_t frame_max;	       /* bytes of a frame as the device sees it */
-	uint8_t mac[6], mac_before[6]; /* the device's own, which it gets back */
+	uint32_t frame_max; /* bytes of a frame as the device sees it */
+	uint8_t mac[6];
 	bool has_rss, can_sleep;
-	bool is_probed, is_started, has_other_mac; /* how far opening has come */
-	int lock;				   /* of AF_XDP; -1: none */
+	bool is_probed, is_started; /* how far opening has come */
+	int lock;		    /* of AF_XDP; -1: none */
 	int hold_socket; /* keeps the interface's filters open; -1: there is no interface */
 	struct nic_queue queues[NIC_QUEUES_MAX];
 };
@@ -93,11 +93,10 @@ bool nic_interface_exists(const char *name);
 bool nic_interface_is_up(const char *name);
 /* Sets the MTU where it is another one. -ENOTSUP. */
 int nic_interface_set_mtu(const char *name, uint16_t mtu, struct eos_why *why) EOS_MUST_CHECK;
-/* An interface that is not Ethernet may refuse, or one that would have to be down for it. */
-int nic_interface_set_mac(const char *name, const uint8_t mac[6],
-			  uint8_t ret_before[6]) EOS_MUST_CHECK;
-/* A socket: as long as it is open, the interface lets multicasts in, or everything. */
-int nic_interface_hold(const char *name, bool is_promiscuous) EOS_MUST_CHECK;
+/* A socket: as long as it is open, the interface lets multicasts in, or everything, and what is for
+ * MAC (NULL: none besides its own). To the kernel's own network such frames are somebody else's:
+ * it drops them at once. -EINVAL: it is not Ethernet. */
+int nic_interface_hold(const char *name, const uint8_t *mac, bool is_promiscuous) EOS_MUST_CHECK;
 
 /* nic_wake.c: finds what tells of frames, and makes the queues' epoll sets. */
 struct nic_wake_sockets {

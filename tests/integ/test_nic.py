@@ -4,6 +4,7 @@ veth or tap, and two processes on the ends of a memif or virtio socket.
 The program is tests/lib/nic_echo.c. Everything is in network namespaces of the test's own, so it
 has to be root.
 """
+import json
 import os
 import select
 import signal
@@ -212,12 +213,35 @@ def test_clients(wire, make_echo, device):
     assert MAC not in shown and "xdp" not in shown, shown
 
 
+def ipv4_received(namespace):
+    """Packets that the kernel's own network has taken."""
+    lines = run("ip", "netns", "exec", namespace, "cat", "/proc/net/snmp").stdout.splitlines()
+    names, values = (line.split() for line in lines if line.startswith("Ip:"))
+    return int(values[names.index("InReceives")])
+
+
+def test_kernel_leaves_the_frames(wire, make_echo):
+    before = ipv4_received(wire.ours)
+    echo = make_echo("af_packet:port0", namespace=wire.ours)
+    check_clients(wire)
+    assert int(echo.values("stats")["echoes"]) >= 10
+    assert ipv4_received(wire.ours) == before
+    echo.stop()
+
+
 @pytest.mark.parametrize("device", DRIVERS)
 def test_kill_and_open(wire, make_echo, device):
+    def link():
+        shown = json.loads(run("ip", "-n", wire.ours, "-d", "-j", "link", "show", "port0").stdout)
+        return {key: shown[0][key] for key in ("address", "promiscuity", "allmulti")
+                if key in shown[0]}
+
+    before = link()
     for _ in range(3):
         echo = make_echo(device, namespace=wire.ours)
         check_clients(wire)
         echo.kill()
+        assert link() == before
     echo = make_echo(device, namespace=wire.ours)
     frames = []
     for _ in range(5):
