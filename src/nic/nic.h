@@ -159,15 +159,20 @@ void nic_frames_free(struct nic_frame *frames, unsigned count);
 
 /*
  * Sleeps until one of the ports of POLLED has something to receive on its QUEUE, until WAKE_FD (-1:
- * none) is readable, or until TIMEOUT_NS is over. Returns at once when there may be something
+ * none) is readable, or until PAUSE's time is over. Returns at once when there may be something
  * already; a signal ends it, too. Where a driver cannot say (memif, pcap, null, ring), it looks
- * again after STEP_NS, then after twice that, up to a millisecond: so what comes to a port that was
- * idle may wait so long.
- * Each thread waits for the queues that it polls; a port's may be several threads'.
+ * again after a step, which is as long as the caller says, or 1/64 of the time in which nothing
+ * came, up to 4 ms: so what comes to a port that was idle may wait so long. Each thread waits for
+ * the queues that it polls; a port's may be several threads'.
  */
+struct nic_pause {
+	uint64_t timeout_ns;
+	uint64_t step_ns; /* the least; 0 is fine */
+	uint64_t idle_ns; /* for how long nothing has come already */
+};
 struct nic_polled {
 	struct nic_port *port;
 	unsigned queue;
 };
 void nic_wait(struct nic *nic, const struct nic_polled *polled, unsigned count, int wake_fd,
-	      uint64_t timeout_ns, uint64_t step_ns);
+	      const struct nic_pause *pause);

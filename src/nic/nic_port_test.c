@@ -259,7 +259,7 @@ static void test_ring(void **state)
 	frames[0] = make_frame(60, 1);
 	assert_int_equal(nic_port_send(port, 0, frames, 1), 1);
 	struct nic_polled polled = {port, 0};
-	nic_wait(nic, &polled, 1, -1, EOS_NS_PER_S, 1000);
+	nic_wait(nic, &polled, 1, -1, &(struct nic_pause){EOS_NS_PER_S, 1000, 0});
 	port = nic_port_close(port);
 	assert_int_equal(frames_free(), before);
 }
@@ -433,14 +433,16 @@ static void test_wait(void **state)
 	int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	uint64_t start = eos_now_ns();
 	/* Nothing comes: the time is over. */
-	nic_wait(nic, polled, 2, wake_fd, 30 * EOS_NS_PER_MS, 50 * EOS_NS_PER_US);
+	nic_wait(nic, polled, 2, wake_fd,
+		 &(struct nic_pause){30 * EOS_NS_PER_MS, 50 * EOS_NS_PER_US, 0});
 	assert_true(eos_now_ns() - start >= 30 * EOS_NS_PER_MS);
-	nic_wait(nic, NULL, 0, -1, EOS_NS_PER_MS, 1);
-	nic_wait(nic, polled, 2, -1, 0, 0);
+	nic_wait(nic, NULL, 0, -1, &(struct nic_pause){EOS_NS_PER_MS, 1, 0});
+	nic_wait(nic, polled, 2, -1, &(struct nic_pause){0});
 	/* The limits here are for a machine that stands still; what is not woken waits 1,000 s. */
 	start = eos_now_ns();
 	assert_int_equal(eventfd_write(wake_fd, 1), 0);
-	nic_wait(nic, polled, 2, wake_fd, 1000 * EOS_NS_PER_S, 1000 * EOS_NS_PER_S);
+	nic_wait(nic, polled, 2, wake_fd,
+		 &(struct nic_pause){1000 * EOS_NS_PER_S, 1000 * EOS_NS_PER_S, 0});
 	assert_true(eos_now_ns() - start < 20 * EOS_NS_PER_S);
 	/* A frame is there already, and stays the first to be received. */
 	for (uint8_t i = 1; i <= 2; i++) {
@@ -448,7 +450,8 @@ static void test_wait(void **state)
 		assert_int_equal(nic_port_send(other, 0, &frame, 1), 1);
 	}
 	for (unsigned i = 0; i < 3; i++)
-		nic_wait(nic, polled, 2, -1, 1000 * EOS_NS_PER_S, EOS_NS_PER_S);
+		nic_wait(nic, polled, 2, -1,
+			 &(struct nic_pause){1000 * EOS_NS_PER_S, EOS_NS_PER_S, UINT64_MAX});
 	assert_true(eos_now_ns() - start < 20 * EOS_NS_PER_S);
 	assert_int_equal(nic_port_receive(ring, 0, &frame, 1), 0);
 	for (uint8_t i = 1; i <= 2; i++) {

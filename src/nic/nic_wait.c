@@ -113,14 +113,16 @@ static bool take_events(struct waiting *w)
 	return is_over;
 }
 
-static void sleep_until(struct waiting *w, uint64_t deadline, uint64_t step)
+static void sleep_for(struct waiting *w, const struct nic_pause *pause)
 {
-	uint64_t now = eos_now_ns();
-	while (now < deadline) {
-		uint64_t left = deadline - now;
+	uint64_t start = eos_now_ns(), now = start;
+	while (now - start < pause->timeout_ns) {
+		uint64_t left = pause->timeout_ns - (now - start);
 		if (w->must_look) {
-			left = EOS_MIN(left, step);
-			step = EOS_MIN(2 * step, NIC_STEP_NS_MAX);
+			uint64_t step =
+				pause->idle_ns / NIC_STEP_SHARE + (now - start) / NIC_STEP_SHARE;
+			step = EOS_MIN(step, NIC_STEP_NS_MAX);
+			left = EOS_MIN(left, EOS_MAX(step, EOS_MAX(pause->step_ns, UINT64_C(1))));
 		}
 		struct timespec timeout = {(time_t)(left / EOS_NS_PER_S),
 					   (long)(left % EOS_NS_PER_S)};
@@ -132,18 +134,16 @@ static void sleep_until(struct waiting *w, uint64_t deadline, uint64_t step)
 }
 
 void nic_wait(struct nic *nic, const struct nic_polled *polled, unsigned count, int wake_fd,
-	      uint64_t timeout_ns, uint64_t step_ns)
+	      const struct nic_pause *pause)
 {
 	struct waiting w;
-	uint64_t now = eos_now_ns();
 	w.polled = polled;
 	w.count = EOS_MIN(count, POLLED_MAX);
 	w.must_look = false;
 	w.fds[w.count] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
 	bool has_frame = arm_all(&w);
-	if (!has_frame && timeout_ns > 0)
-		sleep_until(&w, timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns,
-			    EOS_MAX(step_ns, UINT64_C(1)));
+	if (!has_frame)
+		sleep_for(&w, pause);
 	for (unsigned i = 0; i < w.count; i++)
 		disarm(polled[i].port, polled[i].queue);
 }

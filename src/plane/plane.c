@@ -184,7 +184,8 @@ static unsigned look_at_sockets(struct plane *plane, uint64_t timeout_ns, uint64
 	return count < 0 ? 0 : (unsigned)count;
 }
 
-static void sleep_until(struct plane *plane, uint64_t next_ns)
+/* IDLE_NS: for how long nothing came. */
+static void sleep_until(struct plane *plane, uint64_t next_ns, uint64_t idle_ns)
 {
 	uint64_t now_ns = eos_now_ns();
 	if (next_ns <= now_ns)
@@ -193,7 +194,7 @@ static void sleep_until(struct plane *plane, uint64_t next_ns)
 		EOS_MIN(next_ns - now_ns, plane_watchdog_step_ns(plane->config.watchdog_ns));
 	if (plane_cores_may_sleep(plane)) {
 		if (plane->ports_count > 0)
-			plane_ports_wait(plane, sleep_ns);
+			plane_ports_wait(plane, sleep_ns, idle_ns);
 		else
 			look_at_sockets(plane, sleep_ns, now_ns);
 	}
@@ -255,7 +256,7 @@ static void loop(struct plane *plane)
 		} else if (now_ns - busy_ns >= plane->config.spin_ns && !maintain(plane)) {
 			uint64_t next_ns = work(plane, now_ns, &work_ns);
 			flush(plane);
-			sleep_until(plane, next_ns);
+			sleep_until(plane, next_ns, now_ns - busy_ns);
 		}
 	}
 }

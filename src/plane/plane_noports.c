@@ -78,10 +78,11 @@ void plane_ports_flush(struct plane *plane)
 	(void)plane;
 }
 
-void plane_ports_wait(struct plane *plane, uint64_t timeout_ns)
+void plane_ports_wait(struct plane *plane, uint64_t timeout_ns, uint64_t idle_ns)
 {
 	(void)plane;
 	(void)timeout_ns;
+	(void)idle_ns;
 }
 
 unsigned plane_port_mtu(const struct plane *plane, uint16_t port)

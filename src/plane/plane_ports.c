@@ -304,7 +304,7 @@ void plane_ports_flush(struct plane *plane)
 	}
 }
 
-void plane_ports_wait(struct plane *plane, uint64_t timeout_ns)
+void plane_ports_wait(struct plane *plane, uint64_t timeout_ns, uint64_t idle_ns)
 {
 	struct nic_polled polled[NIC_PORTS_MAX];
 	unsigned count = 0;
@@ -315,7 +315,8 @@ void plane_ports_wait(struct plane *plane, uint64_t timeout_ns)
 		if (port->host != NULL && plane->core == 0)
 			timeout_ns = EOS_MIN(timeout_ns, PLANE_HOST_POLL_NS);
 	}
-	nic_wait(plane->nic, polled, count, plane->epoll_fd, timeout_ns, plane->config.step_ns);
+	const struct nic_pause pause = {timeout_ns, plane->config.step_ns, idle_ns};
+	nic_wait(plane->nic, polled, count, plane->epoll_fd, &pause);
 }
 
 unsigned plane_port_mtu(const struct plane *plane, uint16_t port)

@@ -33,8 +33,9 @@ void plane_ports_route(struct plane *plane);
 unsigned plane_ports_poll(struct plane *plane, uint64_t now_ns);
 /* Sends what was put into the ports' queues. */
 void plane_ports_flush(struct plane *plane);
-/* Sleeps until a frame or an event of the epoll set, or at most TIMEOUT_NS. */
-void plane_ports_wait(struct plane *plane, uint64_t timeout_ns);
+/* Sleeps until a frame or an event of the epoll set, or at most TIMEOUT_NS; nothing has come for
+ * IDLE_NS. */
+void plane_ports_wait(struct plane *plane, uint64_t timeout_ns, uint64_t idle_ns);
 unsigned plane_port_mtu(const struct plane *plane, uint16_t port);
 /* What OUTPUT says as a frame, by PORT. -EAGAIN: no memory for it; -EMSGSIZE. */
 int plane_ports_send(struct plane *plane, uint16_t port, const struct chain_output *output);

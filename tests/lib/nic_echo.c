@@ -319,7 +319,8 @@ static void loop(struct echo *echo)
 			poll_host(echo);
 		}
 		if (taken == 0) {
-			nic_wait(echo->nic, polled, queues, STDIN_FILENO, POLL_NS, STEP_NS);
+			nic_wait(echo->nic, polled, queues, STDIN_FILENO,
+				 &(struct nic_pause){POLL_NS, STEP_NS, 0});
 			read_commands(echo);
 		}
 	}
