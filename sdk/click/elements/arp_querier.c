@@ -120,7 +120,7 @@ static void send(struct querier *querier, struct click_packet *packet, const uin
 	memcpy(packet->data, dst, 6);
 	memcpy(packet->data + 6, querier->ether, 6);
 	click_put_u16(packet->data + 12, CLICK_ETHERTYPE_IP);
-	packet->mac = 0;
+	click_ether_mark(packet);
 	click_push(&querier->element, 0, packet);
 }
 

@@ -34,7 +34,7 @@ static struct click_packet *encap_simple(struct click_element *element, struct c
 		return NULL;
 	}
 	memcpy(packet->data, encap->header, CLICK_ETHER_HEADER);
-	packet->mac = 0;
+	click_ether_mark(packet);
 	return packet;
 }
 
