@@ -126,6 +126,10 @@ static void arp_responders_change(void **state)
 	assert_int_equal(write_to("e.remove", "10.0.0.9"), -1);
 	assert_int_equal(write_to("e.add", "10.0.0.9"), -1);
 	assert_int_equal(write_to("e.add", ""), -1);
+	/* Not two Ethernet addresses, nor something else, and then nothing of it. */
+	assert_int_equal(write_to("e.add", "10.0.0.9 2:0:0:0:0:1 2:0:0:0:0:2"), -1);
+	assert_int_equal(write_to("e.add", "10.0.0.9 x 2:0:0:0:0:1"), -1);
+	assert_int_equal(write_to("e.add", "2:0:0:0:0:1"), -1);
 	assert_reads("e.table", "10.0.0.0/24 02-00-00-00-00-03\n10.0.0.0/8 02-00-00-00-00-02\n");
 	for (unsigned i = 0; i < 300; i++) {
 		char entry[64];
@@ -203,7 +207,7 @@ static void arp_tables_are_written(void **state)
 	send_to(7);
 	assert_int_equal(fixture.sent_count, 1);
 	assert_int_equal(fixture.sent[0].len, 42);
-	assert_reads("e.table", "10.0.0.7 0 00-00-00-00-00-00 0\n");
+	assert_reads("e.table", "10.0.0.7 0 FF-FF-FF-FF-FF-FF 0\n");
 	/* Who waited is sent. */
 	assert_int_equal(write_to("e.insert", "10.0.0.7 2:0:0:0:0:7"), 0);
 	assert_int_equal(fixture.sent_count, 2);
@@ -217,6 +221,9 @@ static void arp_tables_are_written(void **state)
 	assert_int_equal(write_to("e.clear", ""), 0);
 	assert_reads("e.count", "0");
 	assert_reads("e.broadcast", "255.255.255.255");
+	assert_int_equal(write_to("e.broadcast", "10.0.0.255"), 0);
+	assert_int_equal(write_to("e.broadcast", "10.0.0"), -1);
+	assert_reads("e.broadcast", "10.0.0.255");
 	assert_reads("e.ipaddr", "10.0.0.1");
 	fixture_fini(&fixture);
 }
