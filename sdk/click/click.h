@@ -219,8 +219,10 @@ struct click_element *click_find(struct click_element *element, const char *name
 int click_device(struct click_router *router, const char *name);
 /* Sends PACKET by DEVICE, and takes it. */
 void click_device_send(struct click_router *router, unsigned device, struct click_packet *packet);
-/* Packets that come by DEVICE are pushed out of ELEMENT's output 0. -1: another does that. */
-int click_device_receive(struct click_element *element, unsigned device, struct click_args *args);
+/* Packets that come by DEVICE are pushed out of ELEMENT's output 0, or (IS_ASKED) given to itself
+ * first. -1: another does that. */
+int click_device_receive(struct click_element *element, unsigned device, bool is_asked,
+			 struct click_args *args);
 
 /* --- arguments --- */
 
