@@ -46,8 +46,10 @@ static const struct {
 	 "02-00-00-00-00-0A", "2:0:0"},
 	{"EtherEncap(0x0800, 2:0:0:0:0:1, 2:0:0:0:0:2)", "dst", "02-00-00-00-00-02", "2:0:0:0:0:a",
 	 "02-00-00-00-00-0A", "x"},
-	{"EtherEncap(0x0800, 2:0:0:0:0:1, 2:0:0:0:0:2)", "ethertype", "0800", "0x86dd", "86dd",
+	{"EtherEncap(0x0800, 2:0:0:0:0:1, 2:0:0:0:0:2)", "ethertype", "2048", "0x86dd", "34525",
 	 "0x10000"},
+	{"HostEtherFilter(2:0:0:0:0:1)", "ether", "02-00-00-00-00-01", "2:0:0:0:0:a",
+	 "02-00-00-00-00-0A", "2:0:0"},
 	{"SetVLANAnno(VLAN_ID 5, VLAN_PCP 3)", "vlan_tci", "24581", "5", "5", "65536"},
 	{"SetVLANAnno(VLAN_ID 5, VLAN_PCP 3)", "vlan_id", "5", "0xfff", "4095", "4096"},
 	{"SetVLANAnno(VLAN_ID 5, VLAN_PCP 3)", "vlan_pcp", "3", "7", "7", "8"},
@@ -221,6 +223,7 @@ static void arp_tables_are_written(void **state)
 	assert_int_equal(write_to("e.insert", "10.0.0.8 2:0:0:0:0:8"), 0);
 	assert_int_equal(write_to("e.clear", ""), 0);
 	assert_reads("e.count", "0");
+	assert_reads("e.queries", "0");
 	assert_reads("e.broadcast", "255.255.255.255");
 	assert_int_equal(write_to("e.broadcast", "10.0.0.255"), 0);
 	assert_int_equal(write_to("e.broadcast", "10.0.0"), -1);

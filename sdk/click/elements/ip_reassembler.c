@@ -292,6 +292,8 @@ static bool add(struct slot *slot, const struct click_packet *packet, const stru
 		slot->len = end;
 	if (slot->mtu < ip->total_len)
 		slot->mtu = ip->total_len;
+	/* The datagram is as old as what completes it. */
+	slot->packet->time_ns = packet->time_ns;
 	return true;
 }
 
