@@ -501,6 +501,13 @@ static void test_devices(void **state)
 	test_must_load(&test, "FromDevice(out) -> ToDevice(in)");
 	test_receive(&test, 1, 3, 60);
 	assert_string_equal(test_sent(&test), "0:3");
+	assert_int_equal(test_count(&test, "ToDevice@2.count"), 1);
+	assert_int_equal(click_router_write(test.router, "ToDevice@2.reset_counts", "", NULL), 0);
+	assert_int_equal(test_count(&test, "ToDevice@2.count"), 0);
+	test_unload(&test);
+	/* What is about the kernel's devices means nothing here. */
+	test_must_load(&test, "FromDevice(in, false, 8, TIMESTAMP true) -> Queue(9) -> "
+			      "ToDevice(out, 16, ALLOW_NONEXISTENT true, QUIET true)");
 	test_unload(&test);
 	test_must_fail("FromDevice(a) -> Discard\nb :: FromDevice(a) -> Discard",
 		       "f:2: b :: FromDevice: 'FromDevice@1' receives from this device already\n");

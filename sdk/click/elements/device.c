@@ -40,11 +40,15 @@ static int configure_device(struct device *device, struct click_args *args)
 	return 0;
 }
 
+/* Click has one in the kernel and one outside of it: the third argument is BURST or SNAPLEN. */
 static int from_configure(struct click_element *element, struct click_args *args)
 {
-	static const char *const others[] = {"SNIFFER",	 "METHOD", "CAPTURE",  "BPF_FILTER",
-					     "OUTBOUND", "ENCAP",  "BURST",    "TIMESTAMP",
-					     "HEADROOM", "ACTIVE", "PROTOCOL", NULL};
+	static const char *const others[] = {
+		"SNIFFER",   "METHOD",	  "CAPTURE",  "BPF_FILTER",
+		"OUTBOUND",  "ENCAP",	  "BURST",    "TIMESTAMP",
+		"HEADROOM",  "ACTIVE",	  "PROTOCOL", "QUIET",
+		"UP_CALL",   "DOWN_CALL", "LENGTH",   "ALLOW_NONEXISTENT",
+		"ALIGNMENT", NULL};
 	struct device *device = (struct device *)element;
 	const char *ignored = NULL;
 	bool forces_ip = false;
@@ -91,11 +95,14 @@ static bool mark_ip(struct click_packet *frame)
 
 static int to_configure(struct click_element *element, struct click_args *args)
 {
-	static const char *const others[] = {"METHOD", "BURST",	 "DEBUG", "UNIQUE",
-					     "QUEUE",  "NO_PAD", "Q",	  NULL};
+	static const char *const others[] = {"METHOD",	"DEBUG",     "UNIQUE", "QUEUE",
+					     "NO_PAD",	"Q",	     "QUIET",  "ALLOW_NONEXISTENT",
+					     "UP_CALL", "DOWN_CALL", NULL};
 	struct device *device = (struct device *)element;
+	const char *ignored = NULL;
 	if (configure_device(device, args) < 0)
 		return -1;
+	click_arg_text(args, "BURST", CLICK_POSITIONAL, &ignored);
 	ignore_others(args, others);
 	return click_args_end(args);
 }
@@ -134,8 +141,19 @@ static struct click_packet *from_simple(struct click_element *element, struct cl
 	return NULL;
 }
 
+static int to_reset(struct click_element *element, const char *text, struct click_args *args)
+{
+	(void)text;
+	(void)args;
+	*((struct device *)element)->count = 0;
+	return 0;
+}
+
 static const struct click_handler to_handlers[] = {
-	{.name = "count", .counter = offsetof(struct device, count)}, {NULL}};
+	{.name = "count", .counter = offsetof(struct device, count)},
+	{.name = "reset_counts", .write = to_reset},
+	{NULL},
+};
 
 const struct click_class click_class_FromDevice = {
 	.name = "FromDevice",
