@@ -210,12 +210,13 @@ static void arp_tables_are_written(void **state)
 	send_to(7);
 	assert_int_equal(fixture.sent_count, 1);
 	assert_int_equal(fixture.sent[0].len, 42);
-	assert_reads("e.table", "10.0.0.7 0 FF-FF-FF-FF-FF-FF 0\n");
+	assert_reads("e.table", "10.0.0.7 0 FF-FF-FF-FF-FF-FF 0.000000\n");
 	/* Who waited is sent. */
 	assert_int_equal(write_to("e.insert", "10.0.0.7 2:0:0:0:0:7"), 0);
 	assert_int_equal(fixture.sent_count, 2);
 	assert_int_equal(fixture.sent[1].len, 34);
-	assert_reads("e.table", "10.0.0.7 1 02-00-00-00-00-07 0\n");
+	fixture_run_at(&fixture, fixture_now_ns + 2003000999);
+	assert_reads("e.table", "10.0.0.7 1 02-00-00-00-00-07 2.003000\n");
 	assert_int_equal(write_to("e.insert", "10.0.0.7"), -1);
 	assert_int_equal(write_to("e.delete", "10.0.0"), -1);
 	assert_int_equal(write_to("e.delete", "10.0.0.7"), 0);

@@ -66,7 +66,7 @@ static int table_delete(struct click_element *element, const char *text, struct 
 	return arp_table_delete_text(table_of(element), text, args);
 }
 
-/* The packets that waited cannot be sent from here; they are dropped, as Click's are. */
+/* The packets that waited cannot be sent from here, and would be late when they are. */
 static int table_insert(struct click_element *element, const char *text, struct click_args *args)
 {
 	struct click_packet *waiting = NULL;

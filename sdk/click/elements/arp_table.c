@@ -278,7 +278,7 @@ uint32_t arp_table_text(const struct arp_table *table, char *out, uint32_t size)
 			      entry->is_known && !is_expired(table, entry, now) ? " 1 " : " 0 ");
 		click_out_ether(&text, entry->ether);
 		click_out_char(&text, ' ');
-		click_out_seconds(&text, now - entry->live_ns);
+		click_out_time(&text, now - entry->live_ns);
 		click_out_char(&text, '\n');
 	}
 	return text.len;
