@@ -22,6 +22,35 @@ const struct click_anno click_annos[] = {
 	{NULL, 0, 0},
 };
 
+/* Where Click has those with fields. */
+static const struct {
+	uint32_t anno, offset, size;
+} fields[] = {
+	{CLICK_ANNO_DST_IP, 0, 4},	   {CLICK_ANNO_PAINT, 16, 1},
+	{CLICK_ANNO_FIX_IP_SRC, 19, 1},	   {CLICK_ANNO_VLAN_TCI, 20, 2},
+	{CLICK_ANNO_EXTRA_PACKETS, 24, 4}, {CLICK_ANNO_EXTRA_LENGTH, 28, 4},
+};
+#define FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+void click_anno_bytes(const struct click_packet *packet, uint8_t ret[CLICK_ANNO_BYTES])
+{
+	memcpy(ret, packet->anno, CLICK_ANNO_BYTES);
+	for (size_t i = 0; i < FIELDS; i++) {
+		uint32_t value = click_anno_get(packet, fields[i].anno, fields[i].size);
+		uint8_t bytes[4] = {(uint8_t)value};
+		/* A tag is in the network's order there. */
+		if (fields[i].size == 2) {
+			bytes[0] = (uint8_t)(value >> 8);
+			bytes[1] = (uint8_t)value;
+		} else if (fields[i].size == 4) {
+			memcpy(bytes, &value, 4);
+		}
+		/* Others may be at the same place. */
+		if (value != 0)
+			memcpy(ret + fields[i].offset, bytes, fields[i].size);
+	}
+}
+
 uint32_t click_anno_get(const struct click_packet *packet, uint32_t anno, uint32_t size)
 {
 	uint32_t value = 0;
@@ -90,6 +119,15 @@ void click_anno_set(struct click_packet *packet, uint32_t anno, uint32_t size, u
 		memcpy(packet->anno + anno, &value, size);
 }
 
+static uint32_t numbered(uint32_t offset, uint32_t size)
+{
+	for (size_t i = 0; i < FIELDS; i++) {
+		if (fields[i].offset == offset && fields[i].size == size)
+			return fields[i].anno;
+	}
+	return offset;
+}
+
 void click_arg_anno(struct click_args *args, const char *key, unsigned flags, uint32_t size,
 		    uint32_t *ret)
 {
@@ -123,5 +161,5 @@ void click_arg_anno(struct click_args *args, const char *key, unsigned flags, ui
 		click_args_error(args, "%s: an annotation of %u bytes does not fit at '%s'", key,
 				 size, value);
 	else
-		*ret = offset;
+		*ret = numbered(offset, size);
 }

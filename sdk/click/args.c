@@ -220,20 +220,24 @@ int click_args_end(struct click_args *args)
 
 /* --- kinds --- */
 
-void click_arg_bool(struct click_args *args, const char *key, unsigned flags, bool *ret)
+bool click_parse_bool(const char *text, bool *ret)
 {
 	static const char *const words[] = {"false", "true", "no",  "yes", "f", "t",
 					    "n",     "y",    "off", "on",  "0", "1"};
-	const char *value = click_args_take(args, key, flags);
-	if (value == NULL)
-		return;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(words[i], value) == 0) {
+		if (strcmp(words[i], text) == 0) {
 			*ret = i % 2 == 1;
-			return;
+			return true;
 		}
 	}
-	click_args_expected(args, key, value, "true or false");
+	return false;
+}
+
+void click_arg_bool(struct click_args *args, const char *key, unsigned flags, bool *ret)
+{
+	const char *value = click_args_take(args, key, flags);
+	if (value != NULL && !click_parse_bool(value, ret))
+		click_args_expected(args, key, value, "true or false");
 }
 
 /* Decimal, 0x…, or octal with a leading 0; the whole of TEXT. */

@@ -99,6 +99,8 @@ extern const struct click_anno click_annos[];
 /* The value of SIZE bytes, 1, 2 or 4, at what click_arg_anno() gave. */
 uint32_t click_anno_get(const struct click_packet *packet, uint32_t anno, uint32_t size);
 void click_anno_set(struct click_packet *packet, uint32_t anno, uint32_t size, uint32_t value);
+/* All of them, those with fields too, where Click has them. */
+void click_anno_bytes(const struct click_packet *packet, uint8_t ret[CLICK_ANNO_BYTES]);
 
 /* --- classes --- */
 
@@ -217,8 +219,10 @@ struct click_element *click_find(struct click_element *element, const char *name
 int click_device(struct click_router *router, const char *name);
 /* Sends PACKET by DEVICE, and takes it. */
 void click_device_send(struct click_router *router, unsigned device, struct click_packet *packet);
-/* Packets that come by DEVICE are pushed out of ELEMENT's output 0. -1: another does that. */
-int click_device_receive(struct click_element *element, unsigned device, struct click_args *args);
+/* Packets that come by DEVICE are pushed out of ELEMENT's output 0, or (IS_ASKED) given to itself
+ * first. -1: another does that. */
+int click_device_receive(struct click_element *element, unsigned device, bool is_asked,
+			 struct click_args *args);
 
 /* --- arguments --- */
 
@@ -274,6 +278,7 @@ void click_args_error(struct click_args *args, const char *format, ...)
 unsigned click_words(struct click_router *router, const char *text, const char **words,
 		     unsigned max);
 /* One value of its kind out of TEXT; false: it is not one. */
+bool click_parse_bool(const char *text, bool *ret);
 bool click_parse_u32(const char *text, uint32_t *ret);
 /* Also names of AddressInfo. */
 bool click_parse_ip_name(struct click_router *router, const char *text, uint32_t *ret);

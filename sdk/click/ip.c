@@ -187,6 +187,16 @@ void click_copy_annotations(struct click_packet *to, const struct click_packet *
 	to->device = from->device;
 }
 
+void click_ether_mark(struct click_packet *packet)
+{
+	packet->mac = 0;
+	/* It is where it was before the header came in front of it, or was not known. */
+	if (packet->network == (int16_t)CLICK_ETHER_HEADER || packet->len <= CLICK_ETHER_HEADER)
+		return;
+	uint32_t header_len = (packet->data[CLICK_ETHER_HEADER] & 15) * 4u;
+	click_ip_mark(packet, CLICK_ETHER_HEADER, header_len);
+}
+
 enum click_packet_type click_ether_type(const uint8_t *dst, const uint8_t own[6])
 {
 	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};

@@ -128,5 +128,7 @@ uint16_t click_ip_payload_checksum(const struct click_ip *ip);
 /* Gives TO the annotations of FROM: all but what says where headers are. */
 void click_copy_annotations(struct click_packet *to, const struct click_packet *from);
 
+/* Notes that PACKET begins with an Ethernet header, and the network's is behind it. */
+void click_ether_mark(struct click_packet *packet);
 /* What an Ethernet address means to a host with the address OWN. */
 enum click_packet_type click_ether_type(const uint8_t *dst, const uint8_t own[6]);

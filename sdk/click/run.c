@@ -260,7 +260,8 @@ void click_device_send(struct click_router *router, unsigned device, struct clic
 	click_packet_free(router, packet);
 }
 
-int click_device_receive(struct click_element *element, unsigned device, struct click_args *args)
+int click_device_receive(struct click_element *element, unsigned device, bool is_asked,
+			 struct click_args *args)
 {
 	struct click_device *own = &element->router->devices[device % CLICK_DEVICES_MAX];
 	if (own->receiver != NULL) {
@@ -269,8 +270,11 @@ int click_device_receive(struct click_element *element, unsigned device, struct 
 		return -1;
 	}
 	own->receiver = element;
-	if (element->outputs_count > 0)
-		*click_receiver(element->router, device % CLICK_DEVICES_MAX) = element->outputs[0];
+	struct click_port *receiver = click_receiver(element->router, device % CLICK_DEVICES_MAX);
+	if (is_asked)
+		*receiver = (struct click_port){.element = element};
+	else if (element->outputs_count > 0)
+		*receiver = element->outputs[0];
 	return 0;
 }
 

@@ -46,17 +46,25 @@ static const struct {
 	 "02-00-00-00-00-0A", "2:0:0"},
 	{"EtherEncap(0x0800, 2:0:0:0:0:1, 2:0:0:0:0:2)", "dst", "02-00-00-00-00-02", "2:0:0:0:0:a",
 	 "02-00-00-00-00-0A", "x"},
-	{"EtherEncap(0x0800, 2:0:0:0:0:1, 2:0:0:0:0:2)", "ethertype", "0800", "0x86dd", "86dd",
+	{"EtherEncap(0x0800, 2:0:0:0:0:1, 2:0:0:0:0:2)", "ethertype", "2048", "0x86dd", "34525",
 	 "0x10000"},
+	{"HostEtherFilter(2:0:0:0:0:1)", "ether", "02-00-00-00-00-01", "2:0:0:0:0:a",
+	 "02-00-00-00-00-0A", "2:0:0"},
 	{"SetVLANAnno(VLAN_ID 5, VLAN_PCP 3)", "vlan_tci", "24581", "5", "5", "65536"},
 	{"SetVLANAnno(VLAN_ID 5, VLAN_PCP 3)", "vlan_id", "5", "0xfff", "4095", "4096"},
 	{"SetVLANAnno(VLAN_ID 5, VLAN_PCP 3)", "vlan_pcp", "3", "7", "7", "8"},
 	{"SetVLANAnno(5)", "vlan_tci", "5", "6", "6", "ANNO"},
 	{"VLANEncap(ANNO)", "vlan_tci", "ANNO", "9", "9", "x"},
+	{"VLANEncap(5)", "native_vlan", "0", "-1", "-1", "4096"},
+	{"VLANEncap(5, ETHERTYPE 0x88a8)", "ethertype", "0x88a8", "0x9100", "0x9100", "0x10000"},
+	{"ICMPError(10.0.0.1, 3)", "src", "10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0"},
+	{"ICMPError(10.0.0.1, 3)", "mtu", "576", "68", "68", "67"},
+	{"ICMPError(10.0.0.1, 3)", "pmtu", "0", "1400", "1400", "65536"},
 	{"CheckLength(9)", "length", "9", "10", "10", "-1"},
 	{"CheckPaint(9)", "color", "9", "255", "255", "256"},
 	{"SetIPAddress(1.2.3.4)", "addr", "1.2.3.4", "4.3.2.1", "4.3.2.1", "4.3.2"},
-	{"DecIPTTL", "active", "true", "false", "false", "maybe"},
+	{"DecIPTTL", "active", "true", "off", "false", "maybe"},
+	{"Print", "active", "true", "0", "false", "maybe"},
 	{"SetIPDSCP(5)", "dscp", "5", "63", "63", "64"},
 	{"IPEncap(6, 1.1.1.1, 2.2.2.2)", "src", "1.1.1.1", "3.3.3.3", "3.3.3.3", "x"},
 	{"IPEncap(6, 1.1.1.1, 2.2.2.2)", "dst", "2.2.2.2", "DST_ANNO", "DST_ANNO", "x"},
@@ -121,6 +129,10 @@ static void arp_responders_change(void **state)
 	assert_int_equal(write_to("e.remove", "10.0.0.9"), -1);
 	assert_int_equal(write_to("e.add", "10.0.0.9"), -1);
 	assert_int_equal(write_to("e.add", ""), -1);
+	/* Not two Ethernet addresses, nor something else, and then nothing of it. */
+	assert_int_equal(write_to("e.add", "10.0.0.9 2:0:0:0:0:1 2:0:0:0:0:2"), -1);
+	assert_int_equal(write_to("e.add", "10.0.0.9 x 2:0:0:0:0:1"), -1);
+	assert_int_equal(write_to("e.add", "2:0:0:0:0:1"), -1);
 	assert_reads("e.table", "10.0.0.0/24 02-00-00-00-00-03\n10.0.0.0/8 02-00-00-00-00-02\n");
 	for (unsigned i = 0; i < 300; i++) {
 		char entry[64];
@@ -198,12 +210,13 @@ static void arp_tables_are_written(void **state)
 	send_to(7);
 	assert_int_equal(fixture.sent_count, 1);
 	assert_int_equal(fixture.sent[0].len, 42);
-	assert_reads("e.table", "10.0.0.7 0 00-00-00-00-00-00 0\n");
+	assert_reads("e.table", "10.0.0.7 0 FF-FF-FF-FF-FF-FF 0.000000\n");
 	/* Who waited is sent. */
 	assert_int_equal(write_to("e.insert", "10.0.0.7 2:0:0:0:0:7"), 0);
 	assert_int_equal(fixture.sent_count, 2);
 	assert_int_equal(fixture.sent[1].len, 34);
-	assert_reads("e.table", "10.0.0.7 1 02-00-00-00-00-07 0\n");
+	fixture_run_at(&fixture, fixture_now_ns + 2003000999);
+	assert_reads("e.table", "10.0.0.7 1 02-00-00-00-00-07 2.003000\n");
 	assert_int_equal(write_to("e.insert", "10.0.0.7"), -1);
 	assert_int_equal(write_to("e.delete", "10.0.0"), -1);
 	assert_int_equal(write_to("e.delete", "10.0.0.7"), 0);
@@ -211,7 +224,11 @@ static void arp_tables_are_written(void **state)
 	assert_int_equal(write_to("e.insert", "10.0.0.8 2:0:0:0:0:8"), 0);
 	assert_int_equal(write_to("e.clear", ""), 0);
 	assert_reads("e.count", "0");
+	assert_reads("e.queries", "0");
 	assert_reads("e.broadcast", "255.255.255.255");
+	assert_int_equal(write_to("e.broadcast", "10.0.0.255"), 0);
+	assert_int_equal(write_to("e.broadcast", "10.0.0"), -1);
+	assert_reads("e.broadcast", "10.0.0.255");
 	assert_reads("e.ipaddr", "10.0.0.1");
 	fixture_fini(&fixture);
 }

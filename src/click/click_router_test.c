@@ -501,6 +501,13 @@ static void test_devices(void **state)
 	test_must_load(&test, "FromDevice(out) -> ToDevice(in)");
 	test_receive(&test, 1, 3, 60);
 	assert_string_equal(test_sent(&test), "0:3");
+	assert_int_equal(test_count(&test, "ToDevice@2.count"), 1);
+	assert_int_equal(click_router_write(test.router, "ToDevice@2.reset_counts", "", NULL), 0);
+	assert_int_equal(test_count(&test, "ToDevice@2.count"), 0);
+	test_unload(&test);
+	/* What is about the kernel's devices means nothing here. */
+	test_must_load(&test, "FromDevice(in, false, 8, TIMESTAMP true) -> Queue(9) -> "
+			      "ToDevice(out, 16, ALLOW_NONEXISTENT true, QUIET true)");
 	test_unload(&test);
 	test_must_fail("FromDevice(a) -> Discard\nb :: FromDevice(a) -> Discard",
 		       "f:2: b :: FromDevice: 'FromDevice@1' receives from this device already\n");
@@ -516,6 +523,44 @@ static void test_print(void **state)
 	test_receive(&test, 0, 0xab, 60);
 	assert_string_equal(test.log, "a b:   60 | ab000000 0000\nx:   60\n");
 	test_unload(&test);
+	/* 128 bytes of room in front, and 2,048 for 10 of data. */
+	test_must_load(&test, "FromDevice(0) -> Print(HEADROOM true, MAXLENGTH -1) -> Strip(1) -> "
+			      "Print(a, 9, CONTENTS Ascii, HEADROOM true) -> Discard");
+	test_receive(&test, 0, 'x', 10);
+	assert_string_equal(test.log, "  10 (h128 t2038) | 78000000 00000000 0000\n"
+				      "a:    9 (h129 t2038) |  ........ .\n");
+	test_unload(&test);
+	/* All 48 bytes of annotations, each in its place: an address at 0, a colour at 16, a tag at
+	 * 20. */
+	test_must_load(&test,
+		       "FromDevice(0) -> SetIPAddress(1.2.3.4) -> Paint(5) -> "
+		       "SetVLANAnno(0x6789) -> Print(PRINTANNO yes, CONTENTS no) -> Discard");
+	test_receive(&test, 0, 'x', 1);
+	assert_string_equal(test.log, "   1 | 01020304000000000000000000000000"
+				      "05000000678900000000000000000000"
+				      "00000000000000000000000000000000\n");
+	test_unload(&test);
+	test_must_fail_with("Idle -> p :: Print(CONTENTS hexx) -> Discard",
+			    "f:1: p :: Print: CONTENTS: 'hexx' is not NONE, HEX or ASCII");
+}
+
+static void print_time(uint64_t time_ns, const char *expected)
+{
+	struct test_router test;
+	test_must_load(&test, "FromDevice(0) -> Print(TIMESTAMP true) -> Discard");
+	struct click_packet *packet = click_packet_new(test.router, 0);
+	assert_non_null(packet);
+	packet->time_ns = time_ns;
+	click_router_receive(test.router, 0, packet);
+	assert_string_equal(test.log, expected);
+	test_unload(&test);
+}
+
+static void test_print_time(void **state)
+{
+	print_time(1700000000000001000, "1700000000.000001:    0\n");
+	print_time(1700000000000001001, "1700000000.000001001:    0\n");
+	print_time(5, "0.000000005:    0\n");
 }
 
 int main(void)
@@ -541,6 +586,7 @@ int main(void)
 		cmocka_unit_test(test_script),
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_print_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

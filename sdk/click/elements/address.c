@@ -22,8 +22,14 @@ struct address {
 static int set_configure(struct click_element *element, struct click_args *args)
 {
 	struct address *set = (struct address *)element;
+	const char *address = NULL;
 	set->anno = CLICK_ANNO_DST_IP;
-	click_arg_ip(args, "ADDR", CLICK_POSITIONAL | CLICK_MANDATORY, &set->address);
+	/* Click's documentation calls it ADDR, and its code IPADDR. */
+	click_arg_text(args, "IPADDR", 0, &address);
+	if (!address)
+		click_arg_ip(args, "ADDR", CLICK_POSITIONAL | CLICK_MANDATORY, &set->address);
+	else if (!click_parse_ip_name(element->router, address, &set->address))
+		click_args_error(args, "IPADDR: '%s' is no IP address", address);
 	click_arg_anno(args, "ANNO", CLICK_POSITIONAL, 4, &set->anno);
 	return click_args_end(args);
 }
@@ -45,7 +51,7 @@ static uint32_t set_read(struct click_element *element, char *out, uint32_t size
 
 static int set_write(struct click_element *element, const char *text, struct click_args *args)
 {
-	if (click_parse_ip(text, &((struct address *)element)->address))
+	if (click_parse_ip_name(element->router, text, &((struct address *)element)->address))
 		return 0;
 	click_args_error(args, "'%s' is no IP address", text);
 	return -1;
@@ -70,9 +76,9 @@ const struct click_class click_class_SetIPAddress = {
 
 static bool read_field(const char *text, uint32_t *ret_offset)
 {
-	if (strcmp(text, "src") == 0)
+	if (strcmp(text, "src") == 0 || strcmp(text, "SRC") == 0)
 		*ret_offset = AT_SRC;
-	else if (strcmp(text, "dst") == 0)
+	else if (strcmp(text, "dst") == 0 || strcmp(text, "DST") == 0)
 		*ret_offset = AT_DST;
 	else
 		return false;
@@ -102,15 +108,14 @@ static int get_configure(struct click_element *element, struct click_args *args)
 	return click_args_end(args);
 }
 
-/* What OFFSET means in PACKET: four bytes, or NULL. */
+/* What OFFSET means in PACKET: four bytes, or NULL. The addresses are there whatever else the
+ * header says. */
 static uint8_t *find(const struct click_packet *packet, uint32_t offset)
 {
-	struct click_ip ip;
 	if (offset <= CLICK_PACKET_MAX)
 		return packet->len >= 4 && offset <= packet->len - 4 ? packet->data + offset : NULL;
-	if (!click_ip_get(packet, &ip))
-		return NULL;
-	return ip.header + (offset == AT_SRC ? 12 : 16);
+	uint8_t *header = click_packet_header(packet, packet->network, CLICK_IP_HEADER);
+	return header ? header + (offset == AT_SRC ? 12 : 16) : NULL;
 }
 
 static struct click_packet *get_simple(struct click_element *element, struct click_packet *packet)
@@ -156,10 +161,9 @@ static void update(uint8_t *checksum, uint32_t old, uint32_t new)
 						click_address_to_host(new)));
 }
 
-/* The header's checksum, and that of the transport which covers the address, too. */
-static void update_checksums(const struct click_ip *ip, uint32_t old, uint32_t new)
+/* That of the transport covers the address, too. */
+static void update_transport(const struct click_ip *ip, uint32_t old, uint32_t new)
 {
-	update(ip->header + 10, old, new);
 	if (!click_ip_is_first(ip))
 		return;
 	if (ip->protocol == CLICK_TCP && ip->payload_len >= 18)
@@ -185,8 +189,12 @@ static struct click_packet *store_simple(struct click_element *element, struct c
 		return NULL;
 	}
 	struct click_ip ip;
-	if (store->offset > CLICK_PACKET_MAX && click_ip_get(packet, &ip))
-		update_checksums(&ip, click_get_address(at), address);
+	if (store->offset > CLICK_PACKET_MAX) {
+		uint32_t old = click_get_address(at);
+		update(packet->data + packet->network + 10, old, address);
+		if (click_ip_get(packet, &ip))
+			update_transport(&ip, old, address);
+	}
 	click_put_address(at, address);
 	return packet;
 }

@@ -66,7 +66,7 @@ static int table_delete(struct click_element *element, const char *text, struct 
 	return arp_table_delete_text(table_of(element), text, args);
 }
 
-/* The packets that waited cannot be sent from here; they are dropped, as Click's are. */
+/* The packets that waited cannot be sent from here, and would be late when they are. */
 static int table_insert(struct click_element *element, const char *text, struct click_args *args)
 {
 	struct click_packet *waiting = NULL;
@@ -171,23 +171,42 @@ static bool parse_answer(struct responder *responder, const char *word, uint32_t
 	return click_parse_ip_prefix_name(router, word, ret_address, ret_mask);
 }
 
-/* "IP/MASK [IP/MASK ...] ETH"; the last word may be the name of both. */
+/* The one Ethernet address among WORDS, the others of which are prefixes; a name may be both. */
+static int find_ether(struct responder *responder, const char *const *words, unsigned count,
+		      uint8_t ret[6], struct click_args *args)
+{
+	struct click_router *router = responder->element.router;
+	uint32_t address, mask;
+	unsigned prefixes = 0, ethers = 0;
+	for (unsigned i = 0; i < count; i++) {
+		if (parse_answer(responder, words[i], &address, &mask)) {
+			prefixes++;
+		} else if (click_parse_ether_name(router, words[i], ret)) {
+			ethers++;
+		} else {
+			click_args_error(args, "'%s' is no IP prefix", words[i]);
+			return -1;
+		}
+	}
+	for (unsigned i = 0; i < count && !ethers; i++)
+		ethers += click_parse_ether_name(router, words[i], ret);
+	if (prefixes && ethers == 1)
+		return 0;
+	click_args_error(args, "IP/MASK ... ETH expected");
+	return -1;
+}
+
+/* "IP/MASK [IP/MASK ...] ETH" */
 static int add_entry(struct responder *responder, const char *const *words, unsigned count,
 		     struct click_args *args)
 {
 	uint8_t ether[6];
 	uint32_t address, mask;
-	if (!count || !click_parse_ether_name(responder->element.router, words[count - 1], ether)) {
-		click_args_error(args, "IP/MASK ... ETH expected");
+	if (find_ether(responder, words, count, ether, args) < 0)
 		return -1;
-	}
-	unsigned addresses = count > 1 ? count - 1 : 1;
-	for (unsigned i = 0; i < addresses; i++) {
-		if (!parse_answer(responder, words[i], &address, &mask)) {
-			click_args_error(args, "'%s' is no IP prefix", words[i]);
-			return -1;
-		}
-		if (add_answer(responder, address, mask, ether, args) < 0)
+	for (unsigned i = 0; i < count; i++) {
+		if (parse_answer(responder, words[i], &address, &mask) &&
+		    add_answer(responder, address, mask, ether, args) < 0)
 			return -1;
 	}
 	return 0;

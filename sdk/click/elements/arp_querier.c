@@ -26,22 +26,23 @@ struct querier {
 
 /* --- configuration --- */
 
-/* One name may be short for both addresses, and have the network that broadcasts are of. */
+/* One name may be short for both addresses. The network of IP, if it has one, is that which
+ * broadcasts are of. */
 static void read_addresses(struct querier *querier, struct click_args *args)
 {
 	struct click_router *router = querier->element.router;
 	const char *ip = NULL, *ether = NULL;
-	uint32_t address, mask = UINT32_MAX;
+	uint32_t mask = UINT32_MAX;
 	click_arg_text(args, "IP", CLICK_POSITIONAL | CLICK_MANDATORY, &ip);
 	click_arg_text(args, "ETH", CLICK_POSITIONAL, &ether);
 	if (!ip)
 		return;
-	if (!click_parse_ip_name(router, ip, &querier->ip))
+	if (!click_parse_ip_prefix_name(router, ip, &querier->ip, &mask))
 		click_args_error(args, "IP: '%s' is no IP address", ip);
 	if (!click_parse_ether_name(router, ether ? ether : ip, querier->ether))
 		click_args_error(args, "ETH: '%s' is no Ethernet address", ether ? ether : ip);
-	if (click_parse_ip_prefix_name(router, ip, &address, &mask) && mask != UINT32_MAX)
-		querier->broadcast = address | ~mask;
+	if (mask != UINT32_MAX)
+		querier->broadcast = querier->ip | ~mask;
 }
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -84,8 +85,15 @@ static int initialize(struct click_element *element, struct click_args *args)
 
 /* --- packets --- */
 
-/* Asks for IP: everybody, or (a poll) who had it. PACKET, which is borrowed, is why. */
-static void ask(struct querier *querier, uint32_t ip, uint16_t vlan_tci, const uint8_t dst[6])
+/* What of a packet its query gets, which may be gone by then. */
+struct reason {
+	uint32_t ip;
+	uint16_t vlan_tci;
+	uint64_t time_ns;
+};
+
+/* Asks for an address: everybody, or (a poll) who had it. */
+static void ask(struct querier *querier, const struct reason *reason, const uint8_t dst[6])
 {
 	struct click_element *element = &querier->element;
 	struct click_packet *query = click_packet_new(element->router, ARP_BYTES);
@@ -94,13 +102,13 @@ static void ask(struct querier *querier, uint32_t ip, uint16_t vlan_tci, const u
 	struct arp_packet arp = {
 		.operation = ARP_REQUEST,
 		.sender_ip = querier->ip,
-		.target_ip = ip,
+		.target_ip = reason->ip,
 	};
 	memcpy(arp.sender, querier->ether, 6);
 	arp_write(query->data, &arp, dst);
 	query->mac = 0;
-	query->vlan_tci = vlan_tci;
-	query->time_ns = click_wall_ns();
+	query->vlan_tci = reason->vlan_tci;
+	query->time_ns = reason->time_ns;
 	querier->queries++;
 	click_push(element, element->outputs_count > 1, query);
 }
@@ -120,7 +128,7 @@ static void send(struct querier *querier, struct click_packet *packet, const uin
 	memcpy(packet->data, dst, 6);
 	memcpy(packet->data + 6, querier->ether, 6);
 	click_put_u16(packet->data + 12, CLICK_ETHERTYPE_IP);
-	packet->mac = 0;
+	click_ether_mark(packet);
 	click_push(&querier->element, 0, packet);
 }
 
@@ -141,26 +149,26 @@ static bool get_group(const struct querier *querier, uint32_t ip, uint8_t ret[6]
 
 static void push_ip(struct querier *querier, struct click_packet *packet)
 {
-	uint32_t ip = packet->destination;
-	uint16_t vlan_tci = packet->vlan_tci;
+	const struct reason reason = {packet->destination, packet->vlan_tci, packet->time_ns};
 	uint8_t ether[6];
-	if (!ip) {
+	if (!reason.ip) {
 		drop(querier, packet);
 		return;
 	}
-	if (get_group(querier, ip, ether)) {
+	if (get_group(querier, reason.ip, ether)) {
 		send(querier, packet, ether);
 		return;
 	}
-	enum arp_answer answer = arp_table_lookup(querier->table, ip, querier->poll_ns, ether);
+	enum arp_answer answer =
+		arp_table_lookup(querier->table, reason.ip, querier->poll_ns, ether);
 	if (answer == ARP_UNKNOWN) {
-		if (arp_table_wait(querier->table, ip, packet))
-			ask(querier, ip, vlan_tci, everybody);
+		if (arp_table_wait(querier->table, reason.ip, packet))
+			ask(querier, &reason, everybody);
 		return;
 	}
-	send(querier, packet, ether);
 	if (answer == ARP_KNOWN_POLL)
-		ask(querier, ip, vlan_tci, querier->polls_everybody ? everybody : ether);
+		ask(querier, &reason, querier->polls_everybody ? everybody : ether);
+	send(querier, packet, ether);
 }
 
 /* Packets that waited go where each now belongs, in their order. */
@@ -252,6 +260,14 @@ static uint32_t read_broadcast(struct click_element *element, char *out, uint32_
 	return text.len;
 }
 
+static int write_broadcast(struct click_element *element, const char *text, struct click_args *args)
+{
+	if (click_parse_ip_name(element->router, text, &of(element)->broadcast))
+		return 0;
+	click_args_error(args, "'%s' is no IP address", text);
+	return -1;
+}
+
 static uint32_t read_table(struct click_element *element, char *out, uint32_t size)
 {
 	return arp_table_text(of(element)->table, out, size);
@@ -284,13 +300,15 @@ static int write_delete(struct click_element *element, const char *text, struct 
 
 static int write_clear(struct click_element *element, const char *text, struct click_args *args)
 {
-	arp_table_clear(of(element)->table);
+	struct querier *querier = of(element);
+	querier->queries = querier->responses = querier->drops = 0;
+	arp_table_clear(querier->table);
 	return 0;
 }
 
 static const struct click_handler handlers[] = {
 	{.name = "ipaddr", .read = read_ip, .write = write_ip},
-	{.name = "broadcast", .read = read_broadcast},
+	{.name = "broadcast", .read = read_broadcast, .write = write_broadcast},
 	{.name = "table", .read = read_table},
 	{.name = "stats", .read = read_stats},
 	{.name = "queries", .count = count_queries},

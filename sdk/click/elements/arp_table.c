@@ -157,6 +157,7 @@ static struct arp_entry *ensure(struct arp_table *table, uint32_t ip, uint64_t n
 	table->free = entry->hash_next;
 	struct arp_entry **at = bucket(table, ip);
 	*entry = (struct arp_entry){.ip = ip, .live_ns = now, .hash_next = *at};
+	memset(entry->ether, 0xff, sizeof(entry->ether));
 	*at = entry;
 	link_newest(table, entry);
 	table->count++;
@@ -186,10 +187,12 @@ enum arp_answer arp_table_lookup(struct arp_table *table, uint32_t ip, uint64_t 
 	return is_old && may_poll(entry, now) ? ARP_KNOWN_POLL : ARP_KNOWN;
 }
 
-/* The packets that waited longest make room, a part of all at once. */
+/* Those that waited longest make room for one more packet, a part of all at once: with it there are
+ * as many as stay, of which it is always one. */
 static void slim(struct arp_table *table)
 {
-	uint32_t goal = table->capacity - table->capacity / table->slim_factor;
+	uint32_t stay = table->capacity - table->capacity / table->slim_factor;
+	uint32_t goal = stay > 0 ? stay - 1 : 0;
 	for (struct arp_entry *entry = table->oldest; entry && table->packets > goal;
 	     entry = entry->newer) {
 		while (entry->first && table->packets > goal)
@@ -205,16 +208,13 @@ bool arp_table_wait(struct arp_table *table, uint32_t ip, struct click_packet *p
 		entry->is_known = false;
 		entry->polls = 0;
 	}
-	if (table->capacity && table->packets >= table->capacity)
-		slim(table);
-	bool is_full =
-		(table->entry_packet_capacity && entry->packets >= table->entry_packet_capacity) ||
-		(table->capacity && table->packets >= table->capacity);
-	if (is_full) {
+	if (table->entry_packet_capacity && entry->packets >= table->entry_packet_capacity) {
 		click_packet_free(table->router, packet);
 		table->drops++;
 		return may_poll(entry, now);
 	}
+	if (table->capacity && table->packets >= table->capacity)
+		slim(table);
 	packet->next = NULL;
 	*(entry->last ? &entry->last->next : &entry->first) = packet;
 	entry->last = packet;
@@ -278,7 +278,7 @@ uint32_t arp_table_text(const struct arp_table *table, char *out, uint32_t size)
 			      entry->is_known && !is_expired(table, entry, now) ? " 1 " : " 0 ");
 		click_out_ether(&text, entry->ether);
 		click_out_char(&text, ' ');
-		click_out_seconds(&text, now - entry->live_ns);
+		click_out_time(&text, now - entry->live_ns);
 		click_out_char(&text, '\n');
 	}
 	return text.len;

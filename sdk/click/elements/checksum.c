@@ -9,21 +9,38 @@ static struct click_packet *kill(struct click_element *element, struct click_pac
 	return NULL;
 }
 
+struct set_ip {
+	struct click_element element;
+	uint64_t *drops;
+};
+
+/* The header is where the annotation says or, without one, in front. Of it the length counts and
+ * nothing else, as it may be in the making. */
 static struct click_packet *ip_simple(struct click_element *element, struct click_packet *packet)
 {
-	struct click_ip ip;
-	if (!click_ip_get(packet, &ip))
+	int16_t offset = packet->network != CLICK_NO_HEADER ? packet->network : 0;
+	uint8_t *header = click_packet_header(packet, offset, CLICK_IP_HEADER);
+	uint32_t len = header ? (header[0] & 15) * 4u : 0;
+	if (len < CLICK_IP_HEADER || !click_packet_header(packet, offset, len)) {
+		(*((struct set_ip *)element)->drops)++;
 		return kill(element, packet);
-	click_ip_set_checksum(ip.header, ip.header_len);
+	}
+	click_ip_set_checksum(header, len);
 	return packet;
 }
 
+static const struct click_handler ip_handlers[] = {
+	{.name = "drops", .counter = offsetof(struct set_ip, drops)},
+	{.name = NULL},
+};
+
 const struct click_class click_class_SetIPChecksum = {
 	.name = "SetIPChecksum",
-	.size = sizeof(struct click_element),
+	.size = sizeof(struct set_ip),
 	.port_count = "1/1",
 	.processing = "a/a",
 	.simple = ip_simple,
+	.handlers = ip_handlers,
 };
 
 /* UDP's own length counts, and only of whole datagrams is there a checksum. */

@@ -121,7 +121,7 @@ const struct click_class click_class_CheckPaint = {
 
 struct store_data {
 	struct click_element element;
-	const uint8_t *data, *mask; /* MASK may be NULL, or of another length */
+	const uint8_t *data, *mask; /* MASK may be shorter */
 	uint32_t offset, data_len, mask_len;
 	bool can_grow;
 };
@@ -138,8 +138,8 @@ static int store_configure(struct click_element *element, struct click_args *arg
 	store->mask = (const uint8_t *)mask;
 	if (store->offset > CLICK_PACKET_MAX || store->data_len > CLICK_PACKET_MAX)
 		click_args_error(args, "a packet has at most %u bytes", CLICK_PACKET_MAX);
-	if (mask && store->mask_len != store->data_len)
-		click_args_error(args, "MASK is not as long as DATA");
+	if (store->mask_len > store->data_len)
+		click_args_error(args, "MASK is longer than DATA");
 	return click_args_end(args);
 }
 
@@ -159,7 +159,7 @@ static struct click_packet *store_simple(struct click_element *element, struct c
 	}
 	for (uint32_t i = 0; i < store->data_len && store->offset + i < packet->len; i++) {
 		uint8_t *at = packet->data + store->offset + i;
-		uint8_t mask = store->mask ? store->mask[i] : 0xff;
+		uint8_t mask = i < store->mask_len ? store->mask[i] : 0xff;
 		*at = (uint8_t)((*at & ~mask) | (store->data[i] & mask));
 	}
 	return packet;

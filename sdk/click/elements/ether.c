@@ -34,7 +34,7 @@ static struct click_packet *encap_simple(struct click_element *element, struct c
 		return NULL;
 	}
 	memcpy(packet->data, encap->header, CLICK_ETHER_HEADER);
-	packet->mac = 0;
+	click_ether_mark(packet);
 	return packet;
 }
 
@@ -46,9 +46,10 @@ static uint32_t read_address(const uint8_t *address, char *out, uint32_t size)
 	return text.len;
 }
 
-static int write_address(uint8_t *address, const char *text, struct click_args *args)
+static int write_address(struct click_element *element, uint8_t *address, const char *text,
+			 struct click_args *args)
 {
-	if (click_parse_ether(text, address))
+	if (click_parse_ether_name(element->router, text, address))
 		return 0;
 	click_args_error(args, "'%s' is no Ethernet address", text);
 	return -1;
@@ -61,7 +62,7 @@ static uint32_t encap_read_src(struct click_element *element, char *out, uint32_
 
 static int encap_write_src(struct click_element *element, const char *text, struct click_args *args)
 {
-	return write_address(((struct ether_encap *)element)->header + 6, text, args);
+	return write_address(element, ((struct ether_encap *)element)->header + 6, text, args);
 }
 
 static uint32_t encap_read_dst(struct click_element *element, char *out, uint32_t size)
@@ -71,15 +72,13 @@ static uint32_t encap_read_dst(struct click_element *element, char *out, uint32_
 
 static int encap_write_dst(struct click_element *element, const char *text, struct click_args *args)
 {
-	return write_address(((struct ether_encap *)element)->header, text, args);
+	return write_address(element, ((struct ether_encap *)element)->header, text, args);
 }
 
 static uint32_t encap_read_type(struct click_element *element, char *out, uint32_t size)
 {
-	struct click_out text;
-	click_out_init(&text, out, size);
-	click_out_hex(&text, click_get_u16(((struct ether_encap *)element)->header + 12), 4);
-	return text.len;
+	return click_out_number(out, size,
+				click_get_u16(((struct ether_encap *)element)->header + 12));
 }
 
 static int encap_write_type(struct click_element *element, const char *text,
@@ -178,7 +177,18 @@ static struct click_packet *filter_simple(struct click_element *element,
 	return NULL;
 }
 
+static uint32_t filter_read(struct click_element *element, char *out, uint32_t size)
+{
+	return read_address(((struct host_filter *)element)->address, out, size);
+}
+
+static int filter_write(struct click_element *element, const char *text, struct click_args *args)
+{
+	return write_address(element, ((struct host_filter *)element)->address, text, args);
+}
+
 static const struct click_handler filter_handlers[] = {
+	{.name = "ether", .read = filter_read, .write = filter_write},
 	{.name = "drops", .counter = offsetof(struct host_filter, drops)},
 	{.name = NULL},
 };

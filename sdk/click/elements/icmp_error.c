@@ -9,6 +9,7 @@
 
 #include "elements/address_list.h"
 #include "elements/ip_names.h"
+#include "elements/out.h"
 #include "ip.h"
 
 enum icmp_type {
@@ -26,6 +27,8 @@ enum icmp_type {
 #define STRICT_ROUTE 137u
 
 #define TTL 200u
+/* The longest headers that there can be. */
+#define MTU_MIN (60u + CLICK_ICMP_HEADER)
 
 struct icmp_error {
 	struct click_element element;
@@ -65,8 +68,8 @@ static int configure(struct click_element *element, struct click_args *args)
 	if (code && !click_icmp_code_number(error->type, code, &error->code) &&
 	    (!click_parse_u32(code, &error->code) || error->code > UINT8_MAX))
 		click_args_error(args, "CODE: '%s' is no code of type %u", code, error->type);
-	if (error->mtu < 128 || error->mtu > CLICK_PACKET_MAX)
-		click_args_error(args, "MTU is from 128 to %u", CLICK_PACKET_MAX);
+	if (error->mtu < MTU_MIN || error->mtu > CLICK_PACKET_MAX)
+		click_args_error(args, "MTU is from %u to %u", MTU_MIN, CLICK_PACKET_MAX);
 	if (error->pmtu > UINT16_MAX)
 		click_args_error(args, "PMTU is at most 65535");
 	return click_args_end(args);
@@ -218,7 +221,61 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 	return answer;
 }
 
+/* --- handlers --- */
+
+static uint32_t read_src(struct click_element *element, char *out, uint32_t size)
+{
+	struct click_out text;
+	click_out_init(&text, out, size);
+	click_out_ip(&text, ((struct icmp_error *)element)->src);
+	return text.len;
+}
+
+static int write_src(struct click_element *element, const char *text, struct click_args *args)
+{
+	if (click_parse_ip_name(element->router, text, &((struct icmp_error *)element)->src))
+		return 0;
+	click_args_error(args, "'%s' is no IP address", text);
+	return -1;
+}
+
+static int write_number(const char *text, uint32_t min, uint32_t max, uint32_t *ret,
+			struct click_args *args)
+{
+	uint32_t value;
+	if (!click_parse_u32(text, &value) || value < min || value > max) {
+		click_args_error(args, "'%s' is no number from %u to %u", text, min, max);
+		return -1;
+	}
+	*ret = value;
+	return 0;
+}
+
+static uint32_t read_mtu(struct click_element *element, char *out, uint32_t size)
+{
+	return click_out_number(out, size, ((struct icmp_error *)element)->mtu);
+}
+
+static int write_mtu(struct click_element *element, const char *text, struct click_args *args)
+{
+	return write_number(text, MTU_MIN, CLICK_PACKET_MAX, &((struct icmp_error *)element)->mtu,
+			    args);
+}
+
+static uint32_t read_pmtu(struct click_element *element, char *out, uint32_t size)
+{
+	return click_out_number(out, size, ((struct icmp_error *)element)->pmtu);
+}
+
+static int write_pmtu(struct click_element *element, const char *text, struct click_args *args)
+{
+	return write_number(text, 0, UINT16_MAX, &((struct icmp_error *)element)->pmtu, args);
+}
+
 static const struct click_handler handlers[] = {
+	{.name = "src", .read = read_src, .write = write_src},
+	{.name = "mtu", .read = read_mtu, .write = write_mtu},
+	{.name = "pmtu", .read = read_pmtu, .write = write_pmtu},
 	{.name = "count", .counter = offsetof(struct icmp_error, sent)},
 	{.name = "drops", .counter = offsetof(struct icmp_error, drops)},
 	{.name = NULL},

@@ -30,6 +30,10 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 	change_u16(ip.header + 6, ip.header + 10, 0);
 	change_u16(ip.header + 8, ip.header + 10, 255u << 8 | CLICK_ICMP);
 	change_u16(ip.payload, ip.payload + 2, ECHO_REPLY << 8);
+	/* Of a message of nothing but zeroes it is not 0. */
+	if (click_get_u16(ip.payload + 2) == 0 &&
+	    click_checksum(ip.payload, ip.payload_len) == 0xffff)
+		click_put_u16(ip.payload + 2, 0xffff);
 	packet->destination = click_get_address(ip.header + 16);
 	packet->paint = 0;
 	packet->time_ns = click_wall_ns();

@@ -65,13 +65,10 @@ static uint32_t ttl_read_active(struct click_element *element, char *out, uint32
 static int ttl_write_active(struct click_element *element, const char *text,
 			    struct click_args *args)
 {
-	bool is_true = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
-	if (!is_true && strcmp(text, "false") != 0 && strcmp(text, "0") != 0) {
-		click_args_error(args, "'%s' is neither true nor false", text);
-		return -1;
-	}
-	((struct dec_ttl *)element)->is_active = is_true;
-	return 0;
+	if (click_parse_bool(text, &((struct dec_ttl *)element)->is_active))
+		return 0;
+	click_args_error(args, "'%s' is neither true nor false", text);
+	return -1;
 }
 
 static const struct click_handler ttl_handlers[] = {

@@ -292,14 +292,20 @@ static bool add(struct slot *slot, const struct click_packet *packet, const stru
 		slot->len = end;
 	if (slot->mtu < ip->total_len)
 		slot->mtu = ip->total_len;
+	/* The datagram is as old as what completes it. */
+	slot->packet->time_ns = packet->time_ns;
 	return true;
 }
 
 static struct click_packet *finish(struct reassembler *r, struct slot *slot)
 {
 	uint32_t len = slot->len, mtu = slot->mtu;
+	/* Who forbade to fragment a fragment forbids it of the whole. */
+	const uint8_t *header = slot->front + slot->front_len - slot->header_len;
+	uint16_t forbids = click_get_u16(header + 6) & CLICK_IP_DF;
 	struct click_packet *packet = release(r, slot);
-	if (slot->header_len + len > CLICK_PACKET_MAX || !put_front(slot, packet, 0, len, 0)) {
+	if (slot->header_len + len > CLICK_PACKET_MAX ||
+	    !put_front(slot, packet, 0, len, forbids)) {
 		r->failed++;
 		click_kill(&r->element, packet);
 		return NULL;

@@ -8,6 +8,14 @@ void click_out_hex(struct click_out *to, uint64_t value, unsigned digits)
 		click_out_char(to, "0123456789abcdef"[value >> (4 * digits) & 15]);
 }
 
+void click_out_time(struct click_out *to, uint64_t value_ns)
+{
+	click_out_u64(to, value_ns / 1000000000);
+	click_out_char(to, '.');
+	for (uint32_t unit = 100000000; unit >= 1000; unit /= 10)
+		click_out_char(to, (char)('0' + value_ns / unit % 10));
+}
+
 void click_out_ether(struct click_out *to, const uint8_t address[6])
 {
 	for (unsigned i = 0; i < 6; i++) {

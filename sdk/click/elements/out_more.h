@@ -5,6 +5,8 @@
 
 #include "elements/out.h"
 
+/* Seconds with six decimals, as timestamps are. */
+void click_out_time(struct click_out *to, uint64_t value_ns);
 /* The lowest DIGITS hexadecimal digits. */
 void click_out_hex(struct click_out *to, uint64_t value, unsigned digits);
 /* As Click writes them: "00-1B-..." */

@@ -53,8 +53,19 @@ static uint32_t read_color(struct click_element *element, char *out, uint32_t si
 	return click_out_number(out, size, ((const struct paint_tee *)element)->color);
 }
 
+static int write_color(struct click_element *element, const char *text, struct click_args *args)
+{
+	uint32_t color;
+	if (!click_parse_u32(text, &color) || color > UINT8_MAX) {
+		click_args_error(args, "'%s' is no colour from 0 to 255", text);
+		return -1;
+	}
+	((struct paint_tee *)element)->color = (uint8_t)color;
+	return 0;
+}
+
 static const struct click_handler handlers[] = {
-	{.name = "color", .read = read_color},
+	{.name = "color", .read = read_color, .write = write_color},
 	{.name = NULL},
 };
 

@@ -1,11 +1,12 @@
 /*
- * Print: a line of the log for each packet.
+ * Print: a line of the log for each packet. What is optional is in this order:
  *
- *	label:   98 | 00112233 44556677 …
+ *	label: 1700000000.000001:   98 (h128 t1950) | annotations | 00112233 44556677 …
  */
 #include <string.h>
 
 #include "click.h"
+#include "elements/out.h"
 
 #define LINE_MAX 4000u
 
@@ -17,7 +18,7 @@ struct print {
 	uint32_t label_len;
 	int32_t length; /* below zero: all */
 	enum contents contents;
-	bool has_time, has_annos, is_active;
+	bool has_time, has_room, has_annos, is_active;
 };
 
 struct line {
@@ -47,45 +48,79 @@ static void add_number(struct line *line, uint64_t value, unsigned width, char f
 	add(line, digits + sizeof(digits) - count, count);
 }
 
-static void add_hex(struct line *line, const uint8_t *bytes, uint32_t len)
+/* With a blank between GROUP bytes; 0: none. */
+static void add_hex(struct line *line, const uint8_t *bytes, uint32_t len, uint32_t group)
 {
 	static const char digits[] = "0123456789abcdef";
 	for (uint32_t i = 0; i < len; i++) {
 		const char pair[2] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
-		if (i > 0 && i % 4 == 0)
+		if (i > 0 && group > 0 && i % group == 0)
 			add(line, " ", 1);
 		add(line, pair, 2);
 	}
 }
 
+/* A blank is in front of the first eight, too. */
 static void add_ascii(struct line *line, const uint8_t *bytes, uint32_t len)
 {
 	for (uint32_t i = 0; i < len; i++) {
 		char c = bytes[i] >= 32 && bytes[i] < 127 ? (char)bytes[i] : '.';
-		if (i > 0 && i % 8 == 0)
+		if (i % 8 == 0)
 			add(line, " ", 1);
 		add(line, &c, 1);
 	}
 }
 
+/* Microseconds, or nanoseconds where they matter. */
+static void add_time(struct line *line, uint64_t time_ns)
+{
+	uint64_t part = time_ns % 1000000000u;
+	add_number(line, time_ns / 1000000000u, 0, ' ');
+	add(line, ".", 1);
+	if (part % 1000 != 0)
+		add_number(line, part, 9, '0');
+	else
+		add_number(line, part / 1000, 6, '0');
+}
+
+static void add_room(struct line *line, const struct click_packet *packet)
+{
+	uint64_t head = (uint64_t)(packet->data - packet->buffer);
+	uint64_t all = CLICK_HEADROOM + CLICK_PACKET_MAX;
+	add(line, " (h", 3);
+	add_number(line, head, 0, ' ');
+	add(line, " t", 2);
+	add_number(line, all - head - packet->len, 0, ' ');
+	add(line, ")", 1);
+}
+
+/* Whatever the letters' case. WORD is of capitals. */
+static bool is_word(const char *text, const char *word)
+{
+	while (*word != '\0' && (*text == *word || *text == (*word | 0x20)))
+		text++, word++;
+	return *text == *word;
+}
+
 static void read_contents(struct print *print, struct click_args *args)
 {
-	static const struct {
-		const char *word;
-		enum contents contents;
-	} words[] = {{"NONE", NONE}, {"HEX", HEX},     {"ASCII", ASCII}, {"none", NONE},
-		     {"hex", HEX},   {"ascii", ASCII}, {"true", HEX},	 {"false", NONE},
-		     {"1", HEX},     {"0", NONE}};
+	static const char *const words[] = {[NONE] = "NONE", [HEX] = "HEX", [ASCII] = "ASCII"};
 	const char *text = NULL;
+	bool is_hex;
 	click_arg_text(args, "CONTENTS", 0, &text);
-	for (size_t i = 0; text != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(words[i].word, text) == 0) {
-			print->contents = words[i].contents;
+	if (text == NULL)
+		return;
+	if (click_parse_bool(text, &is_hex)) {
+		print->contents = is_hex ? HEX : NONE;
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (is_word(text, words[i])) {
+			print->contents = (enum contents)i;
 			return;
 		}
 	}
-	if (text != NULL)
-		click_args_error(args, "CONTENTS: '%.*s' is not NONE, HEX or ASCII", 40, text);
+	click_args_error(args, "CONTENTS: '%.*s' is not NONE, HEX or ASCII", 40, text);
 }
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -104,9 +139,23 @@ static int configure(struct click_element *element, struct click_args *args)
 	click_arg_bool(args, "TIMESTAMP", 0, &print->has_time);
 	click_arg_bool(args, "PRINTANNO", 0, &print->has_annos);
 	click_arg_bool(args, "ACTIVE", 0, &print->is_active);
-	click_arg_bool(args, "HEADROOM", 0, &ignored);
+	click_arg_bool(args, "HEADROOM", 0, &print->has_room);
 	click_arg_bool(args, "CPU", 0, &ignored);
 	return click_args_end(args);
+}
+
+static void add_contents(struct line *line, const struct print *print,
+			 const struct click_packet *packet)
+{
+	uint32_t len = packet->len;
+	if (print->length >= 0 && len > (uint32_t)print->length)
+		len = (uint32_t)print->length;
+	if (print->contents != NONE && len > 0)
+		add(line, " | ", 3);
+	if (print->contents == HEX)
+		add_hex(line, packet->data, len, 4);
+	else if (print->contents == ASCII)
+		add_ascii(line, packet->data, len);
 }
 
 static struct click_packet *simple(struct click_element *element, struct click_packet *packet)
@@ -121,30 +170,32 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 		add(&line, ": ", 2);
 	}
 	if (print->has_time) {
-		add_number(&line, packet->time_ns / 1000000000u, 0, ' ');
-		add(&line, ".", 1);
-		add_number(&line, packet->time_ns / 1000 % 1000000, 6, '0');
+		add_time(&line, packet->time_ns);
 		add(&line, ": ", 2);
 	}
 	add_number(&line, packet->len, 4, ' ');
+	if (print->has_room)
+		add_room(&line, packet);
 	if (print->has_annos) {
+		uint8_t annos[CLICK_ANNO_BYTES];
+		click_anno_bytes(packet, annos);
 		add(&line, " | ", 3);
-		add_hex(&line, packet->anno, CLICK_ANNO_BYTES);
+		add_hex(&line, annos, CLICK_ANNO_BYTES, 0);
 	}
-	uint32_t len = packet->len;
-	if (print->length >= 0 && len > (uint32_t)print->length)
-		len = (uint32_t)print->length;
-	if (print->contents != NONE && len > 0)
-		add(&line, " | ", 3);
-	if (print->contents == HEX)
-		add_hex(&line, packet->data, len);
-	else if (print->contents == ASCII)
-		add_ascii(&line, packet->data, len);
+	add_contents(&line, print, packet);
 	if (line.len == LINE_MAX)
 		line.len--;
 	line.bytes[line.len] = '\0';
 	click_log(element->router, line.bytes);
 	return packet;
+}
+
+static uint32_t read_active(struct click_element *element, char *out, uint32_t size)
+{
+	struct click_out text;
+	click_out_init(&text, out, size);
+	click_out_add(&text, ((const struct print *)element)->is_active ? "true" : "false");
+	return text.len;
 }
 
 static int write_active(struct click_element *element, const char *text, struct click_args *args)
@@ -156,7 +207,7 @@ static int write_active(struct click_element *element, const char *text, struct 
 }
 
 static const struct click_handler handlers[] = {
-	{.name = "active", .write = write_active},
+	{.name = "active", .read = read_active, .write = write_active},
 	{NULL},
 };
 

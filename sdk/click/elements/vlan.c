@@ -39,7 +39,7 @@ static void read_tci(struct vlan *vlan, struct click_args *args)
 	if (id != UINT32_MAX)
 		vlan->tci = id;
 	if (pcp != UINT32_MAX)
-		vlan->tci = (vlan->tci & 0x1fff) | (pcp & 7) << 13;
+		vlan->tci |= (pcp & 7) << 13;
 }
 
 static void read_ethertype(struct vlan *vlan, struct click_args *args)
@@ -107,7 +107,7 @@ static int handler_set_pcp(struct click_element *element, const char *text, stru
 	return write_part(element, text, args, 7, 13);
 }
 
-static const struct click_handler handlers[] = {
+static const struct click_handler set_handlers[] = {
 	{.name = "vlan_tci", .read = handler_tci, .write = handler_set_tci},
 	{.name = "vlan_id", .read = handler_id, .write = handler_set_id},
 	{.name = "vlan_pcp", .read = handler_pcp, .write = handler_set_pcp},
@@ -135,19 +135,27 @@ const struct click_class click_class_SetVLANAnno = {
 	.processing = "a/a",
 	.configure = set_configure,
 	.simple = set_simple,
-	.handlers = handlers,
+	.handlers = set_handlers,
 };
 
 /* --- VLANEncap --- */
+
+static void read_native(struct vlan *vlan, const char *key, unsigned flags, struct click_args *args)
+{
+	int32_t native = vlan->native;
+	click_arg_int(args, key, flags, &native);
+	if (native < -1 || native > (int32_t)TCI_ID)
+		click_args_error(args, "%s is from -1 to 0xfff", key);
+	else
+		vlan->native = native;
+}
 
 static int encap_configure(struct click_element *element, struct click_args *args)
 {
 	struct vlan *vlan = (struct vlan *)element;
 	vlan->may_be_anno = true;
 	read_tci(vlan, args);
-	click_arg_int(args, "NATIVE_VLAN", 0, &vlan->native);
-	if (vlan->native < -1 || vlan->native > (int32_t)TCI_ID)
-		click_args_error(args, "NATIVE_VLAN is from -1 to 0xfff");
+	read_native(vlan, "NATIVE_VLAN", 0, args);
 	read_ethertype(vlan, args);
 	return click_args_end(args);
 }
@@ -156,8 +164,10 @@ static struct click_packet *encap_simple(struct click_element *element, struct c
 {
 	struct vlan *vlan = (struct vlan *)element;
 	uint32_t tci = vlan->from_anno ? packet->vlan_tci : vlan->tci;
-	if ((int32_t)(tci & TCI_ID) == vlan->native)
+	if ((int32_t)(tci & TCI_ID) == vlan->native) {
+		click_ether_mark(packet);
 		return packet;
+	}
 	if (packet->len < CLICK_ETHER_HEADER || !click_packet_push(packet, TAG_BYTES)) {
 		click_kill(element, packet);
 		return NULL;
@@ -169,6 +179,53 @@ static struct click_packet *encap_simple(struct click_element *element, struct c
 	return packet;
 }
 
+static uint32_t handler_native(struct click_element *element, char *out, uint32_t size)
+{
+	struct click_out text;
+	click_out_init(&text, out, size);
+	click_out_i64(&text, ((struct vlan *)element)->native);
+	return text.len;
+}
+
+static int handler_set_native(struct click_element *element, const char *text,
+			      struct click_args *args)
+{
+	(void)text;
+	read_native((struct vlan *)element, "native_vlan", CLICK_POSITIONAL | CLICK_MANDATORY,
+		    args);
+	return click_args_end(args);
+}
+
+static uint32_t handler_type(struct click_element *element, char *out, uint32_t size)
+{
+	struct click_out text;
+	click_out_init(&text, out, size);
+	click_out_add(&text, "0x");
+	click_out_hex(&text, ((struct vlan *)element)->ethertype, 4);
+	return text.len;
+}
+
+static int handler_set_type(struct click_element *element, const char *text,
+			    struct click_args *args)
+{
+	uint32_t type;
+	if (!click_parse_u32(text, &type) || type > UINT16_MAX) {
+		click_args_error(args, "'%s' is no type of at most 0xffff", text);
+		return -1;
+	}
+	((struct vlan *)element)->ethertype = type;
+	return 0;
+}
+
+static const struct click_handler encap_handlers[] = {
+	{.name = "vlan_tci", .read = handler_tci, .write = handler_set_tci},
+	{.name = "vlan_id", .read = handler_id, .write = handler_set_id},
+	{.name = "vlan_pcp", .read = handler_pcp, .write = handler_set_pcp},
+	{.name = "native_vlan", .read = handler_native, .write = handler_set_native},
+	{.name = "ethertype", .read = handler_type, .write = handler_set_type},
+	{.name = NULL},
+};
+
 const struct click_class click_class_VLANEncap = {
 	.name = "VLANEncap",
 	.size = sizeof(struct vlan),
@@ -176,7 +233,7 @@ const struct click_class click_class_VLANEncap = {
 	.processing = "a/a",
 	.configure = encap_configure,
 	.simple = encap_simple,
-	.handlers = handlers,
+	.handlers = encap_handlers,
 };
 
 /* --- VLANDecap --- */
@@ -205,8 +262,8 @@ static struct click_packet *decap_simple(struct click_element *element, struct c
 	if (is_tagged) {
 		memmove(packet->data + TAG_BYTES, packet->data, 12);
 		click_packet_pull(packet, TAG_BYTES);
-		packet->mac = 0;
 	}
+	click_ether_mark(packet);
 	if (decap->anno)
 		packet->vlan_tci = tci;
 	return packet;
