@@ -58,11 +58,11 @@ static void addresses_are_rewritten(void **state)
 	assert_null(nat_pass(INSIDE, &flow, 0, 0));
 	fixture_fini(&fixture);
 	nat_load(NAT("IPAddrPairRewriter(pattern 1.0.0.0/30 2.2.2.2 0 1, drop)"));
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 2; i++) {
 		flow = nat_udp(1000);
 		flow.saddr += i;
 		outside = nat_begin(&flow, 5, 0);
-		assert_int_equal(outside.saddr & 0xfffffffc, 0x01000000);
+		assert_in_range(outside.saddr, 0x01000001, 0x01000002);
 		assert_int_equal(outside.daddr, 0x02020202);
 		reply = nat_reverse(&outside);
 		got = nat_flow_of(nat_pass(OUTSIDE, &reply, 5, 0));
