@@ -92,6 +92,32 @@ static void counters_call(void **state)
 	fixture_fini(&fixture);
 }
 
+/* Handlers that change who calls them, while a packet is on its way through. */
+static void calls_change_who_pulls(void **state)
+{
+	(void)state;
+	load("s :: StrideSched(1, 1) -> Unqueue -> d :: Discard;"
+	     "FromDevice(0) -> q :: Queue -> Counter(COUNT_CALL 2 s.tickets 0 0) -> [0]s;"
+	     "Idle -> Queue -> [1]s;");
+	send_many(5, 60);
+	assert_int_equal(fixture_count(&fixture, "d.count"), 2);
+	assert_string_equal(fixture_read(&fixture, "s.tickets"), "0 1");
+	assert_true(fixture_write(&fixture, "s.tickets", "0 3"));
+	fixture_run_until(&fixture, fixture_now_ns);
+	assert_int_equal(fixture_count(&fixture, "d.count"), 5);
+	fixture_fini(&fixture);
+	load("FromDevice(0) -> q :: Queue -> Counter(COUNT_CALL 1 q.reset) -> u :: Unqueue(BURST 9,"
+	     " ACTIVE false) -> Counter(COUNT_CALL 1 u.active false) -> d :: Discard;"
+	     "q[1] -> Counter(COUNT_CALL 1 q.reset) -> e :: Discard;");
+	send_many(5, 60);
+	assert_true(fixture_write(&fixture, "u.active", "true"));
+	fixture_run_until(&fixture, fixture_now_ns);
+	assert_int_equal(fixture_count(&fixture, "d.count"), 1);
+	assert_int_equal(fixture_count(&fixture, "e.count"), 4);
+	assert_int_equal(fixture_count(&fixture, "q.length"), 0);
+	fixture_fini(&fixture);
+}
+
 /* --- sources --- */
 
 /* While one of the queues has room it goes on; what is not a queue always has. */
@@ -370,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counters_have_rates),
 		cmocka_unit_test(counters_call),
+		cmocka_unit_test(calls_change_who_pulls),
 		cmocka_unit_test(infinite_sources_wait),
 		cmocka_unit_test(sources_are_changed),
 		cmocka_unit_test(sources_call),
