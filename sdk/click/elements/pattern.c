@@ -19,11 +19,17 @@ static bool parse_address(struct click_router *router, const char *word, uint32_
 
 static bool parse_port(const char *word, uint16_t *ret)
 {
-	uint32_t port = 0;
-	if (!is_dash(word) && (!click_parse_u32(word, &port) || port > 65535))
+	uint32_t port;
+	if (!click_parse_u32(word, &port) || port > 65535)
 		return false;
 	*ret = (uint16_t)port;
 	return true;
+}
+
+/* 0 would mean what '-' does. */
+static bool parse_single_port(const char *word, uint16_t *ret)
+{
+	return is_dash(word) || (parse_port(word, ret) && *ret > 0);
 }
 
 /* Splits "LOW-HIGH#" into TEXT, which has 64 bytes. HIGH is NULL when there is no dash. */
@@ -66,7 +72,7 @@ static bool parse_port_range(struct click_pattern *pattern, const char *word)
 	if (!split_range(pattern, word, text, &high_text) || !parse_port(text, &low))
 		return false;
 	high = low;
-	if (high_text && !parse_port(high_text, &high))
+	if (high_text ? !parse_port(high_text, &high) : low == 0)
 		return false;
 	if (!set_range(pattern, low, high))
 		return false;
@@ -140,7 +146,7 @@ bool click_pattern_parse(struct click_pattern *pattern, struct click_router *rou
 		bad = words[1];
 	} else if (!parse_address(router, words[2], &pattern->daddr)) {
 		bad = words[2];
-	} else if (!parse_port(words[3], &pattern->dport)) {
+	} else if (!parse_single_port(words[3], &pattern->dport)) {
 		bad = words[3];
 	}
 	if (bad)
