@@ -320,6 +320,22 @@ static void unqueues_have_bounds(void **state)
 	fixture_fini(&fixture);
 }
 
+static void delays_are_added(void **state)
+{
+	(void)state;
+	load("FromDevice(0) -> Queue -> DelayUnqueue(0.5) -> Queue -> d :: DelayUnqueue(1)"
+	     " -> ToDevice(0);");
+	assert_true(fixture_write(&fixture, "d.delay", "250ms"));
+	assert_false(fixture_write(&fixture, "d.delay", "soon"));
+	assert_string_equal(fixture_read(&fixture, "d.delay"), "0.25");
+	uint64_t start_ns = fixture_now_ns;
+	send_many(1, 60);
+	fixture_run_until(&fixture, start_ns + SECOND_NS);
+	assert_int_equal(fixture.sent_count, 1);
+	assert_int_equal(fixture.sent[0].time_ns, start_ns + 750 * MS_NS);
+	fixture_fini(&fixture);
+}
+
 /* --- rewriters --- */
 
 /* A reset that somebody else made up ends nothing for those who go on. */
@@ -404,6 +420,7 @@ int main(void)
 		cmocka_unit_test(queues_keep_what_came_first),
 		cmocka_unit_test(queues_in_circles_end),
 		cmocka_unit_test(unqueues_have_bounds),
+		cmocka_unit_test(delays_are_added),
 		cmocka_unit_test(resets_are_taken_back),
 		cmocka_unit_test(keywords_have_other_names),
 		cmocka_unit_test(ranges_have_names),

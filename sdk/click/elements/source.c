@@ -14,8 +14,10 @@
 #include "elements/queue.h"
 #include "elements/token_bucket.h"
 
-#define RATE_MAX   1000000000u
-#define BURST_MAX  256u /* in one run; a longer one takes more of them */
+#define RATE_MAX 1000000000u
+/* In one run; a longer burst takes more of them, as a router's turn has a thousand runs. */
+#define BURST_MAX  32u
+#define TIMER_MAX  256u
 #define SEARCH_MAX 256u
 #define QUEUES_MAX 16u
 
@@ -359,7 +361,7 @@ static void rated_run_timer(struct click_element *element)
 	}
 	begin(source);
 	uint64_t now_ns = click_now_ns();
-	for (unsigned i = 0; i < BURST_MAX && may_send(source); i++) {
+	for (unsigned i = 0; i < TIMER_MAX && may_send(source); i++) {
 		if (!click_bucket_take(&source->bucket, 1, now_ns))
 			break;
 		click_push(element, 0, make(source));
