@@ -67,6 +67,9 @@ void click_call_run(struct click_call *call, struct click_router *router)
 	if (call == NULL || !call->is_set || call->is_running || call->path[0] == '\0')
 		return;
 	call->is_running = true;
-	(void)click_router_write(router, call->path, call->value, &errors);
+	if (call->is_refused)
+		errors.tell = NULL;
+	if (click_router_write(router, call->path, call->value, &errors) < 0)
+		call->is_refused = true;
 	call->is_running = false;
 }

@@ -14,11 +14,12 @@
 struct click_call {
 	char path[CLICK_CALL_PATH_MAX]; /* empty: nothing is to be called */
 	char value[CLICK_CALL_VALUE_MAX];
-	bool is_set, is_running;
+	bool is_set, is_running, is_refused;
 };
 
 /* Sets CALL to TEXT; all elements are configured. False: told why, and CALL is as it was. */
 bool click_call_set(struct click_call *call, struct click_element *element, const char *text,
 		    struct click_args *args);
-/* Calls; what the handler refuses is logged. NULL, or a call that was not set: nothing. */
+/* Calls; what the handler refuses is logged, the first time. NULL, or a call that was not set:
+ * nothing. */
 void click_call_run(struct click_call *call, struct click_router *router);
