@@ -272,23 +272,6 @@ bool click_parse_u32(const char *text, uint32_t *ret)
 	return true;
 }
 
-const char *click_parse_count(const char *text, uint64_t *ret)
-{
-	char word[24];
-	size_t len = 0;
-	while (text[len] != '\0' && !click_is_space(text[len]))
-		len++;
-	if (len >= sizeof(word))
-		return NULL;
-	memcpy(word, text, len);
-	word[len] = '\0';
-	if (!parse_number(word, UINT64_MAX, ret))
-		return NULL;
-	for (text += len; click_is_space(*text); text++)
-		continue;
-	return text;
-}
-
 void click_arg_int(struct click_args *args, const char *key, unsigned flags, int32_t *ret)
 {
 	const char *value = click_args_take(args, key, flags);
@@ -332,18 +315,11 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "<00 FF>" behind a backslash, in which comments are blanks: its bytes to OUT; AT behind it.
- * False: it is not one. */
+/* "<00 FF>" behind a backslash: its bytes to OUT; AT behind it. False: it is not one. */
 static bool add_hex(const char **at, char *out, uint32_t *len)
 {
 	int high = -1;
-	const char *end = *at + strlen(*at);
 	for (const char *in = *at + 1; *in != '\0'; in++) {
-		const char *behind = click_skip_comment(in, end);
-		if (behind != in) {
-			in = behind - 1;
-			continue;
-		}
 		if (*in == '>') {
 			*at = in + 1;
 			return high < 0;

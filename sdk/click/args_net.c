@@ -294,47 +294,17 @@ void click_arg_ip(struct click_args *args, const char *key, unsigned flags, uint
 		click_args_expected(args, key, value, "an IP address");
 }
 
-/* "NAME/24": the name's address under a mask. */
-static bool parse_named_prefix(struct click_router *router, const char *text, uint32_t *ret_address,
-			       uint32_t *ret_mask)
-{
-	char name[CLICK_NAME_MAX + 1], mask[32];
-	struct click_text mask_text = CLICK_TEXT(mask);
-	const char *slash = strrchr(text, '/');
-	uint32_t ignored;
-	if (slash == NULL || slash - text > (ptrdiff_t)CLICK_NAME_MAX || strlen(slash) > 16)
-		return false;
-	memcpy(name, text, (size_t)(slash - text));
-	name[slash - text] = '\0';
-	click_text_printf(&mask_text, "0.0.0.0%s", slash);
-	return click_parse_ip_name(router, name, ret_address) &&
-	       click_parse_ip_prefix(mask, &ignored, ret_mask);
-}
-
 bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
 				uint32_t *ret_address, uint32_t *ret_mask)
 {
 	static const char *const kinds[] = {"ipnet", "ip4net", "ip", "ip4", NULL};
-	if (click_parse_ip_prefix(text, ret_address, ret_mask) ||
-	    parse_named_prefix(router, text, ret_address, ret_mask))
+	if (click_parse_ip_prefix(text, ret_address, ret_mask))
 		return true;
 	const struct click_address *address = named(router, text, kinds);
 	if (address == NULL || !address->has_ip)
 		return false;
 	*ret_address = address->ip;
 	*ret_mask = address->has_mask ? address->mask : UINT32_MAX;
-	return true;
-}
-
-bool click_parse_ip_or_prefix(struct click_router *router, const char *text, uint32_t *ret_address,
-			      uint32_t *ret_mask)
-{
-	if (click_parse_ip_prefix(text, ret_address, ret_mask) ||
-	    parse_named_prefix(router, text, ret_address, ret_mask))
-		return true;
-	if (!click_parse_ip_name(router, text, ret_address))
-		return click_parse_ip_prefix_name(router, text, ret_address, ret_mask);
-	*ret_mask = UINT32_MAX;
 	return true;
 }
 

@@ -275,15 +275,10 @@ unsigned click_words(struct click_router *router, const char *text, const char *
 		     unsigned max);
 /* One value of its kind out of TEXT; false: it is not one. */
 bool click_parse_u32(const char *text, uint32_t *ret);
-/* A number of 64 bits that TEXT begins with, as a word. Behind it and the blanks; NULL: none. */
-const char *click_parse_count(const char *text, uint64_t *ret);
 /* Also names of AddressInfo. */
 bool click_parse_ip_name(struct click_router *router, const char *text, uint32_t *ret);
 bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
 				uint32_t *ret_address, uint32_t *ret_mask);
-/* The same of routes and patterns, where a name that has an address is that address alone. */
-bool click_parse_ip_or_prefix(struct click_router *router, const char *text, uint32_t *ret_address,
-			      uint32_t *ret_mask);
 bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6]);
 bool click_parse_ip(const char *text, uint32_t *ret);
 bool click_parse_ip_prefix(const char *text, uint32_t *ret_address, uint32_t *ret_mask);

@@ -20,14 +20,12 @@ const char *click_skip_comment(const char *at, const char *end)
 	return at;
 }
 
-/* "\<48 45>" within a string, or behind a backslash elsewhere; it may have comments. */
+/* "\<48 45>" within a string, or behind a backslash elsewhere. */
 static const char *skip_escape(const char *at, const char *end)
 {
 	if (end - at >= 2 && at[1] == '<') {
-		while (at < end && *at != '>') {
-			const char *behind = click_skip_comment(at, end);
-			at = behind != at ? behind : at + 1;
-		}
+		while (at < end && *at != '>')
+			at++;
 		return at < end ? at + 1 : at;
 	}
 	return end - at >= 2 ? at + 2 : end;

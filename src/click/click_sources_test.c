@@ -394,7 +394,7 @@ static void ranges_have_names(void **state)
 	     "t[0] -> a :: IPAddrRewriter(pattern low-high# - 0 0) -> Discard;"
 	     "t[1] -> b :: IPAddrRewriter(pattern net:ipnet# - 0 0) -> Discard;"
 	     "t[2] -> c :: IPAddrPairRewriter(pattern half:ipnet low 0 0) -> Discard;"
-	     "t[3] -> d :: IPAddrRewriter(pattern low/29 - 0 0) -> Discard;");
+	     "t[3] -> d :: IPAddrRewriter(pattern 1.0.0.0/29 - 0 0) -> Discard;");
 	assert_string_equal(fixture_read(&fixture, "a.patterns"), "1.0.0.1-1.0.0.2# - 0 0\n");
 	assert_string_equal(fixture_read(&fixture, "b.patterns"), "1.0.0.1-1.0.0.2# - 0 0\n");
 	assert_string_equal(fixture_read(&fixture, "c.patterns"), "2.0.0.8-2.0.0.9 1.0.0.1 0 0\n");

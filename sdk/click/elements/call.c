@@ -32,6 +32,23 @@ static bool find_path(struct click_element *element, const char *text, size_t le
 	return true;
 }
 
+const char *click_call_number(const char *text, uint64_t *ret)
+{
+	uint64_t value = 0;
+	const char *at = text;
+	for (; *at >= '0' && *at <= '9'; at++) {
+		unsigned digit = (unsigned)(*at - '0');
+		/* More is never reached. */
+		value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
+	}
+	if (at == text || (*at != '\0' && !click_is_space(*at)))
+		return NULL;
+	while (click_is_space(*at))
+		at++;
+	*ret = value;
+	return at;
+}
+
 bool click_call_set(struct click_call *call, struct click_element *element, const char *text,
 		    struct click_args *args)
 {

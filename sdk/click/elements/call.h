@@ -17,6 +17,8 @@ struct click_call {
 	bool is_set, is_running, is_refused;
 };
 
+/* "NUMBER CALL": the number, decimal. Behind it and the blanks; NULL: there is none. */
+const char *click_call_number(const char *text, uint64_t *ret);
 /* Sets CALL to TEXT; all elements are configured. False: told why, and CALL is as it was. */
 bool click_call_set(struct click_call *call, struct click_element *element, const char *text,
 		    struct click_args *args);

@@ -55,7 +55,7 @@ static int set_trigger(struct counter *self, unsigned kind, const char *text, bo
 		       struct click_args *args)
 {
 	uint64_t at;
-	const char *behind = click_parse_count(text, &at);
+	const char *behind = click_call_number(text, &at);
 	if (behind == NULL) {
 		click_args_error(args, "%s: expected 'NUMBER HANDLER [VALUE]'", keywords[kind]);
 		return -1;

@@ -59,7 +59,7 @@ static bool parse_route(const struct ip_lookup *self, const struct click_split *
 	*ret = (struct click_route){.port = -1};
 	struct click_router *router = self->element.router;
 	if (count < 1 || count > 3 ||
-	    !click_parse_ip_or_prefix(router, words[0], &ret->address, &mask) ||
+	    !click_parse_ip_prefix_name(router, words[0], &ret->address, &mask) ||
 	    !prefix_len(mask, &ret->len))
 		return false;
 	ret->address &= mask;

@@ -115,7 +115,7 @@ static bool parse_address_range(struct click_router *router, struct click_patter
 		return false;
 	pattern->prefers_source = false;
 	if (!high_text) {
-		if (!click_parse_ip_or_prefix(router, text, &low, &mask) ||
+		if (!click_parse_ip_prefix_name(router, text, &low, &mask) ||
 		    !prefix_range(low, mask, &low, &high))
 			return false;
 	} else {
