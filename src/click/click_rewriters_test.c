@@ -58,11 +58,11 @@ static void addresses_are_rewritten(void **state)
 	assert_null(nat_pass(INSIDE, &flow, 0, 0));
 	fixture_fini(&fixture);
 	nat_load(NAT("IPAddrPairRewriter(pattern 1.0.0.0/30 2.2.2.2 0 1, drop)"));
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 2; i++) {
 		flow = nat_udp(1000);
 		flow.saddr += i;
 		outside = nat_begin(&flow, 5, 0);
-		assert_int_equal(outside.saddr & 0xfffffffc, 0x01000000);
+		assert_in_range(outside.saddr, 0x01000001, 0x01000002);
 		assert_int_equal(outside.daddr, 0x02020202);
 		reply = nat_reverse(&outside);
 		got = nat_flow_of(nat_pass(OUTSIDE, &reply, 5, 0));
@@ -249,6 +249,10 @@ static void mistakes_are_told(void **state)
 		{"IPRewriter(drop, pattern 1.0.0.1 - - 0 1)", "expected 'pattern SADDR SPORT"},
 		{"IPRewriter(drop, pattern 1.0.0.1 9-8 - - 0 1)", "bad word '9-8'"},
 		{"IPRewriter(drop, pattern 1.0.0.1 70000 - - 0 1)", "bad word '70000'"},
+		{"IPRewriter(drop, pattern 1.0.0.1 0 - - 0 1)", "bad word '0'"},
+		{"IPRewriter(drop, pattern 1.0.0.1 - - 0 0 1)", "bad word '0'"},
+		{"IPRewriter(drop, pattern 1.0.0.1 5- - - 0 1)", "bad word '5-'"},
+		{"IPRewriter(drop, pattern 1.0.0.1 --5 - - 0 1)", "bad word '--5'"},
 		{"IPRewriter(drop, pattern nothing 0 1)", "no pattern 'nothing'"},
 		{"IPRewriter(drop, nobody)", "neither a specification nor a mapper"},
 		{"IPRewriter(drop, pattern a b c d e f g h i)", "expected 'pattern"},

@@ -1,6 +1,6 @@
 /*
  * DelayUnqueue(DELAY): pulls packets, and pushes each no earlier than DELAY after its timestamp
- * annotation; then that is the current time.
+ * annotation; then that is DELAY later.
  *
  * One packet is held; those behind it wait in the queue upstream. A packet without a timestamp is
  * taken as having come when it was pulled, and so is one from the future: nothing waits longer
@@ -22,11 +22,14 @@ struct delay_unqueue {
 
 static int configure(struct click_element *element, struct click_args *args)
 {
-	struct delay_unqueue *self = (struct delay_unqueue *)element;
-	click_arg_duration_ns(args, "DELAY", CLICK_POSITIONAL | CLICK_MANDATORY, &self->delay_ns);
-	if (self->delay_ns > DELAY_MAX_NS)
+	uint64_t delay_ns = 0;
+	click_arg_duration_ns(args, "DELAY", CLICK_POSITIONAL | CLICK_MANDATORY, &delay_ns);
+	if (delay_ns > DELAY_MAX_NS)
 		click_args_error(args, "DELAY is too long");
-	return click_args_end(args);
+	if (click_args_end(args) < 0)
+		return -1;
+	((struct delay_unqueue *)element)->delay_ns = delay_ns;
+	return 0;
 }
 
 static int initialize(struct click_element *element, struct click_args *args)
@@ -45,10 +48,13 @@ static bool run_task(struct click_element *element)
 		if (!self->held)
 			return false;
 		uint64_t since_ns = self->held->time_ns;
-		uint64_t age_ns = since_ns && since_ns < wall_ns ? wall_ns - since_ns : 0;
+		if (!since_ns || since_ns > wall_ns)
+			since_ns = wall_ns;
+		uint64_t age_ns = wall_ns - since_ns;
 		self->due_ns = now_ns;
 		if (age_ns < self->delay_ns)
 			self->due_ns += self->delay_ns - age_ns;
+		self->held->time_ns = since_ns + self->delay_ns;
 	}
 	if (now_ns < self->due_ns) {
 		click_timer_set(element, self->due_ns);
@@ -56,7 +62,6 @@ static bool run_task(struct click_element *element)
 	}
 	struct click_packet *packet = self->held;
 	self->held = NULL;
-	packet->time_ns = wall_ns;
 	click_push(element, 0, packet);
 	return true;
 }
@@ -74,8 +79,15 @@ static uint32_t read_delay(struct click_element *element, char *out, uint32_t si
 	return to.len;
 }
 
+/* For the packets that are pulled from now on. */
+static int write_delay(struct click_element *element, const char *text, struct click_args *args)
+{
+	(void)text;
+	return configure(element, args);
+}
+
 static const struct click_handler handlers[] = {
-	{.name = "delay", .read = read_delay},
+	{.name = "delay", .read = read_delay, .write = write_delay},
 	{.name = NULL},
 };
 

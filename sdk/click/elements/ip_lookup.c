@@ -57,13 +57,16 @@ static bool parse_route(const struct ip_lookup *self, const struct click_split *
 	const char *const *words = split->words + first;
 	uint32_t mask;
 	*ret = (struct click_route){.port = -1};
-	if (count < 1 || count > 3 || !click_parse_ip_prefix(words[0], &ret->address, &mask) ||
+	struct click_router *router = self->element.router;
+	if (count < 1 || count > 3 ||
+	    !click_parse_ip_prefix_name(router, words[0], &ret->address, &mask) ||
 	    !prefix_len(mask, &ret->len))
 		return false;
 	ret->address &= mask;
 	if (count == 1)
 		return is_removal;
-	if (count == 3 && strcmp(words[1], "-") != 0 && !click_parse_ip(words[1], &ret->gateway))
+	if (count == 3 && strcmp(words[1], "-") != 0 &&
+	    !click_parse_ip_name(router, words[1], &ret->gateway))
 		return false;
 	return parse_port(self, words[count - 1], &ret->port);
 }
@@ -244,7 +247,7 @@ static int write_flush(struct click_element *element, const char *text, struct c
 static int write_lookup(struct click_element *element, const char *text, struct click_args *args)
 {
 	struct ip_lookup *self = (struct ip_lookup *)element;
-	if (!click_parse_ip(text, &self->looked_up)) {
+	if (!click_parse_ip_name(element->router, text, &self->looked_up)) {
 		click_args_error(args, "expected an IP address, not '%s'", text);
 		return -1;
 	}

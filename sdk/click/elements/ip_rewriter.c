@@ -89,7 +89,8 @@ static unsigned tcp_timeout(const struct click_rewriter *rewriter, const struct 
 	uint8_t *state = &flow->state[0];
 	const uint8_t flags = ip->payload[13];
 	uint32_t header_len = (ip->payload[12] >> 4) * 4u;
-	if (ip->payload_len > header_len && header_len >= CLICK_TCP_HEADER)
+	bool has_data = ip->payload_len > header_len && header_len >= CLICK_TCP_HEADER;
+	if (has_data)
 		*state |= HAS_DATA(way);
 	if (flags & TCP_RST)
 		*state |= BOTH_DONE;
@@ -97,6 +98,9 @@ static unsigned tcp_timeout(const struct click_rewriter *rewriter, const struct 
 		*state |= IS_DONE(way);
 	else if ((flags & TCP_SYN) && (*state & BOTH_DONE) == BOTH_DONE)
 		*state = 0; /* the same ports again */
+	else if ((flags & TCP_SYN) || has_data)
+		/* Who goes on is not done: the reset was not the other side's. */
+		*state &= (uint8_t)~IS_DONE(way);
 	if ((*state & BOTH_DONE) == BOTH_DONE)
 		return TCP_DONE;
 	return (*state & BOTH_DATA) == BOTH_DATA ? TCP_DATA : TCP_NODATA;
@@ -139,23 +143,30 @@ static void configure_tcp(struct click_rewriter *rewriter, struct click_args *ar
 {
 	uint64_t data_ns = 24 * 3600 * SECOND_NS, done_ns = 240 * SECOND_NS;
 	uint64_t nodata_ns = 300 * SECOND_NS, guarantee_ns = 5 * SECOND_NS;
+	click_arg_duration_ns(args, "TIMEOUT", 0, &data_ns);
 	click_arg_duration_ns(args, "TCP_TIMEOUT", 0, &data_ns);
 	click_arg_duration_ns(args, "TCP_DONE_TIMEOUT", 0, &done_ns);
 	click_arg_duration_ns(args, "TCP_NODATA_TIMEOUT", 0, &nodata_ns);
+	click_arg_duration_ns(args, "GUARANTEE", 0, &guarantee_ns);
 	click_arg_duration_ns(args, "TCP_GUARANTEE", 0, &guarantee_ns);
 	click_rewriter_timeout(rewriter, TCP_NODATA, nodata_ns, guarantee_ns);
 	click_rewriter_timeout(rewriter, TCP_DATA, data_ns, guarantee_ns);
 	click_rewriter_timeout(rewriter, TCP_DONE, done_ns, guarantee_ns);
 }
 
-static void configure_udp(struct click_rewriter *rewriter, struct click_args *args,
-			  const char *const keys[3], unsigned first)
+/* UDPRewriter has both names of each. */
+static void configure_udp(struct click_rewriter *rewriter, struct click_args *args, unsigned first)
 {
 	uint64_t rpc_ns = 300 * SECOND_NS, streaming_ns = UINT64_MAX;
 	uint64_t guarantee_ns = 5 * SECOND_NS;
-	click_arg_duration_ns(args, keys[0], 0, &rpc_ns);
-	click_arg_duration_ns(args, keys[1], 0, &streaming_ns);
-	click_arg_duration_ns(args, keys[2], 0, &guarantee_ns);
+	if (first == FLOW_RPC) {
+		click_arg_duration_ns(args, "TIMEOUT", 0, &rpc_ns);
+		click_arg_duration_ns(args, "STREAMING_TIMEOUT", 0, &streaming_ns);
+		click_arg_duration_ns(args, "GUARANTEE", 0, &guarantee_ns);
+	}
+	click_arg_duration_ns(args, "UDP_TIMEOUT", 0, &rpc_ns);
+	click_arg_duration_ns(args, "UDP_STREAMING_TIMEOUT", 0, &streaming_ns);
+	click_arg_duration_ns(args, "UDP_GUARANTEE", 0, &guarantee_ns);
 	click_rewriter_timeout(rewriter, first, rpc_ns, guarantee_ns);
 	click_rewriter_timeout(rewriter, first + 1,
 			       streaming_ns == UINT64_MAX ? rpc_ns : streaming_ns, guarantee_ns);
@@ -172,11 +183,10 @@ static void ignore_old_keywords(struct click_args *args)
 
 static int ip_configure(struct click_element *element, struct click_args *args)
 {
-	static const char *const keys[] = {"UDP_TIMEOUT", "UDP_STREAMING_TIMEOUT", "UDP_GUARANTEE"};
 	struct click_rewriter *rewriter = (struct click_rewriter *)element;
 	click_rewriter_init(rewriter, &ip_kind);
 	configure_tcp(rewriter, args);
-	configure_udp(rewriter, args, keys, UDP_RPC);
+	configure_udp(rewriter, args, UDP_RPC);
 	ignore_old_keywords(args);
 	return click_rewriter_configure(rewriter, args);
 }
@@ -191,10 +201,9 @@ static int tcp_configure(struct click_element *element, struct click_args *args)
 
 static int udp_configure(struct click_element *element, struct click_args *args)
 {
-	static const char *const keys[] = {"TIMEOUT", "STREAMING_TIMEOUT", "GUARANTEE"};
 	struct click_rewriter *rewriter = (struct click_rewriter *)element;
 	click_rewriter_init(rewriter, &udp_kind);
-	configure_udp(rewriter, args, keys, FLOW_RPC);
+	configure_udp(rewriter, args, FLOW_RPC);
 	return click_rewriter_configure(rewriter, args);
 }
 

@@ -1,10 +1,12 @@
-/* FrontDropQueue and MixedQueue, each with a CAPACITY. */
+/* FrontDropQueue and MixedQueue, each with a CAPACITY. Drops go to output 1 if there is one. */
 #include <click.h>
 
 #include "elements/out.h"
+#include "router.h"
 
 #define CAPACITY_DEFAULT 1000u
-#define CAPACITY_MAX	 65536u
+/* More packets than there are. */
+#define ALLOCATED_MAX (CLICK_PACKETS_MAX + 16u)
 
 /*
  * A ring of packets, allocated when the router starts. Its capacity can be changed later, but not
@@ -23,8 +25,6 @@ static uint32_t read_capacity_arg(unsigned flags, struct click_args *args)
 {
 	uint32_t capacity = CAPACITY_DEFAULT;
 	click_arg_u32(args, "CAPACITY", CLICK_POSITIONAL | flags, &capacity);
-	if (capacity == 0 || capacity > CAPACITY_MAX)
-		click_args_error(args, "CAPACITY must be 1 to %u", CAPACITY_MAX);
 	return capacity;
 }
 
@@ -38,7 +38,7 @@ static int ring_configure(struct click_element *element, struct click_args *args
 static int ring_initialize(struct click_element *element, struct click_args *args)
 {
 	struct ring *ring = (struct ring *)element;
-	ring->allocated = ring->capacity * 2;
+	ring->allocated = ring->capacity < ALLOCATED_MAX / 2 ? ring->capacity * 2 : ALLOCATED_MAX;
 	click_reserve_packets(element->router, ring->capacity);
 	ring->packets = click_alloc(element->router, ring->allocated * sizeof(*ring->packets));
 	if (!ring->packets) {
@@ -94,16 +94,34 @@ static struct click_packet *ring_take_last(struct ring *ring)
 	return ring->packets[place(ring, ring->length)];
 }
 
+/* When the ring is as it has to be: the packet may come back. */
 static void ring_drop(struct ring *ring, struct click_packet *packet)
 {
 	(*ring->drops)++;
-	click_kill(&ring->element, packet);
+	click_push(&ring->element, 1, packet); /* freed where there is no such output */
 }
 
 static struct click_packet *ring_pull(struct click_element *element, unsigned port)
 {
 	(void)port;
 	return ring_take_first((struct ring *)element);
+}
+
+/* --- FrontDropQueue: the oldest makes room for the newest --- */
+
+static void front_drop_push(struct click_element *element, unsigned port,
+			    struct click_packet *packet)
+{
+	struct ring *ring = (struct ring *)element;
+	(void)port;
+	if (ring->length < ring->capacity) {
+		ring_put_last(ring, packet);
+		return;
+	}
+	struct click_packet *oldest = ring_take_first(ring);
+	if (oldest)
+		ring_put_last(ring, packet);
+	ring_drop(ring, oldest ? oldest : packet);
 }
 
 /* --- handlers --- */
@@ -128,13 +146,16 @@ static int write_capacity(struct click_element *element, const char *text, struc
 	struct ring *ring = (struct ring *)element;
 	(void)text;
 	uint32_t capacity = read_capacity_arg(CLICK_MANDATORY, args);
-	if (capacity > ring->allocated)
+	if (capacity > ring->allocated && ring->allocated < ALLOCATED_MAX)
 		click_args_error(args, "CAPACITY can be at most %u here", ring->allocated);
 	if (click_args_end(args) < 0)
 		return -1;
 	ring->capacity = capacity;
-	while (ring->length > capacity)
-		ring_drop(ring, ring_take_last(ring));
+	bool is_front_drop = element->more->class->push == front_drop_push;
+	while (ring->length > capacity) {
+		click_kill(element, is_front_drop ? ring_take_first(ring) : ring_take_last(ring));
+		(*ring->drops)++;
+	}
 	return 0;
 }
 
@@ -154,8 +175,8 @@ static int write_reset(struct click_element *element, const char *text, struct c
 	struct ring *ring = (struct ring *)element;
 	(void)text;
 	(void)args;
-	while (ring->length)
-		ring_drop(ring, ring_take_first(ring));
+	for (uint32_t left = ring->length; left > 0; left--)
+		click_push(element, 1, ring_take_first(ring));
 	return 0;
 }
 
@@ -171,22 +192,11 @@ static const struct click_handler handlers[] = {
 
 /* --- classes --- */
 
-/* The oldest makes room for the newest. */
-static void front_drop_push(struct click_element *element, unsigned port,
-			    struct click_packet *packet)
-{
-	struct ring *ring = (struct ring *)element;
-	(void)port;
-	if (ring->length >= ring->capacity)
-		ring_drop(ring, ring_take_first(ring));
-	ring_put_last(ring, packet);
-}
-
 const struct click_class click_class_FrontDropQueue = {
 	.name = "FrontDropQueue",
 	.size = sizeof(struct ring),
-	.port_count = "1/1",
-	.processing = "h/l",
+	.port_count = "1/1-2",
+	.processing = "h/lh",
 	.configure = ring_configure,
 	.initialize = ring_initialize,
 	.push = front_drop_push,
@@ -202,22 +212,23 @@ static void mixed_push(struct click_element *element, unsigned port, struct clic
 {
 	struct ring *ring = (struct ring *)element;
 	bool is_full = ring->length >= ring->capacity;
-	if (port == 0 && is_full) {
-		ring_drop(ring, packet);
-	} else if (port == 0) {
+	if (port == 0 && !is_full) {
 		ring_put_last(ring, packet);
+	} else if (port == 0 || ring->capacity == 0) {
+		ring_drop(ring, packet);
 	} else {
-		if (is_full)
-			ring_drop(ring, ring_take_last(ring));
+		struct click_packet *last = is_full ? ring_take_last(ring) : NULL;
 		ring_put_first(ring, packet);
+		if (last)
+			ring_drop(ring, last);
 	}
 }
 
 const struct click_class click_class_MixedQueue = {
 	.name = "MixedQueue",
 	.size = sizeof(struct ring),
-	.port_count = "2/1",
-	.processing = "h/l",
+	.port_count = "2/1-2",
+	.processing = "h/lh",
 	.configure = ring_configure,
 	.initialize = ring_initialize,
 	.push = mixed_push,

@@ -1,7 +1,11 @@
 /*
- * Null, Idle, Discard: what does nothing, comes from nowhere, and goes nowhere.
+ * Null, Idle, Discard: what does nothing, comes from nowhere, and goes nowhere. So does what is
+ * for a ToHost: behind a function there is no host.
  */
 #include "click.h"
+#include "elements/out.h"
+
+#define BURST_MAX 1024u /* in one run */
 
 struct discard {
 	struct click_element element;
@@ -36,8 +40,11 @@ static int discard_configure(struct click_element *element, struct click_args *a
 	discard->burst = 1;
 	click_arg_bool(args, "ACTIVE", 0, &discard->is_active);
 	click_arg_u32(args, "BURST", 0, &discard->burst);
-	if (discard->burst == 0 || discard->burst > 1024)
-		click_args_error(args, "BURST: it is from 1 to 1024");
+	/* Zero: as many as there are. */
+	if (discard->burst == 0 || discard->burst > BURST_MAX)
+		discard->burst = BURST_MAX;
+	if (!discard->is_active && !element->more->input_is_pull[0])
+		click_args_error(args, "ACTIVE is for a Discard that pulls");
 	return click_args_end(args);
 }
 
@@ -90,10 +97,18 @@ static int write_active(struct click_element *element, const char *text, struct 
 	return 0;
 }
 
+static uint32_t read_active(struct click_element *element, char *out, uint32_t size)
+{
+	struct click_out to;
+	click_out_init(&to, out, size);
+	click_out_add(&to, ((const struct discard *)element)->is_active ? "true" : "false");
+	return to.len;
+}
+
 static const struct click_handler discard_handlers[] = {
 	{.name = "count", .counter = offsetof(struct discard, count)},
 	{.name = "reset_counts", .write = discard_reset},
-	{.name = "active", .write = write_active},
+	{.name = "active", .read = read_active, .write = write_active},
 	{NULL},
 };
 
@@ -125,4 +140,44 @@ const struct click_class click_class_Discard = {
 	.push = discard_push,
 	.run_task = discard_run_task,
 	.handlers = discard_handlers,
+};
+
+/* --- ToHost([DEVNAME]) --- */
+
+struct to_host {
+	struct click_element element;
+	uint64_t *drops;
+};
+
+static int to_host_configure(struct click_element *element, struct click_args *args)
+{
+	const char *ignored = NULL;
+	bool sniffers = false;
+	(void)element;
+	click_arg_text(args, "DEVNAME", CLICK_POSITIONAL, &ignored);
+	click_arg_text(args, "TYPE", 0, &ignored);
+	click_arg_bool(args, "SNIFFERS", 0, &sniffers);
+	return click_args_end(args);
+}
+
+static void to_host_push(struct click_element *element, unsigned port, struct click_packet *packet)
+{
+	(void)port;
+	(*((struct to_host *)element)->drops)++;
+	click_kill(element, packet);
+}
+
+static const struct click_handler to_host_handlers[] = {
+	{.name = "drops", .counter = offsetof(struct to_host, drops)},
+	{NULL},
+};
+
+const struct click_class click_class_ToHost = {
+	.name = "ToHost",
+	.size = sizeof(struct to_host),
+	.port_count = "1/0",
+	.processing = "h",
+	.configure = to_host_configure,
+	.push = to_host_push,
+	.handlers = to_host_handlers,
 };

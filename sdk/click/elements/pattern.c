@@ -12,18 +12,24 @@ static bool is_dash(const char *word)
 	return word[0] == '-' && word[1] == '\0';
 }
 
-static bool parse_address(const char *word, uint32_t *ret)
+static bool parse_address(struct click_router *router, const char *word, uint32_t *ret)
 {
-	return is_dash(word) || click_parse_ip(word, ret);
+	return is_dash(word) || click_parse_ip_name(router, word, ret);
 }
 
 static bool parse_port(const char *word, uint16_t *ret)
 {
-	uint32_t port = 0;
-	if (!is_dash(word) && (!click_parse_u32(word, &port) || port > 65535))
+	uint32_t port;
+	if (!click_parse_u32(word, &port) || port > 65535)
 		return false;
 	*ret = (uint16_t)port;
 	return true;
+}
+
+/* 0 would mean what '-' does. */
+static bool parse_single_port(const char *word, uint16_t *ret)
+{
+	return is_dash(word) || (parse_port(word, ret) && *ret > 0);
 }
 
 /* Splits "LOW-HIGH#" into TEXT, which has 64 bytes. HIGH is NULL when there is no dash. */
@@ -66,7 +72,7 @@ static bool parse_port_range(struct click_pattern *pattern, const char *word)
 	if (!split_range(pattern, word, text, &high_text) || !parse_port(text, &low))
 		return false;
 	high = low;
-	if (high_text && !parse_port(high_text, &high))
+	if (high_text ? !parse_port(high_text, &high) : low == 0)
 		return false;
 	if (!set_range(pattern, low, high))
 		return false;
@@ -74,51 +80,73 @@ static bool parse_port_range(struct click_pattern *pattern, const char *word)
 	return true;
 }
 
-static bool parse_address_range(struct click_pattern *pattern, const char *word)
+/* The addresses of a prefix, without its first and its last: the network's own, and all hosts'. */
+static bool prefix_range(uint32_t address, uint32_t mask, uint32_t *ret_low, uint32_t *ret_high)
+{
+	uint32_t hosts = ~click_address_to_host(mask);
+	if ((hosts & (hosts + 1)) != 0)
+		return false;
+	*ret_low = click_address_to_host(address);
+	*ret_high = *ret_low;
+	if (hosts == 0)
+		return true;
+	*ret_low &= ~hosts;
+	*ret_high = *ret_low | hosts;
+	if (hosts > 1) {
+		++*ret_low;
+		--*ret_high;
+	}
+	return true;
+}
+
+static bool parse_address_range(struct click_router *router, struct click_pattern *pattern,
+				const char *word)
 {
 	char text[64];
 	const char *high_text;
-	uint32_t low = 0, high = 0;
+	uint32_t low = 0, high = 0, mask;
 	if (is_dash(word))
 		return true;
+	if (click_parse_ip_name(router, word, &pattern->saddr)) {
+		low = click_address_to_host(pattern->saddr);
+		return set_range(pattern, low, low);
+	}
 	if (!split_range(pattern, word, text, &high_text))
 		return false;
 	pattern->prefers_source = false;
-	if (strchr(text, '/')) {
-		uint32_t mask;
-		if (high_text || !click_parse_ip_prefix(text, &low, &mask))
+	if (!high_text) {
+		if (!click_parse_ip_prefix_name(router, text, &low, &mask) ||
+		    !prefix_range(low, mask, &low, &high))
 			return false;
-		low &= mask;
-		high = low | ~mask;
 	} else {
-		if (!click_parse_ip(text, &low))
+		if (!click_parse_ip_name(router, text, &low) ||
+		    !click_parse_ip_name(router, high_text, &high))
 			return false;
-		high = low;
-		if (high_text && !click_parse_ip(high_text, &high))
-			return false;
+		low = click_address_to_host(low);
+		high = click_address_to_host(high);
 	}
-	pattern->saddr = low;
-	return set_range(pattern, click_address_to_host(low), click_address_to_host(high));
+	pattern->saddr = click_address_to_network(low);
+	return set_range(pattern, low, high);
 }
 
-bool click_pattern_parse(struct click_pattern *pattern, const char *const *words, unsigned count,
-			 struct click_args *args)
+bool click_pattern_parse(struct click_pattern *pattern, struct click_router *router,
+			 const char *const *words, unsigned count, struct click_args *args)
 {
 	memset(pattern, 0, sizeof(*pattern));
 	pattern->is_of_addresses = count == 2;
 	const char *bad = NULL;
 	if (count == 2) {
-		if (!parse_address_range(pattern, words[0]))
+		if (!parse_address_range(router, pattern, words[0]))
 			bad = words[0];
-		else if (!parse_address(words[1], &pattern->daddr))
+		else if (!parse_address(router, words[1], &pattern->daddr))
 			bad = words[1];
-	} else if (!parse_address(words[0], &pattern->saddr)) {
+	} else if (!parse_address(router, words[0], &pattern->saddr)) {
 		bad = words[0];
 	} else if (!parse_port_range(pattern, words[1])) {
 		bad = words[1];
-	} else if (!parse_address(words[2], &pattern->daddr)) {
+	} else if (!parse_address(router, words[2], &pattern->daddr)) {
 		bad = words[2];
-	} else if (!parse_port(words[3], &pattern->dport)) {
+	} else if (!parse_single_port(words[3], &pattern->dport)) {
 		bad = words[3];
 	}
 	if (bad)

@@ -3,7 +3,8 @@
  * IPRewriter, and "SADDR DADDR" of rewriters of addresses alone.
  *
  * Each word is a value, or '-' for what the packet has. SPORT, or SADDR of the second form, can be
- * a range "LOW-HIGH" (or a prefix, of addresses): then a value is chosen so that the reply's flow
+ * a range "LOW-HIGH" (or a prefix, of whose addresses the first and the last are left out, unless
+ * there are only two): then a value is chosen so that the reply's flow
  * is not one that is there. Source ports stay as they are if they can, and are random otherwise; a
  * '?' behind the range makes them random at once, a '#' makes them count up. Addresses are random,
  * or count up with '#'.
@@ -36,9 +37,9 @@ struct click_pattern {
 	struct click_pattern_full full[CLICK_PATTERN_FULL]; /* by a hash of the flow */
 };
 
-/* WORDS are four, or two of addresses. False, and something was told. */
-bool click_pattern_parse(struct click_pattern *pattern, const char *const *words, unsigned count,
-			 struct click_args *args);
+/* WORDS are four, or two of addresses, which may be names. False, and something was told. */
+bool click_pattern_parse(struct click_pattern *pattern, struct click_router *router,
+			 const char *const *words, unsigned count, struct click_args *args);
 /* What FLOW becomes. False: there is no value left whose reply is not in TABLE. */
 bool click_pattern_apply(struct click_pattern *pattern, struct click_flow_table *table,
 			 struct click_router *router, const struct click_flow_key *flow,

@@ -27,8 +27,10 @@ int click_rate_configure(struct click_rate *rate, struct click_args *args)
 				 is_bandwidth ? "BYTES" : "SIZE");
 	if (bytes != UINT64_MAX)
 		size = bytes;
-	if (size != UINT64_MAX && (size == 0 || size > CLICK_BUCKET_CAPACITY_MAX))
-		click_args_error(args, "a burst must be 1 to %u",
+	if (size == 0)
+		size = 1; /* as Click: less would let nothing pass */
+	if (size != UINT64_MAX && size > CLICK_BUCKET_CAPACITY_MAX)
+		click_args_error(args, "a burst is at most %u",
 				 (unsigned)CLICK_BUCKET_CAPACITY_MAX);
 	if (click_args_end(args) < 0)
 		return -1;

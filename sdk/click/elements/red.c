@@ -1,6 +1,6 @@
 /*
- * RED(MIN_THRESH, MAX_THRESH, MAX_P, QUEUES, STABILITY): drops packets at random, the more the
- * longer queues are on average, so that senders slow down before queues are full.
+ * RED(MIN_THRESH, MAX_THRESH, MAX_P, QUEUES, STABILITY, GENTLE): drops packets at random, the more
+ * the longer queues are on average, so that senders slow down before queues are full.
  *
  * The average follows the sum q of the queues' lengths at each packet, with q times 2^10:
  *
@@ -8,8 +8,8 @@
  *
  * and where the queues were empty, as if a packet had come each millisecond since. The
  * probability p is 0 below MIN_THRESH, rises to MAX_P at MAX_THRESH, from there to 1 at twice
- * MAX_THRESH (the gentle variant), and is 1 beyond. So that drops are spread evenly, as Floyd and
- * Jacobson's method 2, a random R from [0, 1) is chosen after each drop, and the next packet is
+ * MAX_THRESH (unless GENTLE is false), and is 1 beyond. So that drops are spread evenly, as Floyd
+ *and Jacobson's method 2, a random R from [0, 1) is chosen after each drop, and the next packet is
  * dropped when the number of packets since exceeds R / p.
  *
  * Queues are elements with handlers called length and capacity. Without QUEUES these are the
@@ -30,6 +30,7 @@
 #define THRESH_MAX	65535u
 #define STABILITY_MAX	16u
 #define STABILITY	4u
+#define PULLS_MAX	1024u
 #define IDLE_NS		1000000ull
 #define QUEUE_WORDS_MAX (QUEUES_MAX + 1)
 
@@ -43,6 +44,7 @@ struct red {
 	uint32_t min_thresh, max_thresh; /* packets */
 	uint32_t max_p;			 /* of P_ONE */
 	uint32_t stability;
+	bool is_gentle;
 	const char *queues_text; /* or NULL */
 	struct queue queues[QUEUES_MAX];
 	uint32_t queues_count;
@@ -57,12 +59,12 @@ struct red {
 
 static int check(const struct red *self, struct click_args *args)
 {
-	if (self->min_thresh >= self->max_thresh)
-		click_args_error(args, "MIN_THRESH must be less than MAX_THRESH");
+	if (self->min_thresh > self->max_thresh)
+		click_args_error(args, "MIN_THRESH must be at most MAX_THRESH");
 	if (self->max_thresh > THRESH_MAX)
 		click_args_error(args, "MAX_THRESH must be at most %u", THRESH_MAX);
-	if (self->stability == 0 || self->stability > STABILITY_MAX)
-		click_args_error(args, "STABILITY must be 1 to %u", STABILITY_MAX);
+	if (self->stability > STABILITY_MAX)
+		click_args_error(args, "STABILITY must be at most %u", STABILITY_MAX);
 	return click_args_end(args);
 }
 
@@ -71,11 +73,13 @@ static int configure(struct click_element *element, struct click_args *args)
 	struct red *self = (struct red *)element;
 	const unsigned flags = CLICK_POSITIONAL | CLICK_MANDATORY;
 	self->stability = STABILITY;
+	self->is_gentle = true;
 	click_arg_u32(args, "MIN_THRESH", flags, &self->min_thresh);
 	click_arg_u32(args, "MAX_THRESH", flags, &self->max_thresh);
 	click_arg_fraction(args, "MAX_P", flags, P_BITS, &self->max_p);
 	click_arg_text(args, "QUEUES", CLICK_POSITIONAL, &self->queues_text);
 	click_arg_u32(args, "STABILITY", 0, &self->stability);
+	click_arg_bool(args, "GENTLE", 0, &self->is_gentle);
 	return check(self, args);
 }
 
@@ -181,7 +185,7 @@ static void update_average(struct red *self, uint64_t length)
 	uint64_t times = self->empty_since ? (now_ns - self->empty_since) / IDLE_NS : 1;
 	/* Time that is not a whole step counts for the next. */
 	self->empty_since = self->empty_since ? self->empty_since + times * IDLE_NS : now_ns;
-	self->average = click_decay(self->average, self->stability, times);
+	self->average = self->stability ? click_decay(self->average, self->stability, times) : 0;
 }
 
 /* The probability at the average, of P_ONE. */
@@ -194,7 +198,7 @@ static uint32_t probability(const struct red *self)
 		return 0;
 	if (average <= max)
 		return (uint32_t)(self->max_p * (average - min) / (max - min));
-	if (average >= 2 * max)
+	if (average >= 2 * max || !self->is_gentle)
 		return P_ONE;
 	return (uint32_t)(self->max_p + (P_ONE - self->max_p) * (average - max) / max);
 }
@@ -235,10 +239,12 @@ static struct click_packet *pull(struct click_element *element, unsigned port)
 {
 	struct red *self = (struct red *)element;
 	(void)port;
-	struct click_packet *packet = click_pull(element, 0);
-	if (!packet || !shall_drop(self))
-		return packet;
-	drop(self, packet);
+	for (unsigned i = 0; i < PULLS_MAX; i++) {
+		struct click_packet *packet = click_pull(element, 0);
+		if (!packet || !shall_drop(self))
+			return packet;
+		drop(self, packet);
+	}
 	/* Whoever pulls would take this for the end of what there is. */
 	click_notify(element);
 	return NULL;

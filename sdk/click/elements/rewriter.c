@@ -84,7 +84,8 @@ static bool parse_pattern(struct click_rewriter *rewriter, struct click_rewriter
 		click_args_error(args, "no memory for a pattern");
 		return false;
 	}
-	return click_pattern_parse(input->pattern, words, pattern_words, args);
+	return click_pattern_parse(input->pattern, rewriter->element.router, words, pattern_words,
+				   args);
 }
 
 static bool parse_input(struct click_rewriter *rewriter, struct click_rewriter_input *input,
@@ -105,7 +106,7 @@ static bool parse_input(struct click_rewriter *rewriter, struct click_rewriter_i
 		input->action = CLICK_REWRITER_KEEP;
 		return click_rewriter_outputs(words + 1, outputs, input->output, args);
 	}
-	if (count >= 1 && is_one_of(words[0], "pattern", "xlate", "pattern"))
+	if (count >= 1 && is_one_of(words[0], "pattern", "xlate", "xpattern"))
 		return parse_pattern(rewriter, input, words + 1, count - 1, args);
 	if (count == 1) {
 		input->action = CLICK_REWRITER_MAPPER;
@@ -120,6 +121,8 @@ static void read_keywords(struct click_rewriter *rewriter, struct click_args *ar
 {
 	const char *capacity = NULL;
 	click_arg_duration_ns(args, "REAP_INTERVAL", 0, &rewriter->reap_ns);
+	click_arg_duration_ns(args, "REAP_TIME", 0, &rewriter->reap_ns);
+	click_arg_text(args, "CAPACITY", 0, &capacity);
 	click_arg_text(args, "MAPPING_CAPACITY", 0, &capacity);
 	click_arg_bool(args, "DST_ANNO", 0, &rewriter->has_dst_anno);
 	rewriter->reply_anno = UINT32_MAX;

@@ -169,9 +169,9 @@ static int write_lookup(struct click_element *element, uint8_t protocol, const c
 	struct click_split split;
 	uint32_t sport, dport;
 	if (!click_split(&split, text, (uint32_t)strlen(text)) || split.count != 4 ||
-	    !click_parse_ip(split.words[0], &key.saddr) ||
+	    !click_parse_ip_name(element->router, split.words[0], &key.saddr) ||
 	    !click_parse_u32(split.words[1], &sport) || sport > 65535 ||
-	    !click_parse_ip(split.words[2], &key.daddr) ||
+	    !click_parse_ip_name(element->router, split.words[2], &key.daddr) ||
 	    !click_parse_u32(split.words[3], &dport) || dport > 65535) {
 		click_args_error(args, "expected 'SADDR SPORT DADDR DPORT'");
 		return -1;

@@ -58,7 +58,8 @@ static int patterns_configure(struct click_element *element, struct click_args *
 					       "'NAME SADDR DADDR'");
 		else if (click_pattern_find(element->router, words[0]))
 			click_args_error(args, "there are two patterns '%s'", words[0]);
-		else if (click_pattern_parse(&named->pattern, words + 1, found - 1, args)) {
+		else if (click_pattern_parse(&named->pattern, element->router, words + 1, found - 1,
+					     args)) {
 			named->name = words[0];
 			self->count++;
 		}
@@ -130,7 +131,7 @@ static bool parse_mapping(struct round_robin *self, struct mapping *mapping, con
 	if (!click_rewriter_outputs(words + count - 2, CLICK_PORTS_MAX, mapping->output, args))
 		return false;
 	if (count != 3)
-		return click_pattern_parse(&mapping->pattern, words, count - 2, args);
+		return click_pattern_parse(&mapping->pattern, router, words, count - 2, args);
 	mapping->used = click_pattern_find(router, words[0]);
 	if (!mapping->used)
 		click_args_error(args, "there is no pattern '%s'", words[0]);

@@ -1,6 +1,9 @@
 /*
  * RatedSplitter(RATE), BandwidthRatedSplitter(RATE): packets within RATE go to output 0, the others
- * to output 1. A token bucket; see rate.h for the other arguments.
+ * to output 1 if there is one. A token bucket; see rate.h for the other arguments.
+ *
+ * A BandwidthRatedSplitter's takes a packet while there is no debt, and owes what is missing: else
+ * packets longer than a burst would never be within the rate.
  */
 #include <click.h>
 
@@ -29,7 +32,11 @@ static void push(struct click_element *element, unsigned port, struct click_pack
 	struct splitter *self = (struct splitter *)element;
 	(void)port;
 	uint64_t tokens = self->rate.is_bandwidth ? packet->len : 1;
-	bool is_within = click_bucket_take(&self->rate.bucket, tokens, click_now_ns());
+	uint64_t needed = self->rate.is_bandwidth ? 0 : 1;
+	bool is_within = self->rate.bucket.rate > 0 &&
+			 click_bucket_has(&self->rate.bucket, needed, click_now_ns());
+	if (is_within)
+		click_bucket_owe(&self->rate.bucket, tokens);
 	click_push(element, is_within ? 0 : 1, packet);
 }
 
@@ -53,7 +60,7 @@ static const struct click_handler handlers[] = {
 const struct click_class click_class_RatedSplitter = {
 	.name = "RatedSplitter",
 	.size = sizeof(struct splitter),
-	.port_count = "1/2",
+	.port_count = "1/1-2",
 	.processing = "h/h",
 	.configure = splitter_configure,
 	.push = push,
@@ -63,7 +70,7 @@ const struct click_class click_class_RatedSplitter = {
 const struct click_class click_class_BandwidthRatedSplitter = {
 	.name = "BandwidthRatedSplitter",
 	.size = sizeof(struct splitter),
-	.port_count = "1/2",
+	.port_count = "1/1-2",
 	.processing = "h/h",
 	.configure = bandwidth_configure,
 	.push = push,

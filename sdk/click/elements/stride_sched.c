@@ -96,6 +96,34 @@ static int configure(struct click_element *element, struct click_args *args)
 	return click_args_end(args);
 }
 
+static uint32_t place_of(const struct stride_sched *self, unsigned input)
+{
+	uint32_t at = 0;
+	while (at < self->order_count && self->order[at] != input)
+		at++;
+	return at;
+}
+
+/* INPUT gave a packet. */
+static void move_on(struct stride_sched *self, unsigned input)
+{
+	struct client *client = &self->clients[input];
+	uint32_t at = place_of(self, input), served = client->pass;
+	/* What was called on the packet's way can have taken its tickets. */
+	if (at == self->order_count)
+		return;
+	/* Those in front had nothing: they may catch up one stride, not more. */
+	for (uint32_t i = 0; i < at; i++) {
+		struct client *idle = &self->clients[self->order[i]];
+		if (is_before(idle->pass, served - idle->stride))
+			idle->pass = served - idle->stride;
+	}
+	take_out(self, at);
+	sort(self);
+	client->pass = served + client->stride;
+	insert(self, input);
+}
+
 static struct click_packet *pull(struct click_element *element, unsigned port)
 {
 	struct stride_sched *self = (struct stride_sched *)element;
@@ -105,18 +133,7 @@ static struct click_packet *pull(struct click_element *element, unsigned port)
 		struct click_packet *packet = click_pull(element, input);
 		if (!packet)
 			continue;
-		struct client *client = &self->clients[input];
-		uint32_t served = client->pass;
-		/* Those in front had nothing: they may catch up one stride, not more. */
-		for (uint32_t i = 0; i < at; i++) {
-			struct client *idle = &self->clients[self->order[i]];
-			if (is_before(idle->pass, served - idle->stride))
-				idle->pass = served - idle->stride;
-		}
-		take_out(self, at);
-		sort(self);
-		client->pass = served + client->stride;
-		insert(self, input);
+		move_on(self, input);
 		return packet;
 	}
 	return NULL;
@@ -151,9 +168,9 @@ static int write_tickets(struct click_element *element, const char *text, struct
 		click_args_error(args, "expected 'INPUT TICKETS'");
 		return -1;
 	}
-	for (uint32_t at = 0; at < self->order_count; at++)
-		if (self->order[at] == input)
-			take_out(self, at);
+	uint32_t at = place_of(self, input);
+	if (at < self->order_count)
+		take_out(self, at);
 	struct client *client = &self->clients[input];
 	set_tickets(client, tickets);
 	if (self->order_count)

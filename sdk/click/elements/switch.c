@@ -135,11 +135,14 @@ const struct click_class click_class_RandomSwitch = {
 
 /* --- HashSwitch(OFFSET, LENGTH) --- */
 
+/*
+ * As Click's, so that the same packets go the same ways: the sum of the bytes, of which for 2, 4
+ * and 8 outputs some bits count, and else the rest of a division. Who sends can choose the output.
+ * Packets that end before are output 0's.
+ */
 struct hash_switch {
 	struct click_element element;
 	uint32_t offset, length;
-	uint32_t seed; /* so that nobody outside can choose the output; the instance's */
-	bool has_seed;
 };
 
 static int hash_configure(struct click_element *element, struct click_args *args)
@@ -156,33 +159,25 @@ static int hash_configure(struct click_element *element, struct click_args *args
 	return 0;
 }
 
-/* FNV-1a from a seed, and MurmurHash3's end: its upper bits depend on all bytes. */
-static uint32_t hash_bytes(uint32_t seed, const uint8_t *data, uint32_t len)
+static uint32_t choose(uint32_t sum, uint32_t outputs)
 {
-	uint32_t hash = 2166136261u ^ seed;
-	for (uint32_t i = 0; i < len; i++)
-		hash = (hash ^ data[i]) * 16777619u;
-	hash = (hash ^ hash >> 16) * 0x85ebca6bu;
-	hash = (hash ^ hash >> 13) * 0xc2b2ae35u;
-	return hash ^ hash >> 16;
+	if (outputs == 2 || outputs == 4 || outputs == 8)
+		return (sum ^ sum >> 4) & (outputs - 1);
+	return sum % outputs;
 }
 
 static void hash_push(struct click_element *element, unsigned port, struct click_packet *packet)
 {
 	struct hash_switch *self = (struct hash_switch *)element;
+	uint32_t sum = 0;
 	(void)port;
-	if (!self->has_seed) {
-		self->seed = click_random(element->router);
-		self->has_seed = true;
+	if (self->offset > packet->len || self->length > packet->len - self->offset) {
+		click_push(element, 0, packet);
+		return;
 	}
-	/* Of a packet that ends before, what there is. */
-	uint32_t len = self->offset < packet->len ? packet->len - self->offset : 0;
-	if (len > self->length)
-		len = self->length;
-	uint32_t hash = 0;
-	if (len)
-		hash = hash_bytes(self->seed, packet->data + self->offset, len);
-	click_push(element, (unsigned)((uint64_t)hash * element->outputs_count >> 32), packet);
+	for (uint32_t i = 0; i < self->length; i++)
+		sum += packet->data[self->offset + i];
+	click_push(element, choose(sum, element->outputs_count), packet);
 }
 
 const struct click_class click_class_HashSwitch = {

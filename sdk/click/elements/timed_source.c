@@ -59,13 +59,26 @@ static int configure(struct click_element *element, struct click_args *args)
 	return click_args_end(args);
 }
 
+static bool is_over(const struct timed_source *self)
+{
+	return self->limit >= 0 && self->count >= (uint64_t)self->limit;
+}
+
 static void arm(struct timed_source *self)
 {
-	bool is_over = self->limit >= 0 && self->count >= (uint64_t)self->limit;
-	if (self->is_active && !is_over)
+	if (self->is_active && !is_over(self))
 		click_timer_set(&self->element, click_now_ns() + self->interval_ns);
 	else
 		click_timer_cancel(&self->element);
+}
+
+/* One that stood still sends at once. */
+static void go_on(struct timed_source *self)
+{
+	if (!self->is_active || is_over(self))
+		click_timer_cancel(&self->element);
+	else if (self->element.more->timer_ns == UINT64_MAX)
+		click_timer_set(&self->element, click_now_ns());
 }
 
 static int initialize(struct click_element *element, struct click_args *args)
@@ -142,6 +155,25 @@ static int write_interval(struct click_element *element, const char *text, struc
 	return 0;
 }
 
+static uint32_t read_limit(struct click_element *element, char *out, uint32_t size)
+{
+	struct click_out to;
+	click_out_init(&to, out, size);
+	click_out_i64(&to, ((const struct timed_source *)element)->limit);
+	return to.len;
+}
+
+static int write_limit(struct click_element *element, const char *text, struct click_args *args)
+{
+	int32_t limit = 0;
+	(void)text;
+	click_arg_int(args, "LIMIT", CLICK_POSITIONAL | CLICK_MANDATORY, &limit);
+	if (click_args_end(args) < 0)
+		return -1;
+	((struct timed_source *)element)->limit = limit;
+	return 0;
+}
+
 static uint32_t read_active(struct click_element *element, char *out, uint32_t size)
 {
 	struct click_out to;
@@ -158,7 +190,7 @@ static int write_active(struct click_element *element, const char *text, struct 
 	if (click_args_end(args) < 0)
 		return -1;
 	((struct timed_source *)element)->is_active = is_active;
-	arm((struct timed_source *)element);
+	go_on((struct timed_source *)element);
 	return 0;
 }
 
@@ -167,13 +199,14 @@ static int write_reset(struct click_element *element, const char *text, struct c
 	(void)text;
 	(void)args;
 	((struct timed_source *)element)->count = 0;
-	arm((struct timed_source *)element);
+	go_on((struct timed_source *)element);
 	return 0;
 }
 
 static const struct click_handler handlers[] = {
 	{.name = "data", .read = read_data, .write = write_data},
 	{.name = "interval", .read = read_interval, .write = write_interval},
+	{.name = "limit", .read = read_limit, .write = write_limit},
 	{.name = "active", .read = read_active, .write = write_active},
 	{.name = "count", .count = count_count},
 	{.name = "reset", .write = write_reset},

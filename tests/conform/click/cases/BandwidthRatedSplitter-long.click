@@ -1,0 +1,1 @@
+FromDevice(0) -> BandwidthRatedSplitter(8kbps) -> ToDevice(0);
