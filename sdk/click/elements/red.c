@@ -9,7 +9,7 @@
  * and where the queues were empty, as if a packet had come each millisecond since. The
  * probability p is 0 below MIN_THRESH, rises to MAX_P at MAX_THRESH, from there to 1 at twice
  * MAX_THRESH (unless GENTLE is false), and is 1 beyond. So that drops are spread evenly, as Floyd
- *and Jacobson's method 2, a random R from [0, 1) is chosen after each drop, and the next packet is
+ * and Jacobson's method 2, a random R from [0, 1) is chosen after each drop, and the next packet is
  * dropped when the number of packets since exceeds R / p.
  *
  * Queues are elements with handlers called length and capacity. Without QUEUES these are the
