@@ -285,4 +285,156 @@ META = [
     b"md o C1 q\r\n",
 ]
 
-REQUESTS = CLASSIC + META
+# Mistakes, and what is at the edge of being one.
+EDGES = [
+    b"set a 0 0 1 anything\r\nv\r\n",
+    b"set a x 0 1 noreply\r\nv\r\n",
+    b"set a 0 x 1 noreply\r\nv\r\n",
+    b"set a 0 0 -1 noreply\r\n",
+    b"set a 0 0 1 noreply\r\nvv\r\n",
+    b"set a +7 +0 +1\r\nv\r\n",
+    b"set a 007 \t0 01\r\nv\r\n",
+    b"get a\r\n",
+    b"set a 0x7 0 1\r\nv\r\n",
+    b"set a 0 1e3 1\r\nv\r\n",
+    b"set a 0 -0 1\r\nv\r\n",
+    b"get a\r\n",
+    b"cas a 0 0 1 x\r\nv\r\n",
+    b"cas a 0 0 1 1 anything\r\nv\r\n",
+    b"cas a 0 0 1 0\r\nv\r\n",
+    b"set a\tb 0 0 1\r\nt\r\nset \x01\x7f 0 0 1\r\nc\r\nget a\tb \x01\x7f \xff\r\n",
+    b"get a\0 b\r\n",
+    b"set\0 a 0 0 1\r\nv\r\n",
+    b"get a " + TOO_LONG_KEY + b" b\r\n",
+    b"mg a h\r\n",
+    b"bget a\r\n",
+    b"get " + b"a " * 2000 + b"\r\n",
+    b"get " + b"x" * 250 + b" a" * 20_000 + b"\r\n",
+    b"gat\r\n",
+    b"gat 0 " + b"a " * 30 + b"\r\n",
+    b"delete noreply\r\n",
+    b"delete a x\r\n",
+    b"delete a x noreply\r\n",
+    b"delete a 0 noreply\r\n",
+    b"delete a noreply 0\r\n",
+    b"delete a 0 0 0\r\n",
+    b"touch a 0 anything\r\n",
+    b"touch a x noreply\r\n",
+    b"verbosity x\r\n",
+    b"verbosity 1 x\r\n",
+    b"verbosity 1 2 3\r\n",
+    b"verbosity noreply\r\n",
+    b"flush_all 0 0 0\r\n",
+    b"flush_all 0 x\r\n",
+    b"flush_all x noreply\r\n",
+    b"flush_all -1\r\n",
+    b"version x\r\n",
+    b"shutdown\r\n",
+    b"cache_memlimit\r\n",
+    b"cache_memlimit x\r\n",
+    b"cache_memlimit 4\r\n",
+    b"cache_memlimit 64 noreply\r\n",
+    b"cache_memlimit 1000000001\r\n",
+    b"cache_memlimit 64 1 2\r\n",
+    b"stats nothing\r\n",
+    b"stats cachedump\r\n",
+    b"stats cachedump x 1\r\n",
+    b"stats cachedump 64 1\r\n",
+    b"stats cachedump 63 1\r\n",
+    b"slabs\r\n",
+    b"slabs automove 1\r\n",
+    b"slabs automove 3\r\n",
+    b"slabs automove x\r\n",
+    b"slabs automove ratio 0.8\r\n",
+    b"slabs automove ratio\r\n",
+    b"slabs reassign x 1\r\n",
+    b"slabs reassign 1 1\r\n",
+    b"slabs reassign 1 99\r\n",
+    b"lru\r\n",
+    b"lru mode segmented\r\n",
+    b"lru mode x\r\n",
+    b"lru tune 10 25 0.1 2.0\r\n",
+    b"lru tune 50 50 1 1\r\n",
+    b"lru tune 10 25 0 1\r\n",
+    b"lru temp_ttl -1\r\n",
+    b"lru temp_ttl x\r\n",
+    b"lru_crawler\r\n",
+    b"lru_crawler sleep 100\r\n",
+    b"lru_crawler sleep 1000001\r\n",
+    b"lru_crawler tocrawl x\r\n",
+    b"lru_crawler crawl 99\r\n",
+    b"lru_crawler metadump x\r\n",
+    b"GET / HTTP/1.1\r\n",
+    # What is said of an item stays with it where its place is kept.
+    set_(b"n", b"99", 5, 1000),
+    b"mg n h\r\n",
+    b"decr n 90\r\n",
+    b"mg n h f v t\r\n",
+    b"incr n 91\r\n",
+    b"mg n h f v t\r\n",
+    b"md n I\r\n",
+    b"incr n 1\r\n",
+    b"mg n v\r\n",
+    set_(b"n", b"1"),
+    b"add n 0 0 1\r\nx\r\n",
+    b"mg n h u\r\n",
+    b"mg n h\r\n",
+    b"mg n h\r\n",
+    # Keys in base64 are told so to everybody.
+    b"ms YQ== 2 b k\r\nzz\r\n",
+    b"mg a k v\r\n",
+    b"mg YQ== k b v\r\n",
+    b"me YQ== b x\r\n",
+    b"me YQ b\r\n",
+    b"me\r\n",
+    set_(b"a", b"x"),
+    b"mg YQ== b k\r\n",
+    b"mg " + b"QUFB" * 63 + b" b\r\n",
+    # Numbers of cas, and what has none.
+    b"ms c 1 C1 MA\r\nx\r\n",
+    b"ms c 1 C1 MR\r\nx\r\n",
+    b"ms c 1 C1 ME\r\nx\r\n",
+    b"ms c 1 C1 ME\r\nx\r\n",
+    b"ms c 1 C1 MA I\r\nx\r\n",
+    b"ms c 1 C{cas:c} MP\r\ny\r\n",
+    b"ms c 1 C1 MR I\r\nz\r\n",
+    b"mg c v\r\n",
+    b"ms c 1 C0\r\nx\r\n",
+    b"ma n C0\r\n",
+    b"md c C0\r\n",
+    # Flags are done in their order.
+    b"mg c t T100\r\n",
+    b"mg c T0 t\r\n",
+    b"ma num2 N100 t J5 v\r\n",
+    b"ma num3 t N100 q\r\n",
+    b"ms txt2 3\r\nabc\r\n",
+    b"ma txt2 k Oq7\r\n",
+    b"ms m 2 Ma\r\nmn\r\n",
+    b"ms m 2 MXX\r\nmn\r\n",
+    b"ma n Mi\r\n",
+    b"ma n MII\r\n",
+    b"ms m +2 T+5\r\nab\r\n",
+]
+# Every flag, known or not, for every command.
+EDGES += [
+    b"m%c %s%s %s\r\n%s" % (command, key, b" 2" if command == ord("s") else b"", flag,
+                            b"12\r\n" if command == ord("s") else b"")
+    for command in b"gsdae"
+    for key in (b"a", b"n", b"missing")
+    for flag in (b"! 0 Dx F-1 I J1 Jx L MX P R0 R-1 R30 S1 T T-1 Tx W X Z b f h l s t u v z "
+                 b"\x7f \xff").split()
+]
+# Numbers that are none, wrap, or become shorter.
+EDGES += [
+    request
+    for value in (b"", b"0", b"9", b"10", b"12 ", b"1 2", b"+5", b"-5", b"007", b"5\r", b"\t5",
+                  b"12abc", b"18446744073709551615", b"18446744073709551616", b"1" + b" " * 30)
+    for change in (b"incr n 1", b"decr n 9", b"incr n 18446744073709551615", b"incr n +1",
+                   b"decr n 01", b"incr n 1x", b"decr n 18446744073709551616", b"ma n MD D2 v")
+    for request in (set_(b"n", value, 3) + change + b"\r\nget n\r\n",)
+]
+# With as little around it as an item has.
+EDGES += [set_(b"big", value_of((1 << 20) - 59 - 3 + more), flags)
+          for flags in (0, 5) for more in (-5, -4, -3, 0, 1, 60, 62)]
+
+REQUESTS = CLASSIC + META + EDGES

@@ -7,6 +7,8 @@
 #define BUCKETS_MAX (1u << 24)
 /* What malloc() adds to each item, about. */
 #define OVERHEAD 16u
+/* Of the original's items: the header, the cas, and what ends a key and a value. */
+#define ORIGINAL_OVERHEAD (48u + 8 + 1 + 2)
 
 static struct {
 	struct item **buckets;
@@ -55,6 +57,11 @@ uint64_t items_limit(void)
 const struct items_stats *items_stats(void)
 {
 	return &table.stats;
+}
+
+void items_reset_stats(void)
+{
+	table.stats = (struct items_stats){.count = table.stats.count, .bytes = table.stats.bytes};
 }
 
 /* Twice the buckets when there are more items than buckets; without memory it stays as it is. */
@@ -110,22 +117,50 @@ void items_remove(struct item *item)
 	free(item);
 }
 
+bool item_is_too_large(uint32_t key_len, uint32_t flags, uint64_t value_len)
+{
+	return ORIGINAL_OVERHEAD + (flags != 0 ? 4 : 0) + key_len + value_len > ITEM_MAX;
+}
+
+static bool is_expired(const struct item *item, uint32_t now)
+{
+	return item->expires != 0 && item->expires <= now;
+}
+
 static bool is_over(const struct item *item, uint32_t now)
 {
-	if (item->expires != 0 && item->expires <= now)
+	if (is_expired(item, now))
 		return true;
 	return table.flush_before != 0 && table.flush_before <= now &&
 	       item->stored < table.flush_before;
+}
+
+static struct item *first_valid(struct item *item, uint32_t now)
+{
+	while (item != NULL && is_over(item, now))
+		item = item->older;
+	return item;
+}
+
+struct item *items_newest(uint32_t now)
+{
+	return first_valid(table.newest, now);
+}
+
+struct item *items_older(const struct item *item, uint32_t now)
+{
+	return first_valid(item->older, now);
 }
 
 static void evict(uint32_t now)
 {
 	struct item *item = table.oldest;
 	if (is_over(item, now)) {
-		table.stats.expired++;
+		table.stats.reclaimed++;
+		table.stats.expired_unfetched += !item->was_fetched;
 	} else {
 		table.stats.evictions++;
-		table.stats.unfetched += !item->was_fetched;
+		table.stats.evicted_unfetched += !item->was_fetched;
 	}
 	items_remove(item);
 }
@@ -147,7 +182,8 @@ struct item *items_find(const char *key, uint32_t key_len, uint32_t now)
 			continue;
 		if (!is_over(item, now))
 			return item;
-		table.stats.expired++;
+		*(is_expired(item, now) ? &table.stats.expired : &table.stats.flushed) += 1;
+		table.stats.expired_unfetched += !item->was_fetched;
 		items_remove(item);
 		return NULL;
 	}
@@ -156,8 +192,13 @@ struct item *items_find(const char *key, uint32_t key_len, uint32_t now)
 
 void item_touch(struct item *item, uint32_t now)
 {
-	item->used = now;
 	item->was_fetched = true;
+	item_bump(item, now);
+}
+
+void item_bump(struct item *item, uint32_t now)
+{
+	item->used = now;
 	if (item == table.newest)
 		return;
 	unlink_use(item);
@@ -193,12 +234,20 @@ void item_free(struct item *item)
 	free(item);
 }
 
+uint64_t items_new_cas(const struct item *old)
+{
+	/* Numbers that clients choose may lie ahead of ours. */
+	if (old != NULL && old->cas == table.next_cas)
+		table.next_cas++;
+	return table.next_cas++;
+}
+
 void item_link(struct item *item, uint64_t cas, uint32_t now)
 {
 	struct item *old = items_find(item->data, item->key_len, now);
+	item->cas = cas != 0 ? cas : items_new_cas(old);
 	if (old != NULL)
 		items_remove(old);
-	item->cas = cas != 0 ? cas : table.next_cas++;
 	item->stored = item->used = now;
 	item->next = table.buckets[item->hash & table.mask];
 	table.buckets[item->hash & table.mask] = item;
@@ -206,13 +255,17 @@ void item_link(struct item *item, uint64_t cas, uint32_t now)
 	table.stats.count++;
 	table.stats.total++;
 	table.stats.bytes += size_of(item);
+	/* Others may have come since there was room for it: values take their time. */
+	while (table.stats.bytes > table.limit && table.oldest != item)
+		evict(now);
 	grow();
 }
 
 struct item *items_join(const struct item *given, bool given_is_first, uint32_t now)
 {
 	const struct item *old = items_find(given->data, given->key_len, now);
-	if (old == NULL || old->value_len + given->value_len > VALUE_MAX)
+	if (old == NULL ||
+	    item_is_too_large(old->key_len, old->flags, old->value_len + given->value_len))
 		return NULL;
 	uint64_t cas = old->cas;
 	struct item *joined =
@@ -229,6 +282,7 @@ struct item *items_join(const struct item *given, bool given_is_first, uint32_t 
 	memcpy(item_value(joined) + first->value_len, item_value_of(second), second->value_len);
 	joined->flags = old->flags;
 	joined->expires = old->expires;
+	joined->is_binary = old->is_binary;
 	return joined;
 }
 

@@ -18,13 +18,11 @@
 #define FRAME_BYTES    8u
 #define DATAGRAM_BYTES 1400u /* of an answer, as memcached's own */
 #define STREAM_BYTES   8192u /* of an answer, at once */
-#define TALKS_MAX      256u  /* connections of an instance */
 #define MEBIBYTES      64
-#define MEBIBYTES_MAX  4000
 
 EDGEOS_PACKETS(2048)
 
-static struct talk *talks[TALKS_MAX];
+static struct talk *talks[CONNECTIONS_MAX];
 static struct talk datagram_talk;
 static uint64_t began_ns;
 
@@ -159,9 +157,9 @@ static void flush_stream(struct talk *talk)
 
 static struct talk **find_talk(uint32_t peer)
 {
-	uint32_t at = peer % TALKS_MAX;
+	uint32_t at = peer % CONNECTIONS_MAX;
 	struct talk **free_place = NULL;
-	for (uint32_t i = 0; i < TALKS_MAX; i++, at = (at + 1) % TALKS_MAX) {
+	for (uint32_t i = 0; i < CONNECTIONS_MAX; i++, at = (at + 1) % CONNECTIONS_MAX) {
 		if (talks[at] != NULL && talks[at]->peer == peer)
 			return &talks[at];
 		if (talks[at] == NULL && free_place == NULL)
@@ -193,6 +191,7 @@ static uint32_t take_stream(const uint8_t *data, uint32_t len)
 		}
 	}
 	if (place == NULL || *place == NULL) {
+		proto_stats.rejected++;
 		edgeos_stream_close(peer);
 		return EDGEOS_DROP;
 	}
