@@ -14,7 +14,7 @@ static struct {
 	struct item **buckets;
 	uint32_t mask;
 	struct item *oldest, *newest;
-	uint64_t limit, next_cas;
+	uint64_t limit, item_max, next_cas;
 	uint32_t flush_before; /* what was stored earlier is gone, once this time has come */
 	uint32_t seed;
 	struct items_stats stats;
@@ -34,11 +34,13 @@ static uint64_t size_of(const struct item *item)
 	return sizeof(*item) + item->key_len + item->value_len + 2 + OVERHEAD;
 }
 
-bool items_init(uint64_t limit)
+bool items_init(uint64_t limit, uint64_t item_max)
 {
+	free(table.buckets);
 	table.buckets = calloc(BUCKETS_MIN, sizeof(*table.buckets));
 	table.mask = BUCKETS_MIN - 1;
 	table.limit = limit;
+	table.item_max = item_max;
 	table.next_cas = 1;
 	table.seed = 2166136261u;
 	return table.buckets != NULL;
@@ -52,6 +54,16 @@ void items_seed(uint32_t seed)
 uint64_t items_limit(void)
 {
 	return table.limit;
+}
+
+uint64_t items_item_max(void)
+{
+	return table.item_max;
+}
+
+uint32_t items_buckets(void)
+{
+	return table.mask + 1;
 }
 
 const struct items_stats *items_stats(void)
@@ -119,7 +131,7 @@ void items_remove(struct item *item)
 
 bool item_is_too_large(uint32_t key_len, uint32_t flags, uint64_t value_len)
 {
-	return ORIGINAL_OVERHEAD + (flags != 0 ? 4 : 0) + key_len + value_len > ITEM_MAX;
+	return ORIGINAL_OVERHEAD + (flags != 0 ? 4 : 0) + key_len + value_len > table.item_max;
 }
 
 static bool is_expired(const struct item *item, uint32_t now)

@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEY_MAX	 250u
-#define ITEM_MAX (1024u * 1024u) /* of one with what the original has around it */
+#define KEY_MAX 250u
 
 struct item {
 	struct item *next;	    /* of its bucket */
@@ -39,11 +38,14 @@ struct items_stats {
 	uint64_t expired_unfetched; /* over, and never asked for */
 };
 
-/* LIMIT bytes for all items with what is around them. False: no memory. */
-bool items_init(uint64_t limit);
+/* LIMIT bytes for all items with what is around them, ITEM_MAX for one with what the original has
+ * around it; again only without items. False: no memory. */
+bool items_init(uint64_t limit, uint64_t item_max);
 /* Before the first item. */
 void items_seed(uint32_t seed);
 uint64_t items_limit(void);
+uint64_t items_item_max(void);
+uint32_t items_buckets(void);
 void items_set_limit(uint64_t limit);
 const struct items_stats *items_stats(void);
 /* All but how many there are, and their bytes. */

@@ -44,15 +44,38 @@ static const struct named of_commands[] = {
 static const struct named of_threads[] = {
 	{"rejected_connections", &proto_stats.rejected},
 	{"connection_structures", &proto_stats.connections_now},
+	{"response_obj_oom", NULL},
+	{"response_obj_count", NULL},
+	{"response_obj_bytes", NULL},
+	{"read_buf_count", NULL},
+	{"read_buf_bytes", NULL},
+	{"read_buf_bytes_free", NULL},
+	{"read_buf_oom", NULL},
+	{"reserved_fds", NULL},
 	{"listen_disabled_num", NULL},
 	{"time_in_listen_disabled_us", NULL},
 	{"idle_kicks", NULL},
 	{"conn_yields", NULL},
 	{"hash_is_expanding", NULL},
+	{"slab_reassign_rescues", NULL},
+	{"slab_reassign_chunk_rescues", NULL},
+	{"slab_reassign_evictions_nomem", NULL},
+	{"slab_reassign_inline_reclaim", NULL},
+	{"slab_reassign_busy_items", NULL},
+	{"slab_reassign_busy_deletes", NULL},
 	{"slab_reassign_running", NULL},
 	{"slabs_moved", NULL},
 	{"lru_crawler_running", NULL},
 	{"lru_crawler_starts", NULL},
+	{"lru_maintainer_juggles", NULL},
+	{"malloc_fails", &proto_stats.no_memory},
+	{"log_worker_dropped", NULL},
+	{"log_worker_written", NULL},
+	{"log_watcher_skipped", NULL},
+	{"log_watcher_sent", NULL},
+	{"log_watchers", NULL},
+	{"unexpected_napi_ids", NULL},
+	{"round_robin_fallback", NULL},
 	{"slab_global_page_pool", NULL},
 	{"evicted_active", NULL},
 	{"crawler_reclaimed", NULL},
@@ -62,7 +85,7 @@ static const struct named of_threads[] = {
 	{"moves_to_warm", NULL},
 	{"moves_within_lru", NULL},
 	{"direct_reclaims", NULL},
-	{"lru_maintainer_juggles", NULL},
+	{"lru_bumps_dropped", NULL},
 };
 
 static void put(struct talk *talk, const char *name, uint64_t value)
@@ -95,6 +118,8 @@ static void put_general(struct talk *talk)
 	put(talk, "accepting_conns", 1);
 	put(talk, "threads", 1);
 	put_all(talk, of_threads, sizeof(of_threads) / sizeof(of_threads[0]));
+	put(talk, "hash_power_level", (uint64_t)__builtin_ctz(items_buckets()));
+	put(talk, "hash_bytes", items_buckets() * sizeof(void *));
 	put(talk, "bytes", items->bytes);
 	put(talk, "curr_items", items->count);
 	put(talk, "total_items", items->total);
@@ -108,7 +133,7 @@ static void put_settings(struct talk *talk)
 {
 	put(talk, "maxbytes", items_limit());
 	put(talk, "maxconns", CONNECTIONS_MAX);
-	put(talk, "item_size_max", ITEM_MAX);
+	put(talk, "item_size_max", items_item_max());
 	talk_puts(talk, "STAT evictions on\r\n"
 			"STAT cas_enabled yes\r\n"
 			"STAT flush_enabled yes\r\n"
@@ -137,7 +162,7 @@ static void put_slabs(struct talk *talk)
 {
 	const struct items_stats *items = items_stats();
 	if (items->count > 0) {
-		put(talk, "1:chunk_size", ITEM_MAX);
+		put(talk, "1:chunk_size", items_item_max());
 		put(talk, "1:used_chunks", items->count);
 		put(talk, "1:mem_requested", items->bytes);
 	}

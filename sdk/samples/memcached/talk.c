@@ -31,24 +31,39 @@ void talk_fini(struct talk *talk)
 
 /* --- answers --- */
 
+static bool make_out_room(struct talk *talk, size_t len)
+{
+	uint32_t cap = talk->out_cap == 0 ? 2048 : talk->out_cap;
+	if (talk->out_len + len <= talk->out_cap)
+		return true;
+	while (cap < talk->out_len + len && cap <= OUT_MAX)
+		cap *= 2;
+	char *out = cap > OUT_MAX ? NULL : realloc(talk->out, cap);
+	if (out == NULL) {
+		talk->is_broken = true;
+		return false;
+	}
+	talk->out = out;
+	talk->out_cap = cap;
+	return true;
+}
+
 void talk_put(struct talk *talk, const char *data, size_t len)
 {
-	if (talk->flush_bytes != 0 && talk->out_len + len > talk->flush_bytes && talk->out_len > 0)
-		talk->flush(talk);
-	if (talk->out_len + len > talk->out_cap) {
-		uint32_t cap = talk->out_cap == 0 ? 2048 : talk->out_cap;
-		while (cap < talk->out_len + len)
-			cap *= 2;
-		char *out = cap > OUT_MAX ? NULL : realloc(talk->out, cap);
-		if (out == NULL) {
-			talk->is_broken = true;
+	/* In pieces: a connection keeps no more for its answers than goes at once. */
+	while (len > 0 && !talk->is_broken) {
+		size_t n = len;
+		if (talk->flush_bytes != 0 && n > talk->flush_bytes - talk->out_len)
+			n = talk->flush_bytes - talk->out_len;
+		if (!make_out_room(talk, n))
 			return;
-		}
-		talk->out = out;
-		talk->out_cap = cap;
+		memcpy(talk->out + talk->out_len, data, n);
+		talk->out_len += (uint32_t)n;
+		data += n;
+		len -= n;
+		if (talk->out_len == talk->flush_bytes)
+			talk->flush(talk);
 	}
-	memcpy(talk->out + talk->out_len, data, len);
-	talk->out_len += (uint32_t)len;
 }
 
 void talk_puts(struct talk *talk, const char *text)
