@@ -309,6 +309,23 @@ def test_hostile(node, tcp):
         assert ask(client, b"get kept\r\n") == b"VALUE kept 0 1\r\n1\r\nEND\r\n"
 
 
+def test_many_items(node, samples):
+    """A cache full of small items: no request takes so long that the instance is ended."""
+    port = tcp_port()
+    apply(node, "many", manifest(samples, f"tcp: {port}"))
+    with connect(port) as client:
+        for start in range(0, 900_000, 100_000):
+            sets = (b"set k%d 0 0 1 noreply\r\nx\r\n" % i for i in range(start, start + 100_000))
+            assert ask(client, b"".join(sets)) == b""
+        for request in (b"lru_crawler metadump all\r\n", b"stats cachedump 1 0\r\n"):
+            assert ask(client, request).count(b"\n") > 10_000
+        answer = ask(client, b"get k899999\r\nflush_all\r\nget k899999\r\n")
+        assert answer == b"VALUE k899999 0 1\r\nx\r\nEND\r\nOK\r\nEND\r\n"
+        assert ask(client, b"cache_memlimit 8\r\n" + set_(b"k", b"1")) == b"OK\r\nSTORED\r\n"
+        assert ask(client, set_(b"k", value_of(1_000_000)) + b"mg k\r\n") == b"STORED\r\nHD\r\n"
+    node.cli("chain", "rm", "many")
+
+
 def test_item_size(node, samples):
     port = tcp_port()
     text = manifest(samples, f"tcp: {port}").replace('"64"', '"64", item_size: 4KiB')

@@ -400,6 +400,7 @@ EDGES = [
     b"ms c 1 C1 MR I\r\nz\r\n",
     b"mg c v\r\n",
     b"ms c 1 C0\r\nx\r\n",
+    b"ms c 1 C0 I\r\nx\r\n",
     b"ma n C0\r\n",
     b"md c C0\r\n",
     # Flags are done in their order.
@@ -413,6 +414,11 @@ EDGES = [
     b"ms m 2 MXX\r\nmn\r\n",
     b"ma n Mi\r\n",
     b"ma n MII\r\n",
+    b"ma n MX O" + b"x" * 32 + b"\r\n",
+    b"ms m 2 O" + b"x" * 32 + b" MX\r\nmn\r\n",
+    b"mg m Jx Fx\r\n",
+    b"mg m Fx Jx\r\n",
+    b"mg m Jx F1 F2\r\n",
     b"ms m +2 T+5\r\nab\r\n",
 ]
 # Every flag, known or not, for every command.

@@ -31,15 +31,13 @@ static void put_value(struct talk *talk, struct item *item, bool with_cas)
 static void get_one(struct talk *talk, const struct word *key, const struct get *get, bool is_told)
 {
 	struct item *item = items_find(key->text, key->len, proto_now);
-	proto_stats.cmd_get++;
-	proto_stats.cmd_touch += get->touches;
+	/* As the original counts: what touches is no get. */
+	*(get->touches ? &proto_stats.cmd_touch : &proto_stats.cmd_get) += 1;
 	if (item == NULL) {
-		proto_stats.get_misses++;
-		proto_stats.touch_misses += get->touches;
+		*(get->touches ? &proto_stats.touch_misses : &proto_stats.get_misses) += 1;
 		return;
 	}
-	proto_stats.get_hits++;
-	proto_stats.touch_hits += get->touches;
+	*(get->touches ? &proto_stats.touch_hits : &proto_stats.get_hits) += 1;
 	if (get->touches)
 		item->expires = get->expires;
 	item_touch(item, proto_now);
@@ -276,7 +274,7 @@ static void run_flush(struct talk *talk, const struct request *request)
 	if (delay > 0)
 		items_flush(expiry_of(delay));
 	else
-		items_flush_all(proto_now);
+		items_flush_all();
 	talk_answer(talk, request, "OK\r\n");
 }
 
@@ -297,7 +295,7 @@ static void run_limit(struct talk *talk, const struct request *request)
 	else if (mebibytes > MEBIBYTES_MAX)
 		text = "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
 	else
-		items_set_limit(mebibytes << 20);
+		items_set_limit(mebibytes << 20, proto_now);
 	talk_answer(talk, request, text);
 }
 

@@ -22,6 +22,7 @@ struct item {
 	uint32_t expires; /* seconds since the instance began; 0: never */
 	uint32_t used;	  /* the same: when it was asked for last */
 	uint32_t stored;  /* the same: when it was stored */
+	uint32_t flushes; /* how many there had been then */
 	uint32_t value_len;
 	uint8_t key_len;
 	bool was_fetched;
@@ -45,8 +46,9 @@ bool items_init(uint64_t limit, uint64_t item_max);
 void items_seed(uint32_t seed);
 uint64_t items_limit(void);
 uint64_t items_item_max(void);
+/* Of its table, as a power of two. */
 uint32_t items_buckets(void);
-void items_set_limit(uint64_t limit);
+void items_set_limit(uint64_t limit, uint32_t now);
 const struct items_stats *items_stats(void);
 /* All but how many there are, and their bytes. */
 void items_reset_stats(void);
@@ -72,13 +74,13 @@ void item_link(struct item *item, uint64_t cas, uint32_t now);
  * one behind the other, with the latter's flags and expiry. NULL: too long, or there is no room. */
 struct item *items_join(const struct item *given, bool given_is_first, uint32_t now);
 void items_remove(struct item *item);
-/* The item that was used last, and from one to the one that was used before; NULL: no more. Those
- * that are over are left out. */
-struct item *items_newest(uint32_t now);
-struct item *items_older(const struct item *item, uint32_t now);
+/* The item that was used last, or NULL; ITEM->older is the one that was used before it. Some may be
+ * over. */
+const struct item *items_newest(void);
+bool item_is_valid(const struct item *item, uint32_t now);
 /* All that were stored before WHEN are gone from then on. */
 void items_flush(uint32_t when);
-void items_flush_all(uint32_t now);
+void items_flush_all(void);
 
 static inline char *item_value(struct item *item)
 {

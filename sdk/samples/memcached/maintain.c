@@ -122,10 +122,13 @@ static void put_escaped(struct talk *talk, const char *key, uint32_t key_len)
 	}
 }
 
+/* Those that were used last, as many as a request may take time for. */
 static void put_items(struct talk *talk)
 {
-	for (const struct item *item = items_newest(proto_now); item != NULL && !talk->is_broken;
-	     item = items_older(item, proto_now)) {
+	const struct item *item = items_newest();
+	for (unsigned i = 0; item != NULL && i < DUMP_MAX; i++, item = item->older) {
+		if (!item_is_valid(item, proto_now))
+			continue;
 		talk_puts(talk, "key=");
 		put_escaped(talk, item->data, item->key_len);
 		talk_printf(talk, " exp=%lld la=%llu cas=%llu fetch=%s cls=1 size=%u\n",

@@ -26,8 +26,9 @@ void begin(uint64_t limit)
 {
 	talk_fini(&talk);
 	talk_init(&talk, 1);
-	items_flush_all(proto_now);
-	items_set_limit(limit);
+	while (items_stats()->count > 0)
+		items_set_limit(0, proto_now);
+	items_set_limit(limit, proto_now);
 	proto_now = 2;
 	proto_epoch = 1700000000;
 }

@@ -116,23 +116,23 @@ static bool use_flags(struct talk *talk, const struct meta *meta, struct item *i
 	return wins;
 }
 
+/* As the original counts: a hit that touches is no get, and what was made is a hit. */
 static void count_get(const struct meta *meta, bool is_hit)
 {
-	proto_stats.cmd_get++;
-	*(is_hit ? &proto_stats.get_hits : &proto_stats.get_misses) += 1;
-	if (!meta->touches)
-		return;
-	proto_stats.cmd_touch++;
-	*(is_hit ? &proto_stats.touch_hits : &proto_stats.touch_misses) += 1;
+	bool is_touch = is_hit && meta->touches;
+	*(is_touch ? &proto_stats.cmd_touch : &proto_stats.cmd_get) += 1;
+	*(is_touch ? &proto_stats.touch_hits
+	  : is_hit ? &proto_stats.get_hits
+		   : &proto_stats.get_misses) += 1;
 }
 
 static void run_get(struct talk *talk, struct meta *meta)
 {
 	struct item *item = items_find(meta->key, meta->key_len, proto_now);
-	count_get(meta, item != NULL);
 	bool was_made = item == NULL && meta->vivifies;
 	if (was_made)
 		item = vivify(meta);
+	count_get(meta, item != NULL);
 	if (item == NULL) {
 		if (!meta->is_quiet)
 			meta_put_code(talk, meta, "EN");
@@ -247,7 +247,7 @@ static struct item *calculate(struct meta *meta, bool is_decrement, char text[NU
 	*code = "CLIENT_ERROR cannot increment or decrement non-numeric value";
 	if (was_there && !count_item(item, !is_decrement, meta->delta, &value))
 		return NULL;
-	*(was_there ? hits : misses) += 1;
+	*hits += was_there;
 	uint32_t len = (uint32_t)snprintf(text, NUMBER_MAX, "%llu", (unsigned long long)value);
 	*code = "SERVER_ERROR out of memory";
 	item = was_there ? item_replace_number(item, text, len) : begin_number(meta, text, len);
@@ -261,10 +261,6 @@ static void run_arithmetic(struct talk *talk, struct meta *meta)
 	char text[NUMBER_MAX];
 	const char *code;
 	bool was_made;
-	if (meta->mode != 0 && strchr("I+D-", meta->mode) == NULL) {
-		talk_puts(talk, "CLIENT_ERROR invalid mode for ma M token\r\n");
-		return;
-	}
 	bool is_decrement = meta->mode == 'D' || meta->mode == '-';
 	struct item *item = calculate(meta, is_decrement, text, &was_made, &code);
 	/* One that was made is told also to who wants it quiet. */
@@ -276,11 +272,14 @@ static void run_arithmetic(struct talk *talk, struct meta *meta)
 		talk_printf(talk, "%s\r\n", code);
 }
 
-/* What md and ma tell of a mistake that meta_read() found. */
+/* What the original tells of a line, of which meta_read() found WRONG, or NULL. */
 static const char *told(const struct meta *meta, char letter, const char *wrong)
 {
-	bool is_flag = meta->has_bad_flag && letter != 'g';
-	return is_flag ? "CLIENT_ERROR invalid or duplicate flag\r\n" : wrong;
+	if (letter != 'g' && meta->has_bad_flag)
+		return "CLIENT_ERROR invalid or duplicate flag\r\n";
+	if (letter == 'a' && meta->mode != 0 && strchr("I+D-", meta->mode) == NULL)
+		return "CLIENT_ERROR invalid mode for ma M token\r\n";
+	return wrong;
 }
 
 /* --- me --- */
@@ -346,10 +345,11 @@ bool meta_command(struct talk *talk, const char *line, uint32_t len)
 		if (letter != commands[i].letter)
 			continue;
 		const char *wrong = meta_read(&meta, line, len, 2);
+		wrong = told(&meta, letter, wrong);
 		if (wrong == NULL)
 			commands[i].run(talk, &meta);
 		else
-			talk_puts(talk, told(&meta, letter, wrong));
+			talk_puts(talk, wrong);
 		return true;
 	}
 	proto_stats.cmd_meta--;

@@ -175,7 +175,7 @@ static const char *read_flags(struct meta *meta)
 		const char *now = read_flag(meta, &meta->words[i], seen, &is_end);
 		/* As the original: what is wrong with flags of the client has no text of its own.
 		 */
-		if (now != NULL && (wrong == NULL || meta->words[i].text[0] != 'F'))
+		if (now != NULL && (wrong == NULL || is_end || meta->words[i].text[0] != 'F'))
 			wrong = now;
 		if (meta->words[i].text[0] == 'O')
 			opaque = &meta->words[i];

@@ -30,16 +30,15 @@ static const char *check(struct talk *talk, struct item *old, bool *ret_invalida
 	}
 	if (old == NULL)
 		return mode == 'R' ? "NS" : NULL;
-	if (!talk->set.has_cas || (is_joining(talk) && talk->set.cas == 0))
+	if (!talk->set.has_cas)
 		return NULL;
-	if (talk->set.cas == old->cas) {
-		proto_stats.cas_hits++;
-		return NULL;
-	}
+	if (is_joining(talk))
+		return talk->set.cas == 0 || talk->set.cas == old->cas ? NULL : "EX";
 	/* An older one may still be stored, as stale. */
-	*ret_invalidates = talk->set.invalidates && talk->set.cas < old->cas && !is_joining(talk);
-	proto_stats.cas_badval += !*ret_invalidates;
-	return *ret_invalidates ? NULL : "EX";
+	*ret_invalidates = talk->set.invalidates && talk->set.cas != 0 && talk->set.cas < old->cas;
+	bool is_stored = *ret_invalidates || talk->set.cas == old->cas;
+	*(is_stored ? &proto_stats.cas_hits : &proto_stats.cas_badval) += 1;
+	return is_stored ? NULL : "EX";
 }
 
 /* The code of the answer, and what is stored now. */
@@ -130,7 +129,7 @@ void meta_set(struct talk *talk, struct meta *meta, const char *wrong)
 		talk_puts(talk, "CLIENT_ERROR bad command line format\r\n");
 		return;
 	}
-	if (wrong == NULL && meta->mode != 0 && strchr("EAPRS", meta->mode) == NULL)
+	if (!meta->has_bad_flag && meta->mode != 0 && strchr("EAPRS", meta->mode) == NULL)
 		wrong = "CLIENT_ERROR invalid mode for ms M token\r\n";
 	if (wrong == NULL) {
 		const struct word key = {meta->key, meta->key_len};

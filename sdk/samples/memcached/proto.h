@@ -19,8 +19,9 @@
 #define WORDS_MAX	24u	   /* of a request that is not a get */
 #define OPAQUE_MAX	31u
 #define MEBIBYTES_MAX	4000
-#define CONNECTIONS_MAX 256u /* of an instance */
-#define CLASSES_MAX	64   /* of items, in the original's commands; ours are all in class 1 */
+#define CONNECTIONS_MAX 256u   /* of an instance */
+#define DUMP_MAX	20000u /* items that a request looks at to list them */
+#define CLASSES_MAX	64     /* of items, in the original's commands; ours are all in class 1 */
 
 struct talk {
 	char *out; /* grows; owned */

@@ -7,8 +7,6 @@
 
 #include "proto.h"
 
-#define DUMP_MAX (2u << 20) /* bytes of "stats cachedump" */
-
 struct named {
 	const char *name;
 	const uint64_t *value; /* NULL: 0 */
@@ -173,7 +171,7 @@ static void put_slabs(struct talk *talk)
 /* "cachedump CLASS LIMIT": keys, and when they are over. */
 static void put_dump(struct talk *talk, const struct word *words, unsigned count)
 {
-	uint64_t class, limit, bytes = 0;
+	uint64_t class, limit;
 	if (count < 3) {
 		talk_puts(talk, "CLIENT_ERROR bad command line\r\n");
 		return;
@@ -186,15 +184,18 @@ static void put_dump(struct talk *talk, const struct word *words, unsigned count
 		talk_puts(talk, "CLIENT_ERROR Illegal slab id\r\n");
 		return;
 	}
-	const struct item *item = class == 1 ? items_newest(proto_now) : NULL;
-	for (uint64_t i = 0; item != NULL && (limit == 0 || i < limit) && bytes < DUMP_MAX; i++) {
+	const struct item *item = class == 1 ? items_newest() : NULL;
+	if (limit == 0)
+		limit = DUMP_MAX;
+	for (unsigned i = 0; item != NULL && i < DUMP_MAX && limit > 0; i++, item = item->older) {
+		if (!item_is_valid(item, proto_now))
+			continue;
 		talk_puts(talk, "ITEM ");
 		talk_put(talk, item->data, item->key_len);
 		talk_printf(talk, " [%u b; %llu s]\r\n", item->value_len,
 			    item->expires == 0 ? 0
 					       : (unsigned long long)proto_epoch + item->expires);
-		bytes += item->key_len + 32;
-		item = items_older(item, proto_now);
+		limit--;
 	}
 	talk_puts(talk, "END\r\n");
 }

@@ -198,6 +198,7 @@ static uint32_t take_value(struct talk *talk, const char *data, uint32_t len)
 	if (talk->value_left > 0 || talk->tail_seen < 2)
 		return n;
 	if (talk->is_tail_bad) {
+		proto_stats.cmd_set++;
 		item_free(item);
 		talk->item = NULL;
 		if (talk->set.is_meta || !talk->set.is_quiet)
