@@ -281,6 +281,10 @@ static const char *const requests[] = {
 	"set large 0 0 3000\r\n0123456789",
 	"stats\r\nstats items\r\nstats settings\r\nversion\r\nverbosity 1\r\n",
 	"flush_all\r\ncache_memlimit 2\r\nset key 0 -1 1\r\nx\r\n",
+	"set a\tb 0 10 2\r\nab\r\nlru_crawler metadump all\r\nstats cachedump 1 0\r\n",
+	"ms key 1 C1 I E9 MR k Ox\r\ny\r\nmd key I T9 C9\r\nmg key R30 T0 u W\r\n",
+	"slabs automove ratio 0.5\r\nlru tune 1 2 3.5 4\r\nslabs reassign -1 1\r\n",
+	"set key 0 0 1 noreply\r\nxx\r\nflush_all 5 noreply\r\ncache_memlimit 8\r\n",
 	"nonsense with many words and no end",
 };
 

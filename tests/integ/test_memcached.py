@@ -92,6 +92,9 @@ def test_tools(tcp, tmp_path):
     assert tool("memctouch", server, "--expire=100", "note").returncode == 0
     assert tool("memcrm", server, "note").returncode == 0
     assert tool("memccat", server, "note").stdout.strip() == ""
+    with connect(tcp) as client:
+        assert ask(client, b"flush_all\r\n" + set_(b"one", b"1") + set_(b"two", b"2"))
+    assert tool("memcdump", server).stdout.split() == ["sentinel", "two", "one"]
     slap = tool("memcslap", server, "--concurrency=4", "--execute-number=500", "--test=get",
                 "--initial-load=200")
     assert slap.returncode == 0, slap.stdout + slap.stderr
@@ -107,7 +110,7 @@ def original():
     program = shutil.which("memcached", path=os.environ["PATH"] + ":/usr/bin")
     assert program, "memcached is missing: tools/deps test"
     port = tcp_port()
-    argv = [program, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "1", "-m", "64"]
+    argv = [program, "-l", "127.0.0.1", "-p", str(port), "-U", str(port), "-t", "1", "-m", "64"]
     if os.getuid() == 0:
         argv += ["-u", "root"]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -126,14 +129,11 @@ def original():
 
 # Requests whose answers may differ, and why.
 WIDER_FLAGS = "the original takes flags modulo 2^32"
-BINARY_KEY = "the original remembers that a key was given in base64"
+VALUE_AS_COMMAND = "the original takes the value for a command"
 DIFFERENCES = {
     set_(b"flags", b"x", 4294967296): WIDER_FLAGS,
     b"get flags\r\n": WIDER_FLAGS,
-    b"mg foobar k v\r\n": BINARY_KEY,
-    set_(b"n", b" 12") + b"incr n 1\r\n": "the original takes blanks before a number for a part of it",
-    b"gat 100\r\n": "the original finds no key and says END",
-    b"ms " + b"k" * 251 + b" 1\r\nx\r\n": "the original takes the value for a command",
+    b"ms " + b"k" * 251 + b" 1\r\nx\r\n": VALUE_AS_COMMAND,
 }
 
 
@@ -166,7 +166,8 @@ def mask(answer):
         return answer
     answer = re.sub(rb"^(VALUE \S+ \d+ \d+) \d+\r", rb"\1 CAS\r", answer, flags=re.M)
     answer = re.sub(rb"^((?:VA|HD).*) c\d+", rb"\1 cCAS", answer, flags=re.M)
-    return re.sub(rb"^((?:VA|HD).*) t\d\d+", rb"\1 tTIME", answer, flags=re.M)
+    answer = re.sub(rb"^((?:VA|HD).*) t\d\d+", rb"\1 tTIME", answer, flags=re.M)
+    return re.sub(rb"^(ME \S+) exp=\S+ la=\d+ cas=\d+ (\S+) .*\r", rb"\1 \2\r", answer, flags=re.M)
 
 
 def test_as_the_original(tcp, original):
@@ -182,6 +183,16 @@ def test_as_the_original(tcp, original):
                 different.append((request[:80], answers[0][:200], answers[1][:200]))
     assert len(REQUESTS) >= 150
     assert not different, "\n" + "\n".join(f"{r!r}:\n  ours   {a!r}\n  theirs {b!r}" for r, a, b in different)
+
+
+def test_stats_as_the_original(tcp, original):
+    """What the original counts has the same names here."""
+    names = []
+    for port in tcp, original:
+        with connect(port) as client:
+            answer = ask(client, b"stats\r\n").decode()
+        names.append({line.split()[1] for line in answer.splitlines() if line.startswith("STAT ")})
+    assert names[1] - names[0] == {"libevent"}
 
 
 # --- TCP at its edges ---
@@ -269,6 +280,63 @@ def test_garbage(tcp):
         assert ask(client, b"version\r\n") == b"VERSION 1.6.18\r\n"
 
 
+def test_hostile(node, tcp):
+    """Who asks for too much is ended, or gets it; others go on, and nobody's instance ends."""
+    value = value_of(1_000_000)
+    with connect(tcp) as client:
+        assert ask(client, set_(b"large", value) + set_(b"kept", b"1")) == b"STORED\r\n" * 2
+    for request in (
+        b"get " + b"large " * 20_000 + b"\r\n",
+        b"get " + b"large " * 300_000,
+        b"x" * 100_000,
+        b" " * 100_000,
+        b"\n" * 100_000,
+        b"mg large v\r\n" * 5_000,
+        b"set a 0 0 2147483645\r\n" + value,
+        b"ms a 2147483645\r\n" + value,
+        b"\x80" + b"\0" * 100,
+    ):
+        with connect(tcp) as client, contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            client.sendall(request)
+            client.shutdown(socket.SHUT_WR)
+            client.recv(65536)
+    lines = [connect(tcp) for _ in range(50)]
+    for client in lines:
+        client.sendall(b"get " + b"k" * 1_000_000)
+    for client in lines:
+        client.close()
+    with connect(tcp) as client:
+        assert ask(client, b"get kept\r\n") == b"VALUE kept 0 1\r\n1\r\nEND\r\n"
+
+
+def test_many_items(node, samples):
+    """A cache full of small items: no request takes so long that the instance is ended."""
+    port = tcp_port()
+    apply(node, "many", manifest(samples, f"tcp: {port}"))
+    with connect(port) as client:
+        for start in range(0, 900_000, 100_000):
+            sets = (b"set k%d 0 0 1 noreply\r\nx\r\n" % i for i in range(start, start + 100_000))
+            assert ask(client, b"".join(sets)) == b""
+        for request in (b"lru_crawler metadump all\r\n", b"stats cachedump 1 0\r\n"):
+            assert ask(client, request).count(b"\n") > 10_000
+        answer = ask(client, b"get k899999\r\nflush_all\r\nget k899999\r\n")
+        assert answer == b"VALUE k899999 0 1\r\nx\r\nEND\r\nOK\r\nEND\r\n"
+        assert ask(client, b"cache_memlimit 8\r\n" + set_(b"k", b"1")) == b"OK\r\nSTORED\r\n"
+        assert ask(client, set_(b"k", value_of(1_000_000)) + b"mg k\r\n") == b"STORED\r\nHD\r\n"
+    node.cli("chain", "rm", "many")
+
+
+def test_item_size(node, samples):
+    port = tcp_port()
+    text = manifest(samples, f"tcp: {port}").replace('"64"', '"64", item_size: 4KiB')
+    apply(node, "items", text)
+    with connect(port) as client:
+        assert ask(client, set_(b"k", value_of(4096 - 60))) == b"STORED\r\n"
+        answer = ask(client, set_(b"k", value_of(4096 - 59)))
+        assert answer == b"SERVER_ERROR object too large for cache\r\n"
+    node.cli("chain", "rm", "items")
+
+
 # --- UDP ---
 
 
@@ -303,6 +371,58 @@ def test_udp(udp):
         assert ask_udp(client, 9, b"get a\r\n") == b"VALUE a 0 4\r\nmine\r\nEND\r\n"
 
 
+def frame_of(number, sequence=0, total=1, reserved=0):
+    return b"".join(field.to_bytes(2, "big") for field in (number, sequence, total, reserved))
+
+
+# Of one key each: the original has a message for each, with the same number; here they are one.
+UDP_REQUESTS = [
+    frame_of(1) + set_(b"u", b"value"),
+    frame_of(65535) + b"get u\r\n",
+    # Of several datagrams; what else the header says is not looked at.
+    frame_of(3, 0, 2) + b"get u\r\n",
+    frame_of(4, 0, 0) + b"get u\r\n",
+    frame_of(5, 0, 257) + b"get u\r\n",
+    frame_of(6, 5, 1) + b"get u\r\n",
+    frame_of(7, 0, 1, 77) + b"get u\r\n",
+    # Without a request, or a part of a header.
+    frame_of(8),
+    b"",
+    b"\0" * 7,
+    b"get u\r\n",
+    frame_of(9) + b"set u 0 0 1 noreply\r\nx\r\n",
+    frame_of(10) + b"get u\r\n",
+    frame_of(11) + b"nonsense\r\n",
+    frame_of(12) + b"set v 0 0 1385\r\n" + b"v" * 1385 + b"\r\n",
+    frame_of(13) + b"get v\r\n",
+    frame_of(14) + b"append v 0 0 1400\r\n" + b"w" * 1400 + b"\r\n",
+    frame_of(15) + b"get v\r\n",
+] + [
+    # Answers that fill a datagram, but for a byte.
+    frame_of(20 + i) + text
+    for i, size in enumerate(range(1361, 1372))
+    for text in (set_(b"w", b"w" * size), b"get w\r\n")
+]
+
+
+def test_udp_as_the_original(udp, original):
+    """Each request has the datagrams of Debian's memcached, byte by byte."""
+    last = frame_of(999) + b"mn\r\n"
+    answers = []
+    for port in udp, original:
+        with Udp(port, "127.0.0.3") as client:
+            answers.append([])
+            for request in UDP_REQUESTS:
+                client.send(request)
+                client.send(last)
+                parts = []
+                while not parts or not parts[-1].startswith(frame_of(999)):
+                    parts.append(client.receive())
+                answers[-1].append(parts)
+    for request, ours, theirs in zip(UDP_REQUESTS, *answers):
+        assert ours == theirs, request
+
+
 def test_udp_large_answer(udp):
     """An answer of some hundred datagrams, which arrive once and whole."""
     with Udp(udp) as client:
@@ -335,4 +455,24 @@ def test_memory_is_limited(node, samples):
         assert ask(client, b"get k0\r\n") == b"END\r\n"
         assert ask(client, b"get k59\r\n").startswith(b"VALUE k59 0 40000\r\n")
     assert show(node, "small")["stages"][0]["counters"]["evictions"] > 0
+    with connect(port) as client:
+        # Gets are uses, and what was used last stays; values on their way count as well.
+        assert ask(client, b"flush_all\r\n") == b"OK\r\n"
+        for i in range(40):
+            assert ask(client, set_(b"k%d" % i, value_of(40_000))) == b"STORED\r\n"
+            assert ask(client, b"mg k0\r\n") == b"HD\r\n"
+        kept = [i for i in range(40) if ask(client, b"mg k%d u\r\n" % i) == b"HD\r\n"]
+        assert kept == [0, *range(40 - len(kept) + 1, 40)] and 20 < len(kept) < 30
+    others = [connect(port) for _ in range(60)]
+    for i, other in enumerate(others):
+        other.sendall(b"set half%d 0 0 40000\r\n" % i + value_of(20_000))
+    for other in others:
+        other.sendall(value_of(20_000) + b"\r\n")
+    for other in others:
+        assert receive_exactly(other, 8) == b"STORED\r\n"
+        other.close()
+    with connect(port) as client:
+        stats = dict(line.split()[1:] for line in ask(client, b"stats\r\n").splitlines()[:-1])
+    assert 800_000 < int(stats[b"bytes"]) <= int(stats[b"limit_maxbytes"]) == 1 << 20
+    assert int(stats[b"curr_items"]) == int(stats[b"bytes"]) // 40_000
     node.cli("chain", "rm", "small")

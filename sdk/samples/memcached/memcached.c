@@ -5,7 +5,8 @@
  *     edgeos chain apply memcached.yaml
  *     printf 'set a 0 0 1\r\nb\r\nget a\r\n' | nc -q 1 127.0.0.1 11211
  *
- * Configuration: memory, the limit of all items in MiB (default 64).
+ * Configuration: memory, the limit of all items in MiB (default 64); item_size, the most that one
+ * may be, with what memcached has around it (default "1MiB").
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,17 +15,17 @@
 
 #include "edgeos_packet.h"
 #include "proto.h"
+#include "settings.h"
 
 #define FRAME_BYTES    8u
 #define DATAGRAM_BYTES 1400u /* of an answer, as memcached's own */
 #define STREAM_BYTES   8192u /* of an answer, at once */
-#define TALKS_MAX      256u  /* connections of an instance */
 #define MEBIBYTES      64
-#define MEBIBYTES_MAX  4000
+#define ITEM_SIZE_MIN  1024u
 
 EDGEOS_PACKETS(2048)
 
-static struct talk *talks[TALKS_MAX];
+static struct talk *talks[CONNECTIONS_MAX];
 static struct talk datagram_talk;
 static uint64_t began_ns;
 
@@ -32,19 +33,14 @@ static struct edgeos_counter counters[] = {
 	{"items", 0}, {"bytes", 0}, {"hits", 0}, {"misses", 0}, {"evictions", 0}, {"sets", 0},
 };
 
-static uint64_t configured_limit(void)
-{
-	char text[16] = "";
-	int32_t len = edgeos_config("memory", 6, text, sizeof(text) - 1);
-	long mebibytes = len > 0 && len < (int32_t)sizeof(text) ? strtol(text, NULL, 10) : 0;
-	if (mebibytes <= 0 || mebibytes > MEBIBYTES_MAX)
-		mebibytes = MEBIBYTES;
-	return (uint64_t)mebibytes << 20;
-}
-
 EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 {
-	if (!items_init(configured_limit()) || edgeos_open_packets() < 0 ||
+	struct piece piece;
+	uint64_t limit = settings_u64("memory", 1, MEBIBYTES_MAX, MEBIBYTES) << 20;
+	uint64_t item_max = settings_size("item_size", 1 << 20);
+	if (settings_text("item_size", &piece) && (item_max < ITEM_SIZE_MIN || item_max > limit))
+		settings_fail("item_size", "not from 1KiB to the memory", piece);
+	if (!items_init(limit, item_max) || edgeos_open_packets() < 0 ||
 	    edgeos_counters(counters, sizeof(counters) / sizeof(counters[0])) < 0)
 		abort();
 }
@@ -159,9 +155,9 @@ static void flush_stream(struct talk *talk)
 
 static struct talk **find_talk(uint32_t peer)
 {
-	uint32_t at = peer % TALKS_MAX;
+	uint32_t at = peer % CONNECTIONS_MAX;
 	struct talk **free_place = NULL;
-	for (uint32_t i = 0; i < TALKS_MAX; i++, at = (at + 1) % TALKS_MAX) {
+	for (uint32_t i = 0; i < CONNECTIONS_MAX; i++, at = (at + 1) % CONNECTIONS_MAX) {
 		if (talks[at] != NULL && talks[at]->peer == peer)
 			return &talks[at];
 		if (talks[at] == NULL && free_place == NULL)
@@ -193,6 +189,7 @@ static uint32_t take_stream(const uint8_t *data, uint32_t len)
 		}
 	}
 	if (place == NULL || *place == NULL) {
+		proto_stats.rejected++;
 		edgeos_stream_close(peer);
 		return EDGEOS_DROP;
 	}

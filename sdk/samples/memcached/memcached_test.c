@@ -9,51 +9,7 @@
 
 #include <cmocka.h>
 
-#include "host_double.h"
-#include "proto.h"
-
-static struct talk talk;
-
-/* What TEXT is answered with, given at once. */
-static const char *ask(const char *text)
-{
-	static char answer[1 << 16];
-	talk.out_len = 0;
-	talk_input(&talk, text, (uint32_t)strlen(text));
-	assert_true(talk.out_len < sizeof(answer));
-	if (talk.out_len > 0)
-		memcpy(answer, talk.out, talk.out_len);
-	answer[talk.out_len] = '\0';
-	return answer;
-}
-
-#define ASK(text, expected) assert_string_equal(ask(text), expected)
-
-/* Empty, with a limit of all items, at second 2. */
-static void begin(uint64_t limit)
-{
-	talk_fini(&talk);
-	talk_init(&talk, 1);
-	items_flush_all(proto_now);
-	items_set_limit(limit);
-	proto_now = 2;
-	proto_epoch = 1700000000;
-}
-
-static int setup(void **state)
-{
-	/* Once: the table of items is made by edgeos_init(). */
-	host_tail_is_usable = true;
-	host_set("memory", "1");
-	return host_start() ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	begin(1 << 20);
-	talk_fini(&talk);
-	return 0;
-}
+#include "memcached_fixture.h"
 
 static void test_storing(void **state)
 {
@@ -195,7 +151,7 @@ static void test_meta(void **state)
 	ASK("mg a\r\n", "HD\r\n");
 	/* The longest opaque token. */
 	ASK("mg a O1234567890123456789012345678901\r\n", "HD O1234567890123456789012345678901\r\n");
-	ASK("ms none 1 ME C9 O1234567890123456789012345678901\r\nz\r\n",
+	ASK("ms none 1 MR C9 O1234567890123456789012345678901\r\nz\r\n",
 	    "NF O1234567890123456789012345678901\r\n");
 	/* The value of a set that is refused is no command. */
 	ASK("ms a 4 O12345678901234567890123456789012\r\nmn\r\n\r\nmg a\r\n",

@@ -1,595 +1,357 @@
 /*
- * The meta commands: mg, ms, md, ma, mn, me. A request is a command, a key, and flags of one
- * letter, some with a token behind it; the answer is a code of two letters and flags in the order
- * in which they were asked for.
+ * The meta commands: mg, md, ma, mn, me; ms is in a file of its own. An answer is a code of two
+ * letters and flags in the order in which they were asked for. What flags do is done in that order,
+ * too: "t T30" tells the time that was there, "T30 t" the new one.
  */
+#include "meta.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "proto.h"
-
 #define NUMBER_MAX 24 /* bytes of one, with its end */
-
-struct meta {
-	struct word words[WORDS_MAX];
-	unsigned count, flags_at;
-	char key[KEY_MAX];
-	uint32_t key_len;
-	bool is_quiet, is_base64;
-	struct item *item;
-};
-
-/* --- reading --- */
-
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* False: not base64, or too long for a key. */
-static bool decode_key(struct meta *meta, const struct word *word)
-{
-	uint32_t len = word->len, bits = 0, have = 0;
-	while (len > 0 && word->text[len - 1] == '=' && word->len - len < 2)
-		len--;
-	if (word->len == 0 || word->len % 4 != 0)
-		return false;
-	for (uint32_t i = 0; i < len; i++) {
-		int digit = base64_digit(word->text[i]);
-		if (digit < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)digit;
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		if (meta->key_len == KEY_MAX)
-			return false;
-		meta->key[meta->key_len++] = (char)(bits >> have);
-	}
-	return meta->key_len > 0;
-}
-
-static const struct word *find_flag(const struct meta *meta, char letter)
-{
-	for (unsigned i = meta->flags_at; i < meta->count; i++) {
-		if (meta->words[i].text[0] == letter)
-			return &meta->words[i];
-	}
-	return NULL;
-}
-
-static bool flag_u64(const struct meta *meta, char letter, uint64_t *ret, bool *ret_has)
-{
-	const struct word *word = find_flag(meta, letter);
-	*ret_has = word != NULL;
-	if (word == NULL)
-		return true;
-	struct word token = {word->text + 1, word->len - 1};
-	return word_u64(&token, ret);
-}
-
-static bool flag_expiry(const struct meta *meta, char letter, uint32_t *ret, bool *ret_has)
-{
-	const struct word *word = find_flag(meta, letter);
-	int64_t given;
-	*ret_has = word != NULL;
-	if (word == NULL)
-		return true;
-	struct word token = {word->text + 1, word->len - 1};
-	if (!word_i64(&token, &given))
-		return false;
-	*ret = expiry_of(given);
-	return true;
-}
-
-/* NULL, or what is wrong. */
-static const char *parse(struct meta *meta, const char *line, uint32_t len, unsigned flags_at)
-{
-	meta->count = split_words(line, len, meta->words, WORDS_MAX);
-	meta->flags_at = flags_at;
-	if (meta->count < flags_at)
-		return "CLIENT_ERROR bad command line format\r\n";
-	if (meta->count == WORDS_MAX)
-		return "CLIENT_ERROR options flags are too long\r\n";
-	for (unsigned i = flags_at; i < meta->count; i++) {
-		for (unsigned k = flags_at; k < i; k++) {
-			if (meta->words[i].text[0] == meta->words[k].text[0])
-				return "CLIENT_ERROR duplicate flag\r\n";
-		}
-	}
-	meta->is_quiet = find_flag(meta, 'q') != NULL;
-	meta->is_base64 = find_flag(meta, 'b') != NULL;
-	const struct word *opaque = find_flag(meta, 'O');
-	if (opaque != NULL && opaque->len - 1 > OPAQUE_MAX)
-		return "CLIENT_ERROR opaque token too long\r\n";
-	if (meta->is_base64)
-		return decode_key(meta, &meta->words[1]) ? NULL
-							 : "CLIENT_ERROR error decoding key\r\n";
-	if (!is_key(&meta->words[1]))
-		return "CLIENT_ERROR bad command line format\r\n";
-	meta->key_len = meta->words[1].len;
-	memcpy(meta->key, meta->words[1].text, meta->key_len);
-	return NULL;
-}
 
 /* --- answering --- */
 
-static void put_flag(struct talk *talk, const struct meta *meta, const struct word *flag,
-		     const struct item *item)
+/* What needs no item. */
+static void put_request_flag(struct talk *talk, const struct meta *meta, const struct word *flag)
 {
-	switch (flag->text[0]) {
-	case 'O':
+	if (flag->text[0] == 'O')
 		talk_printf(talk, " %.*s", (int)flag->len, flag->text);
-		break;
-	case 'k':
-		/* With how it is written. */
-		talk_printf(talk, " k%.*s%s", (int)meta->words[1].len, meta->words[1].text,
-			    meta->is_base64 ? " b" : "");
-		break;
+	else if (flag->text[0] == 'k')
+		meta_put_key(talk, meta->key, meta->key_len, meta->is_base64);
+}
+
+void meta_put_code(struct talk *talk, const struct meta *meta, const char *code)
+{
+	talk_puts(talk, code);
+	for (unsigned i = meta->flags_at; i < meta->count; i++)
+		put_request_flag(talk, meta, &meta->words[i]);
+	talk_puts(talk, "\r\n");
+}
+
+static void put_left(struct talk *talk, const struct item *item)
+{
+	if (item->expires == 0)
+		talk_puts(talk, " t-1");
+	else
+		talk_printf(talk, " t%u", item->expires - proto_now);
+}
+
+static void put_head(struct talk *talk, const struct meta *meta, uint32_t len)
+{
+	if (meta->with_value)
+		talk_printf(talk, "VA %u", len);
+	else
+		talk_puts(talk, "HD");
+}
+
+/* --- mg --- */
+
+static void put_item_flag(struct talk *talk, const struct item *item, char letter)
+{
+	switch (letter) {
 	case 'c':
-		if (item != NULL)
-			talk_printf(talk, " c%llu", (unsigned long long)item->cas);
+		talk_printf(talk, " c%llu", (unsigned long long)item->cas);
 		break;
 	case 'f':
-		if (item != NULL)
-			talk_printf(talk, " f%u", item->flags);
+		talk_printf(talk, " f%u", item->flags);
 		break;
 	case 'h':
-		if (item != NULL)
-			talk_printf(talk, " h%d", item->was_fetched);
+		talk_printf(talk, " h%d", item->was_fetched);
+		break;
+	case 'k':
+		meta_put_key(talk, item->data, item->key_len, item->is_binary);
 		break;
 	case 'l':
-		if (item != NULL)
-			talk_printf(talk, " l%u", proto_now - item->used);
+		talk_printf(talk, " l%u", proto_now - item->used);
 		break;
 	case 's':
-		if (item != NULL)
-			talk_printf(talk, " s%u", item->value_len);
+		talk_printf(talk, " s%u", item->value_len);
 		break;
 	case 't':
-		if (item != NULL && item->expires == 0)
-			talk_puts(talk, " t-1");
-		else if (item != NULL)
-			talk_printf(talk, " t%u", item->expires - proto_now);
+		put_left(talk, item);
 		break;
 	default:
 		break;
 	}
 }
 
-/* Flags that were asked for, behind a code; ITEM may be NULL: those that need none. */
-static void put_flags(struct talk *talk, const struct meta *meta, const struct item *item)
-{
-	for (unsigned i = meta->flags_at; i < meta->count; i++)
-		put_flag(talk, meta, &meta->words[i], item);
-}
-
-static void put_code(struct talk *talk, const struct meta *meta, const char *code,
-		     const struct item *item)
-{
-	talk_puts(talk, code);
-	put_flags(talk, meta, item);
-	talk_puts(talk, "\r\n");
-}
-
-static void put_item(struct talk *talk, const struct meta *meta, const struct item *item,
-		     const char *value, uint32_t len, const char *marks)
-{
-	bool with_value = find_flag(meta, 'v') != NULL;
-	if (with_value)
-		talk_printf(talk, "VA %u", len);
-	else
-		talk_puts(talk, "HD");
-	put_flags(talk, meta, item);
-	talk_puts(talk, marks);
-	talk_puts(talk, "\r\n");
-	if (with_value) {
-		talk_put(talk, value, len);
-		talk_puts(talk, "\r\n");
-	}
-}
-
-/* --- mg --- */
-
-/* Marks it as one that somebody is to make anew, and says who. */
-static const char *win(struct item *item, bool may_win)
-{
-	if (item->has_winner)
-		return " Z";
-	if (!may_win)
-		return "";
-	item->has_winner = true;
-	return " W";
-}
-
-static struct item *vivify(const struct meta *meta, uint32_t expires)
+static struct item *vivify(const struct meta *meta)
 {
 	struct item *item = item_new(meta->key, meta->key_len, 0, proto_now);
 	if (item == NULL)
 		return NULL;
-	item->expires = expires;
-	item->has_winner = true;
-	item_link(item, 0, proto_now);
+	item->is_binary = meta->is_base64;
+	item_link(item, meta->new_cas, proto_now);
 	return item;
+}
+
+/* Answers and does what the flags say; true: who asked is to make the item anew. */
+static bool use_flags(struct talk *talk, const struct meta *meta, struct item *item, bool was_made)
+{
+	bool wins = false;
+	for (unsigned i = meta->flags_at; i < meta->count; i++) {
+		const struct word *flag = &meta->words[i];
+		switch (flag->text[0]) {
+		case 'T':
+			item->expires = meta->touch;
+			break;
+		case 'N':
+			wins |= was_made;
+			if (was_made)
+				item->expires = meta->vivified;
+			break;
+		case 'R':
+			wins |= !item->has_winner && !was_made && item->expires != 0 &&
+				item->expires < meta->recache;
+			break;
+		case 'O':
+			put_request_flag(talk, meta, flag);
+			break;
+		default:
+			put_item_flag(talk, item, flag->text[0]);
+			break;
+		}
+	}
+	return wins;
+}
+
+/* As the original counts: a hit that touches is no get, and what was made is a hit. */
+static void count_get(const struct meta *meta, bool is_hit)
+{
+	bool is_touch = is_hit && meta->touches;
+	*(is_touch ? &proto_stats.cmd_touch : &proto_stats.cmd_get) += 1;
+	*(is_touch ? &proto_stats.touch_hits
+	  : is_hit ? &proto_stats.get_hits
+		   : &proto_stats.get_misses) += 1;
 }
 
 static void run_get(struct talk *talk, struct meta *meta)
 {
-	uint32_t touch = 0, vivified = 0, recache = 0;
-	bool touches, vivifies, recaches;
-	char marks[8] = "";
-	if (!flag_expiry(meta, 'T', &touch, &touches) ||
-	    !flag_expiry(meta, 'N', &vivified, &vivifies) ||
-	    !flag_expiry(meta, 'R', &recache, &recaches)) {
-		talk_puts(talk, "CLIENT_ERROR bad token in command line format\r\n");
-		return;
-	}
 	struct item *item = items_find(meta->key, meta->key_len, proto_now);
-	proto_stats.cmd_get++;
-	*(item == NULL ? &proto_stats.get_misses : &proto_stats.get_hits) += 1;
-	bool was_made = item == NULL && vivifies;
+	bool was_made = item == NULL && meta->vivifies;
 	if (was_made)
-		item = vivify(meta, vivified);
+		item = vivify(meta);
+	count_get(meta, item != NULL);
 	if (item == NULL) {
 		if (!meta->is_quiet)
-			put_code(talk, meta, "EN", NULL);
+			meta_put_code(talk, meta, "EN");
 		return;
 	}
-	if (was_made) {
-		strcpy(marks, " W");
-	} else if (item->is_stale) {
-		bool is_won = item->has_winner;
-		(void)win(item, true);
-		strcpy(marks, is_won ? " Z X" : " X W");
-	} else {
-		strcpy(marks, win(item, recaches && item->expires != 0 && item->expires < recache));
+	put_head(talk, meta, item->value_len);
+	bool wins = use_flags(talk, meta, item, was_made);
+	if (item->has_winner)
+		talk_puts(talk, " Z");
+	if (item->is_stale)
+		talk_puts(talk, " X");
+	if (wins || (item->is_stale && !item->has_winner)) {
+		talk_puts(talk, " W");
+		item->has_winner = true;
 	}
-	if (touches)
-		item->expires = touch;
-	/* Without 'q' or with: hits are always answered. */
-	put_item(talk, meta, item, item_value(item), item->value_len, marks);
-	item_touch(item, proto_now);
-}
-
-/* --- ms --- */
-
-static const char *check_set(struct talk *talk, const struct item *old, bool *ret_invalidates)
-{
-	char mode = (char)talk->set.mode;
-	*ret_invalidates = false;
-	if (talk->set.has_cas && old == NULL)
-		return "NF";
-	if (talk->set.has_cas && old->cas != talk->set.cas) {
-		/* An older one may still be stored, as stale. */
-		if (!talk->set.invalidates || talk->set.cas > old->cas)
-			return "EX";
-		*ret_invalidates = true;
-	}
-	if (mode == 'E' && old != NULL)
-		return "NS";
-	if ((mode == 'R' || mode == 'A' || mode == 'P') && old == NULL && !talk->set.vivifies)
-		return "NS";
-	return NULL;
-}
-
-/* The code of the answer, and what is stored now. */
-static const char *store(struct talk *talk, struct item **ret_item)
-{
-	struct item *item = talk->item;
-	char mode = (char)talk->set.mode;
-	bool invalidates;
-	struct item *old = items_find(item->data, item->key_len, proto_now);
-	const char *refused = check_set(talk, old, &invalidates);
-	if (refused != NULL)
-		return refused;
-	if ((mode == 'A' || mode == 'P') && old != NULL) {
-		struct item *joined = items_join(item, mode == 'P', proto_now);
-		if (joined == NULL)
-			return "SERVER_ERROR out of memory storing object";
-		item_free(item);
-		item = joined;
-	} else if (mode == 'A' || mode == 'P') {
-		item->expires = talk->set.vivify_expires;
-	}
-	item->is_stale = invalidates;
-	item_link(item, talk->set.new_cas, proto_now);
-	talk->item = NULL;
-	*ret_item = item;
-	return "HD";
-}
-
-/* " kKEY b" */
-static void put_base64(struct talk *talk, const char *key, uint32_t key_len)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	talk_puts(talk, " k");
-	for (uint32_t i = 0; i < key_len; i += 3) {
-		uint32_t have = key_len - i < 3 ? key_len - i : 3, bits = 0;
-		char four[5] = "====";
-		for (uint32_t k = 0; k < 3; k++)
-			bits = bits << 8 | (k < have ? (uint8_t)key[i + k] : 0);
-		for (uint32_t k = 0; k <= have; k++)
-			four[k] = digits[bits >> (18 - 6 * k) & 63];
-		talk_puts(talk, four);
-	}
-	talk_puts(talk, " b");
-}
-
-static void put_kept(struct talk *talk, const struct item *item, const char *key, uint32_t key_len)
-{
-	for (const char *letter = talk->set.returns; *letter != '\0'; letter++) {
-		if (*letter == 'O')
-			talk_printf(talk, " %s", talk->set.opaque);
-		else if (*letter == 'k' && talk->set.is_base64)
-			put_base64(talk, key, key_len);
-		else if (*letter == 'k')
-			talk_printf(talk, " k%.*s", (int)key_len, key);
-		else if (item != NULL)
-			talk_printf(talk, " c%llu", (unsigned long long)item->cas);
-	}
-}
-
-static void value_is_there(struct talk *talk)
-{
-	struct item *item = NULL;
-	char key[KEY_MAX];
-	uint32_t key_len = talk->item->key_len;
-	memcpy(key, talk->item->data, key_len);
-	proto_stats.cmd_set++;
-	const char *code = store(talk, &item);
-	if (talk->item != NULL)
-		item_free(talk->item);
-	if (talk->set.is_quiet && strcmp(code, "HD") == 0)
-		return;
-	talk_puts(talk, code);
-	put_kept(talk, item, key, key_len);
 	talk_puts(talk, "\r\n");
-}
-
-/* NULL, or what is wrong. */
-static const char *parse_set(struct talk *talk, const struct meta *meta, uint32_t *ret_flags,
-			     uint32_t *ret_expires)
-{
-	uint64_t flags = 0;
-	bool has;
-	memset(&talk->set, 0, sizeof(talk->set));
-	talk->set.mode = 'S';
-	talk->set.is_meta = true;
-	talk->set.is_quiet = meta->is_quiet;
-	talk->set.is_base64 = meta->is_base64;
-	talk->set.invalidates = find_flag(meta, 'I') != NULL;
-	/* Each letter is there once at most. */
-	for (unsigned i = meta->flags_at, count = 0; i < meta->count; i++) {
-		if (strchr("kOc", meta->words[i].text[0]) != NULL)
-			talk->set.returns[count++] = meta->words[i].text[0];
-	}
-	const struct word *opaque = find_flag(meta, 'O');
-	if (opaque != NULL)
-		memcpy(talk->set.opaque, opaque->text, opaque->len);
-	if (!flag_u64(meta, 'F', &flags, &has) || flags > UINT32_MAX)
-		return "CLIENT_ERROR bad command line format\r\n";
-	if (!flag_u64(meta, 'C', &talk->set.cas, &talk->set.has_cas) ||
-	    !flag_u64(meta, 'E', &talk->set.new_cas, &has) ||
-	    !flag_expiry(meta, 'T', ret_expires, &has) ||
-	    !flag_expiry(meta, 'N', &talk->set.vivify_expires, &talk->set.vivifies))
-		return "CLIENT_ERROR bad token in command line format\r\n";
-	*ret_flags = (uint32_t)flags;
-	const struct word *mode = find_flag(meta, 'M');
-	if (mode == NULL)
-		return NULL;
-	char letter = mode->len == 2 ? (char)(mode->text[1] & ~0x20) : '\0';
-	if (letter == '\0' || strchr("EAPRS", letter) == NULL)
-		return "CLIENT_ERROR invalid mode for ms M token\r\n";
-	talk->set.mode = (uint8_t)letter;
-	return NULL;
-}
-
-static void run_set(struct talk *talk, struct meta *meta)
-{
-	uint64_t len = 0;
-	uint32_t flags = 0, expires = 0;
-	struct item *item = NULL;
-	/* Where the value ends is known from a good length alone. */
-	if (meta->count < 3 || !word_u64(&meta->words[2], &len) || len > INT32_MAX - 2) {
-		talk_puts(talk, "CLIENT_ERROR bad command line format\r\n");
-		return;
-	}
-	const char *wrong = parse_set(talk, meta, &flags, &expires);
-	if (wrong == NULL && len > VALUE_MAX)
-		wrong = "SERVER_ERROR object too large for cache\r\n";
-	if (wrong == NULL) {
-		item = item_new(meta->key, meta->key_len, (uint32_t)len, proto_now);
-		if (item == NULL)
-			wrong = "SERVER_ERROR out of memory storing object\r\n";
-	}
-	if (wrong != NULL) {
-		talk_puts(talk, wrong);
-	} else {
-		item->flags = flags;
-		item->expires = expires;
-	}
-	talk->set.given_len = (uint32_t)len;
-	talk_take_value(talk, item, (uint32_t)len, value_is_there);
+	if (meta->with_value)
+		talk_put(talk, item_value(item), item->value_len + 2);
+	if (!meta->keeps_use)
+		item_touch(item, proto_now);
 }
 
 /* --- md --- */
 
 static void run_delete(struct talk *talk, struct meta *meta)
 {
-	uint64_t cas = 0;
-	uint32_t expires = 0;
-	bool has_cas, has_expires;
-	if (!flag_u64(meta, 'C', &cas, &has_cas) ||
-	    !flag_expiry(meta, 'T', &expires, &has_expires)) {
-		talk_puts(talk, "CLIENT_ERROR invalid or duplicate flag\r\n");
-		return;
-	}
 	struct item *item = items_find(meta->key, meta->key_len, proto_now);
-	*(item == NULL ? &proto_stats.delete_misses : &proto_stats.delete_hits) += 1;
-	if (item != NULL && has_cas && item->cas != cas) {
-		put_code(talk, meta, "EX", NULL);
+	bool is_other = item != NULL && meta->has_cas && item->cas != meta->cas;
+	if (item == NULL || is_other) {
+		/* This is said also to who wants it quiet. */
+		proto_stats.delete_misses++;
+		meta_put_code(talk, meta, is_other ? "EX" : "NF");
 		return;
 	}
-	/* This is said also to who wants it quiet. */
-	if (item == NULL) {
-		put_code(talk, meta, "NF", NULL);
-		return;
-	}
-	if (find_flag(meta, 'I') != NULL) {
-		if (has_expires)
-			item->expires = expires;
+	if (meta->invalidates) {
+		if (meta->touches)
+			item->expires = meta->touch;
 		item->is_stale = true;
 		item->has_winner = false;
-		item->cas++;
+		item->cas = meta->new_cas != 0 ? meta->new_cas : items_new_cas(item);
 	} else {
+		proto_stats.delete_hits++;
 		items_remove(item);
 	}
 	if (!meta->is_quiet)
-		put_code(talk, meta, "HD", NULL);
+		meta_put_code(talk, meta, "HD");
 }
 
 /* --- ma --- */
 
-struct arithmetic {
-	uint64_t delta, initial, cas;
-	uint32_t vivified, touch;
-	bool vivifies, touches, has_cas, is_decrement;
-};
-
-static const char *parse_arithmetic(const struct meta *meta, struct arithmetic *a)
+/* Where there is none yet. */
+static struct item *begin_number(const struct meta *meta, const char *text, uint32_t len)
 {
-	bool has;
-	*a = (struct arithmetic){.delta = 1};
-	if (!flag_u64(meta, 'D', &a->delta, &has) || !flag_u64(meta, 'J', &a->initial, &has) ||
-	    !flag_u64(meta, 'C', &a->cas, &a->has_cas) ||
-	    !flag_expiry(meta, 'N', &a->vivified, &a->vivifies) ||
-	    !flag_expiry(meta, 'T', &a->touch, &a->touches))
-		return "CLIENT_ERROR invalid or duplicate flag\r\n";
-	const struct word *mode = find_flag(meta, 'M');
-	if (mode == NULL)
+	struct item *item = item_new(meta->key, meta->key_len, len, proto_now);
+	if (item == NULL)
 		return NULL;
-	char letter = mode->len == 2 ? mode->text[1] : '\0';
-	if (letter == '\0' || strchr("iI+dD-", letter) == NULL)
-		return "CLIENT_ERROR invalid mode for ma M token\r\n";
-	a->is_decrement = strchr("dD-", letter) != NULL;
-	return NULL;
+	memcpy(item_value(item), text, len);
+	item->is_binary = meta->is_base64;
+	item_link(item, meta->new_cas, proto_now);
+	return item;
 }
 
-/* NULL: *CODE says why. */
-static struct item *calculate(struct meta *meta, const struct arithmetic *a, char text[NUMBER_MAX],
-			      const char **code)
+static void put_number(struct talk *talk, const struct meta *meta, struct item *item,
+		       const char *text, bool was_made)
 {
-	uint64_t value = a->initial;
-	struct item *item = items_find(meta->key, meta->key_len, proto_now);
-	*code = "NF";
-	if (item == NULL && !a->vivifies)
-		return NULL;
-	*code = "EX";
-	if (item != NULL && a->has_cas && item->cas != a->cas)
-		return NULL;
-	*code = "CLIENT_ERROR cannot increment or decrement non-numeric value";
-	if (item != NULL && !count_item(item, !a->is_decrement, a->delta, &value))
-		return NULL;
-	uint32_t len = (uint32_t)snprintf(text, NUMBER_MAX, "%llu", (unsigned long long)value);
-	*code = "SERVER_ERROR out of memory in incr";
-	if (item != NULL) {
-		item = item_replace_value(item, text, len);
-	} else {
-		item = item_new(meta->key, meta->key_len, len, proto_now);
-		if (item != NULL) {
-			memcpy(item_value(item), text, len);
-			item->expires = a->vivified;
-			item_link(item, 0, proto_now);
+	put_head(talk, meta, (uint32_t)strlen(text));
+	for (unsigned i = meta->flags_at; i < meta->count; i++) {
+		const struct word *flag = &meta->words[i];
+		switch (flag->text[0]) {
+		case 'T':
+			item->expires = meta->touch;
+			break;
+		case 'N':
+			if (was_made)
+				item->expires = meta->vivified;
+			break;
+		case 't':
+			put_left(talk, item);
+			break;
+		case 'c':
+			put_item_flag(talk, item, 'c');
+			break;
+		default:
+			put_request_flag(talk, meta, flag);
+			break;
 		}
 	}
-	if (item != NULL && a->touches)
-		item->expires = a->touch;
+	talk_puts(talk, "\r\n");
+	if (meta->with_value)
+		talk_printf(talk, "%s\r\n", text);
+}
+
+/* The new number, as TEXT; NULL: CODE is the answer, and with flags if it is short. */
+static struct item *calculate(struct meta *meta, bool is_decrement, char text[NUMBER_MAX],
+			      bool *ret_was_made, const char **code)
+{
+	uint64_t value = meta->initial;
+	struct item *item = items_find(meta->key, meta->key_len, proto_now);
+	bool was_there = item != NULL;
+	*ret_was_made = !was_there;
+	uint64_t *hits = is_decrement ? &proto_stats.decr_hits : &proto_stats.incr_hits;
+	uint64_t *misses = is_decrement ? &proto_stats.decr_misses : &proto_stats.incr_misses;
+	if (!was_there && !meta->vivifies) {
+		*misses += 1;
+		*code = "NF";
+		return NULL;
+	}
+	*code = "EX";
+	if (was_there && item->value_len > 0 && meta->has_cas && meta->cas != 0 &&
+	    item->cas != meta->cas)
+		return NULL;
+	*code = "CLIENT_ERROR cannot increment or decrement non-numeric value";
+	if (was_there && !count_item(item, !is_decrement, meta->delta, &value))
+		return NULL;
+	*hits += was_there;
+	uint32_t len = (uint32_t)snprintf(text, NUMBER_MAX, "%llu", (unsigned long long)value);
+	*code = "SERVER_ERROR out of memory";
+	item = was_there ? item_replace_number(item, text, len) : begin_number(meta, text, len);
+	if (item != NULL && was_there && meta->new_cas != 0)
+		item->cas = meta->new_cas;
 	return item;
 }
 
 static void run_arithmetic(struct talk *talk, struct meta *meta)
 {
-	struct arithmetic a;
-	const char *code = parse_arithmetic(meta, &a);
-	if (code != NULL) {
-		talk_puts(talk, code);
-		return;
-	}
-	bool was_there = items_find(meta->key, meta->key_len, proto_now) != NULL;
 	char text[NUMBER_MAX];
-	struct item *item = calculate(meta, &a, text, &code);
-	uint64_t *hits = a.is_decrement ? &proto_stats.decr_hits : &proto_stats.incr_hits;
-	uint64_t *misses = a.is_decrement ? &proto_stats.decr_misses : &proto_stats.incr_misses;
-	*(was_there ? hits : misses) += 1;
-	if (item == NULL)
-		put_code(talk, meta, code, NULL);
-	else if (!meta->is_quiet)
-		put_item(talk, meta, item, text, (uint32_t)strlen(text), "");
+	const char *code;
+	bool was_made;
+	bool is_decrement = meta->mode == 'D' || meta->mode == '-';
+	struct item *item = calculate(meta, is_decrement, text, &was_made, &code);
+	/* One that was made is told also to who wants it quiet. */
+	if (item != NULL && (was_made || !meta->is_quiet))
+		put_number(talk, meta, item, text, was_made);
+	else if (item == NULL && code[2] == '\0')
+		meta_put_code(talk, meta, code);
+	else if (item == NULL)
+		talk_printf(talk, "%s\r\n", code);
+}
+
+/* What the original tells of a line, of which meta_read() found WRONG, or NULL. */
+static const char *told(const struct meta *meta, char letter, const char *wrong)
+{
+	if (letter != 'g' && meta->has_bad_flag)
+		return "CLIENT_ERROR invalid or duplicate flag\r\n";
+	if (letter == 'a' && meta->mode != 0 && strchr("I+D-", meta->mode) == NULL)
+		return "CLIENT_ERROR invalid mode for ma M token\r\n";
+	return wrong;
 }
 
 /* --- me --- */
 
-static void run_debug(struct talk *talk, struct meta *meta)
+/* LINE up to what counts: of the flags only "b", and only if it is the first. */
+static uint32_t debug_len(const char *line, uint32_t len)
 {
-	const struct item *item = items_find(meta->key, meta->key_len, proto_now);
+	struct word words[3];
+	unsigned count = split_words(line, len, words, 3);
+	if (count < 2)
+		return len;
+	const struct word *last = &words[count == 3 && word_is(&words[2], "b") ? 2 : 1];
+	return (uint32_t)(last->text - line) + last->len;
+}
+
+static void run_debug(struct talk *talk, const char *line, uint32_t len)
+{
+	struct meta meta;
+	if (meta_read(&meta, line, debug_len(line, len), 2) != NULL) {
+		talk_puts(talk, "CLIENT_ERROR bad command line format\r\n");
+		return;
+	}
+	const struct item *item = items_find(meta.key, meta.key_len, proto_now);
 	if (item == NULL) {
 		talk_puts(talk, "EN\r\n");
 		return;
 	}
-	talk_printf(talk, "ME %.*s exp=%lld la=%u cas=%llu fetch=%s cls=1 size=%u\r\n",
-		    (int)meta->words[1].len, meta->words[1].text,
-		    item->expires == 0 ? -1ll : (long long)item->expires - proto_now,
+	talk_puts(talk, "ME ");
+	meta_put_name(talk, item->data, item->key_len, item->is_binary);
+	/* The time left is told as the original does, below zero. */
+	talk_printf(talk, " exp=%lld la=%u cas=%llu fetch=%s cls=1 size=%u\r\n",
+		    item->expires == 0 ? -1ll : (long long)proto_now - item->expires,
 		    proto_now - item->used, (unsigned long long)item->cas,
 		    item->was_fetched ? "yes" : "no",
 		    (unsigned)(sizeof(*item) + item->key_len + item->value_len + 2));
-}
-
-/* The value behind a set that is not even begun: it is no command. */
-static void skip_value(struct talk *talk, const struct meta *meta)
-{
-	uint64_t len;
-	if (meta->count >= 3 && word_u64(&meta->words[2], &len) && len <= INT32_MAX - 2)
-		talk_take_value(talk, NULL, (uint32_t)len, NULL);
 }
 
 bool meta_command(struct talk *talk, const char *line, uint32_t len)
 {
 	static const struct {
 		char letter;
-		unsigned flags_at;
 		void (*run)(struct talk *talk, struct meta *meta);
-	} commands[] = {
-		{'g', 2, run_get},	  {'s', 3, run_set},   {'d', 2, run_delete},
-		{'a', 2, run_arithmetic}, {'e', 2, run_debug},
-	};
-	struct meta meta = {.count = 0};
-	if (line[1] == 'n') {
+	} commands[] = {{'g', run_get}, {'d', run_delete}, {'a', run_arithmetic}};
+	struct meta meta;
+	struct word name;
+	(void)split_words(line, len, &name, 1);
+	char letter = name.text[1];
+	proto_stats.cmd_meta++;
+	if (letter == 'n') {
 		talk_puts(talk, "MN\r\n");
 		return true;
 	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (line[1] != commands[i].letter)
-			continue;
-		if (len == 2)
-			return false;
-		const char *wrong = parse(&meta, line, len, commands[i].flags_at);
-		proto_stats.cmd_meta++;
-		if (wrong == NULL) {
-			commands[i].run(talk, &meta);
-			return true;
-		}
-		talk_puts(talk, wrong);
-		if (commands[i].letter == 's')
-			skip_value(talk, &meta);
+	if (letter == 's') {
+		const char *wrong = meta_read(&meta, line, len, 3);
+		meta_set(talk, &meta, wrong);
 		return true;
 	}
+	if (letter == 'e') {
+		run_debug(talk, line, len);
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (letter != commands[i].letter)
+			continue;
+		const char *wrong = meta_read(&meta, line, len, 2);
+		wrong = told(&meta, letter, wrong);
+		if (wrong == NULL)
+			commands[i].run(talk, &meta);
+		else
+			talk_puts(talk, wrong);
+		return true;
+	}
+	proto_stats.cmd_meta--;
 	return false;
 }

@@ -31,29 +31,50 @@ void talk_fini(struct talk *talk)
 
 /* --- answers --- */
 
+static bool make_out_room(struct talk *talk, size_t len)
+{
+	uint32_t cap = talk->out_cap == 0 ? 2048 : talk->out_cap;
+	if (talk->out_len + len <= talk->out_cap)
+		return true;
+	while (cap < talk->out_len + len && cap <= OUT_MAX)
+		cap *= 2;
+	char *out = cap > OUT_MAX ? NULL : realloc(talk->out, cap);
+	if (out == NULL) {
+		talk->is_broken = true;
+		return false;
+	}
+	talk->out = out;
+	talk->out_cap = cap;
+	return true;
+}
+
 void talk_put(struct talk *talk, const char *data, size_t len)
 {
-	if (talk->flush_bytes != 0 && talk->out_len + len > talk->flush_bytes && talk->out_len > 0)
-		talk->flush(talk);
-	if (talk->out_len + len > talk->out_cap) {
-		uint32_t cap = talk->out_cap == 0 ? 2048 : talk->out_cap;
-		while (cap < talk->out_len + len)
-			cap *= 2;
-		char *out = cap > OUT_MAX ? NULL : realloc(talk->out, cap);
-		if (out == NULL) {
-			talk->is_broken = true;
+	/* In pieces: a connection keeps no more for its answers than goes at once. */
+	while (len > 0 && !talk->is_broken) {
+		size_t n = len;
+		if (talk->flush_bytes != 0 && n > talk->flush_bytes - talk->out_len)
+			n = talk->flush_bytes - talk->out_len;
+		if (!make_out_room(talk, n))
 			return;
-		}
-		talk->out = out;
-		talk->out_cap = cap;
+		memcpy(talk->out + talk->out_len, data, n);
+		talk->out_len += (uint32_t)n;
+		data += n;
+		len -= n;
+		if (talk->out_len == talk->flush_bytes)
+			talk->flush(talk);
 	}
-	memcpy(talk->out + talk->out_len, data, len);
-	talk->out_len += (uint32_t)len;
 }
 
 void talk_puts(struct talk *talk, const char *text)
 {
 	talk_put(talk, text, strlen(text));
+}
+
+void talk_answer(struct talk *talk, const struct request *request, const char *text)
+{
+	if (!request->is_quiet)
+		talk_puts(talk, text);
 }
 
 void talk_printf(struct talk *talk, const char *format, ...)
@@ -91,46 +112,9 @@ bool word_is(const struct word *word, const char *text)
 	return strlen(text) == word->len && memcmp(word->text, text, word->len) == 0;
 }
 
-bool word_u64(const struct word *word, uint64_t *ret)
-{
-	uint64_t value = 0;
-	if (word->len == 0 || word->len > 20)
-		return false;
-	for (uint32_t i = 0; i < word->len; i++) {
-		unsigned digit = (unsigned)(unsigned char)word->text[i] - '0';
-		if (digit > 9 || value > (UINT64_MAX - digit) / 10)
-			return false;
-		value = value * 10 + digit;
-	}
-	*ret = value;
-	return true;
-}
-
-bool word_i64(const struct word *word, int64_t *ret)
-{
-	struct word digits = *word;
-	uint64_t value;
-	bool is_negative = digits.len > 0 && digits.text[0] == '-';
-	if (is_negative) {
-		digits.text++;
-		digits.len--;
-	}
-	if (!word_u64(&digits, &value) || value > INT64_MAX)
-		return false;
-	*ret = is_negative ? -(int64_t)value : (int64_t)value;
-	return true;
-}
-
 bool is_key(const struct word *word)
 {
-	if (word->len == 0 || word->len > KEY_MAX)
-		return false;
-	for (uint32_t i = 0; i < word->len; i++) {
-		unsigned char c = (unsigned char)word->text[i];
-		if (c <= ' ' || c == 0x7f)
-			return false;
-	}
-	return true;
+	return word->len > 0 && word->len <= KEY_MAX;
 }
 
 uint32_t expiry_of(int64_t given)
@@ -164,15 +148,43 @@ void talk_take_value(struct talk *talk, struct item *item, uint32_t len,
 	talk->skip_left = item != NULL ? 0 : len + 2;
 }
 
+/* A browser that was sent here. */
+static bool is_http(const char *line, uint32_t len)
+{
+	uint32_t at = len;
+	while (at > 0 && line[at - 1] != ' ')
+		at--;
+	return at > 0 && len - at >= 5 && memcmp(line + at, "HTTP/", 5) == 0;
+}
+
 static void run_line(struct talk *talk, const char *line, uint32_t len)
 {
+	struct word name;
 	if (len > 0 && line[len - 1] == '\r')
 		len--;
-	bool is_known = len >= 2 && line[0] == 'm' && (len == 2 || line[2] == ' ')
-				? meta_command(talk, line, len)
-				: classic_command(talk, line, len);
-	if (!is_known)
+	/* As the original, for which a line is a string of C. */
+	const char *zero = memchr(line, '\0', len);
+	if (zero != NULL)
+		len = (uint32_t)(zero - line);
+	bool is_known = split_words(line, len, &name, 1) == 1 &&
+			(name.len == 2 && name.text[0] == 'm' ? meta_command(talk, line, len)
+							      : classic_command(talk, line, len));
+	if (is_known)
+		return;
+	if (is_http(line, len))
+		talk->must_close = true;
+	else
 		talk_puts(talk, "ERROR\r\n");
+}
+
+const char *no_room(const struct word *key, bool is_large, bool is_replaced)
+{
+	struct item *old = items_find(key->text, key->len, proto_now);
+	if (old != NULL && is_replaced)
+		items_remove(old);
+	*(is_large ? &proto_stats.too_large : &proto_stats.no_memory) += 1;
+	return is_large ? "SERVER_ERROR object too large for cache\r\n"
+			: "SERVER_ERROR out of memory storing object\r\n";
 }
 
 static uint32_t take_value(struct talk *talk, const char *data, uint32_t len)
@@ -186,9 +198,11 @@ static uint32_t take_value(struct talk *talk, const char *data, uint32_t len)
 	if (talk->value_left > 0 || talk->tail_seen < 2)
 		return n;
 	if (talk->is_tail_bad) {
+		proto_stats.cmd_set++;
 		item_free(item);
 		talk->item = NULL;
-		talk_puts(talk, "CLIENT_ERROR bad data chunk\r\n");
+		if (talk->set.is_meta || !talk->set.is_quiet)
+			talk_puts(talk, "CLIENT_ERROR bad data chunk\r\n");
 	} else {
 		talk->stored(talk);
 		talk->item = NULL;
@@ -196,18 +210,58 @@ static uint32_t take_value(struct talk *talk, const char *data, uint32_t len)
 	return n;
 }
 
+/* How long a line may be that begins like this. */
+static uint32_t line_max(const char *line, uint32_t len)
+{
+	static const char *const names[] = {"get", "gets", "gat", "gats"};
+	struct word name;
+	if (split_words(line, len, &name, 1) == 0)
+		return LINE_MAX;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (word_is(&name, names[i]))
+			return LINE_MAX_GET;
+	}
+	return LINE_MAX;
+}
+
+static bool make_room(struct talk *talk, uint32_t len)
+{
+	uint32_t cap = talk->line_cap == 0 ? 1024 : talk->line_cap;
+	while (cap < len)
+		cap *= 2;
+	if (cap == talk->line_cap)
+		return true;
+	char *line = realloc(talk->line, cap);
+	if (line == NULL)
+		return false;
+	talk->line = line;
+	talk->line_cap = cap;
+	return true;
+}
+
 /* Keeps what has no end yet. */
 static void keep_line(struct talk *talk, const char *data, uint32_t len)
 {
-	if (talk->line == NULL)
-		talk->line = malloc(LINE_MAX);
-	if (talk->line == NULL || talk->line_len + len > LINE_MAX) {
-		talk_puts(talk, "CLIENT_ERROR line too long\r\n");
-		talk->must_close = true;
-		return;
+	uint32_t sum = talk->line_len + len;
+	bool is_short = sum <= LINE_MAX;
+	if ((is_short || sum <= LINE_MAX_GET) && make_room(talk, sum)) {
+		memcpy(talk->line + talk->line_len, data, len);
+		talk->line_len = sum;
+		if (is_short || sum <= line_max(talk->line, sum))
+			return;
 	}
-	memcpy(talk->line + talk->line_len, data, len);
-	talk->line_len += len;
+	talk_puts(talk, "CLIENT_ERROR line too long\r\n");
+	talk->must_close = true;
+}
+
+/* One that was long is not kept for the next. */
+static void forget_line(struct talk *talk)
+{
+	if (talk->line_cap <= LINE_MAX)
+		return;
+	free(talk->line);
+	talk->line = NULL;
+	talk->line_cap = 0;
 }
 
 static uint32_t take_line(struct talk *talk, const char *data, uint32_t len)
@@ -222,6 +276,7 @@ static uint32_t take_line(struct talk *talk, const char *data, uint32_t len)
 			uint32_t line_len = talk->line_len - 1;
 			talk->line_len = 0;
 			run_line(talk, talk->line, line_len);
+			forget_line(talk);
 		}
 	}
 	return n;
