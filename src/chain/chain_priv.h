@@ -161,13 +161,19 @@ struct chain {
 	uint8_t stages_count;
 	uint8_t missing; /* stages whose FWP could not be made */
 	struct chain_fwp *fwps[CHAIN_STAGES_MAX];
-	flow_id client;	 /* FLOW_NONE: it is one of the template's fixed ones */
-	flow_id outside; /* its client's address on the out side; FLOW_NONE: none was seen */
-	uint32_t generation;
+	flow_id client;	     /* FLOW_NONE: it is one of the template's fixed ones */
+	flow_id outside;     /* its client's address on the out side; FLOW_NONE: none was seen */
+	uint32_t generation; /* of its place */
 	uint32_t fixed_index;
 	uint64_t looked_ns;   /* when it was last looked at, for idle ones */
 	struct eos_list node; /* of the template's idle list */
 };
+
+/* What tells it from all others that are or were: flows know their chain by this, too. */
+static inline uint64_t chain_identity(const struct chain *chain)
+{
+	return (uint64_t)chain->generation << 32 | chain->number;
+}
 
 /* A packet between two stages, or of a timer. The bytes are behind it. */
 struct chain_queued {

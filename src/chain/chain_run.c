@@ -150,7 +150,7 @@ static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port
 	unsigned kind = chains->run.head.kind;
 	const struct chain_output output = {
 		.template = chain->template,
-		.chain = chain->number,
+		.chain = chain_identity(chain),
 		.port = port,
 		.kind = (uint8_t)kind,
 		.peer = peer,
@@ -383,7 +383,7 @@ static void bury(struct chains *chains)
 		stats->timed_out++;
 	if (chains->ops->died != NULL) {
 		fwp_death_place(c->fwp, place, sizeof(place));
-		chains->ops->died(chains->ctx, template, c->chain->number, c->index,
+		chains->ops->died(chains->ctx, template, chain_identity(c->chain), c->index,
 				  fwp_death(c->fwp), place);
 	}
 	run->current = NULL;
@@ -520,7 +520,7 @@ static struct chain_output stream_output(const struct chain_fwp *c, uint32_t por
 {
 	return (struct chain_output){
 		.template = c->chain->template,
-		.chain = c->chain->number,
+		.chain = chain_identity(c->chain),
 		.port = port,
 		.kind = CHAIN_STREAM,
 		.peer = peer,

@@ -305,7 +305,7 @@ static struct plane_entry *entry_of(const struct chain_output *output)
 }
 
 bool plane_may_send(const struct chain_output *output, const struct plane_entry *entry,
-		    uint32_t *owner)
+		    uint64_t *owner)
 {
 	if (entry != entry_of(output))
 		return false;
@@ -384,7 +384,7 @@ static void tell_death(struct plane *plane, const char *name, unsigned stage,
 	plane->deaths_untold = 0;
 }
 
-static void stage_died(void *ctx, const struct chain_template *template, uint32_t chain,
+static void stage_died(void *ctx, const struct chain_template *template, uint64_t chain,
 		       unsigned stage, const struct fwp_death *death, const char *place)
 {
 	struct plane *plane = ctx;
