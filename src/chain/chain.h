@@ -205,8 +205,8 @@ void chains_deliver(struct chains *chains, const struct chain_packet *packets, u
 bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow_packet *packet);
 /* Packets without a template that were nobody's. */
 uint64_t chains_lost(const struct chains *chains);
-/* Fires stages' timers, reclaims idle chains and forgets old flows, a bounded step of each. Returns
- * when it wants to be called again at the latest. */
+/* Fires stages' timers, reclaims idle chains and forgets old flows, a bounded step of each: who has
+ * packets is soon asked again. Returns when it wants to be called again at the latest. */
 uint64_t chains_work(struct chains *chains, uint64_t now_ns);
 /* One step of what was put off (pools); false: nothing is left. */
 bool chains_maintain(struct chains *chains);

@@ -31,6 +31,7 @@
 /* What one packet, or one timer, may cause in all: hops between stages, of it and of what they send
  * because of it. More is an endless loop of stages that send to each other. */
 #define CHAIN_RUNS_MAX	      1024u
+#define CHAIN_RUNS_NS	      (100 * EOS_NS_PER_MS) /* for that, besides each stage's limit once */
 #define CHAIN_QUEUE_BYTES     (256u << 10)
 #define CHAIN_LOGS_PER_S      50u
 #define CHAIN_IDLE_LOOK_MAX   8u
@@ -212,7 +213,8 @@ struct chain_run {
 	struct chain_abi_packet head; /* of the packet that it handles */
 	uint64_t start_ns;	      /* when it began */
 	uint64_t end_ns;	      /* of its slice */
-	uint64_t cpu_ns; /* the thread's, at the end of the slice before; 0: it was the first */
+	uint64_t cpu_ns;   /* the thread's, at the end of the slice before; 0: it was the first */
+	uint64_t until_ns; /* then no more hops are left; 0: its first turn is not over yet */
 	unsigned runs_left;
 	bool is_late;  /* it used up its time */
 	bool has_peer; /* HEAD is of a packet that came in */
@@ -349,8 +351,9 @@ void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, ui
 /* DELAY_NS from now; 0: not at all. */
 void chain_timer_set(struct chain_fwp *c, uint32_t id, uint64_t delay_ns, uint64_t now_ns);
 void chain_timers_clear(struct chain_fwp *c);
-/* Fires those that are due, at most COUNT_MAX. */
-void chain_timers_fire(struct chains *chains, unsigned count_max, uint64_t now_ns);
+/* Fires those that are due, at most COUNT_MAX, and none after TIME_NS. */
+void chain_timers_fire(struct chains *chains, unsigned count_max, uint64_t time_ns,
+		       uint64_t now_ns);
 uint64_t chain_timers_next_ns(const struct chains *chains);
 
 /* chain_version.c */

@@ -22,7 +22,8 @@
  *
  * Time. A slice is half of the limit. At its first end the processor time of the thread is noted;
  * who at the next one has used a quarter of the limit since is late, and dies. So neither a machine
- * that stood still nor another process kills a stage, and an endless loop ends at the limit.
+ * that stood still nor another process kills a stage, and an endless loop ends at the limit. All
+ * that a packet causes has the limit once for each stage, and some more: then no hops are left.
  */
 #include <errno.h>
 #include <string.h>
@@ -37,6 +38,7 @@
 #define AHEAD_BYTES 2u
 #define AHEAD_DATA  2u
 #define TIMERS_MAX  64u
+#define TIMERS_NS   (2 * EOS_NS_PER_MS) /* after which others have their turn again */
 #define RENEW_MAX   8u
 
 static struct chain_stage_stats *stats_of(const struct chain_fwp *c)
@@ -253,6 +255,7 @@ static bool start_packet(struct chain_run *run, struct chain *chain,
 {
 	bool is_back = packet->side == CHAIN_OUT;
 	run->runs_left = CHAIN_RUNS_MAX;
+	run->until_ns = 0;
 	chain->kind = packet->kind;
 	run->has_peer = true;
 	run->head = (struct chain_abi_packet){
@@ -362,6 +365,12 @@ static struct fwp_turn next(void *ctx, struct fwp *stopped)
 	}
 	stats_of(c)->run_ns += now_ns - run->start_ns;
 	run->current = NULL;
+	/* Of the burst's time nobody knows how long ago it was. */
+	if (run->until_ns == 0)
+		run->until_ns = now_ns + CHAIN_RUNS_NS +
+				c->chain->stages_count * c->chain->version->timeout_ns;
+	else if (EOS_UNLIKELY(now_ns >= run->until_ns))
+		run->runs_left = 0;
 	bool is_packet = c->task == CHAIN_TASK_PACKET;
 	if ((is_packet && pass_on(chains, c)) || step(chains, false))
 		return turn(chains, now_ns);
@@ -426,6 +435,7 @@ void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, ui
 	struct chain_run *run = &chains->run;
 	run->now_ns = now_ns;
 	run->runs_left = CHAIN_RUNS_MAX;
+	run->until_ns = 0;
 	run->head = (struct chain_abi_packet){.kind = c->chain->kind, .time_ns = now_ns};
 	c->argument = id;
 	chain_copy_nothing(c);
@@ -458,7 +468,7 @@ uint64_t chains_work(struct chains *chains, uint64_t now_ns)
 	uint64_t next_ns = UINT64_MAX;
 	chains->is_busy = true;
 	chains->run.now_ns = now_ns;
-	chain_timers_fire(chains, TIMERS_MAX, now_ns);
+	chain_timers_fire(chains, TIMERS_MAX, TIMERS_NS, now_ns);
 	EOS_LIST_FOR_EACH (node, &chains->templates) {
 		struct chain_template *template =
 			EOS_CONTAINER_OF(node, struct chain_template, node);

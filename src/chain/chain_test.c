@@ -215,7 +215,9 @@ static void timers_fire(void **state)
 	f->sent_count = 0;
 	uint64_t next_ns = chains_work(f->chains, eos_now_ns());
 	assert_true(next_ns <= eos_now_ns() + 2 * delay_ns);
-	(void)chains_work(f->chains, eos_now_ns() + 10 * delay_ns);
+	/* On a slow machine not all at once. */
+	for (unsigned i = 0; i < 16; i++)
+		(void)chains_work(f->chains, eos_now_ns() + 10 * delay_ns);
 	/* All sixteen, through the second stage. */
 	assert_int_equal(f->sent_count, 16);
 	assert_int_equal(f->sent[0].data[1], 'a');
