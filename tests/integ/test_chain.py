@@ -461,6 +461,17 @@ def test_nobody_reaches_others_clients(node, toy):
     assert show(node, "toy")["stages"][0]["refused"] == 1
 
 
+def test_nobody_inherits_others_clients(node, toy):
+    """Nor those of one whose place he got."""
+    port = udp_port()
+    apply(node, "toy", udp(port, toy, "idle: 1s\nlimits: {timeout: 1s}"))
+    with Udp(port, "127.0.0.2") as victim, Udp(port, "127.0.0.3") as attacker:
+        assert victim.ask(b"count") == b"1"
+        wait_for(lambda: show(node, "toy")["chains"] == 0, "the reclaim")
+        assert attacker.ask(b"peers") == b"0"
+        assert victim.ask(b"count") == b"1"
+
+
 def test_nothing_of_others_is_in_the_page(node):
     """Chains of which each stage leaves all of the page full, and looks at it first."""
     spy = compile_packets(SPY)
