@@ -266,6 +266,10 @@ static void bad_initialisation_changes_nothing(void **state)
 	assert_int_equal(
 		fixture_try(f, &(struct stages){.ids = "a", .isolation = CHAIN_FIXED}, &why),
 		-EINVAL);
+	/* Whose memory is too small is said, too. */
+	why.text[0] = '\0';
+	assert_true(fixture_try(f, &(struct stages){.ids = "ab", .memory_bytes = 65536}, &why) < 0);
+	assert_non_null(strstr(why.text, "stage a: it needs "));
 	assert_int_equal(stats(f).version, 1);
 	assert_int_equal(tell(f, 1, '-', 0)->data[SEEN], 5);
 }

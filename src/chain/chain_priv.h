@@ -357,6 +357,7 @@ void chain_timers_fire(struct chains *chains, unsigned count_max, uint64_t time_
 uint64_t chain_timers_next_ns(const struct chains *chains);
 
 /* chain_version.c */
+extern const char *const chain_sides[2]; /* their names, where ports have none */
 int chain_version_new(struct chain_template *template, const struct chain_config *config,
 		      struct chain_version **ret_version, struct eos_why *why) EOS_MUST_CHECK;
 void chain_version_unref(struct chain_template *template, struct chain_version *version);

@@ -95,6 +95,15 @@ static void port_has_a_longest_packet(void **state)
 	assert_int_equal(stage_stats(f, 0).refused, 4);
 }
 
+static void ports_have_names(void **state)
+{
+	struct fixture *f = *state;
+	fixture_apply(f, &(struct stages){.ids = "a",
+					  .modes = "init-ports",
+					  .client_port = "lan",
+					  .out_port = "wan"});
+}
+
 static void burst_is_in_order(void **state)
 {
 	struct fixture *f = *state;
@@ -328,6 +337,7 @@ int main(void)
 		TEST(stages_are_passed_in_both_directions),
 		TEST(bytes_may_be_taken_and_put_in_front),
 		TEST(port_has_a_longest_packet),
+		TEST(ports_have_names),
 		TEST(burst_is_in_order),
 		TEST(what_is_sent_besides_takes_the_same_way),
 		TEST(endpoints_hear_of_their_peer),

@@ -61,8 +61,14 @@ static int find_ports(const struct plane *plane, struct plane_entry *entry, stru
 		err = find_port(plane, "next", manifest->next[i].port, &entry->ports[2 + i], why);
 	for (unsigned i = 1; err == 0 && i < 2 + manifest->next_count; i++) {
 		if (entry->ports[i] == PLANE_KERNEL)
-			err = eos_why(why, -EINVAL, "frames cannot leave by the kernel's sockets");
+			err = eos_why(why, -EINVAL,
+				      "%s%s: frames cannot leave by the kernel's sockets",
+				      i == 1 ? "out" : "next: ",
+				      i == 1 ? "" : manifest->next[i - 2].name);
 	}
+	if (err == 0 && manifest->has_endpoint && entry->ports[0] != PLANE_KERNEL &&
+	    plane->config.ports[entry->ports[0]].addresses_count == 0)
+		err = eos_why(why, -EINVAL, "endpoint: port \"%s\" has no addresses", client);
 	return err;
 }
 
