@@ -245,6 +245,7 @@ def test_errors(node, toy):
         (udp("99999", toy), ":2:", "udp: not a port number"),
         (udp(port, toy, "isolation: everyone"), ":4:", "isolation"),
         (udp(port, toy, "limits: {memory: 1KiB}"), ":4:", "memory"),
+        (udp(port, toy, "limits: {memory: 64KiB}"), "stage ", "bytes of memory to start"),
         (udp(port, toy, "idle: soon"), ":4:", "idle"),
         (udp(port, toy, "nonsense: 1"), ":4:", 'unknown key "nonsense"'),
         (udp(port, toy, "out: wan"), "an endpoint for UDP answers"),
