@@ -40,6 +40,8 @@
 #define TIMERS_MAX  64u
 #define TIMERS_NS   (2 * EOS_NS_PER_MS) /* after which others have their turn again */
 #define RENEW_MAX   8u
+#define TAG_AT	    12u /* of VLANs, in a frame: behind the addresses */
+#define TAG_BYTES   4u
 
 static struct chain_stage_stats *stats_of(const struct chain_fwp *c)
 {
@@ -192,11 +194,23 @@ static unsigned port_of(uint32_t verdict, unsigned port, struct chain_stage_stat
 	return CHAIN_ABI_PORTS_MAX;
 }
 
+/* Whether LEN bytes may leave by PORT. A frame with a tag may be longer by that, as where it came
+ * in. */
+static inline bool fits(const struct chain_fwp *c, unsigned port, const uint8_t *data, uint32_t len)
+{
+	static const uint8_t tag_type[2] = {0x81, 0x00};
+	uint32_t max = c->chain->version->mtu[port];
+	if (EOS_LIKELY(len <= max))
+		return true;
+	return chain_chains(c)->run.head.kind == CHAIN_FRAME && len >= TAG_AT + TAG_BYTES &&
+	       len - TAG_BYTES <= max && len <= CHAIN_ABI_PACKET_MAX &&
+	       memcmp(data + TAG_AT, tag_type, sizeof(tag_type)) == 0;
+}
+
 /* Obeys the verdict of C. True: the packet is in the next stage, which is run.current. */
 static bool pass_on(struct chains *chains, struct chain_fwp *c)
 {
 	struct chain_run *run = &chains->run;
-	const struct chain_version *version = c->chain->version;
 	struct chain_stage_stats *stats = stats_of(c);
 	const uint8_t *data;
 	uint32_t len;
@@ -218,7 +232,7 @@ static bool pass_on(struct chains *chains, struct chain_fwp *c)
 		run->runs_left--;
 		return enter(run, to, entrance(port), c, data, len);
 	}
-	if (EOS_UNLIKELY(to != NULL || port >= CHAIN_ABI_PORTS_MAX || len > version->mtu[port])) {
+	if (EOS_UNLIKELY(to != NULL || port >= CHAIN_ABI_PORTS_MAX || !fits(c, port, data, len))) {
 		stats->refused++;
 		return false;
 	}
@@ -498,11 +512,13 @@ int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t a
 	struct chain_stage_stats *stats = stats_of(c);
 	if (len == 0)
 		return -EINVAL;
-	if (len > EOS_MIN(CHAIN_ABI_PACKET_MAX, c->chain->version->mtu[port]))
+	if (len > CHAIN_ABI_PACKET_MAX || len > c->chain->version->mtu[port] + TAG_BYTES)
 		return -EMSGSIZE;
 	const uint8_t *data = chain_copy_look(c->fwp, address, len);
 	if (data == NULL)
 		return -EFAULT;
+	if (!fits(c, port, data, len))
+		return -EMSGSIZE;
 	struct chain_fwp *to = neighbour(c, port);
 	if (to != NULL) {
 		struct chain_abi_packet head = {

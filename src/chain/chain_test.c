@@ -87,12 +87,19 @@ static void port_has_a_longest_packet(void **state)
 	assert_non_null(deliver(f, data, 1500, CHAIN_CLIENT));
 	assert_null(deliver(f, data, 1501, CHAIN_CLIENT));
 	assert_int_equal(stage_stats(f, 0).refused, 1);
+	/* With a tag it is longer by that. */
+	memmove(data + 16, data + 12, FRAME_BYTES - 12);
+	memcpy(data + 12, (const uint8_t[]){0x81, 0, 0, 7}, 4);
+	assert_non_null(deliver(f, data, 1504, CHAIN_CLIENT));
+	assert_null(deliver(f, data, 1505, CHAIN_CLIENT));
+	assert_int_equal(stage_stats(f, 0).refused, 2);
 	/* More than the slot holds. */
+	frame(data, 1, false);
 	assert_null(deliver(f, data, 2113, CHAIN_CLIENT));
 	assert_null(deliver(f, data, sizeof(data), CHAIN_CLIENT));
-	assert_int_equal(stage_stats(f, 0).refused, 3);
-	assert_null(tell(f, 1, 'a', 'l'));
 	assert_int_equal(stage_stats(f, 0).refused, 4);
+	assert_null(tell(f, 1, 'a', 'l'));
+	assert_int_equal(stage_stats(f, 0).refused, 5);
 }
 
 static void ports_have_names(void **state)
