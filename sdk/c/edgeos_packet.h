@@ -131,8 +131,8 @@ int32_t edgeos_packet_state(const void *bytes, uint32_t len);
  * Sends LEN bytes from anywhere in your memory, which are copied at once, by PORT, in addition to
  * what the verdict sends. For endpoints PEER says to whom (of the packet being handled, or of an
  * earlier one); it is 0 for frames. -EBADF: no such port or peer; -EMSGSIZE: longer than
- * EDGEOS_PACKET_MAX or the port's MTU (frames with a VLAN tag: by more than that); -EAGAIN: what
- * follows has no room, and the packet was counted as dropped; -EINVAL: it is empty.
+ * EDGEOS_PACKET_MAX or the port's MTU (where a frame has a VLAN tag, by more than that); -EAGAIN:
+ * what follows has no room, and the packet was counted as dropped; -EINVAL: it is empty.
  */
 EDGEOS_IMPORT(edgeos_packet_send)
 int32_t edgeos_packet_send(uint32_t port, uint32_t peer, const void *buf, uint32_t len);

@@ -262,6 +262,8 @@ void chain_copy_nothing(struct chain_fwp *to);
  * buffer, or no length. */
 bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const uint8_t **ret_data,
 		       uint32_t *ret_len);
+/* Whether a frame that is somewhere there, LEN bytes of it, begins with the tag of a VLAN. */
+bool chain_copy_has_tag(const uint8_t *frame, uint32_t len);
 /* Of any memory of a guest. -EFAULT. */
 int chain_copy_from(struct fwp *fwp, void *to, uint32_t from, uint32_t len) EOS_MUST_CHECK;
 int chain_copy_to(struct fwp *fwp, uint32_t to, const void *from, uint32_t len) EOS_MUST_CHECK;

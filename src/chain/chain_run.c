@@ -40,8 +40,7 @@
 #define TIMERS_MAX  64u
 #define TIMERS_NS   (2 * EOS_NS_PER_MS) /* after which others have their turn again */
 #define RENEW_MAX   8u
-#define TAG_AT	    12u /* of VLANs, in a frame: behind the addresses */
-#define TAG_BYTES   4u
+#define TAG_BYTES   4u /* of VLANs */
 
 static struct chain_stage_stats *stats_of(const struct chain_fwp *c)
 {
@@ -198,13 +197,10 @@ static unsigned port_of(uint32_t verdict, unsigned port, struct chain_stage_stat
  * in. */
 static inline bool fits(const struct chain_fwp *c, unsigned port, const uint8_t *data, uint32_t len)
 {
-	static const uint8_t tag_type[2] = {0x81, 0x00};
 	uint32_t max = c->chain->version->mtu[port];
-	if (EOS_LIKELY(len <= max))
-		return true;
-	return chain_chains(c)->run.head.kind == CHAIN_FRAME && len >= TAG_AT + TAG_BYTES &&
-	       len - TAG_BYTES <= max && len <= CHAIN_ABI_PACKET_MAX &&
-	       memcmp(data + TAG_AT, tag_type, sizeof(tag_type)) == 0;
+	return EOS_LIKELY(len <= max) ||
+	       (len - TAG_BYTES <= max && chain_chains(c)->run.head.kind == CHAIN_FRAME &&
+		chain_copy_has_tag(data, len));
 }
 
 /* Obeys the verdict of C. True: the packet is in the next stage, which is run.current. */

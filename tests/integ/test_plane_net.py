@@ -455,16 +455,6 @@ def test_clients(net, node, count):
         assert ask(sockets[2], b"count") == b"00001"
 
 
-def test_ways_that_cannot_be(net, node, count):
-    for text, error in (
-        ("match: {port: lan}\nout: kernel", "out: frames cannot leave"),
-        ("match: {port: lan}\nnext: {cache: kernel}", "next: cache: frames cannot leave"),
-        ("endpoint: {udp: 7, port: lan}", 'endpoint: port "lan" has no addresses'),
-    ):
-        result = apply(node, "bad", f"{text}\nstages: [{count}]", False)
-        assert result.returncode != 0 and error in result.stderr, result.stderr
-
-
 def test_two_stages_and_next_hop(net, node, count):
     clients = ["10.20.1.1", "10.20.1.2"]
     put(node, "first.click", "FromDevice(lan) -> up :: Counter -> ToDevice(wan);"
