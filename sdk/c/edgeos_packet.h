@@ -74,7 +74,8 @@ enum edgeos_packet_kind {
  * was sent; answers follow each other on it; bytes that do not fit for now make the call fail with
  * -EAGAIN, and a verdict of ANSWER wait in the host up to its limit.
  * PEER stays the same for a stream as long as it is open, and for a datagram's source address and
- * port while the instance lives.
+ * port as long as something comes from there within 10 minutes (or less, where too many others are
+ * heard of); an instance that is made anew reaches it when it has come to that one.
  *
  * Ways out of an endpoint for TCP ("tcp:10.0.0.7:80" as `out`, or as a next hop). What leaves by
  * such a port goes to a connection of the node's to that address, which is opened for this client
@@ -130,8 +131,8 @@ int32_t edgeos_packet_state(const void *bytes, uint32_t len);
  * Sends LEN bytes from anywhere in your memory, which are copied at once, by PORT, in addition to
  * what the verdict sends. For endpoints PEER says to whom (of the packet being handled, or of an
  * earlier one); it is 0 for frames. -EBADF: no such port or peer; -EMSGSIZE: longer than
- * EDGEOS_PACKET_MAX or the port's MTU; -EAGAIN: what follows has no room, and the packet was
- * counted as dropped; -EINVAL: it is empty.
+ * EDGEOS_PACKET_MAX or the port's MTU (where a frame has a VLAN tag, by more than that); -EAGAIN:
+ * what follows has no room, and the packet was counted as dropped; -EINVAL: it is empty.
  */
 EDGEOS_IMPORT(edgeos_packet_send)
 int32_t edgeos_packet_send(uint32_t port, uint32_t peer, const void *buf, uint32_t len);

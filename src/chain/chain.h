@@ -77,7 +77,7 @@ struct chain_packet {
  * hostile as the guest. */
 struct chain_output {
 	struct chain_template *template;
-	uint32_t chain; /* which of the template's: the same as long as the chain lives */
+	uint64_t chain; /* which: the same as long as the chain lives, and no other one's later */
 	uint32_t port;	/* EDGEOS_PORT_... */
 	uint8_t kind;
 	uint32_t peer;
@@ -116,7 +116,7 @@ struct chains_ops {
 	void (*log)(void *ctx, const struct chain_template *template, unsigned stage,
 		    unsigned level, const char *text, size_t len);
 	/* A stage of CHAIN died: DEATH says of what, PLACE where. */
-	void (*died)(void *ctx, const struct chain_template *template, uint32_t chain,
+	void (*died)(void *ctx, const struct chain_template *template, uint64_t chain,
 		     unsigned stage, const struct fwp_death *death, const char *place);
 };
 
@@ -205,8 +205,8 @@ void chains_deliver(struct chains *chains, const struct chain_packet *packets, u
 bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow_packet *packet);
 /* Packets without a template that were nobody's. */
 uint64_t chains_lost(const struct chains *chains);
-/* Fires stages' timers, reclaims idle chains and forgets old flows, a bounded step of each. Returns
- * when it wants to be called again at the latest. */
+/* Fires stages' timers, reclaims idle chains and forgets old flows, a bounded step of each: who has
+ * packets is soon asked again. Returns when it wants to be called again at the latest. */
 uint64_t chains_work(struct chains *chains, uint64_t now_ns);
 /* One step of what was put off (pools); false: nothing is left. */
 bool chains_maintain(struct chains *chains);

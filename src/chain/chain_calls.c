@@ -114,6 +114,10 @@ static int call_port(struct chain_fwp *c, uint32_t address, uint32_t len)
 	for (int i = 0; i < (int)CHAIN_ABI_PORTS_MAX; i++)
 		if (version->ports[i] != NULL && strcmp(version->ports[i], name) == 0)
 			return i;
+	/* The sides, whatever the ports there are called. */
+	for (int i = 0; i < (int)EOS_ARRAY_SIZE(chain_sides); i++)
+		if (strcmp(chain_sides[i], name) == 0)
+			return i;
 	return -ENOENT;
 }
 

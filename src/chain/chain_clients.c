@@ -135,11 +135,6 @@ bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow
 	return find_answered(chains, packet, domain, chains->run.now_ns) != NULL;
 }
 
-static uint64_t value_of(const struct chain *chain)
-{
-	return (uint64_t)chain->generation << 32 | chain->number;
-}
-
 static void remember_flow(struct chain *chain, const struct flow_packet *packet, uint64_t now_ns)
 {
 	struct chain_template *template = chain->template;
@@ -150,8 +145,8 @@ static void remember_flow(struct chain *chain, const struct flow_packet *packet,
 	flow_id id = flow_table_find(flows, &key, hash);
 	if (id == FLOW_NONE) {
 		/* A full table, or the chain's share of it. */
-		if (flow_table_add(flows, &key, hash, chain->number, value_of(chain), now_ns, &id) <
-		    0)
+		if (flow_table_add(flows, &key, hash, chain->number, chain_identity(chain), now_ns,
+				   &id) < 0)
 			template->stats.flows_refused++;
 		/* So that the first answer confirms it, and a flood does not push it out. */
 		else
@@ -160,8 +155,8 @@ static void remember_flow(struct chain *chain, const struct flow_packet *packet,
 	}
 	uint64_t value = flow_table_value(flows, id);
 	if (chain_at(template->chains, (uint32_t)value)->generation != value >> 32)
-		flow_table_set(flows, id, value_of(chain));
-	else if (value != value_of(chain))
+		flow_table_set(flows, id, chain_identity(chain));
+	else if (value != chain_identity(chain))
 		return;
 	flow_table_touch(flows, id, to_high, now_ns);
 }

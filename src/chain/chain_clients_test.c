@@ -42,7 +42,7 @@ static void tenant_has_one(void **state)
 static void fixed_number_is_spread_by_flow(void **state)
 {
 	struct fixture *f = *state;
-	uint32_t chains[100];
+	uint64_t chains[100];
 	uint64_t seen = 0;
 	fixture_apply(f, &(struct stages){.ids = "a", .isolation = CHAIN_FIXED, .fixed_count = 8});
 	for (unsigned client = 0; client < 100; client++) {
@@ -77,7 +77,7 @@ static void answers_find_who_translated_addresses(void **state)
 	for (unsigned client = 1; client <= 9; client++) {
 		const struct sent *sent = tell(f, client, 'a', 'n');
 		assert_int_equal(sent->data[29], 100 + client);
-		uint32_t chain = sent->chain;
+		uint64_t chain = sent->chain;
 		/* The answer is to the translated address, and goes back to the client's. */
 		sent = deliver_unknown(f, 100 + client);
 		assert_non_null(sent);
@@ -93,7 +93,7 @@ static void answers_find_who_translated_addresses(void **state)
 	assert_null(deliver_unknown(f, 150));
 	assert_int_equal(chains_lost(f->chains), 1);
 	/* 4's chain sends as 5 did: 5 keeps its answers. */
-	uint32_t five = tell(f, 5, 'a', 'n')->chain;
+	uint64_t five = tell(f, 5, 'a', 'n')->chain;
 	uint8_t data[FRAME_BYTES];
 	frame(data, 5, false);
 	struct flow_packet headers;
@@ -102,7 +102,7 @@ static void answers_find_who_translated_addresses(void **state)
 	struct chain *four = NULL;
 	EOS_LIST_FOR_EACH (node, &f->template->idle) {
 		struct chain *chain = EOS_CONTAINER_OF(node, struct chain, node);
-		if (chain->number != five)
+		if (chain_identity(chain) != five)
 			four = chain;
 	}
 	chain_clients_remember(four, data, sizeof(data), f->now_ns);
@@ -122,7 +122,7 @@ static void answers_find_clients_by_their_address(void **state)
 	flow_parse(data, sizeof(data), &headers);
 	assert_null(deliver_unknown(f, 3));
 	assert_false(chains_knows_flow(f->chains, 2, &headers));
-	uint32_t chain = tell(f, 3, '-', 0)->chain;
+	uint64_t chain = tell(f, 3, '-', 0)->chain;
 	assert_true(chains_knows_flow(f->chains, 2, &headers));
 	assert_false(chains_knows_flow(f->chains, 1, &headers));
 	const struct sent *sent = deliver_unknown(f, 3);
@@ -146,7 +146,7 @@ static void arp_frame(uint8_t out[FRAME_BYTES], unsigned client, bool is_back)
 	memcpy(out + 38, is_back ? near : far, 4);
 }
 
-static bool deliver_arp_answer(struct fixture *f, unsigned client, uint32_t *ret_chain)
+static bool deliver_arp_answer(struct fixture *f, unsigned client, uint64_t *ret_chain)
 {
 	uint8_t data[FRAME_BYTES];
 	arp_frame(data, client, true);
@@ -165,9 +165,9 @@ static void arp_is_the_clients(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t data[FRAME_BYTES];
-	uint32_t chain;
+	uint64_t chain;
 	fixture_apply(f, &(struct stages){.ids = "ab"});
-	uint32_t number = tell(f, 3, '-', 0)->chain;
+	uint64_t number = tell(f, 3, '-', 0)->chain;
 	/* Where clients' ARP goes another way, what is for them does, too. */
 	assert_false(deliver_arp_answer(f, 3, &chain));
 	fixture_apply(f, &(struct stages){.ids = "ab", .takes_arp = true});
@@ -189,6 +189,21 @@ static void arp_is_the_clients(void **state)
 	assert_int_equal(stats(f).chains, 2);
 	/* Nobody asks for who has never been heard of. */
 	assert_false(deliver_arp_answer(f, 5, &chain));
+}
+
+/* Who gets the place of one that is gone is not taken for him by those who had to do with him. */
+static void chains_are_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	fixture_apply(f, &(struct stages){.ids = "a", .idle_ns = EOS_NS_PER_S});
+	uint64_t before = tell(f, 1, '-', 0)->chain;
+	assert_int_equal(tell(f, 1, '-', 0)->chain, before);
+	f->now_ns += 3 * EOS_NS_PER_S;
+	(void)chains_work(f->chains, f->now_ns);
+	assert_int_equal(stats(f).chains, 0);
+	uint64_t chain = tell(f, 2, '-', 0)->chain;
+	assert_int_equal((uint32_t)chain, (uint32_t)before);
+	assert_int_not_equal(chain, before);
 }
 
 static void idle_chains_are_reclaimed(void **state)
@@ -269,6 +284,7 @@ int main(void)
 		TEST(answers_find_who_translated_addresses),
 		TEST(answers_find_clients_by_their_address),
 		TEST(arp_is_the_clients),
+		TEST(chains_are_told_apart),
 		TEST(idle_chains_are_reclaimed),
 		TEST(limits_hold),
 		TEST(place_is_clean_for_the_next_client),

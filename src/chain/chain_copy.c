@@ -19,6 +19,8 @@
 
 #include "chain/chain_priv.h"
 
+#define TYPE_AT 12u /* in a frame: behind the addresses */
+
 /* fwp_memory(), without a look at where its memory is. */
 static inline void *memory_at(const struct chain_fwp *c, uint32_t address, uint64_t len)
 {
@@ -154,6 +156,12 @@ bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const ui
 	*ret_data = data;
 	*ret_len = len;
 	return true;
+}
+
+bool chain_copy_has_tag(const uint8_t *frame, uint32_t len)
+{
+	static const uint8_t type[2] = {0x81, 0x00};
+	return len >= TYPE_AT + sizeof(type) && memcmp(frame + TYPE_AT, type, sizeof(type)) == 0;
 }
 
 int chain_copy_from(struct fwp *fwp, void *to, uint32_t from, uint32_t len)

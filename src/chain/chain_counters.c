@@ -87,7 +87,9 @@ static void fold_stage(const struct chain_stage *to, uint64_t *sums, const struc
 		       const uint64_t *from_sums)
 {
 	for (uint32_t i = 0; i < from->counters_count; i++) {
-		for (uint32_t j = 0; j < to->counters_count; j++) {
+		/* Mostly they are the same, in the same places. */
+		for (uint32_t k = 0; k < to->counters_count; k++) {
+			uint32_t j = (i + k) % to->counters_count;
 			if (strcmp(from->counter_names[i], to->counter_names[j]) != 0)
 				continue;
 			sums[j] += from_sums[i];

@@ -188,6 +188,39 @@ static void timers_do_not_starve_anybody(void **state)
 	assert_int_equal(chains_work(f->chains, UINT64_MAX / 2), UINT64_MAX);
 }
 
+/* Each hop is within its limit: all of them together have one, too. */
+static void hops_have_an_end_in_time(void **state)
+{
+	struct fixture *f = *state;
+	fixture_apply(f, &(struct stages){.ids = "ab", .timeout_ns = 40 * EOS_NS_PER_MS});
+	assert_null(tell(f, 1, '*', 'w'));
+	uint64_t received = stage_stats(f, 0).received + stage_stats(f, 1).received;
+	assert_true(received >= 2 && received < 100);
+	assert_int_equal(stage_stats(f, 0).refused + stage_stats(f, 1).refused, 1);
+	assert_int_equal(f->died_count, 0);
+	/* The next packet has as much as any. */
+	assert_non_null(tell(f, 1, '-', 0));
+}
+
+/* Packets come between timers that take long. */
+static void slow_timers_let_others_in(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t data[FRAME_BYTES];
+	uint64_t delay_ns = 1;
+	fixture_apply(f, &(struct stages){.ids = "a", .modes = "slow"});
+	frame(data, 1, false);
+	memcpy(data + COMMAND, "Ta", 2);
+	memcpy(data + 52, &delay_ns, sizeof(delay_ns));
+	assert_non_null(deliver(f, data, sizeof(data), CHAIN_CLIENT));
+	f->sent_count = 0;
+	for (unsigned i = 1; i <= CHAIN_ABI_TIMERS_MAX; i++) {
+		uint64_t now_ns = eos_now_ns(), next_ns = chains_work(f->chains, now_ns);
+		assert_int_equal(f->sent_count, i);
+		assert_int_equal(next_ns, i < CHAIN_ABI_TIMERS_MAX ? now_ns : UINT64_MAX);
+	}
+}
+
 static void ignore(void *ctx, const char *name, uint64_t value)
 {
 	assert_true(strlen(name) < 56);
@@ -233,6 +266,10 @@ static void bad_initialisation_changes_nothing(void **state)
 	assert_int_equal(
 		fixture_try(f, &(struct stages){.ids = "a", .isolation = CHAIN_FIXED}, &why),
 		-EINVAL);
+	/* Whose memory is too small is said, too. */
+	why.text[0] = '\0';
+	assert_true(fixture_try(f, &(struct stages){.ids = "ab", .memory_bytes = 65536}, &why) < 0);
+	assert_non_null(strstr(why.text, "stage a: it needs "));
 	assert_int_equal(stats(f).version, 1);
 	assert_int_equal(tell(f, 1, '-', 0)->data[SEEN], 5);
 }
@@ -249,6 +286,8 @@ int main(void)
 		TEST(floods_have_an_end),
 		TEST(ping_pong_has_an_end),
 		TEST(timers_do_not_starve_anybody),
+		TEST(hops_have_an_end_in_time),
+		TEST(slow_timers_let_others_in),
 		TEST(counters_may_be_garbage),
 		TEST(bad_initialisation_changes_nothing),
 	};

@@ -31,6 +31,7 @@
 /* What one packet, or one timer, may cause in all: hops between stages, of it and of what they send
  * because of it. More is an endless loop of stages that send to each other. */
 #define CHAIN_RUNS_MAX	      1024u
+#define CHAIN_RUNS_NS	      (100 * EOS_NS_PER_MS) /* for that, besides each stage's limit once */
 #define CHAIN_QUEUE_BYTES     (256u << 10)
 #define CHAIN_LOGS_PER_S      50u
 #define CHAIN_IDLE_LOOK_MAX   8u
@@ -161,13 +162,19 @@ struct chain {
 	uint8_t stages_count;
 	uint8_t missing; /* stages whose FWP could not be made */
 	struct chain_fwp *fwps[CHAIN_STAGES_MAX];
-	flow_id client;	 /* FLOW_NONE: it is one of the template's fixed ones */
-	flow_id outside; /* its client's address on the out side; FLOW_NONE: none was seen */
-	uint32_t generation;
+	flow_id client;	     /* FLOW_NONE: it is one of the template's fixed ones */
+	flow_id outside;     /* its client's address on the out side; FLOW_NONE: none was seen */
+	uint32_t generation; /* of its place */
 	uint32_t fixed_index;
 	uint64_t looked_ns;   /* when it was last looked at, for idle ones */
 	struct eos_list node; /* of the template's idle list */
 };
+
+/* What tells it from all others that are or were: flows know their chain by this, too. */
+static inline uint64_t chain_identity(const struct chain *chain)
+{
+	return (uint64_t)chain->generation << 32 | chain->number;
+}
 
 /* A packet between two stages, or of a timer. The bytes are behind it. */
 struct chain_queued {
@@ -206,7 +213,8 @@ struct chain_run {
 	struct chain_abi_packet head; /* of the packet that it handles */
 	uint64_t start_ns;	      /* when it began */
 	uint64_t end_ns;	      /* of its slice */
-	uint64_t cpu_ns; /* the thread's, at the end of the slice before; 0: it was the first */
+	uint64_t cpu_ns;   /* the thread's, at the end of the slice before; 0: it was the first */
+	uint64_t until_ns; /* then no more hops are left; 0: its first turn is not over yet */
 	unsigned runs_left;
 	bool is_late;  /* it used up its time */
 	bool has_peer; /* HEAD is of a packet that came in */
@@ -254,6 +262,8 @@ void chain_copy_nothing(struct chain_fwp *to);
  * buffer, or no length. */
 bool chain_copy_result(const struct chain_fwp *from, bool may_be_empty, const uint8_t **ret_data,
 		       uint32_t *ret_len);
+/* Whether a frame that is somewhere there, LEN bytes of it, begins with the tag of a VLAN. */
+bool chain_copy_has_tag(const uint8_t *frame, uint32_t len);
 /* Of any memory of a guest. -EFAULT. */
 int chain_copy_from(struct fwp *fwp, void *to, uint32_t from, uint32_t len) EOS_MUST_CHECK;
 int chain_copy_to(struct fwp *fwp, uint32_t to, const void *from, uint32_t len) EOS_MUST_CHECK;
@@ -343,11 +353,13 @@ void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, ui
 /* DELAY_NS from now; 0: not at all. */
 void chain_timer_set(struct chain_fwp *c, uint32_t id, uint64_t delay_ns, uint64_t now_ns);
 void chain_timers_clear(struct chain_fwp *c);
-/* Fires those that are due, at most COUNT_MAX. */
-void chain_timers_fire(struct chains *chains, unsigned count_max, uint64_t now_ns);
+/* Fires those that are due, at most COUNT_MAX, and none after TIME_NS. */
+void chain_timers_fire(struct chains *chains, unsigned count_max, uint64_t time_ns,
+		       uint64_t now_ns);
 uint64_t chain_timers_next_ns(const struct chains *chains);
 
 /* chain_version.c */
+extern const char *const chain_sides[2]; /* their names, where ports have none */
 int chain_version_new(struct chain_template *template, const struct chain_config *config,
 		      struct chain_version **ret_version, struct eos_why *why) EOS_MUST_CHECK;
 void chain_version_unref(struct chain_template *template, struct chain_version *version);

@@ -22,7 +22,8 @@
  *
  * Time. A slice is half of the limit. At its first end the processor time of the thread is noted;
  * who at the next one has used a quarter of the limit since is late, and dies. So neither a machine
- * that stood still nor another process kills a stage, and an endless loop ends at the limit.
+ * that stood still nor another process kills a stage, and an endless loop ends at the limit. All
+ * that a packet causes has the limit once for each stage, and some more: then no hops are left.
  */
 #include <errno.h>
 #include <string.h>
@@ -37,7 +38,9 @@
 #define AHEAD_BYTES 2u
 #define AHEAD_DATA  2u
 #define TIMERS_MAX  64u
+#define TIMERS_NS   (2 * EOS_NS_PER_MS) /* after which others have their turn again */
 #define RENEW_MAX   8u
+#define TAG_BYTES   4u /* of VLANs */
 
 static struct chain_stage_stats *stats_of(const struct chain_fwp *c)
 {
@@ -150,7 +153,7 @@ static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port
 	unsigned kind = chains->run.head.kind;
 	const struct chain_output output = {
 		.template = chain->template,
-		.chain = chain->number,
+		.chain = chain_identity(chain),
 		.port = port,
 		.kind = (uint8_t)kind,
 		.peer = peer,
@@ -190,11 +193,20 @@ static unsigned port_of(uint32_t verdict, unsigned port, struct chain_stage_stat
 	return CHAIN_ABI_PORTS_MAX;
 }
 
+/* Whether LEN bytes may leave by PORT. A frame with a tag may be longer by that, as where it came
+ * in. */
+static inline bool fits(const struct chain_fwp *c, unsigned port, const uint8_t *data, uint32_t len)
+{
+	uint32_t max = c->chain->version->mtu[port];
+	return EOS_LIKELY(len <= max) ||
+	       (len - TAG_BYTES <= max && chain_chains(c)->run.head.kind == CHAIN_FRAME &&
+		chain_copy_has_tag(data, len));
+}
+
 /* Obeys the verdict of C. True: the packet is in the next stage, which is run.current. */
 static bool pass_on(struct chains *chains, struct chain_fwp *c)
 {
 	struct chain_run *run = &chains->run;
-	const struct chain_version *version = c->chain->version;
 	struct chain_stage_stats *stats = stats_of(c);
 	const uint8_t *data;
 	uint32_t len;
@@ -216,7 +228,7 @@ static bool pass_on(struct chains *chains, struct chain_fwp *c)
 		run->runs_left--;
 		return enter(run, to, entrance(port), c, data, len);
 	}
-	if (EOS_UNLIKELY(to != NULL || port >= CHAIN_ABI_PORTS_MAX || len > version->mtu[port])) {
+	if (EOS_UNLIKELY(to != NULL || port >= CHAIN_ABI_PORTS_MAX || !fits(c, port, data, len))) {
 		stats->refused++;
 		return false;
 	}
@@ -253,6 +265,7 @@ static bool start_packet(struct chain_run *run, struct chain *chain,
 {
 	bool is_back = packet->side == CHAIN_OUT;
 	run->runs_left = CHAIN_RUNS_MAX;
+	run->until_ns = 0;
 	chain->kind = packet->kind;
 	run->has_peer = true;
 	run->head = (struct chain_abi_packet){
@@ -362,6 +375,12 @@ static struct fwp_turn next(void *ctx, struct fwp *stopped)
 	}
 	stats_of(c)->run_ns += now_ns - run->start_ns;
 	run->current = NULL;
+	/* Of the burst's time nobody knows how long ago it was. */
+	if (run->until_ns == 0)
+		run->until_ns = now_ns + CHAIN_RUNS_NS +
+				c->chain->stages_count * c->chain->version->timeout_ns;
+	else if (EOS_UNLIKELY(now_ns >= run->until_ns))
+		run->runs_left = 0;
 	bool is_packet = c->task == CHAIN_TASK_PACKET;
 	if ((is_packet && pass_on(chains, c)) || step(chains, false))
 		return turn(chains, now_ns);
@@ -383,7 +402,7 @@ static void bury(struct chains *chains)
 		stats->timed_out++;
 	if (chains->ops->died != NULL) {
 		fwp_death_place(c->fwp, place, sizeof(place));
-		chains->ops->died(chains->ctx, template, c->chain->number, c->index,
+		chains->ops->died(chains->ctx, template, chain_identity(c->chain), c->index,
 				  fwp_death(c->fwp), place);
 	}
 	run->current = NULL;
@@ -426,6 +445,7 @@ void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, ui
 	struct chain_run *run = &chains->run;
 	run->now_ns = now_ns;
 	run->runs_left = CHAIN_RUNS_MAX;
+	run->until_ns = 0;
 	run->head = (struct chain_abi_packet){.kind = c->chain->kind, .time_ns = now_ns};
 	c->argument = id;
 	chain_copy_nothing(c);
@@ -458,7 +478,7 @@ uint64_t chains_work(struct chains *chains, uint64_t now_ns)
 	uint64_t next_ns = UINT64_MAX;
 	chains->is_busy = true;
 	chains->run.now_ns = now_ns;
-	chain_timers_fire(chains, TIMERS_MAX, now_ns);
+	chain_timers_fire(chains, TIMERS_MAX, TIMERS_NS, now_ns);
 	EOS_LIST_FOR_EACH (node, &chains->templates) {
 		struct chain_template *template =
 			EOS_CONTAINER_OF(node, struct chain_template, node);
@@ -488,11 +508,13 @@ int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t a
 	struct chain_stage_stats *stats = stats_of(c);
 	if (len == 0)
 		return -EINVAL;
-	if (len > EOS_MIN(CHAIN_ABI_PACKET_MAX, c->chain->version->mtu[port]))
+	if (len > CHAIN_ABI_PACKET_MAX || len > c->chain->version->mtu[port] + TAG_BYTES)
 		return -EMSGSIZE;
 	const uint8_t *data = chain_copy_look(c->fwp, address, len);
 	if (data == NULL)
 		return -EFAULT;
+	if (!fits(c, port, data, len))
+		return -EMSGSIZE;
 	struct chain_fwp *to = neighbour(c, port);
 	if (to != NULL) {
 		struct chain_abi_packet head = {
@@ -520,7 +542,7 @@ static struct chain_output stream_output(const struct chain_fwp *c, uint32_t por
 {
 	return (struct chain_output){
 		.template = c->chain->template,
-		.chain = c->chain->number,
+		.chain = chain_identity(c->chain),
 		.port = port,
 		.kind = CHAIN_STREAM,
 		.peer = peer,

@@ -3,6 +3,7 @@
  * key in one heap for all.
  */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "chain/chain_priv.h"
 
 static void queue_earliest(struct chains *chains, struct chain_timers *timers)
@@ -53,11 +54,14 @@ void chain_timers_clear(struct chain_fwp *c)
 	c->timers = NULL;
 }
 
-void chain_timers_fire(struct chains *chains, unsigned count_max, uint64_t now_ns)
+void chain_timers_fire(struct chains *chains, unsigned count_max, uint64_t time_ns, uint64_t now_ns)
 {
+	/* NOW_NS may be of long ago. */
+	uint64_t start_ns = eos_now_ns();
 	for (unsigned count = 0; count < count_max; count++) {
 		struct sched_heap_node *first = chains->timers.first;
-		if (first == NULL || first->key > now_ns)
+		if (first == NULL || first->key > now_ns ||
+		    (count > 0 && eos_now_ns() - start_ns >= time_ns))
 			return;
 		struct chain_timers *timers = EOS_CONTAINER_OF(first, struct chain_timers, node);
 		uint32_t id = 0;

@@ -108,8 +108,10 @@ static int initialise(struct chain_template *template, struct chain_stage *stage
 	struct fwp_limits limits = stage->limits;
 	limits.timeout_ns = INIT_TIMEOUT_NS;
 	int err = fwp_new_for_template(engine, config->image, &limits, &c, &c.fwp, why);
-	if (err < 0)
+	if (err < 0) {
+		eos_why_prefix(why, "stage %s", stage->name);
 		return err == -EAGAIN ? -ENOMEM : err;
+	}
 	c.memory = fwp_memory(c.fwp, 0, 0);
 	char error[CHAIN_INIT_ERROR_SIZE] = "";
 	template->init_error = error;
@@ -155,13 +157,14 @@ static int make_stage(struct chain_template *template, struct chain_version *ver
 	return err < 0 ? err : initialise(template, stage, index, config, why);
 }
 
+const char *const chain_sides[2] = {[CHAIN_CLIENT] = "client", [CHAIN_OUT] = "out"};
+
 static int copy_ports(struct chain_version *version, const struct chain_config *config)
 {
-	static const char *const sides[] = {"client", "out"};
 	for (unsigned i = 0; i < CHAIN_ABI_PORTS_MAX; i++) {
 		const char *name = config->ports[i];
-		if (i < EOS_ARRAY_SIZE(sides) && name == NULL)
-			name = sides[i];
+		if (i < EOS_ARRAY_SIZE(chain_sides) && name == NULL)
+			name = chain_sides[i];
 		if (name == NULL)
 			continue;
 		int err = copy_text(name, &version->ports[i]);

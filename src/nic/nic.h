@@ -28,8 +28,9 @@
  * what comes for it is somebody else's. Without one the kernel sees the frames of af_packet, too,
  * so the interface should have no IP address. A kernel on the other end of a veth leaves checksums
  * out ("ethtool -K IF tx off" there), and an interface that joins frames makes them too long ("gro
- * off"). af_xdp has as many queues as the interface has combined channels, and frames of at most
- * 3,006 bytes.
+ * off"). An interface that was deleted, or moved to another namespace, is lost: the port is down
+ * until it is closed and opened, also if one of its name is there again. af_xdp has as many queues
+ * as the interface has combined channels, and frames of at most 3,006 bytes.
  *
  * The process's SIGPIPE is ignored from nic_new() on, and SIGIO from the opening of a tap on; a tap
  * sends a real-time signal for each frame, whose handler runs on the alternate stack.

@@ -23,7 +23,9 @@ void nic_port_info(const struct nic_port *port, struct nic_port_info *ret_info)
 	memcpy(ret_info->mac, port->mac, sizeof(ret_info->mac));
 	/* Drivers of kernel interfaces say that they are up, whatever the interface is. */
 	if (port->device.interface[0] != '\0') {
-		ret_info->is_up = nic_interface_is_up(port->device.interface);
+		ret_info->is_up = port->hold_socket >= 0
+					  ? nic_interface_held_is_up(port->hold_socket)
+					  : nic_interface_is_up(port->device.interface);
 		return;
 	}
 	if (rte_eth_link_get_nowait(port->id, &link) < 0)

@@ -93,6 +93,10 @@ void nic_xdp_close(struct nic_port *port);
 bool nic_interface_exists(const char *name);
 /* Up, and its link, too. */
 bool nic_interface_is_up(const char *name);
+/* The same of what HOLD, nic_interface_hold()'s, holds, whatever it is called now. False, too, when
+ * it was deleted or has left the namespace: who used it gets nothing any more, also if it, or
+ * another one of its name, comes again. */
+bool nic_interface_held_is_up(int hold);
 /* Sets the MTU where it is another one. -ENOTSUP. */
 int nic_interface_set_mtu(const char *name, uint16_t mtu, struct eos_why *why) EOS_MUST_CHECK;
 /* A socket: as long as it is open, the interface lets multicasts in, or everything, and what is for

@@ -31,12 +31,13 @@
 /* Sockets are looked for among the descriptors below this one. */
 #define DESCRIPTORS_MAX 4096u
 
+/* And gets frames, unlike nic_interface_hold()'s. */
 static bool is_bound_to(int fd, unsigned index)
 {
 	struct sockaddr_ll address;
 	socklen_t len = sizeof(address);
 	return getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
-	       (unsigned)address.sll_ifindex == index;
+	       (unsigned)address.sll_ifindex == index && address.sll_protocol != 0;
 }
 
 void nic_wake_find(int domain, unsigned index, struct nic_wake_sockets *ret_sockets)

@@ -61,8 +61,14 @@ static int find_ports(const struct plane *plane, struct plane_entry *entry, stru
 		err = find_port(plane, "next", manifest->next[i].port, &entry->ports[2 + i], why);
 	for (unsigned i = 1; err == 0 && i < 2 + manifest->next_count; i++) {
 		if (entry->ports[i] == PLANE_KERNEL)
-			err = eos_why(why, -EINVAL, "frames cannot leave by the kernel's sockets");
+			err = eos_why(why, -EINVAL,
+				      "%s%s: frames cannot leave by the kernel's sockets",
+				      i == 1 ? "out" : "next: ",
+				      i == 1 ? "" : manifest->next[i - 2].name);
 	}
+	if (err == 0 && manifest->has_endpoint && entry->ports[0] != PLANE_KERNEL &&
+	    plane->config.ports[entry->ports[0]].addresses_count == 0)
+		err = eos_why(why, -EINVAL, "endpoint: port \"%s\" has no addresses", client);
 	return err;
 }
 
@@ -305,7 +311,7 @@ static struct plane_entry *entry_of(const struct chain_output *output)
 }
 
 bool plane_may_send(const struct chain_output *output, const struct plane_entry *entry,
-		    uint32_t *owner)
+		    uint64_t *owner)
 {
 	if (entry != entry_of(output))
 		return false;
@@ -384,7 +390,7 @@ static void tell_death(struct plane *plane, const char *name, unsigned stage,
 	plane->deaths_untold = 0;
 }
 
-static void stage_died(void *ctx, const struct chain_template *template, uint32_t chain,
+static void stage_died(void *ctx, const struct chain_template *template, uint64_t chain,
 		       unsigned stage, const struct fwp_death *death, const char *place)
 {
 	struct plane *plane = ctx;

@@ -95,7 +95,7 @@ struct plane_peer *plane_peers_find(struct plane_peers *peers, uint32_t number)
 	return number != 0 && peer->number == number ? peer : NULL;
 }
 
-void plane_peers_forget(struct plane_peers *peers, const struct plane_entry *entry, uint32_t owner)
+void plane_peers_forget(struct plane_peers *peers, const struct plane_entry *entry, uint64_t owner)
 {
 	for (uint32_t i = 0; i < peers->count; i++) {
 		struct plane_peer *peer = &peers->peers[i];

@@ -93,7 +93,7 @@ struct plane_entry {
  */
 struct plane_peer {
 	uint32_t number;
-	uint32_t owner; /* the chain that it spoke with, plus one; 0: none so far */
+	uint64_t owner; /* the chain that it spoke with, plus one; 0: none so far */
 	struct plane_entry *entry;
 	struct plane_socket *socket; /* NULL: by a port of the data plane */
 	uint16_t nic_port;
@@ -126,7 +126,7 @@ struct plane_stream {
 	struct plane_entry *entry;
 	int fd;
 	uint32_t number; /* a client's */
-	uint32_t owner;	 /* as a peer's */
+	uint64_t owner;	 /* as a peer's */
 	uint8_t address[16];
 	uint16_t port, local_port;
 	struct tls_session *tls; /* NULL: without */
@@ -223,7 +223,7 @@ struct plane_peer *plane_peers_meet(struct plane_peers *peers, const struct plan
 /* NULL: nobody has this number any more. */
 struct plane_peer *plane_peers_find(struct plane_peers *peers, uint32_t number);
 /* Forgets those of ENTRY, or of its chain OWNER - 1 only. */
-void plane_peers_forget(struct plane_peers *peers, const struct plane_entry *entry, uint32_t owner);
+void plane_peers_forget(struct plane_peers *peers, const struct plane_entry *entry, uint64_t owner);
 
 /* --- plane_datagrams.c, plane_streams.c: the kernel's sockets --- */
 
@@ -254,7 +254,7 @@ int plane_streams_info(struct plane *plane, const struct chain_output *output, e
 /* Ends those of ENTRY at once. Not inside of a delivery. */
 void plane_streams_end(struct plane *plane, const struct plane_entry *entry);
 /* CHAIN of ENTRY's died: ends those that it knew, as soon as nothing is delivered. */
-void plane_streams_break(struct plane *plane, const struct plane_entry *entry, uint32_t chain);
+void plane_streams_break(struct plane *plane, const struct plane_entry *entry, uint64_t chain);
 /* Deals with those that deliveries have changed, and whose time is over. Not inside of a delivery.
  * Returns when it wants to be called again at the latest. */
 uint64_t plane_streams_work(struct plane *plane, uint64_t now_ns);
@@ -341,7 +341,7 @@ extern const struct chains_ops plane_chains_ops;
 /* May the chain that made OUTPUT speak with a peer that OWNER has? If it is the first to answer it,
  * it owns it from now on. */
 bool plane_may_send(const struct chain_output *output, const struct plane_entry *entry,
-		    uint32_t *owner);
+		    uint64_t *owner);
 
 /* --- plane_control.c --- */
 

@@ -96,7 +96,7 @@ int plane_streams_info(struct plane *plane, const struct chain_output *output, e
 
 /* One of OWNER's, or NULL. */
 static const struct plane_stream *find_one_of(const struct plane_streams *streams,
-					      const struct plane_entry *entry, uint32_t owner)
+					      const struct plane_entry *entry, uint64_t owner)
 {
 	const struct plane_stream *current = streams->current;
 	if (current != NULL && current->entry == entry)
@@ -111,7 +111,7 @@ static const struct plane_stream *find_one_of(const struct plane_streams *stream
 }
 
 /* Who was not answered yet has no owner; whose he is then shows from one who is like him. */
-static bool belongs_to(const struct plane_stream *stream, uint32_t owner,
+static bool belongs_to(const struct plane_stream *stream, uint64_t owner,
 		       const struct plane_stream *like)
 {
 	if (stream == like || stream->owner != 0)
@@ -123,7 +123,7 @@ static bool belongs_to(const struct plane_stream *stream, uint32_t owner,
 	       memcmp(stream->address, like->address, sizeof(stream->address)) == 0;
 }
 
-void plane_streams_break(struct plane *plane, const struct plane_entry *entry, uint32_t chain)
+void plane_streams_break(struct plane *plane, const struct plane_entry *entry, uint64_t chain)
 {
 	const struct plane_stream *like = find_one_of(&plane->streams, entry, chain + 1);
 	EOS_LIST_FOR_EACH (node, &plane->streams.used) {

@@ -133,7 +133,7 @@ static void on_log(void *ctx, const struct chain_template *template, unsigned st
 		fprintf(stderr, "%s says: %.*s\n", run.sample->name, (int)len, text);
 }
 
-static void on_died(void *ctx, const struct chain_template *template, uint32_t chain,
+static void on_died(void *ctx, const struct chain_template *template, uint64_t chain,
 		    unsigned stage, const struct fwp_death *death, const char *place)
 {
 	(void)ctx, (void)template, (void)chain, (void)stage;

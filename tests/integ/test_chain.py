@@ -245,6 +245,7 @@ def test_errors(node, toy):
         (udp("99999", toy), ":2:", "udp: not a port number"),
         (udp(port, toy, "isolation: everyone"), ":4:", "isolation"),
         (udp(port, toy, "limits: {memory: 1KiB}"), ":4:", "memory"),
+        (udp(port, toy, "limits: {memory: 64KiB}"), "stage ", "bytes of memory to start"),
         (udp(port, toy, "idle: soon"), ":4:", "idle"),
         (udp(port, toy, "nonsense: 1"), ":4:", 'unknown key "nonsense"'),
         (udp(port, toy, "out: wan"), "an endpoint for UDP answers"),
@@ -459,6 +460,17 @@ def test_nobody_reaches_others_clients(node, toy):
         assert attacker.ask(b"peers") == b"0"
         assert victim.ask(b"count") == b"2"
     assert show(node, "toy")["stages"][0]["refused"] == 1
+
+
+def test_nobody_inherits_others_clients(node, toy):
+    """Nor those of one whose place he got."""
+    port = udp_port()
+    apply(node, "toy", udp(port, toy, "idle: 1s\nlimits: {timeout: 1s}"))
+    with Udp(port, "127.0.0.2") as victim, Udp(port, "127.0.0.3") as attacker:
+        assert victim.ask(b"count") == b"1"
+        wait_for(lambda: show(node, "toy")["chains"] == 0, "the reclaim")
+        assert attacker.ask(b"peers") == b"0"
+        assert victim.ask(b"count") == b"1"
 
 
 def test_nothing_of_others_is_in_the_page(node):

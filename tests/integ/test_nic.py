@@ -18,6 +18,7 @@ import pytest
 
 import edgeos_node
 from edgeos_net import LIMIT_S, count_answered, in_namespace, run, wait_for_rest
+from edgeos_node import wait_for
 
 NIC_ECHO = edgeos_node.BUILD / "src" / "nic" / "nic_echo"
 MAC = "02:00:00:00:00:09"
@@ -120,6 +121,9 @@ class Wire:
         run("ip", "-n", self.ours, "link", "add", "port0", *many, "type", "veth", "peer", "name",
             "eth0", *many, "netns", self.theirs)
         run("ip", "-n", self.ours, "link", "set", "port0", "up")
+        self.give_addresses()
+
+    def give_addresses(self):
         run("ip", "-n", self.theirs, "addr", "add", "10.9.0.2/24", "dev", "eth0")
         run("ip", "-n", self.theirs, "-6", "addr", "add", "fd09::2/64", "dev", "eth0", "nodad")
         run("ip", "-n", self.theirs, "link", "set", "eth0", "up")
@@ -268,6 +272,33 @@ def test_link_down_and_up(wire, make_echo, device):
                 "nodad")
         echo.wait_up("1")
         check_clients(wire)
+    echo.stop()
+
+
+@pytest.mark.parametrize("device", DRIVERS)
+def test_interface_goes_and_comes(wire, make_echo, device):
+    """A port stays with its interface, whatever that is called; if it goes, the port is down until it
+    is opened anew, also if one of its name is there again."""
+    echo = make_echo(device, namespace=wire.ours)
+    for old, new in (("port0", "other0"), ("other0", "port0")):
+        run("ip", "-n", wire.ours, "link", "set", old, "name", new)
+        echo.wait_up("1")
+        check_clients(wire)
+    link = ["type", "veth", "peer", "name", "eth0", "netns", wire.theirs]
+    run("ip", "-n", wire.ours, "link", "del", "port0")
+    echo.wait_up("0")
+    run("ip", "-n", wire.ours, "link", "add", "port0", *link)
+    run("ip", "-n", wire.ours, "link", "set", "port0", "up")
+    wire.give_addresses()
+    # The kernel says that its link is there.
+    wait_for(lambda: "LOWER_UP" in run("ip", "-n", wire.ours, "link", "show", "port0").stdout,
+             "a link")
+    assert echo.values("info")["up"] == "0"
+    echo.wait_for_rest()
+    echo.ask("close", "closed")
+    echo.ask("open", "ready")
+    echo.wait_up("1")
+    check_clients(wire)
     echo.stop()
 
 

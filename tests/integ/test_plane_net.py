@@ -241,6 +241,23 @@ def test_wire(wire):
     assert show(node, "wire")["stages"][0]["dropped"] == 0
 
 
+def test_wire_tagged(wire):
+    """The longest frames with a tag are four bytes longer than those without."""
+    def open_raw():
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
+        raw.bind(("eth0", 0x88B5))
+        raw.settimeout(LIMIT_S)
+        return raw
+
+    payload = bytes(range(250)) * 6
+    addresses = b"\xff" * 6 + wire.mac("lan")
+    with wire.within("wan", open_raw) as there, wire.within("lan", open_raw) as here:
+        for tag in (b"", b"\x81\0\0\x07"):
+            here.send(addresses + tag + b"\x88\xb5" + payload)
+            # The kernel there tells the tag apart.
+            assert there.recv(2000) == addresses + b"\x88\xb5" + payload
+
+
 def test_wire_iperf3(wire):
     net, node = wire, wire.edge
     before = show(node, "wire")

@@ -327,6 +327,16 @@ def test_stage_that_breaks(net, node, broken):
     assert ping(net, "lan", WAN, 10) == 10
 
 
+def test_ways_that_cannot_be(net, node, state):
+    for text, error in (
+        ("match: {port: lan}\nout: kernel", "out: frames cannot leave"),
+        ("match: {port: lan}\nnext: {cache: kernel}", "next: cache: frames cannot leave"),
+        ("endpoint: {udp: 7, port: lan}", 'endpoint: port "lan" has no addresses'),
+    ):
+        result = apply(node, "bad", f"{text}\nstages: [{state}]", False)
+        assert result.returncode != 0 and error in result.stderr, result.stderr
+
+
 def test_link(net, node):
     give_wire(net)
 

@@ -70,7 +70,7 @@ static void on_log(void *ctx, const struct chain_template *from, unsigned stage,
 	owner->print(text, (uint32_t)len);
 }
 
-static void on_died(void *ctx, const struct chain_template *of, uint32_t chain, unsigned stage,
+static void on_died(void *ctx, const struct chain_template *of, uint64_t chain, unsigned stage,
 		    const struct fwp_death *death, const char *place)
 {
 	fprintf(stderr, "the packet function died: %s (%s)\n", death->text,
