@@ -486,6 +486,8 @@ static void classifiers_match(void **state)
 		{"9/0?", TCP_ALL | M(ICMP)},
 		{"9/?1", M(UDP) | M(ICMP)},
 		{"9/01%0f", M(UDP) | M(ICMP)},
+		{"9/01%?f", M(UDP) | M(ICMP)},
+		{"! 9/11", ALL & ~M(UDP)},
 		{"12/0a000001c0a80102", IP_ALL},
 		{"12/0A0000FFC0A80102%ffffff00ffffffff", IP_ALL},
 		{"12/0A000000C0A80102%ffffff00ffffffff", IP_ALL},
@@ -514,7 +516,7 @@ static void classifiers_match(void **state)
 	}
 	static const char *const wrong[] = {"9",	"9/",	   "9/0",     "9/06%f", "9/06%fff",
 					    "9/0g",	"x/06",	   "9/06 x",  "!",	"",
-					    "99999/06", "9/06%?0", "9/06,9/7"};
+					    "99999/06", "9/06%g0", "9/06,9/7"};
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		if (load("FromDevice(in) -> f :: Classifier(%s, -);"
 			 "f[0] -> ToDevice(yes); f[1] -> ToDevice(no);",

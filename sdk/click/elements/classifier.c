@@ -9,6 +9,13 @@ struct classifier {
 	struct classify_program program;
 };
 
+static const char *skip_spaces(const char *at)
+{
+	while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+		at++;
+	return at;
+}
+
 /* A run of hexadecimal digits and question marks. */
 struct digits {
 	const char *at;
@@ -26,10 +33,10 @@ static int hex_digit(char c)
 	return -1;
 }
 
-static struct digits take_digits(const char **text, bool may_ask)
+static struct digits take_digits(const char **text)
 {
 	struct digits digits = {.at = *text};
-	while (hex_digit(**text) >= 0 || (may_ask && **text == '?'))
+	while (hex_digit(**text) >= 0 || **text == '?')
 		(*text)++;
 	digits.count = (uint32_t)(*text - digits.at);
 	return digits;
@@ -44,7 +51,7 @@ static void get_byte(const struct digits *value, const struct digits *mask, uint
 		int digit = hex_digit(value->at[i]);
 		unsigned nibble = digit < 0 ? 0 : 15;
 		if (mask->count)
-			nibble &= (unsigned)hex_digit(mask->at[i]);
+			nibble &= mask->at[i] == '?' ? 0 : (unsigned)hex_digit(mask->at[i]);
 		byte = byte << 4 | (digit < 0 ? 0 : (unsigned)digit);
 		bits = bits << 4 | nibble;
 	}
@@ -81,7 +88,7 @@ static uint16_t add_clause(struct classify_nodes *nodes, const char **at, unsign
 			   struct click_args *args)
 {
 	bool is_negated = false;
-	for (; **at == '!'; (*at)++)
+	for (; **at == '!'; *at = skip_spaces(*at + 1))
 		is_negated = !is_negated;
 	uint32_t offset = 0;
 	const char *begin = *at;
@@ -92,11 +99,11 @@ static uint16_t add_clause(struct classify_nodes *nodes, const char **at, unsign
 		return CLASSIFY_NO_NODE;
 	}
 	(*at)++;
-	struct digits value = take_digits(at, true), mask = {.count = 0};
+	struct digits value = take_digits(at), mask = {.count = 0};
 	bool has_mask = **at == '%';
 	if (has_mask) {
 		(*at)++;
-		mask = take_digits(at, false);
+		mask = take_digits(at);
 	}
 	if (!value.count || value.count % 2 || (has_mask && mask.count != value.count) ||
 	    (**at && **at != ' ' && **at != '\t' && **at != '\n' && **at != '\r')) {
@@ -108,13 +115,6 @@ static uint16_t add_clause(struct classify_nodes *nodes, const char **at, unsign
 	}
 	uint16_t clause = add_bytes(nodes, offset, &value, &mask);
 	return is_negated ? classify_not(nodes, clause) : clause;
-}
-
-static const char *skip_spaces(const char *at)
-{
-	while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
-		at++;
-	return at;
 }
 
 static uint16_t add_pattern(struct classify_nodes *nodes, const char *at, unsigned number,
