@@ -61,6 +61,26 @@ uint16_t classify_not(struct classify_nodes *nodes, uint16_t a)
 	return add(nodes, &(struct classify_node){.kind = CLASSIFY_NOT, .a = a});
 }
 
+static void flip_absent(struct classify_nodes *nodes, uint16_t at)
+{
+	struct classify_node *node = &nodes->nodes[at];
+	if (node->kind == CLASSIFY_TEST)
+		node->test.absent = !node->test.absent;
+	if (node->kind >= CLASSIFY_NOT)
+		flip_absent(nodes, node->a);
+	if (node->kind >= CLASSIFY_AND)
+		flip_absent(nodes, node->b);
+	if (node->kind >= CLASSIFY_CHOICE)
+		flip_absent(nodes, node->c);
+}
+
+uint16_t classify_opposite(struct classify_nodes *nodes, uint16_t a)
+{
+	if (a != CLASSIFY_NO_NODE)
+		flip_absent(nodes, a);
+	return classify_not(nodes, a);
+}
+
 uint16_t classify_and(struct classify_nodes *nodes, uint16_t a, uint16_t b)
 {
 	return add(nodes, &(struct classify_node){.kind = CLASSIFY_AND, .a = a, .b = b});
@@ -91,10 +111,11 @@ static int outcome(const struct classify_test *test, const struct fact *fact)
 	if (test->where != known->where || test->offset != known->offset ||
 	    test->width != known->width || test->mask != known->mask)
 		return -1;
+	/* A test that does not say what it says of absent bytes says that they are there. */
+	bool are_there = fact->is_true != known->absent;
 	if (test->op == known->op && test->value == known->value)
-		return fact->is_true;
-	/* A test that is true says that the bytes are there, and what they are. */
-	if (fact->is_true && known->op == CLASSIFY_EQUAL)
+		return are_there || test->absent == known->absent ? fact->is_true : -1;
+	if (are_there && fact->is_true && known->op == CLASSIFY_EQUAL)
 		return compare(test, known->value);
 	return -1;
 }
@@ -248,7 +269,7 @@ unsigned classify_run(const struct classify_program *program, const struct click
 				       : NULL;
 			available = base != NULL ? (uint32_t)((int32_t)packet->len - offset) : 0;
 		}
-		bool is_true = false;
+		bool is_true = test->absent;
 		if ((uint32_t)test->offset + test->width <= available) {
 			const uint8_t *at = base + test->offset;
 			uint32_t value = at[0];
@@ -299,6 +320,8 @@ static void put_step(const struct classify_program *program, struct click_out *t
 	put_target(program, text, step->yes);
 	click_out_add(text, "  no->");
 	put_target(program, text, step->no);
+	if (test->absent)
+		click_out_add(text, "  absent->yes");
 	click_out_char(text, '\n');
 }
 

@@ -7,7 +7,8 @@
  * step knows from those before it is not asked again. Steps go down in the array only, so that a
  * program ends however it was made.
  *
- * A test of bytes that the packet does not have is false.
+ * A test of bytes that the packet does not have is false, unless it says otherwise: the opposite of
+ * a test is then true, and what classify_opposite() makes of it is false, too.
  */
 #pragma once
 
@@ -28,6 +29,7 @@ struct classify_test {
 	uint32_t mask, value;
 	uint16_t offset;
 	uint8_t where, width, op;
+	bool absent; /* what it says of bytes that are not there */
 };
 
 struct classify_step {
@@ -76,6 +78,8 @@ bool classify_nodes_init(struct classify_nodes *nodes, struct click_router *rout
 uint16_t classify_constant(struct classify_nodes *nodes, bool value);
 uint16_t classify_test(struct classify_nodes *nodes, const struct classify_test *test);
 uint16_t classify_not(struct classify_nodes *nodes, uint16_t a);
+/* As classify_not(), but that what A's tests say of absent bytes stays. The depth of A is small. */
+uint16_t classify_opposite(struct classify_nodes *nodes, uint16_t a);
 uint16_t classify_and(struct classify_nodes *nodes, uint16_t a, uint16_t b);
 uint16_t classify_or(struct classify_nodes *nodes, uint16_t a, uint16_t b);
 uint16_t classify_choice(struct classify_nodes *nodes, uint16_t a, uint16_t b, uint16_t c);
