@@ -458,6 +458,25 @@ static uint32_t write_expression(char **to, unsigned depth)
 
 /* --- the test --- */
 
+/* A step that nothing leads to would only be in the way of the others. */
+static void expect_no_dead_steps(const struct fixture *fixture)
+{
+	static char text[65536], step[32];
+	int len = click_router_read(fixture->router, "f.program", text, sizeof(text) - 1);
+	assert_in_range(len, 1, sizeof(text) - 1);
+	text[len] = '\0';
+	unsigned steps = 0;
+	for (const char *at = strchr(text, '\n'); at; at = strchr(at + 1, '\n'))
+		steps++;
+	for (unsigned i = 1; i + 1 < steps; i++) {
+		snprintf(step, sizeof(step), "->step %u ", i);
+		bool leads = strstr(text, step) != NULL;
+		step[strlen(step) - 1] = '\n';
+		if (!leads && !strstr(text, step))
+			fail_msg("nothing leads to step %u: %s", i, text);
+	}
+}
+
 static void programs_do_what_patterns_say(void **state)
 {
 	static const char *const devices[] = {"a", "b", "c", "d"};
@@ -480,6 +499,7 @@ static void programs_do_what_patterns_say(void **state)
 			to += sprintf(to, "f[%u] -> ToDevice(%s);", i, devices[i]);
 		if (fixture_load(&fixture, text) < 0)
 			fail_msg("%s: %s", text, fixture.errors);
+		expect_no_dead_steps(&fixture);
 		for (unsigned packet = 0; packet < PACKETS; packet++) {
 			unsigned expected = 0;
 			while (!(matches[expected] & 1u << packet))

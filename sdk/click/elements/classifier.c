@@ -176,6 +176,10 @@ static int configure(struct click_element *element, struct click_args *args)
 		classify_program_prepend(&classifier->program, &nodes, root,
 					 (uint16_t)(CLASSIFY_OUTPUT | i));
 	}
+	if (!classify_program_finish(&classifier->program, element->router)) {
+		click_args_error(args, "there is no memory for the patterns");
+		return -1;
+	}
 	return 0;
 }
 

@@ -224,7 +224,7 @@ bool classify_program_init(struct classify_program *program, struct click_router
 	*program = (struct classify_program){.first = CLASSIFY_DROP, .steps_max = tests};
 	if (tests >= CLASSIFY_OUTPUT)
 		return false;
-	program->steps = click_alloc(router, (tests ? tests : 1) * sizeof(*program->steps));
+	program->steps = click_cold_alloc(router, (tests ? tests : 1) * sizeof(*program->steps));
 	return program->steps != NULL;
 }
 
@@ -233,6 +233,47 @@ void classify_program_prepend(struct classify_program *program, const struct cla
 {
 	struct facts nothing = {.count = 0};
 	program->first = lower(program, nodes, root, output, program->first, &nothing);
+}
+
+/* Targets are below what leads to them: so a mark is there before its step's turn downwards, and a
+ * step's new place before that of what leads to it upwards. */
+bool classify_program_finish(struct classify_program *program, struct click_router *router)
+{
+	uint32_t live = 0;
+	uint16_t *place = click_cold_alloc(router, (program->steps_count + 1) * sizeof(*place));
+	if (!place)
+		return false;
+	for (uint32_t i = program->steps_count; i-- > 0;) {
+		const struct classify_step *step = &program->steps[i];
+		if (i != program->first && !place[i])
+			continue;
+		place[i] = 1;
+		live++;
+		if (!(step->yes & CLASSIFY_OUTPUT))
+			place[step->yes] = 1;
+		if (!(step->no & CLASSIFY_OUTPUT))
+			place[step->no] = 1;
+	}
+	struct classify_step *steps = click_alloc(router, (live ? live : 1) * sizeof(*steps));
+	if (!steps)
+		return false;
+	live = 0;
+	for (uint32_t i = 0; i < program->steps_count; i++) {
+		if (!place[i])
+			continue;
+		struct classify_step *step = &steps[live];
+		*step = program->steps[i];
+		if (!(step->yes & CLASSIFY_OUTPUT))
+			step->yes = place[step->yes];
+		if (!(step->no & CLASSIFY_OUTPUT))
+			step->no = place[step->no];
+		place[i] = (uint16_t)live++;
+	}
+	if (!(program->first & CLASSIFY_OUTPUT))
+		program->first = place[program->first];
+	program->steps = steps;
+	program->steps_count = program->steps_max = live;
+	return true;
 }
 
 /* --- running --- */

@@ -91,6 +91,9 @@ bool classify_program_init(struct classify_program *program, struct click_router
  * added first. */
 void classify_program_prepend(struct classify_program *program, const struct classify_nodes *nodes,
 			      uint16_t root, uint16_t output);
+/* Leaves out the steps that nothing leads to, and puts the others where packets touch them. False:
+ * no memory. */
+bool classify_program_finish(struct classify_program *program, struct click_router *router);
 /* The output, or CLASSIFY_DROP. */
 unsigned classify_run(const struct classify_program *program, const struct click_packet *packet);
 /* The steps as text, one a line, numbered from 0 in the order of execution. */

@@ -93,6 +93,10 @@ static int configure(struct source *source)
 		uint16_t root = parse(source, i, false, &output);
 		classify_program_prepend(&filter->program, &source->nodes, root, output);
 	}
+	if (!classify_program_finish(&filter->program, router)) {
+		click_args_error(source->args, "there is no memory for the patterns");
+		return -1;
+	}
 	return 0;
 }
 
