@@ -336,6 +336,16 @@ void click_arg_ether(struct click_args *args, const char *key, unsigned flags, u
 		click_args_expected(args, key, value, "an Ethernet address");
 }
 
+bool click_find_port(const struct click_router *router, const char *name, bool is_udp,
+		     uint16_t *ret)
+{
+	const struct click_address *address = click_find_address(router, name);
+	if (address == NULL || !(is_udp ? address->has_udp_port : address->has_tcp_port))
+		return false;
+	*ret = is_udp ? address->udp_port : address->tcp_port;
+	return true;
+}
+
 void click_arg_port(struct click_args *args, const char *key, unsigned flags, uint16_t *ret)
 {
 	static const struct {
@@ -350,16 +360,11 @@ void click_arg_port(struct click_args *args, const char *key, unsigned flags, ui
 		{"https", 443}, {"syslog", 514},      {"imaps", 993},	{"pop3s", 995},
 		{"sip", 5060},	{"memcached", 11211},
 	};
-	static const char *const kinds[] = {NULL};
 	const char *value = click_args_take(args, key, flags);
 	uint32_t number;
-	if (value == NULL)
+	if (value == NULL || click_find_port(args->router, value, true, ret) ||
+	    click_find_port(args->router, value, false, ret))
 		return;
-	const struct click_address *address = named(args->router, value, kinds);
-	if (address != NULL && address->has_port) {
-		*ret = address->port;
-		return;
-	}
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
 		if (strcmp(services[i].name, value) == 0) {
 			*ret = services[i].port;

@@ -247,7 +247,10 @@ void click_arg_ip(struct click_args *args, const char *key, unsigned flags, uint
 void click_arg_ip_prefix(struct click_args *args, const char *key, unsigned flags,
 			 uint32_t *ret_address, uint32_t *ret_mask);
 void click_arg_ether(struct click_args *args, const char *key, unsigned flags, uint8_t ret[6]);
-/* A number or a service's name; host order. */
+/* The port that a PortInfo names NAME, of UDP or of TCP. */
+bool click_find_port(const struct click_router *router, const char *name, bool is_udp,
+		     uint16_t *ret);
+/* A number or a service's name, of UDP if the protocols differ; host order. */
 void click_arg_port(struct click_args *args, const char *key, unsigned flags, uint16_t *ret);
 /* Without quotes, escapes resolved ("\<00FF>" too); borrowed until the router goes. May hold NULs.
  */

@@ -107,8 +107,8 @@ struct click_address {
 	const char *name;
 	uint32_t ip, mask;
 	uint8_t ether[6];
-	bool has_ip, has_mask, has_ether, has_port;
-	uint16_t port;
+	bool has_ip, has_mask, has_ether, has_tcp_port, has_udp_port;
+	uint16_t tcp_port, udp_port;
 	struct click_address *next;
 };
 

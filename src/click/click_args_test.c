@@ -206,6 +206,12 @@ static void test_names_of_addresses(void **state)
 	bad(text, "f:2: t :: T: ETHER: 'net' is not an Ethernet address\n");
 	good("PortInfo(game 3000/udp, web 8080); t :: T(PORT game)");
 	assert_int_equal(got.port, 3000);
+	good("PortInfo(two 10/tcp, two 20/udp, http 80 www # comment); t :: T(PORT www)");
+	assert_int_equal(got.port, 80);
+	good("PortInfo(two 20/udp, two 10/tcp); t :: T(PORT two)");
+	assert_int_equal(got.port, 20);
+	bad("i :: PortInfo(x # 5)", "f:1: i :: PortInfo: 'x # 5': a port is missing\n");
+	bad("i :: PortInfo(x 70000)", "f:1: i :: PortInfo: '70000' is not a port\n");
 	bad("i :: AddressInfo(x)", "f:1: i :: AddressInfo: 'x': an address is missing\n");
 	bad("i :: AddressInfo(x 1.2.3.4.5)",
 	    "f:1: i :: AddressInfo: '1.2.3.4.5' is not an address\n");

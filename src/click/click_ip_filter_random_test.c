@@ -531,6 +531,14 @@ static void names_are_addresses(void **state)
 		{"src mac", "src ether host 9:9:9:9:9:9"},
 		{"src mac or all", "src ether host 9:9:9:9:9:9 or src ether host 0:1:2:3:4:5"},
 		{"src mac or 10.0.0.1", "src ether host 9:9:9:9:9:9 or src host 10.0.0.1"},
+		{"port game", "port 3000"},
+		{"udp dst port game", "udp dst port 3000"},
+		{"dst http or web", "dst port 8080 or 8080"},
+		{"tcp port two", "tcp port 10"},
+		{"udp port two or one", "udp port 20 or udp port 9"},
+		{"tcp portrange two-game", "tcp portrange 10-3000"},
+		{"src host www", "src host 10.7.7.7"},
+		{"src www", "src port 80"},
 		{"host & mask = all", "host & 255.255.0.0 = 10.0.0.1"},
 		{"ether host & ff:ff:ff:ff:0:0 = 1:2:3:4:5:6",
 		 "ether host & ff:ff:ff:ff:0:0 = 1:2:3:4:0:0"},
@@ -541,7 +549,10 @@ static void names_are_addresses(void **state)
 			struct fixture fixture;
 			snprintf(text, sizeof(text),
 				 "AddressInfo(all 10.0.0.1 10.0.0.0/8 0:1:2:3:4:5, "
-				 "network 10.1.0.0/16, mac 9:9:9:9:9:9, mask 255.255.0.0);"
+				 "network 10.1.0.0/16, mac 9:9:9:9:9:9, mask 255.255.0.0,"
+				 "www 10.7.7.7);"
+				 "PortInfo(game 3000, http 8080/tcp web # comment, http 8080/udp,"
+				 "two 10/tcp, two 20/udp one, one 9);"
 				 "FromDevice(in) -> f :: IPFilter(allow %s) -> ToDevice(out);",
 				 j ? rows[i].same : rows[i].pattern);
 			if (fixture_load(&fixture, text) < 0)

@@ -2,7 +2,7 @@
  * AddressInfo, PortInfo: names for addresses and ports, which arguments of other elements may use.
  *
  *	AddressInfo(gateway 10.0.0.1 00:50:ba:85:84:a9, lan 10.0.0.0/24)
- *	PortInfo(game 3000/udp)
+ *	PortInfo(game 3000/udp, http 80 www)
  */
 #include <string.h>
 
@@ -46,26 +46,33 @@ static bool add_address(struct click_address *address, const char *text)
 	return true;
 }
 
+/* "PORT[/PROTOCOL]". */
 static bool add_port(struct click_address *address, const char *text)
 {
 	char digits[8];
 	const char *slash = strchr(text, '/');
 	size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
+	bool is_tcp = slash == NULL || strcmp(slash, "/tcp") == 0;
+	bool is_udp = slash == NULL || strcmp(slash, "/udp") == 0;
 	uint32_t port;
-	if (len >= sizeof(digits) ||
-	    (slash != NULL && strcmp(slash, "/tcp") != 0 && strcmp(slash, "/udp") != 0))
+	if (len >= sizeof(digits) || (!is_tcp && !is_udp))
 		return false;
 	memcpy(digits, text, len);
 	digits[len] = '\0';
 	if (!click_parse_u32(digits, &port) || port > UINT16_MAX)
 		return false;
-	address->port = (uint16_t)port;
-	address->has_port = true;
+	if (is_tcp) {
+		address->tcp_port = (uint16_t)port;
+		address->has_tcp_port = true;
+	}
+	if (is_udp) {
+		address->udp_port = (uint16_t)port;
+		address->has_udp_port = true;
+	}
 	return true;
 }
 
-static int configure(struct click_element *element, struct click_args *args,
-		     bool (*add)(struct click_address *address, const char *text), const char *what)
+static int address_configure(struct click_element *element, struct click_args *args)
 {
 	for (unsigned i = 0; i < click_args_count(args); i++) {
 		const char *words[WORDS_MAX];
@@ -74,7 +81,7 @@ static int configure(struct click_element *element, struct click_args *args,
 		if (count == 0)
 			continue;
 		if (count == 1) {
-			click_args_error(args, "'%.*s': %s is missing", 60, text, what);
+			click_args_error(args, "'%.*s': an address is missing", 60, text);
 			continue;
 		}
 		struct click_address *address = get(element->router, words[0]);
@@ -83,20 +90,40 @@ static int configure(struct click_element *element, struct click_args *args,
 			return -1;
 		}
 		for (unsigned w = 1; w < count; w++)
-			if (!add(address, words[w]))
-				click_args_error(args, "'%.*s' is not %s", 60, words[w], what);
+			if (!add_address(address, words[w]))
+				click_args_error(args, "'%.*s' is not an address", 60, words[w]);
 	}
 	return click_args_end(args);
 }
 
-static int address_configure(struct click_element *element, struct click_args *args)
-{
-	return configure(element, args, add_address, "an address");
-}
-
+/* "NAME PORT[/PROTOCOL] [NAME...] [# COMMENT]", as in /etc/services. */
 static int port_configure(struct click_element *element, struct click_args *args)
 {
-	return configure(element, args, add_port, "a port");
+	for (unsigned i = 0; i < click_args_count(args); i++) {
+		const char *words[WORDS_MAX];
+		const char *text = click_args_at(args, i);
+		unsigned all = click_words(element->router, text, words, WORDS_MAX), count = 0;
+		while (count < all && words[count][0] != '#')
+			count++;
+		if (count == 0)
+			continue;
+		if (count == 1) {
+			click_args_error(args, "'%.*s': a port is missing", 60, text);
+			continue;
+		}
+		for (unsigned w = 0; w < count; w += 1 + (w == 0)) {
+			struct click_address *address = get(element->router, words[w]);
+			if (address == NULL) {
+				click_args_error(args, "out of memory");
+				return -1;
+			}
+			if (!add_port(address, words[1])) {
+				click_args_error(args, "'%.*s' is not a port", 60, words[1]);
+				break;
+			}
+		}
+	}
+	return click_args_end(args);
 }
 
 const struct click_class click_class_AddressInfo = {

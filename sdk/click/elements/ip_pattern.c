@@ -246,12 +246,39 @@ static void read_mask(struct parser *parser, struct ip_primitive *p)
 		fail(parser, "a mask that is not 0 expected");
 }
 
+/* The port NAME, as a PortInfo says or as it is known. */
+static bool find_port(const struct parser *parser, const char *name, bool is_udp, uint32_t *ret)
+{
+	uint16_t port;
+	if (!click_find_port(parser->router, name, is_udp, &port))
+		return click_ip_port_number(name, ret);
+	*ret = port;
+	return true;
+}
+
+/* How many ports the word may mean for P; which one goes to RET. */
+static unsigned count_ports(const struct parser *parser, const struct ip_primitive *p,
+			    uint32_t *ret)
+{
+	uint32_t tcp, udp;
+	bool no_protocol = p->protocol == IP_NO_PROTOCOL || p->protocol == IP_TCP_OR_UDP;
+	bool may_be = !p->type || p->type == IP_PORT;
+	bool is_tcp = may_be && (no_protocol || p->protocol == CLICK_TCP) &&
+		      find_port(parser, word(parser), false, &tcp);
+	bool is_udp = may_be && (no_protocol || p->protocol == CLICK_UDP) &&
+		      find_port(parser, word(parser), true, &udp);
+	if (is_tcp || is_udp)
+		*ret = is_tcp ? tcp : udp;
+	return is_tcp && is_udp && tcp != udp ? 2 : is_tcp || is_udp;
+}
+
 /* A name means what the directive and the protocol leave of its meanings, if that is one. */
 static bool read_name(struct parser *parser, struct ip_primitive *p)
 {
 	uint32_t proto, port, flag, type;
 	bool is_proto = click_ip_protocol_number(word(parser), &proto);
-	bool is_port = click_ip_port_number(word(parser), &port);
+	bool is_port = find_port(parser, word(parser), false, &port) ||
+		       find_port(parser, word(parser), true, &port);
 	bool is_flag = click_tcp_flag(word(parser), &flag);
 	bool is_type = click_icmp_type_number(word(parser), &type);
 	if (!is_proto && !is_port && !is_flag && !is_type)
@@ -260,26 +287,28 @@ static bool read_name(struct parser *parser, struct ip_primitive *p)
 	bool is_icmp_type = p->type == IP_FIELD && p->field.protocol == CLICK_ICMP &&
 			    p->field.offset == 0 && p->field.width == 1;
 	is_proto = is_proto && (!p->type || p->type == IP_PROTO);
-	is_port = is_port && (!p->type || p->type == IP_PORT) &&
-		  (no_protocol || p->protocol == CLICK_TCP || p->protocol == CLICK_UDP);
+	unsigned ports = count_ports(parser, p, &port);
 	is_flag = is_flag && (!p->type || p->type == IP_FLAGS) &&
 		  (no_protocol || p->protocol == CLICK_TCP);
 	is_type = is_type && (!p->type || is_icmp_type) &&
 		  (p->protocol == IP_NO_PROTOCOL || p->protocol == CLICK_ICMP);
 	/* "icmp type echo-reply or echo" is about types still. */
-	if (is_port && is_type && parser->previous.type) {
-		is_port = parser->previous.type == IP_PORT;
-		is_type = !is_port;
+	if (ports && is_type && parser->previous.type) {
+		is_type = parser->previous.type != IP_PORT;
+		ports = is_type ? 0 : ports;
 	}
-	unsigned meanings = (unsigned)is_proto + is_port + is_flag + is_type;
+	unsigned meanings = (unsigned)is_proto + ports + is_flag + is_type;
+	/* A host may have the name of a port. */
+	if (meanings == 0 && (p->type == IP_HOST || p->type == IP_NET))
+		return false;
 	if (meanings != 1) {
-		fail(parser, meanings ? "a name of several meanings (say 'port' or 'icmp type')"
+		fail(parser, meanings ? "a name of several meanings (say 'tcp port' or 'icmp type')"
 				      : "a name that means nothing here");
 		return true;
 	}
 	if (is_proto)
 		p->data = IP_DATA_PROTO, p->value = proto;
-	else if (is_port)
+	else if (ports)
 		p->data = IP_DATA_PORT, p->value = port;
 	else if (is_flag)
 		p->data = IP_DATA_FLAGS, p->value = flag;
@@ -299,9 +328,10 @@ static bool read_range(struct parser *parser, struct ip_primitive *p)
 		return false;
 	memcpy(from, word(parser), len);
 	from[len] = '\0';
-	if ((!ip_word_number(from, &p->value) && !click_ip_port_number(from, &p->value)) ||
+	bool is_udp = p->protocol == CLICK_UDP;
+	if ((!ip_word_number(from, &p->value) && !find_port(parser, from, is_udp, &p->value)) ||
 	    (!ip_word_number(dash + 1, &p->value_max) &&
-	     !click_ip_port_number(dash + 1, &p->value_max)))
+	     !find_port(parser, dash + 1, is_udp, &p->value_max)))
 		return false;
 	p->data = IP_DATA_RANGE;
 	parser->at++;
