@@ -4,6 +4,9 @@
  */
 #include "elements/classify.h"
 
+/* As much as the longest patterns need, and more. */
+#define CONFIGURE_MAX (8u << 20)
+
 struct classifier {
 	struct click_element element;
 	struct classify_program program;
@@ -145,7 +148,8 @@ static uint32_t text_length(const char *text)
 	return len;
 }
 
-static int configure(struct click_element *element, struct click_args *args)
+static int compile(struct click_element *element, struct click_args *args,
+		   struct click_arena *arena)
 {
 	struct classifier *classifier = (struct classifier *)element;
 	unsigned count = click_args_count(args);
@@ -158,14 +162,13 @@ static int configure(struct click_element *element, struct click_args *args)
 		longest = len > longest ? len : longest;
 	}
 	struct classify_nodes nodes;
-	if (!classify_nodes_init(&nodes, element->router, 2 * longest + 8)) {
+	if (!classify_nodes_init(&nodes, arena, 2 * longest + 8)) {
 		click_args_error(args, "there is no memory for the patterns");
 		return -1;
 	}
 	for (unsigned i = 0; i < count; i++)
 		add_pattern(&nodes, click_args_at(args, i), i, args);
-	if (nodes.is_full ||
-	    !classify_program_init(&classifier->program, element->router, nodes.tests)) {
+	if (nodes.is_full || !classify_program_init(&classifier->program, arena, nodes.tests)) {
 		click_args_error(args, "the patterns are too long");
 		return -1;
 	}
@@ -176,11 +179,19 @@ static int configure(struct click_element *element, struct click_args *args)
 		classify_program_prepend(&classifier->program, &nodes, root,
 					 (uint16_t)(CLASSIFY_OUTPUT | i));
 	}
-	if (!classify_program_finish(&classifier->program, element->router)) {
+	if (!classify_program_finish(&classifier->program, arena, element->router)) {
 		click_args_error(args, "there is no memory for the patterns");
 		return -1;
 	}
 	return 0;
+}
+
+static int configure(struct click_element *element, struct click_args *args)
+{
+	struct click_arena arena = {.max = CONFIGURE_MAX};
+	int err = compile(element, args, &arena);
+	click_arena_fini(&arena);
+	return err;
 }
 
 static void push(struct click_element *element, unsigned port, struct click_packet *packet)

@@ -23,12 +23,12 @@ struct facts {
 
 /* --- nodes --- */
 
-bool classify_nodes_init(struct classify_nodes *nodes, struct click_router *router, uint32_t max)
+bool classify_nodes_init(struct classify_nodes *nodes, struct click_arena *arena, uint32_t max)
 {
 	*nodes = (struct classify_nodes){.max = max};
 	if (nodes->max > CLASSIFY_NODES_MAX)
 		nodes->max = CLASSIFY_NODES_MAX;
-	nodes->nodes = click_cold_alloc(router, nodes->max * sizeof(*nodes->nodes));
+	nodes->nodes = click_arena_alloc(arena, nodes->max * sizeof(*nodes->nodes));
 	return nodes->nodes != NULL;
 }
 
@@ -218,13 +218,13 @@ static uint16_t lower(struct classify_program *program, const struct classify_no
 	}
 }
 
-bool classify_program_init(struct classify_program *program, struct click_router *router,
+bool classify_program_init(struct classify_program *program, struct click_arena *arena,
 			   uint32_t tests)
 {
 	*program = (struct classify_program){.first = CLASSIFY_DROP, .steps_max = tests};
 	if (tests >= CLASSIFY_OUTPUT)
 		return false;
-	program->steps = click_cold_alloc(router, (tests ? tests : 1) * sizeof(*program->steps));
+	program->steps = click_arena_alloc(arena, (tests ? tests : 1) * sizeof(*program->steps));
 	return program->steps != NULL;
 }
 
@@ -237,10 +237,11 @@ void classify_program_prepend(struct classify_program *program, const struct cla
 
 /* Targets are below what leads to them: so a mark is there before its step's turn downwards, and a
  * step's new place before that of what leads to it upwards. */
-bool classify_program_finish(struct classify_program *program, struct click_router *router)
+bool classify_program_finish(struct classify_program *program, struct click_arena *arena,
+			     struct click_router *router)
 {
 	uint32_t live = 0;
-	uint16_t *place = click_cold_alloc(router, (program->steps_count + 1) * sizeof(*place));
+	uint16_t *place = click_arena_alloc(arena, (program->steps_count + 1) * sizeof(*place));
 	if (!place)
 		return false;
 	for (uint32_t i = program->steps_count; i-- > 0;) {
