@@ -353,18 +353,20 @@ static bool read_network(struct parser *parser, const struct ip_primitive *p, bo
 
 static bool read_ip_address(struct parser *parser, struct ip_primitive *p)
 {
-	uint32_t address, mask = UINT32_MAX;
+	uint32_t address, host, mask = UINT32_MAX;
 	const char *const *words = parser->words->words + parser->at;
 	unsigned left = parser->words->count - parser->at, used = 1;
-	bool is_host = click_parse_ip_name(parser->router, words[0], &address);
+	bool is_host = click_parse_ip_name(parser->router, words[0], &host);
 	if (is_host && left > 2 && strcmp(words[1], "mask") == 0 &&
 	    click_parse_ip(words[2], &mask)) {
 		p->data = IP_DATA_NET;
+		address = host;
 		used = 3;
 	} else if (read_network(parser, p, is_host, &address, &mask)) {
 		p->data = IP_DATA_NET;
 	} else if (is_host) {
 		p->data = IP_DATA_HOST;
+		address = host;
 	} else {
 		return false;
 	}
