@@ -26,6 +26,7 @@ void click_text_printf(struct click_text *text, const char *format, ...)
 
 bool click_is_space(char c);
 bool click_is_name(char c);
+bool click_is_variable(char c); /* those of names of variables */
 /* Up to 64 bytes of each: how many changes make one the other, at most LIMIT + 1. */
 unsigned click_distance(const char *a, const char *b, unsigned limit);
 
@@ -74,7 +75,7 @@ struct click_flat_element {
 	const char *config;
 	uint32_t line;
 	const char *file;
-	const char *what; /* pseudo: "input" or "output" of the compound NAME; NULL: a group's */
+	const char *what; /* pseudo: "input" or "output" of the compound or group NAME */
 };
 
 struct click_flat_link {

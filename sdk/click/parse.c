@@ -22,7 +22,7 @@ const char *click_parse_copy(struct click_parser *parser, const char *text, size
 	return copy != NULL ? copy : "";
 }
 
-static bool is_word(const struct click_token *token, const char *word)
+bool click_parse_is_word(const struct click_token *token, const char *word)
 {
 	return token->kind == CLICK_NAME && token->len == strlen(word) &&
 	       memcmp(token->text, word, token->len) == 0;
@@ -52,17 +52,18 @@ bool click_parse_expect(struct click_parser *parser, int kind, const char *what)
 const char *click_parse_config(struct click_parser *parser)
 {
 	struct click_token token = click_lex_peek(&parser->lexer);
-	const char *text;
-	size_t len;
+	char *text;
 	if (token.kind != '(')
 		return "";
 	(void)click_lex(&parser->lexer);
-	if (!click_lex_config(&parser->lexer, &text, &len)) {
+	if (!click_lex_config(&parser->lexer, &text)) {
 		click_parse_error(parser, token.line, "'(' is never closed");
 		parser->lexer.at = parser->lexer.end;
 		return "";
 	}
-	return click_parse_copy(parser, text, len);
+	if (text == NULL)
+		parser->no_memory = true;
+	return text != NULL ? text : "";
 }
 
 /* --- names --- */
@@ -114,6 +115,7 @@ uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *d
 	struct click_decl *added = &scope->decls[scope->decls_count];
 	*added = *decl;
 	added->hash = hash_of(decl->name);
+	added->number = ++scope->numbers;
 	added->file = parser->lexer.file;
 	return scope->decls_count++;
 }
@@ -148,11 +150,36 @@ bool click_parse_variable(struct click_parser *parser, const struct click_variab
 		parser->no_memory = true;
 		return false;
 	}
-	scope->variables[scope->variables_count++] = *variable;
+	struct click_variable *added = &scope->variables[scope->variables_count++];
+	*added = *variable;
+	added->file = parser->lexer.file;
+	added->line = parser->lexer.line;
 	return true;
 }
 
 /* --- compounds --- */
+
+/* Positional ones come first, then keywords, each once, then __REST__. */
+static void check_formal(struct click_parser *parser, const struct click_variable *formal)
+{
+	const struct click_compound *scope = parser->scope;
+	for (uint32_t i = 0; i < scope->formals_count; i++) {
+		const char *key = scope->variables[i].key;
+		if (key == NULL)
+			continue;
+		if (formal->key == NULL || strcmp(key, "__REST__") == 0)
+			click_parse_error(parser, parser->lexer.line,
+					  "parameter '$%s' comes too late: the order is positional "
+					  "ones, keywords, __REST__",
+					  formal->name);
+		else if (strcmp(key, formal->key) == 0)
+			click_parse_error(parser, parser->lexer.line,
+					  "two parameters have the keyword '%s'", key);
+		else
+			continue;
+		return;
+	}
+}
 
 /* "$a, KEY $b |", if it is there. */
 static void parse_formals(struct click_parser *parser)
@@ -175,6 +202,7 @@ static void parse_formals(struct click_parser *parser)
 			return;
 		}
 		formal.name = click_parse_copy(parser, token.text, token.len);
+		check_formal(parser, &formal);
 		if (!click_parse_variable(parser, &formal))
 			return;
 		parser->scope->formals_count++;
@@ -187,6 +215,30 @@ static void parse_formals(struct click_parser *parser)
 			unexpected(parser, &token, "',' or '|' behind a parameter");
 			return;
 		}
+	}
+}
+
+/* Class@2: the second element of its compound; or the next number that is free. */
+static void name_anonymous(struct click_parser *parser)
+{
+	struct click_compound *scope = parser->scope;
+	for (uint32_t i = 0; i < scope->decls_count && !parser->no_memory; i++) {
+		struct click_decl *decl = &scope->decls[i];
+		char bytes[CLICK_NAME_MAX + 20];
+		struct click_text text = CLICK_TEXT(bytes);
+		/* A name that is too long is told when it is used. */
+		if (decl->kind != CLICK_ELEMENT || !decl->is_anonymous ||
+		    strlen(decl->name) > CLICK_NAME_MAX)
+			continue;
+		for (uint32_t number = decl->number;; number++) {
+			text.len = 0;
+			click_text_printf(&text, "%s@%u", decl->name, number);
+			if (click_parse_find(scope, bytes) == CLICK_NONE)
+				break;
+		}
+		decl->name = click_parse_copy(parser, bytes, text.len);
+		decl->hash = hash_of(decl->name);
+		decl->is_anonymous = false;
 	}
 }
 
@@ -205,10 +257,15 @@ static struct click_compound *parse_body(struct click_parser *parser, const char
 		parser, &(struct click_decl){.name = "input", .kind = CLICK_PSEUDO, .line = line});
 	parser->output = click_parse_add(
 		parser, &(struct click_decl){.name = "output", .kind = CLICK_PSEUDO, .line = line});
+	scope->numbers = 0;
 	parse_formals(parser);
 	while (!parser->no_memory && click_parse_statement(parser, true))
 		;
 	click_parse_undeclared(parser);
+	name_anonymous(parser);
+	if (!parser->no_memory)
+		click_parse_check_ports(parser, parser->input, parser->output,
+					name[0] != '\0' ? name : "{…}", line);
 	parser->scope = outside;
 	parser->types = types;
 	parser->input = input;
@@ -291,10 +348,22 @@ static void parse_elementclass(struct click_parser *parser)
 
 /* --- statements in parentheses --- */
 
-/* What others call packages and we have; "library" is a file. */
+/* "package NAME", or NAME alone: what others load is here, or it is not. */
+static bool has_package(struct click_parser *parser, const char *name)
+{
+	static const char *const known[] = {"click", "userlevel", "userspace", "alignment",
+					    "compact_config"};
+	if (strncmp(name, "package", 7) == 0 && click_is_space(name[7]))
+		for (name += 8; click_is_space(*name);)
+			name++;
+	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+		if (strcmp(name, known[k]) == 0)
+			return true;
+	return name[0] == '\0' || click_find_class(parser->router, name) != NULL;
+}
+
 static void parse_require(struct click_parser *parser, bool is_provide)
 {
-	static const char *const known[] = {"click", "userlevel", "userspace", "alignment"};
 	uint32_t line = parser->lexer.line;
 	const char *config = click_parse_config(parser);
 	struct click_arg *args;
@@ -304,16 +373,11 @@ static void parse_require(struct click_parser *parser, bool is_provide)
 		return;
 	}
 	for (uint32_t i = 0; i < count && !is_provide; i++) {
-		bool is_known = args[i].text[0] == '\0';
-		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			is_known = is_known || strcmp(args[i].text, known[k]) == 0;
-		if (strncmp(args[i].text, "package ", 8) == 0 && strlen(args[i].text) > 8)
-			is_known = click_find_class(parser->router, args[i].text + 8) != NULL;
-		if (!is_known && strncmp(args[i].text, "library", 7) == 0)
+		if (strncmp(args[i].text, "library", 7) == 0)
 			click_parse_error(parser, line,
 					  "require(library …) is not supported: a configuration "
 					  "is one file");
-		else if (!is_known)
+		else if (!has_package(parser, args[i].text))
 			click_parse_error(parser, line, "require: there is no package '%.*s' here",
 					  60, args[i].text);
 	}
@@ -369,17 +433,18 @@ bool click_parse_statement(struct click_parser *parser, bool is_nested)
 	bool closes = token.kind == '}' || token.kind == ')' || token.kind == CLICK_BARS;
 	if (closes && is_nested)
 		return false;
-	if (is_word(&token, "elementclass") || is_word(&token, "require") ||
-	    is_word(&token, "provide") || is_word(&token, "define") ||
-	    is_word(&token, "connectiontunnel"))
+	if (click_parse_is_word(&token, "elementclass") || click_parse_is_word(&token, "require") ||
+	    click_parse_is_word(&token, "provide") || click_parse_is_word(&token, "define") ||
+	    click_parse_is_word(&token, "connectiontunnel"))
 		(void)click_lex(&parser->lexer);
-	if (is_word(&token, "elementclass")) {
+	if (click_parse_is_word(&token, "elementclass")) {
 		parse_elementclass(parser);
-	} else if (is_word(&token, "require") || is_word(&token, "provide")) {
-		parse_require(parser, is_word(&token, "provide"));
-	} else if (is_word(&token, "define")) {
+	} else if (click_parse_is_word(&token, "require") ||
+		   click_parse_is_word(&token, "provide")) {
+		parse_require(parser, click_parse_is_word(&token, "provide"));
+	} else if (click_parse_is_word(&token, "define")) {
 		parse_define(parser);
-	} else if (is_word(&token, "connectiontunnel")) {
+	} else if (click_parse_is_word(&token, "connectiontunnel")) {
 		parse_tunnel(parser, token.line);
 	} else if (token.kind == ';') {
 		(void)click_lex(&parser->lexer);
@@ -400,7 +465,7 @@ int click_parse(struct click_router *router, struct click_arena *arena, const ch
 	struct click_parser parser = {
 		.router = router,
 		.arena = arena,
-		.lexer = {text, text + len, 1, file, arena},
+		.lexer = {text, text, text + len, 1, file, file, arena},
 		.input = CLICK_NONE,
 		.output = CLICK_NONE,
 	};
@@ -408,11 +473,19 @@ int click_parse(struct click_router *router, struct click_arena *arena, const ch
 		click_tell(router, file, 1, "longer than %u bytes", CLICK_TEXT_MAX);
 		return -1;
 	}
+	const char *zero = memchr(text, '\0', len);
+	if (zero != NULL) {
+		click_tell(router, file, 1 + click_count_lines(text, zero, text + len),
+			   "a zero byte, which no configuration may have");
+		return -1;
+	}
 	parser.scope = click_parse_scope(&parser, "", 1);
 	while (!parser.no_memory && click_parse_statement(&parser, false))
 		;
-	if (!parser.no_memory)
+	if (!parser.no_memory) {
 		click_parse_undeclared(&parser);
+		name_anonymous(&parser);
+	}
 	if (!parser.failed && !parser.no_memory && click_expand(&parser, flat) == 0)
 		return 0;
 	if (parser.no_memory)

@@ -108,10 +108,15 @@ bool click_is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-bool click_is_name(char c)
+bool click_is_variable(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '@';
+	       c == '_';
+}
+
+bool click_is_name(char c)
+{
+	return click_is_variable(c) || c == '@';
 }
 
 static char lower(char c)
