@@ -104,11 +104,14 @@ struct click_device {
 	struct click_element *receiver;
 };
 
+/* What a name means, within the compound whose elements' names begin with SCOPE. */
+enum { CLICK_HAS_IP = 1, CLICK_HAS_NET = 2, CLICK_HAS_ETHER = 4, CLICK_HAS_PORT = 8 };
 struct click_address {
-	const char *name;
-	uint32_t ip, mask;
+	const char *name, *scope;
+	size_t scope_len;
+	uint32_t ip, net, mask;
 	uint8_t ether[6];
-	bool has_ip, has_mask, has_ether, has_port;
+	uint8_t has;
 	uint16_t port;
 	struct click_address *next;
 };
@@ -164,6 +167,7 @@ struct click_router {
 	struct click_device devices[CLICK_DEVICES_MAX];
 	unsigned devices_named;
 	struct click_address *addresses;
+	const char *naming; /* the element for which names of addresses are looked up */
 	struct click_counter_ref *counters;
 	struct click_computed *computed;
 	struct click_counter *table;
@@ -271,4 +275,3 @@ void click_args_expected(struct click_args *args, const char *key, const char *v
 /* The bytes of a string argument into the router's memory. NULL: told. */
 char *click_args_unquote(struct click_args *args, const char *key, const char *text,
 			 uint32_t *ret_len);
-const struct click_address *click_find_address(const struct click_router *router, const char *name);

@@ -121,7 +121,7 @@ int click_router_write(struct click_router *router, const char *path, const char
 {
 	struct click_errors none = {0}, *before = router->errors;
 	struct click_arena arena = {.max = WRITE_MEMORY_MAX}, *outer = router->scratch;
-	const char *name = "";
+	const char *name = "", *naming = router->naming;
 	router->errors = errors != NULL ? errors : before != NULL ? before : &none;
 	struct click_element *element = split(router, path, &name);
 	const struct click_handler *handler = element != NULL ? find(element, name) : NULL;
@@ -140,6 +140,7 @@ int click_router_write(struct click_router *router, const char *path, const char
 	}
 	router->errors = before;
 	router->scratch = outer;
+	router->naming = naming;
 	click_arena_fini(&arena);
 	return err;
 }

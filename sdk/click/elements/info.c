@@ -10,48 +10,58 @@
 
 #define WORDS_MAX 16u
 
-static struct click_address *get(struct click_router *router, const char *name)
+/* Names hold in the compound of ELEMENT, and in those within it. */
+static struct click_address *get(struct click_element *element, const char *name)
 {
+	struct click_router *router = element->router;
+	const char *scope = element->more->name, *slash = strrchr(scope, '/');
+	size_t len = slash != NULL ? (size_t)(slash - scope) + 1 : 0;
 	struct click_address *address = router->addresses;
-	while (address != NULL && strcmp(address->name, name) != 0)
+	while (address != NULL && (strcmp(address->name, name) != 0 || address->scope_len != len ||
+				   memcmp(address->scope, scope, len) != 0))
 		address = address->next;
 	if (address != NULL)
 		return address;
 	address = click_cold_alloc(router, sizeof(*address));
 	if (address == NULL)
 		return NULL;
-	address->name = name;
-	address->next = router->addresses;
+	*address = (struct click_address){
+		.name = name, .scope = scope, .scope_len = len, .next = router->addresses};
 	router->addresses = address;
 	return address;
 }
 
-static bool add_address(struct click_address *address, const char *text)
+/* "10.0.0.1/8" is an address and a network; the address only if KNOWN has none. */
+static bool add_address(struct click_address *address, const char *text, unsigned *known)
 {
 	uint32_t ip, mask;
 	if (click_parse_ether(text, address->ether)) {
-		address->has_ether = true;
+		address->has |= CLICK_HAS_ETHER;
 		return true;
 	}
 	if (!click_parse_ip_prefix(text, &ip, &mask))
 		return false;
-	if (strchr(text, '/') != NULL) {
+	bool is_net = strchr(text, '/') != NULL, is_both = is_net && (ip & ~mask) != 0;
+	if (is_net && !(is_both && (*known & CLICK_HAS_NET) != 0)) {
+		address->net = ip;
 		address->mask = mask;
-		address->has_mask = true;
+		address->has |= CLICK_HAS_NET;
 	}
-	/* "10.0.0.1 10.0.0.0/8": the first is the address itself. */
-	if (!address->has_ip || strchr(text, '/') == NULL)
+	if (!is_net || (is_both && (*known & CLICK_HAS_IP) == 0)) {
 		address->ip = ip;
-	address->has_ip = true;
+		address->has |= CLICK_HAS_IP;
+	}
+	*known |= (is_net ? CLICK_HAS_NET : 0u) | (!is_net || is_both ? CLICK_HAS_IP : 0u);
 	return true;
 }
 
-static bool add_port(struct click_address *address, const char *text)
+static bool add_port(struct click_address *address, const char *text, unsigned *known)
 {
 	char digits[8];
 	const char *slash = strchr(text, '/');
 	size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
 	uint32_t port;
+	(void)known;
 	if (len >= sizeof(digits) ||
 	    (slash != NULL && strcmp(slash, "/tcp") != 0 && strcmp(slash, "/udp") != 0))
 		return false;
@@ -60,12 +70,13 @@ static bool add_port(struct click_address *address, const char *text)
 	if (!click_parse_u32(digits, &port) || port > UINT16_MAX)
 		return false;
 	address->port = (uint16_t)port;
-	address->has_port = true;
+	address->has |= CLICK_HAS_PORT;
 	return true;
 }
 
 static int configure(struct click_element *element, struct click_args *args,
-		     bool (*add)(struct click_address *address, const char *text), const char *what)
+		     bool (*add)(struct click_address *address, const char *text, unsigned *known),
+		     const char *what)
 {
 	for (unsigned i = 0; i < click_args_count(args); i++) {
 		const char *words[WORDS_MAX];
@@ -77,13 +88,14 @@ static int configure(struct click_element *element, struct click_args *args,
 			click_args_error(args, "'%.*s': %s is missing", 60, text, what);
 			continue;
 		}
-		struct click_address *address = get(element->router, words[0]);
+		struct click_address *address = get(element, words[0]);
 		if (address == NULL) {
 			click_args_error(args, "out of memory");
 			return -1;
 		}
+		unsigned known = 0;
 		for (unsigned w = 1; w < count; w++)
-			if (!add(address, words[w]))
+			if (!add(address, words[w], &known))
 				click_args_error(args, "'%.*s' is not %s", 60, words[w], what);
 	}
 	return click_args_end(args);

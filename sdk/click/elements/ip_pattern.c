@@ -283,7 +283,8 @@ static bool read_network(struct parser *parser, const struct ip_primitive *p, ui
 			 uint32_t *mask)
 {
 	uint32_t host;
-	if (!click_parse_ip_prefix_name(parser->router, word(parser), address, mask))
+	if (!click_parse_net_name(parser->router, word(parser), address, mask) &&
+	    !click_parse_ip_prefix_name(parser->router, word(parser), address, mask))
 		return false;
 	return p->type == IP_NET || strchr(word(parser), '/') ||
 	       (!click_parse_ip(word(parser), &host) && *mask != UINT32_MAX &&
