@@ -24,6 +24,9 @@ void click_text_format(struct click_text *text, const char *format, va_list list
 void click_text_printf(struct click_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* What is no text becomes a blank or '?'. */
+void click_text_clean(struct click_text *text);
+
 bool click_is_space(char c);
 bool click_is_name(char c);
 bool click_is_variable(char c); /* those of names of variables */

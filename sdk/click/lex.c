@@ -190,8 +190,9 @@ struct click_token click_lex(struct click_lexer *lexer)
 			return token;
 		}
 		token.kind = (unsigned char)*lexer->at++;
-		/* A zero byte is not the end. */
-		token.kind = token.kind == 0 ? 1 : token.kind;
+		/* A character, as it is told. */
+		while (token.kind >= 0xc0 && lexer->at < lexer->end && (*lexer->at & 0xc0) == 0x80)
+			lexer->at++;
 	}
 	token.len = (size_t)(lexer->at - token.text);
 	return token;

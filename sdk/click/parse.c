@@ -28,9 +28,17 @@ bool click_parse_is_word(const struct click_token *token, const char *word)
 	       memcmp(token->text, word, token->len) == 0;
 }
 
+void click_parse_give_up(struct click_parser *parser)
+{
+	parser->lexer.at = parser->lexer.end;
+	parser->has_given_up = true;
+}
+
 static void unexpected(struct click_parser *parser, const struct click_token *token,
 		       const char *what)
 {
+	if (token->kind == CLICK_END && parser->has_given_up)
+		return;
 	if (token->kind == CLICK_END)
 		click_parse_error(parser, token->line, "the file ends where %s is expected", what);
 	else
@@ -58,7 +66,7 @@ const char *click_parse_config(struct click_parser *parser)
 	(void)click_lex(&parser->lexer);
 	if (!click_lex_config(&parser->lexer, &text)) {
 		click_parse_error(parser, token.line, "'(' is never closed");
-		parser->lexer.at = parser->lexer.end;
+		click_parse_give_up(parser);
 		return "";
 	}
 	if (text == NULL)
@@ -103,7 +111,7 @@ uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *d
 	if (parser->total >= 2 * CLICK_ELEMENTS_MAX) {
 		click_parse_error(parser, decl->line, "more than %u elements",
 				  2 * CLICK_ELEMENTS_MAX);
-		parser->lexer.at = parser->lexer.end;
+		click_parse_give_up(parser);
 		return CLICK_NONE;
 	}
 	if (!click_arena_grow(parser->arena, &scope->decls, scope->decls_count,
@@ -280,7 +288,7 @@ struct click_compound *click_parse_compound(struct click_parser *parser, const c
 	if (parser->depth >= CLICK_DEPTH_MAX) {
 		click_parse_error(parser, line, "compounds are nested deeper than %u",
 				  CLICK_DEPTH_MAX);
-		parser->lexer.at = parser->lexer.end;
+		click_parse_give_up(parser);
 		return NULL;
 	}
 	parser->depth++;
@@ -462,10 +470,13 @@ bool click_parse_statement(struct click_parser *parser, bool is_nested)
 int click_parse(struct click_router *router, struct click_arena *arena, const char *text,
 		size_t len, const char *file, struct click_flat *flat)
 {
+	/* A byte order mark is no part of it. */
+	size_t mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	const char *start = text + mark;
 	struct click_parser parser = {
 		.router = router,
 		.arena = arena,
-		.lexer = {text, text, text + len, 1, file, file, arena},
+		.lexer = {start, start, text + len, 1, file, file, arena},
 		.input = CLICK_NONE,
 		.output = CLICK_NONE,
 	};

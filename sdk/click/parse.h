@@ -64,6 +64,7 @@ struct click_parser {
 	uint32_t input, output; /* decls that "->" without an element means; or NONE */
 	unsigned depth, total;
 	bool failed, no_memory;
+	bool has_given_up; /* the rest is not read */
 };
 
 #define CLICK_NONE UINT32_MAX
@@ -93,6 +94,8 @@ struct click_list {
 /* --- parse.c --- */
 void click_parse_error(struct click_parser *parser, uint32_t line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What was told makes the rest useless. */
+void click_parse_give_up(struct click_parser *parser);
 bool click_parse_statement(struct click_parser *parser, bool is_nested);
 bool click_parse_expect(struct click_parser *parser, int kind, const char *what);
 bool click_parse_is_word(const struct click_token *token, const char *word);

@@ -61,7 +61,7 @@ static bool add_link(struct click_parser *parser, struct click_end from, struct 
 	}
 	if (scope->links_count >= CLICK_CONNECTIONS_MAX) {
 		click_parse_error(parser, line, "more than %u connections", CLICK_CONNECTIONS_MAX);
-		parser->lexer.at = parser->lexer.end;
+		click_parse_give_up(parser);
 		return false;
 	}
 	if (!click_arena_grow(parser->arena, &scope->links, scope->links_count,

@@ -126,7 +126,7 @@ static bool parse_group(struct click_parser *parser, struct click_item *item)
 	if (parser->depth >= CLICK_DEPTH_MAX) {
 		click_parse_error(parser, item->line, "groups are nested deeper than %u",
 				  CLICK_DEPTH_MAX);
-		parser->lexer.at = parser->lexer.end;
+		click_parse_give_up(parser);
 		return false;
 	}
 	struct click_decl pseudo = {

@@ -352,6 +352,27 @@ static void test_line_directives(void **state)
 	test_must_fail_with("a :: Idle # 12", "f:1: '#' where a statement is expected\n");
 }
 
+/* What is told is text, whatever there was. */
+static void test_odd_bytes(void **state)
+{
+	struct test_router test;
+	static const char zero[] = "a :: Idle;\n b :: Queue(5\0x)";
+	struct click_errors errors = {0};
+	test_must_fail("Idle -> \xff", "f:1: '?' where an element class is expected\n");
+	test_must_fail("\xc3\xa4 :: Idle", "f:1: '\xc3\xa4' where a statement is expected\n"
+					   "f:1: '::' where a statement is expected\n");
+	test_must_fail_with("\xc2\x9b:: Idle", "f:1: '?\?' where");
+	test_must_fail_with("require(\xed\xa0\x80\xf0\x80\xe2\x82\xac\033[0m\xe2\x82)",
+			    "f:1: require: there is no package '?????\xe2\x82\xac [0m?\?' here");
+	check_elements("\xef\xbb\xbf# 1\na :: Idle", "a=Idle");
+	test_must_load(&test, "");
+	test_unload(&test);
+	test.router = click_router_new(&test.host, NULL);
+	assert_int_equal(click_router_load(test.router, zero, sizeof(zero) - 1, "f", &errors), -1);
+	assert_int_equal(errors.count, 1);
+	test_unload(&test);
+}
+
 static void test_limits(void **state)
 {
 	char *text = calloc(1, 300000);
@@ -359,11 +380,11 @@ static void test_limits(void **state)
 	size_t len = 0;
 	for (unsigned i = 0; i < 60; i++)
 		len += (size_t)sprintf(text + len, "{");
-	test_must_fail_with(text, "f:1: compounds are nested deeper than 32\n");
+	test_must_fail(text, "f:1: compounds are nested deeper than 32\n");
 	len = 0;
 	for (unsigned i = 0; i < 60; i++)
 		len += (size_t)sprintf(text + len, "(");
-	test_must_fail_with(text, "f:1: groups are nested deeper than 32\n");
+	test_must_fail(text, "f:1: groups are nested deeper than 32\n");
 	/* Each class twice the one before it: a thousand million elements. */
 	len = (size_t)sprintf(text, "elementclass C0 { Idle -> Discard }\n");
 	for (unsigned i = 1; i < 30; i++)
@@ -396,7 +417,7 @@ int main(void)
 		cmocka_unit_test(test_groups),	      cmocka_unit_test(test_compounds),
 		cmocka_unit_test(test_parameters),    cmocka_unit_test(test_overloading),
 		cmocka_unit_test(test_syntax_errors), cmocka_unit_test(test_line_directives),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_limits),	      cmocka_unit_test(test_odd_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
