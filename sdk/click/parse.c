@@ -94,15 +94,49 @@ static uint32_t hash_of(const char *name)
 	return hash;
 }
 
+/* Where NAME is in the table of SCOPE, which is not full, or is to be. */
+static uint32_t *find_named(const struct click_compound *scope, const char *name, uint32_t hash)
+{
+	for (uint32_t at = hash;; at++) {
+		uint32_t *slot = &scope->named[at & (scope->named_size - 1)];
+		const struct click_decl *decl = &scope->decls[*slot > 0 ? *slot - 1 : 0];
+		if (*slot == 0 || (decl->hash == hash && strcmp(decl->name, name) == 0))
+			return slot;
+	}
+}
+
 uint32_t click_parse_find(const struct click_compound *scope, const char *name)
 {
-	uint32_t hash = hash_of(name);
-	for (uint32_t i = 0; i < scope->decls_count; i++) {
-		const struct click_decl *decl = &scope->decls[i];
-		if (decl->hash == hash && !decl->is_anonymous && strcmp(decl->name, name) == 0)
-			return i;
+	if (scope->named_count == 0)
+		return CLICK_NONE;
+	uint32_t found = *find_named(scope, name, hash_of(name));
+	return found > 0 ? found - 1 : CLICK_NONE;
+}
+
+/* The name of the decl at INDEX is known from now on. */
+static void add_name(struct click_parser *parser, struct click_compound *scope, uint32_t index)
+{
+	struct click_decl *decl = &scope->decls[index];
+	decl->hash = hash_of(decl->name);
+	decl->is_anonymous = false;
+	if (2 * (scope->named_count + 1) > scope->named_size) {
+		uint32_t *old = scope->named, old_size = scope->named_size;
+		uint32_t size = old_size > 0 ? 2 * old_size : 16;
+		uint32_t *table = click_arena_alloc(parser->arena, size * sizeof(*table));
+		if (table == NULL) {
+			parser->no_memory = true;
+			return;
+		}
+		scope->named = table;
+		scope->named_size = size;
+		for (uint32_t i = 0; i < old_size; i++) {
+			const struct click_decl *other = &scope->decls[old[i] > 0 ? old[i] - 1 : 0];
+			if (old[i] > 0)
+				*find_named(scope, other->name, other->hash) = old[i];
+		}
 	}
-	return CLICK_NONE;
+	*find_named(scope, decl->name, decl->hash) = index + 1;
+	scope->named_count++;
 }
 
 uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *decl)
@@ -122,9 +156,10 @@ uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *d
 	parser->total++;
 	struct click_decl *added = &scope->decls[scope->decls_count];
 	*added = *decl;
-	added->hash = hash_of(decl->name);
 	added->number = ++scope->numbers;
 	added->file = parser->lexer.file;
+	if (!decl->is_anonymous)
+		add_name(parser, scope, scope->decls_count);
 	return scope->decls_count++;
 }
 
@@ -245,8 +280,8 @@ static void name_anonymous(struct click_parser *parser)
 				break;
 		}
 		decl->name = click_parse_copy(parser, bytes, text.len);
-		decl->hash = hash_of(decl->name);
-		decl->is_anonymous = false;
+		if (!parser->no_memory)
+			add_name(parser, scope, i);
 	}
 }
 

@@ -49,6 +49,8 @@ struct click_compound {
 	/* In compounds the first two are input and output. */
 	struct click_decl *decls;
 	uint32_t decls_count, decls_capacity, numbers;
+	uint32_t *named; /* a hash table of those with names; index + 1 */
+	uint32_t named_count, named_size;
 	struct click_flat_link *links; /* by index of decls */
 	uint32_t links_count, links_capacity;
 	uint32_t line;

@@ -375,6 +375,7 @@ static void test_odd_bytes(void **state)
 
 static void test_limits(void **state)
 {
+	struct test_router test;
 	char *text = calloc(1, 300000);
 	assert_non_null(text);
 	size_t len = 0;
@@ -403,6 +404,17 @@ static void test_limits(void **state)
 	for (unsigned i = 0; i < 255; i++)
 		len += (size_t)sprintf(text + len, ", a");
 	test_must_fail(text, "f:1: no element has more than 256 ports\n");
+	/* Names that are taken already, one after the other. */
+	len = 0;
+	for (unsigned i = 0; i < 2000; i++)
+		len += (size_t)sprintf(text + len, "Idle@%u :: Idle\n", 2001 + i);
+	for (unsigned i = 0; i < 2000; i++)
+		len += (size_t)sprintf(text + len, "Idle\n");
+	(void)sprintf(text + len, "x, Idle@6001 :: Idle");
+	test_must_load(&test, text);
+	assert_non_null(click_router_find(test.router, "Idle@6000"));
+	assert_non_null(click_router_find(test.router, "Idle@6001"));
+	test_unload(&test);
 	memset(text, 'n', 250);
 	(void)sprintf(text + 250, " :: Idle");
 	test_must_fail_with(text, "f:1: the name 'nnnn");
