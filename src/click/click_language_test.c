@@ -138,8 +138,7 @@ static void test_double_arrows(void **state)
 		"a => ( -> c ), ( -> b ), d",
 		"a => ( [0] -> c; [1] -> b; [2] -> d )",
 		"a => ( [0] -> c; [1] -> b ), d",
-		"a [0,1,2] => [0,1,2] ( [0] -> c; [1] -> b; "
-		"input [2] -> d )",
+		"a => [0,1,2] ( [0] -> c; [1] -> b; [2] -> d )",
 	};
 	char text[200];
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
