@@ -238,6 +238,9 @@ void click_packets_fini(struct click_router *router);
 
 /* --- handlers.c --- */
 
+/* Whether ELEMENT has NAME to be written; if not, GUESS gets what may have been meant. */
+bool click_can_write(const struct click_element *element, const char *name,
+		     struct click_text *guess);
 /* False: no memory. */
 bool click_own_counters(struct click_router *router);
 void click_count_exhausted(struct click_router *router);

@@ -489,8 +489,9 @@ static void test_script(void **state)
 		       "f:1: s :: Script: write: there is no element for 'x.y'\n");
 	test_must_fail_with("Idle -> q :: Queue -> Discard\ns :: Script(write q.capacity x)",
 			    "f:1: q :: Queue: capacity: 'x' is not a number of 32 bits\n");
-	test_must_fail_with("Idle -> q :: Queue -> Discard\ns :: Script(write q.capacty 1)",
-			    "there is no handler 'q.capacty' to write; did you mean 'capacity'?\n");
+	test_must_fail("Idle -> q :: Queue -> Discard\ns :: Script(\nwrite q.capacty 1)",
+		       "f:3: s :: Script: write: there is no handler 'q.capacty' to write; did you "
+		       "mean 'capacity'?\n");
 }
 
 /* --- devices --- */
