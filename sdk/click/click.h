@@ -282,6 +282,9 @@ bool click_parse_u32(const char *text, uint32_t *ret);
 bool click_parse_ip_name(struct click_router *router, const char *text, uint32_t *ret);
 bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
 				uint32_t *ret_address, uint32_t *ret_mask);
+/* "10.0.0.0/8", "NAME/8", or the network of a name, of which the one above takes the address. */
+bool click_parse_net_name(struct click_router *router, const char *text, uint32_t *ret_address,
+			  uint32_t *ret_mask);
 bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6]);
 bool click_parse_ip(const char *text, uint32_t *ret);
 bool click_parse_ip_prefix(const char *text, uint32_t *ret_address, uint32_t *ret_mask);

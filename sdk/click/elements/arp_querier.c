@@ -36,11 +36,11 @@ static void read_addresses(struct querier *querier, struct click_args *args)
 	click_arg_text(args, "ETH", CLICK_POSITIONAL, &ether);
 	if (!ip)
 		return;
-	if (!click_parse_ip_name(router, ip, &querier->ip))
+	if (!click_parse_ip_prefix_name(router, ip, &querier->ip, &mask))
 		click_args_error(args, "IP: '%s' is no IP address", ip);
 	if (!click_parse_ether_name(router, ether ? ether : ip, querier->ether))
 		click_args_error(args, "ETH: '%s' is no Ethernet address", ether ? ether : ip);
-	if (click_parse_ip_prefix_name(router, ip, &address, &mask) && mask != UINT32_MAX)
+	if (click_parse_net_name(router, ip, &address, &mask) && mask != UINT32_MAX)
 		querier->broadcast = address | ~mask;
 }
 

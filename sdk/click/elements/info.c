@@ -10,39 +10,48 @@
 
 #define WORDS_MAX 16u
 
-static struct click_address *get(struct click_router *router, const char *name)
+/* Names hold in the compound of ELEMENT, and in those within it. */
+static struct click_address *get(struct click_element *element, const char *name)
 {
+	struct click_router *router = element->router;
+	const char *scope = element->more->name, *slash = strrchr(scope, '/');
+	size_t len = slash != NULL ? (size_t)(slash - scope) + 1 : 0;
 	struct click_address *address = router->addresses;
-	while (address != NULL && strcmp(address->name, name) != 0)
+	while (address != NULL && (strcmp(address->name, name) != 0 || address->scope_len != len ||
+				   memcmp(address->scope, scope, len) != 0))
 		address = address->next;
 	if (address != NULL)
 		return address;
 	address = click_cold_alloc(router, sizeof(*address));
 	if (address == NULL)
 		return NULL;
-	address->name = name;
-	address->next = router->addresses;
+	*address = (struct click_address){
+		.name = name, .scope = scope, .scope_len = len, .next = router->addresses};
 	router->addresses = address;
 	return address;
 }
 
-static bool add_address(struct click_address *address, const char *text)
+/* "10.0.0.1/8" is an address and a network; the address only if KNOWN has none. */
+static bool add_address(struct click_address *address, const char *text, unsigned *known)
 {
 	uint32_t ip, mask;
 	if (click_parse_ether(text, address->ether)) {
-		address->has_ether = true;
+		address->has |= CLICK_HAS_ETHER;
 		return true;
 	}
 	if (!click_parse_ip_prefix(text, &ip, &mask))
 		return false;
-	if (strchr(text, '/') != NULL) {
+	bool is_net = strchr(text, '/') != NULL, is_both = is_net && (ip & ~mask) != 0;
+	if (is_net && !(is_both && (*known & CLICK_HAS_NET) != 0)) {
+		address->net = ip;
 		address->mask = mask;
-		address->has_mask = true;
+		address->has |= CLICK_HAS_NET;
 	}
-	/* "10.0.0.1 10.0.0.0/8": the first is the address itself. */
-	if (!address->has_ip || strchr(text, '/') == NULL)
+	if (!is_net || (is_both && (*known & CLICK_HAS_IP) == 0)) {
 		address->ip = ip;
-	address->has_ip = true;
+		address->has |= CLICK_HAS_IP;
+	}
+	*known |= (is_net ? CLICK_HAS_NET : 0u) | (!is_net || is_both ? CLICK_HAS_IP : 0u);
 	return true;
 }
 
@@ -63,11 +72,11 @@ static bool add_port(struct click_address *address, const char *text)
 		return false;
 	if (is_tcp) {
 		address->tcp_port = (uint16_t)port;
-		address->has_tcp_port = true;
+		address->has |= CLICK_HAS_TCP_PORT;
 	}
 	if (is_udp) {
 		address->udp_port = (uint16_t)port;
-		address->has_udp_port = true;
+		address->has |= CLICK_HAS_UDP_PORT;
 	}
 	return true;
 }
@@ -84,13 +93,14 @@ static int address_configure(struct click_element *element, struct click_args *a
 			click_args_error(args, "'%.*s': an address is missing", 60, text);
 			continue;
 		}
-		struct click_address *address = get(element->router, words[0]);
+		struct click_address *address = get(element, words[0]);
 		if (address == NULL) {
 			click_args_error(args, "out of memory");
 			return -1;
 		}
+		unsigned known = 0;
 		for (unsigned w = 1; w < count; w++)
-			if (!add_address(address, words[w]))
+			if (!add_address(address, words[w], &known))
 				click_args_error(args, "'%.*s' is not an address", 60, words[w]);
 	}
 	return click_args_end(args);
@@ -112,7 +122,7 @@ static int port_configure(struct click_element *element, struct click_args *args
 			continue;
 		}
 		for (unsigned w = 0; w < count; w += 1 + (w == 0)) {
-			struct click_address *address = get(element->router, words[w]);
+			struct click_address *address = get(element, words[w]);
 			if (address == NULL) {
 				click_args_error(args, "out of memory");
 				return -1;

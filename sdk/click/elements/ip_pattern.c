@@ -343,12 +343,10 @@ static bool read_range(struct parser *parser, struct ip_primitive *p)
 static bool read_network(struct parser *parser, const struct ip_primitive *p, bool is_host,
 			 uint32_t *address, uint32_t *mask)
 {
-	uint32_t host;
-	if (!click_parse_ip_prefix_name(parser->router, word(parser), address, mask))
+	if (p->type != IP_NET && is_host)
 		return false;
-	return p->type == IP_NET || !is_host ||
-	       (!click_parse_ip(word(parser), &host) && *mask != UINT32_MAX &&
-		(*address & ~*mask) == 0);
+	return click_parse_net_name(parser->router, word(parser), address, mask) ||
+	       click_parse_ip_prefix_name(parser->router, word(parser), address, mask);
 }
 
 static bool read_ip_address(struct parser *parser, struct ip_primitive *p)
