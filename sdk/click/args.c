@@ -82,11 +82,11 @@ int click_args_split(struct click_arena *arena, const char *config, struct click
 		if (arg.text == NULL ||
 		    !click_arena_grow(arena, &args, count, &capacity, sizeof(*args)))
 			return -1;
-		for (; start < comma && click_is_space(*start); start++)
-			line += *start == '\n';
-		arg.line = line;
-		for (; start < comma; start++)
-			line += *start == '\n';
+		const char *first = start;
+		while (first < comma && click_is_space(*first))
+			first++;
+		arg.line = line + click_count_lines(start, first, end);
+		line += click_count_lines(start, comma, end);
 		find_keyword(&arg);
 		/* "()", and a comma at the end, have nothing behind them. */
 		if (comma < end || arg.text[0] != '\0')
@@ -110,6 +110,7 @@ int click_args_init(struct click_args *args, struct click_element *element, cons
 				    .name = element->more->name,
 				    .class = element->more->class->name,
 				    .current = UINT32_MAX};
+	element->router->naming = element->more->name;
 	return click_args_split(click_args_arena(element->router), config, &args->args,
 				&args->count);
 }
@@ -156,9 +157,7 @@ const char *click_args_take(struct click_args *args, const char *key, unsigned f
 			continue;
 		arg->is_read = true;
 		args->current = i;
-		if (found != NULL)
-			click_args_error(args, "%s is there twice", key);
-		found = arg->value;
+		found = arg->value; /* of several the last, so that what is in front are defaults */
 	}
 	for (uint32_t i = 0; found == NULL && (flags & CLICK_POSITIONAL) && i < args->count; i++) {
 		struct click_arg *arg = &args->args[i];
@@ -240,21 +239,23 @@ void click_arg_bool(struct click_args *args, const char *key, unsigned flags, bo
 		click_args_expected(args, key, value, "true or false");
 }
 
-/* Decimal, 0x…, or octal with a leading 0; the whole of TEXT. */
+/* Decimal, 0x…, 0b…, or octal with a leading 0, with "_" between digits; the whole of TEXT. */
 static bool parse_number(const char *text, uint64_t max, uint64_t *ret)
 {
 	unsigned base = 10;
-	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
 		base = 16;
-		text += 2;
-	} else if (text[0] == '0' && text[1] != '\0') {
+	else if (text[0] == '0' && (text[1] == 'b' || text[1] == 'B'))
+		base = 2;
+	else if (text[0] == '0' && text[1] != '\0')
 		base = 8;
-		text++;
-	}
+	text += base == 16 || base == 2 ? 2 : base == 8;
 	uint64_t value = 0;
-	if (*text == '\0')
+	if (*text == '\0' || (*text == '_' && base != 8))
 		return false;
 	for (; *text != '\0'; text++) {
+		if (*text == '_' && text[1] != '_' && text[1] != '\0')
+			text++;
 		unsigned digit = *text >= '0' && *text <= '9'	? (unsigned)(*text - '0')
 				 : *text >= 'a' && *text <= 'f' ? (unsigned)(*text - 'a') + 10
 				 : *text >= 'A' && *text <= 'F' ? (unsigned)(*text - 'A') + 10
@@ -270,7 +271,7 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *ret)
 bool click_parse_u32(const char *text, uint32_t *ret)
 {
 	uint64_t value;
-	if (!parse_number(text, UINT32_MAX, &value))
+	if (!parse_number(text + (*text == '+'), UINT32_MAX, &value))
 		return false;
 	*ret = (uint32_t)value;
 	return true;
@@ -300,7 +301,7 @@ void click_arg_u32(struct click_args *args, const char *key, unsigned flags, uin
 void click_arg_u64(struct click_args *args, const char *key, unsigned flags, uint64_t *ret)
 {
 	const char *value = click_args_take(args, key, flags);
-	if (value != NULL && !parse_number(value, UINT64_MAX, ret))
+	if (value != NULL && !parse_number(value + (*value == '+'), UINT64_MAX, ret))
 		click_args_expected(args, key, value, "a number of 64 bits");
 }
 
@@ -319,11 +320,19 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "<00 FF>" behind a backslash: its bytes to OUT; AT behind it. False: it is not one. */
+/* "<00 FF>" behind a backslash, in which there may be comments: its bytes to OUT; AT behind it.
+ * False: it is not one. */
 static bool add_hex(const char **at, char *out, uint32_t *len)
 {
 	int high = -1;
 	for (const char *in = *at + 1; *in != '\0'; in++) {
+		if (*in == '/') {
+			const char *end = in + strlen(in), *behind = click_skip_comment(in, end);
+			if (behind == in)
+				return false;
+			in = behind - 1;
+			continue;
+		}
 		if (*in == '>') {
 			*at = in + 1;
 			return high < 0;

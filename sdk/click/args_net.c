@@ -5,36 +5,66 @@
 
 #include "core.h"
 
-/* A decimal fraction with DIGITS digits behind the point, as an integer; AT is behind it then.
- * False: none, or too large. */
-static bool parse_decimal(const char **at, unsigned digits, uint64_t *ret)
+/* The digits of a number such as "1_000.25e-3"; "_" is between two of them. */
+struct decimal {
+	const char *at, *end;
+	int64_t integer_digits; /* of them, with the exponent added; may be below zero */
+};
+
+static bool is_digit(char c)
 {
-	uint64_t value = 0;
-	bool has_digit = false;
-	for (; **at >= '0' && **at <= '9'; ++*at, has_digit = true) {
-		if (value > UINT64_MAX / 20)
-			return false;
-		value = value * 10 + (uint64_t)(**at - '0');
-	}
-	if (**at == '.')
-		++*at;
-	else if (!has_digit)
-		return false;
-	for (unsigned i = 0; i < digits; i++) {
-		if (value > UINT64_MAX / 20)
-			return false;
-		value *= 10;
-		if (**at >= '0' && **at <= '9') {
-			value += (uint64_t)(**at - '0');
+	return c >= '0' && c <= '9';
+}
+
+/* AT is behind it then. False: there is none. */
+static bool read_decimal(const char **at, struct decimal *ret)
+{
+	const char *c = *at + (**at == '+');
+	bool has_point = false, has_digit = false;
+	*ret = (struct decimal){.at = c};
+	for (;; c++) {
+		if (is_digit(*c)) {
 			has_digit = true;
-			++*at;
+			ret->integer_digits += !has_point;
+		} else if (*c == '.' && !has_point) {
+			has_point = true;
+		} else if (*c != '_' || c == ret->at || !is_digit(c[-1]) || !is_digit(c[1])) {
+			break;
 		}
 	}
-	for (; **at >= '0' && **at <= '9'; ++*at)
-		has_digit = true;
-	if (has_digit)
-		*ret = value;
+	ret->end = c;
+	if (has_digit && (*c == 'e' || *c == 'E')) {
+		bool is_negative = c[1] == '-';
+		int64_t exponent = 0;
+		const char *digits = c + 1 + (c[1] == '-' || c[1] == '+');
+		for (c = is_digit(*digits) ? digits : c; is_digit(*c); c++)
+			exponent = exponent < 1000 ? exponent * 10 + (*c - '0') : exponent;
+		ret->integer_digits += is_negative ? -exponent : exponent;
+	}
+	*at = c;
 	return has_digit;
+}
+
+/* A number times 10^DIGITS; AT is behind it then. False: none, or too large. */
+static bool parse_decimal(const char **at, unsigned digits, uint64_t *ret)
+{
+	struct decimal number;
+	uint64_t value = 0;
+	if (!read_decimal(at, &number))
+		return false;
+	for (int64_t left = number.integer_digits + digits; left > 0; number.at++) {
+		bool is_behind = number.at >= number.end;
+		if (is_behind && value == 0)
+			break;
+		if (!is_behind && !is_digit(*number.at))
+			continue;
+		if (value > UINT64_MAX / 20)
+			return false;
+		value = value * 10 + (is_behind ? 0 : (uint64_t)(*number.at - '0'));
+		left--;
+	}
+	*ret = value;
+	return true;
 }
 
 void click_arg_fraction(struct click_args *args, const char *key, unsigned flags, unsigned bits,
@@ -64,7 +94,7 @@ struct unit {
 	uint64_t factor;
 };
 
-/* NUMBER times the unit that AT names, of all; the first of UNITS is that of no name. */
+/* NUMBER times the unit that AT names. */
 static bool apply_unit(const struct unit *units, const char *at, uint64_t number, uint64_t *ret)
 {
 	while (click_is_space(*at))
@@ -116,66 +146,55 @@ void click_arg_duration_ns(struct click_args *args, const char *key, unsigned fl
 void click_arg_bandwidth(struct click_args *args, const char *key, unsigned flags, uint64_t *ret)
 {
 	/* In bits a second with 3 digits behind the point; of bytes 8 times as much. */
-	static const struct unit units[] = {
-		{"", 8},
-		{"Bps", 8},
-		{"B/s", 8},
-		{"kBps", 8000},
-		{"kB/s", 8000},
-		{"KBps", 8000},
-		{"MBps", 8000000},
-		{"MB/s", 8000000},
-		{"GBps", 8000000000},
-		{"GB/s", 8000000000},
-		{"bps", 1},
-		{"b/s", 1},
-		{"baud", 1},
-		{"kbps", 1000},
-		{"kb/s", 1000},
-		{"Kbps", 1000},
-		{"Mbps", 1000000},
-		{"Mb/s", 1000000},
-		{"Gbps", 1000000000},
-		{"Gb/s", 1000000000},
-		{NULL, 0},
-	};
+	static const struct unit units[] = {{"Bps", 8}, {"B/s", 8},  {"bps", 1},
+					    {"b/s", 1}, {"baud", 1}, {NULL, 0}};
+	static const struct unit bytes[] = {{"", 8}, {NULL, 0}};
 	const char *value = click_args_take(args, key, flags), *at = value;
-	uint64_t number;
+	uint64_t number, factor = 1;
 	if (value == NULL)
 		return;
-	if (!parse_decimal(&at, 3, &number) || !apply_unit(units, at, number, &number))
+	bool is_good = parse_decimal(&at, 3, &number);
+	while (is_good && click_is_space(*at))
+		at++;
+	bool has_unit = is_good && *at != '\0';
+	if (has_unit && strchr("kKMG", *at) != NULL)
+		factor = *at == 'G' ? 1000000000 : *at == 'M' ? 1000000 : 1000;
+	at += factor > 1;
+	if (!is_good || !apply_unit(has_unit ? units : bytes, at, number, &number) ||
+	    number > (UINT64_MAX - 4000) / factor)
 		click_args_expected(args, key, value,
 				    "a rate such as 10Mbps or 1000 (bytes a second)");
 	else
-		*ret = number / 8000;
+		*ret = (number * factor + 4000) / 8000;
 }
 
 /* --- addresses --- */
 
-/* Of a prefix the bytes behind its last one that is not 0 may be left out: "10/8". */
-static bool parse_dotted(const char **at, bool is_prefix, uint32_t *ret)
+/* How many of four bytes there are; AT is behind them then. */
+static unsigned parse_dotted(const char **at, uint32_t *ret)
 {
 	uint8_t bytes[4] = {0};
-	for (unsigned i = 0; i < 4; i++) {
-		unsigned value = 0, digits = 0;
-		if (is_prefix && i > 0 && **at == '/')
+	unsigned count = 0;
+	while (count < 4 && (count == 0 || **at == '.')) {
+		const char *c = *at + (count > 0);
+		unsigned value = 0;
+		if (!is_digit(*c))
 			break;
-		if (i > 0 && *(*at)++ != '.')
-			return false;
-		for (; **at >= '0' && **at <= '9' && digits < 4; ++*at, digits++)
-			value = value * 10 + (unsigned)(**at - '0');
-		if (digits == 0 || value > 255)
-			return false;
-		bytes[i] = (uint8_t)value;
+		for (; is_digit(*c) && value <= 255; c++)
+			value = value * 10 + (unsigned)(*c - '0');
+		if (value > 255)
+			break;
+		bytes[count++] = (uint8_t)value;
+		*at = c;
 	}
 	memcpy(ret, bytes, 4);
-	return true;
+	return count;
 }
 
 bool click_parse_ip(const char *text, uint32_t *ret)
 {
 	uint32_t ip;
-	if (!parse_dotted(&text, false, &ip) || *text != '\0')
+	if (parse_dotted(&text, &ip) != 4 || *text != '\0')
 		return false;
 	*ret = ip;
 	return true;
@@ -193,27 +212,31 @@ static uint32_t mask_of(unsigned bits)
 	return mask;
 }
 
+/* What is behind a slash: "24", or "255.255.255.0". */
+static bool parse_mask(const char *text, uint32_t *ret)
+{
+	uint32_t bits = 0;
+	if (click_parse_ip(text, ret))
+		return true;
+	const char *c = text;
+	/* "08" is no octal number here. */
+	for (; is_digit(*c) && bits <= 32; c++)
+		bits = bits * 10 + (uint32_t)(*c - '0');
+	if (c == text || *c != '\0' || bits > 32)
+		return false;
+	*ret = mask_of(bits);
+	return true;
+}
+
+/* "10/8": bytes that do not count may be left out. */
 bool click_parse_ip_prefix(const char *text, uint32_t *ret_address, uint32_t *ret_mask)
 {
-	uint32_t address, mask = UINT32_MAX, bits;
-	if (!parse_dotted(&text, true, &address))
+	uint32_t address, mask = UINT32_MAX;
+	unsigned bytes = parse_dotted(&text, &address);
+	if (*text == '/' ? !parse_mask(text + 1, &mask) : *text != '\0')
 		return false;
-	if (*text == '/') {
-		const char *behind = text + 1;
-		if (!click_parse_ip(behind, &mask)) {
-			for (const char *c = behind; *c != '\0'; c++)
-				if (*c < '0' || *c > '9' || c - behind > 1)
-					return false;
-			/* "08" is no octal number here. */
-			while (behind[0] == '0' && behind[1] != '\0')
-				behind++;
-			if (!click_parse_u32(behind, &bits) || bits > 32)
-				return false;
-			mask = mask_of(bits);
-		}
-	} else if (*text != '\0') {
+	if (bytes == 0 || (mask & ~mask_of(8 * bytes)) != 0)
 		return false;
-	}
 	*ret_address = address;
 	*ret_mask = mask;
 	return true;
@@ -250,62 +273,127 @@ bool click_parse_ether(const char *text, uint8_t ret[6])
 	return true;
 }
 
-const struct click_address *click_find_address(const struct click_router *router, const char *name)
+/* --- names of AddressInfo and PortInfo --- */
+
+/* The innermost NAME, as seen from the element whose arguments are read, that has a HAS. */
+static const struct click_address *find_name(const struct click_router *router, const char *name,
+					     size_t len, unsigned has)
 {
+	const char *from = router->naming != NULL ? router->naming : "";
+	const struct click_address *best = NULL;
 	for (const struct click_address *a = router->addresses; a != NULL; a = a->next)
-		if (strcmp(a->name, name) == 0)
-			return a;
-	return NULL;
+		if ((a->has & has) != 0 && strlen(a->name) == len &&
+		    memcmp(a->name, name, len) == 0 && strncmp(from, a->scope, a->scope_len) == 0 &&
+		    (best == NULL || a->scope_len > best->scope_len))
+			best = a;
+	return best;
 }
 
-/* NAME of an AddressInfo, maybe with ":KIND" behind it. */
-static const struct click_address *named(const struct click_router *router, const char *text,
-					 const char *const *kinds)
+/* The length of TEXT without ":SUFFIX", and which of SUFFIXES that is; 0: there is none, or -1. */
+static size_t split_suffix(const char *text, const char *const *suffixes, int *ret_which)
 {
-	char name[CLICK_NAME_MAX + 1];
 	const char *colon = strrchr(text, ':');
-	size_t len = strlen(text);
-	for (; colon != NULL && *kinds != NULL; kinds++)
-		if (strcmp(colon + 1, *kinds) == 0)
-			len = (size_t)(colon - text);
-	if (len > CLICK_NAME_MAX)
-		return NULL;
-	memcpy(name, text, len);
-	name[len] = '\0';
-	return click_find_address(router, name);
+	*ret_which = 0;
+	if (colon == NULL)
+		return strlen(text);
+	for (int i = 0; suffixes[i] != NULL; i++) {
+		if (click_distance(colon + 1, suffixes[i], 0) == 0) {
+			*ret_which = i + 1;
+			return (size_t)(colon - text);
+		}
+	}
+	*ret_which = -1;
+	return 0;
 }
 
+/* ":bcast" is the last address of a network, ":gw" its first. */
 bool click_parse_ip_name(struct click_router *router, const char *text, uint32_t *ret)
 {
-	static const char *const kinds[] = {"ip", "ip4", NULL};
+	static const char *const suffixes[] = {"ip", "ip4", "bcast", "gw", NULL};
+	int which;
 	if (click_parse_ip(text, ret))
 		return true;
-	const struct click_address *address = named(router, text, kinds);
-	if (address == NULL || !address->has_ip)
+	size_t len = split_suffix(text, suffixes, &which);
+	bool is_of_net = which >= 3;
+	const struct click_address *address =
+		which < 0 ? NULL
+			  : find_name(router, text, len, is_of_net ? CLICK_HAS_NET : CLICK_HAS_IP);
+	if (address == NULL)
 		return false;
-	*ret = address->ip;
+	uint32_t first;
+	memcpy(&first, (const uint8_t[]){0, 0, 0, 1}, 4);
+	*ret = !is_of_net   ? address->ip
+	       : which == 3 ? address->net | ~address->mask
+			    : (address->net & address->mask) | first;
 	return true;
 }
+
+bool click_parse_net_name(struct click_router *router, const char *text, uint32_t *ret_address,
+			  uint32_t *ret_mask)
+{
+	static const char *const suffixes[] = {"ipnet", "net", "ip4net", NULL};
+	const char *slash = strrchr(text, '/');
+	char name[CLICK_NAME_MAX + 1];
+	int which;
+	if (slash != NULL) {
+		size_t len = (size_t)(slash - text);
+		uint32_t address, mask;
+		if (len > CLICK_NAME_MAX)
+			return false;
+		memcpy(name, text, len);
+		name[len] = '\0';
+		if (click_parse_ip_prefix(text, ret_address, ret_mask))
+			return true;
+		if (!click_parse_ip_name(router, name, &address) || !parse_mask(slash + 1, &mask))
+			return false;
+		*ret_address = address;
+		*ret_mask = mask;
+		return true;
+	}
+	size_t len = split_suffix(text, suffixes, &which);
+	const struct click_address *address =
+		which < 0 ? NULL : find_name(router, text, len, CLICK_HAS_NET);
+	if (address == NULL)
+		return false;
+	*ret_address = address->net;
+	*ret_mask = address->mask;
+	return true;
+}
+
+bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
+				uint32_t *ret_address, uint32_t *ret_mask)
+{
+	if (click_parse_ip_prefix(text, ret_address, ret_mask))
+		return true;
+	if (click_parse_ip_name(router, text, ret_address)) {
+		*ret_mask = UINT32_MAX;
+		return true;
+	}
+	return click_parse_net_name(router, text, ret_address, ret_mask);
+}
+
+bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6])
+{
+	static const char *const suffixes[] = {"eth", "ether", "ethernet", NULL};
+	int which;
+	if (click_parse_ether(text, ret))
+		return true;
+	size_t len = split_suffix(text, suffixes, &which);
+	const struct click_address *address =
+		which < 0 ? NULL : find_name(router, text, len, CLICK_HAS_ETHER);
+	if (address == NULL)
+		return false;
+	memcpy(ret, address->ether, 6);
+	return true;
+}
+
+/* --- arguments that are addresses --- */
 
 void click_arg_ip(struct click_args *args, const char *key, unsigned flags, uint32_t *ret)
 {
 	const char *value = click_args_take(args, key, flags);
 	if (value != NULL && !click_parse_ip_name(args->router, value, ret))
 		click_args_expected(args, key, value, "an IP address");
-}
-
-bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
-				uint32_t *ret_address, uint32_t *ret_mask)
-{
-	static const char *const kinds[] = {"ipnet", "ip4net", "ip", "ip4", NULL};
-	if (click_parse_ip_prefix(text, ret_address, ret_mask))
-		return true;
-	const struct click_address *address = named(router, text, kinds);
-	if (address == NULL || !address->has_ip)
-		return false;
-	*ret_address = address->ip;
-	*ret_mask = address->has_mask ? address->mask : UINT32_MAX;
-	return true;
 }
 
 void click_arg_ip_prefix(struct click_args *args, const char *key, unsigned flags,
@@ -317,23 +405,22 @@ void click_arg_ip_prefix(struct click_args *args, const char *key, unsigned flag
 		click_args_expected(args, key, value, "an IP address or network (10.0.0.0/8)");
 }
 
-bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6])
-{
-	static const char *const kinds[] = {"eth", "ether", "ethernet", NULL};
-	if (click_parse_ether(text, ret))
-		return true;
-	const struct click_address *address = named(router, text, kinds);
-	if (address == NULL || !address->has_ether)
-		return false;
-	memcpy(ret, address->ether, 6);
-	return true;
-}
-
 void click_arg_ether(struct click_args *args, const char *key, unsigned flags, uint8_t ret[6])
 {
 	const char *value = click_args_take(args, key, flags);
 	if (value != NULL && !click_parse_ether_name(args->router, value, ret))
 		click_args_expected(args, key, value, "an Ethernet address");
+}
+
+bool click_find_port(const struct click_router *router, const char *name, bool is_udp,
+		     uint16_t *ret)
+{
+	const struct click_address *address = find_name(
+		router, name, strlen(name), is_udp ? CLICK_HAS_UDP_PORT : CLICK_HAS_TCP_PORT);
+	if (address == NULL)
+		return false;
+	*ret = is_udp ? address->udp_port : address->tcp_port;
+	return true;
 }
 
 void click_arg_port(struct click_args *args, const char *key, unsigned flags, uint16_t *ret)
@@ -350,16 +437,11 @@ void click_arg_port(struct click_args *args, const char *key, unsigned flags, ui
 		{"https", 443}, {"syslog", 514},      {"imaps", 993},	{"pop3s", 995},
 		{"sip", 5060},	{"memcached", 11211},
 	};
-	static const char *const kinds[] = {NULL};
 	const char *value = click_args_take(args, key, flags);
 	uint32_t number;
-	if (value == NULL)
+	if (value == NULL || click_find_port(args->router, value, true, ret) ||
+	    click_find_port(args->router, value, false, ret))
 		return;
-	const struct click_address *address = named(args->router, value, kinds);
-	if (address != NULL && address->has_port) {
-		*ret = address->port;
-		return;
-	}
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
 		if (strcmp(services[i].name, value) == 0) {
 			*ret = services[i].port;

@@ -251,7 +251,10 @@ void click_arg_ip(struct click_args *args, const char *key, unsigned flags, uint
 void click_arg_ip_prefix(struct click_args *args, const char *key, unsigned flags,
 			 uint32_t *ret_address, uint32_t *ret_mask);
 void click_arg_ether(struct click_args *args, const char *key, unsigned flags, uint8_t ret[6]);
-/* A number or a service's name; host order. */
+/* The port that a PortInfo names NAME, of UDP or of TCP. */
+bool click_find_port(const struct click_router *router, const char *name, bool is_udp,
+		     uint16_t *ret);
+/* A number or a service's name, of UDP if the protocols differ; host order. */
 void click_arg_port(struct click_args *args, const char *key, unsigned flags, uint16_t *ret);
 /* Without quotes, escapes resolved ("\<00FF>" too); borrowed until the router goes. May hold NULs.
  */
@@ -284,6 +287,9 @@ bool click_parse_u32(const char *text, uint32_t *ret);
 bool click_parse_ip_name(struct click_router *router, const char *text, uint32_t *ret);
 bool click_parse_ip_prefix_name(struct click_router *router, const char *text,
 				uint32_t *ret_address, uint32_t *ret_mask);
+/* "10.0.0.0/8", "NAME/8", or the network of a name, of which the one above takes the address. */
+bool click_parse_net_name(struct click_router *router, const char *text, uint32_t *ret_address,
+			  uint32_t *ret_mask);
 bool click_parse_ether_name(struct click_router *router, const char *text, uint8_t ret[6]);
 bool click_parse_ip(const char *text, uint32_t *ret);
 bool click_parse_ip_prefix(const char *text, uint32_t *ret_address, uint32_t *ret_mask);

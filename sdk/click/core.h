@@ -24,8 +24,12 @@ void click_text_format(struct click_text *text, const char *format, va_list list
 void click_text_printf(struct click_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* What is no text becomes a blank or '?'. */
+void click_text_clean(struct click_text *text);
+
 bool click_is_space(char c);
 bool click_is_name(char c);
+bool click_is_variable(char c); /* those of names of variables */
 /* Up to 64 bytes of each: how many changes make one the other, at most LIMIT + 1. */
 unsigned click_distance(const char *a, const char *b, unsigned limit);
 
@@ -74,7 +78,7 @@ struct click_flat_element {
 	const char *config;
 	uint32_t line;
 	const char *file;
-	const char *what; /* pseudo: "input" or "output" of the compound NAME; NULL: a group's */
+	const char *what; /* pseudo: "input" or "output" of the compound or group NAME */
 };
 
 struct click_flat_link {
@@ -103,12 +107,21 @@ struct click_device {
 	struct click_element *receiver;
 };
 
+/* What a name means, within the compound whose elements' names begin with SCOPE. */
+enum {
+	CLICK_HAS_IP = 1,
+	CLICK_HAS_NET = 2,
+	CLICK_HAS_ETHER = 4,
+	CLICK_HAS_TCP_PORT = 8,
+	CLICK_HAS_UDP_PORT = 16,
+};
 struct click_address {
-	const char *name;
-	uint32_t ip, mask;
+	const char *name, *scope;
+	size_t scope_len;
+	uint32_t ip, net, mask;
 	uint8_t ether[6];
-	bool has_ip, has_mask, has_ether, has_port;
-	uint16_t port;
+	uint8_t has;
+	uint16_t tcp_port, udp_port;
 	struct click_address *next;
 };
 
@@ -163,6 +176,7 @@ struct click_router {
 	struct click_device devices[CLICK_DEVICES_MAX];
 	unsigned devices_named;
 	struct click_address *addresses;
+	const char *naming; /* the element for which names of addresses are looked up */
 	struct click_counter_ref *counters;
 	struct click_computed *computed;
 	struct click_counter *table;
@@ -230,6 +244,9 @@ void click_packets_fini(struct click_router *router);
 
 /* --- handlers.c --- */
 
+/* Whether ELEMENT has NAME to be written; if not, GUESS gets what may have been meant. */
+bool click_can_write(const struct click_element *element, const char *name,
+		     struct click_text *guess);
 /* False: no memory. */
 bool click_own_counters(struct click_router *router);
 void click_count_exhausted(struct click_router *router);
@@ -270,4 +287,3 @@ void click_args_expected(struct click_args *args, const char *key, const char *v
 /* The bytes of a string argument into the router's memory. NULL: told. */
 char *click_args_unquote(struct click_args *args, const char *key, const char *text,
 			 uint32_t *ret_len);
-const struct click_address *click_find_address(const struct click_router *router, const char *name);

@@ -6,28 +6,13 @@
 
 #include "parse.h"
 
-#define CONFIG_MAX 65536u /* bytes of an element's arguments, with variables' values */
-
-struct environment {
-	const struct click_compound *compound;
-	const struct environment *parent;
-	const char **values; /* by the compound's variables */
-};
-
-struct expansion {
-	struct click_parser *parser;
-	struct click_flat *flat;
-	unsigned depth;
-	char *scratch; /* CONFIG_MAX + 1 bytes */
-};
-
-static int no_memory(struct expansion *expansion)
+static int no_memory(struct click_expansion *expansion)
 {
 	expansion->parser->no_memory = true;
 	return -1;
 }
 
-static int complain(struct expansion *expansion, const char *file, uint32_t line,
+static int complain(struct click_expansion *expansion, const char *file, uint32_t line,
 		    const char *format, ...)
 {
 	va_list list;
@@ -37,95 +22,48 @@ static int complain(struct expansion *expansion, const char *file, uint32_t line
 	return -1;
 }
 
-/* --- variables --- */
-
-static const char *lookup(const struct environment *env, const char *name, size_t len)
-{
-	for (; env != NULL; env = env->parent) {
-		const struct click_compound *compound = env->compound;
-		for (uint32_t i = 0; i < compound->variables_count; i++) {
-			const char *own = compound->variables[i].name;
-			if (strlen(own) == len && memcmp(own, name, len) == 0 && env->values[i])
-				return env->values[i];
-		}
-	}
-	return NULL;
-}
-
-/* The variable that begins at AT: its value, and RET_END behind it. NULL: it is none of ours. */
-static const char *variable_at(const struct environment *env, const char *at, const char **ret_end)
-{
-	bool is_braced = at[1] == '{';
-	const char *name = at + (is_braced ? 2 : 1), *end = name;
-	while (click_is_name(*end) && *end != '@')
-		end++;
-	if (end == name || (is_braced && *end != '}'))
-		return NULL;
-	*ret_end = end + is_braced;
-	return lookup(env, name, (size_t)(end - name));
-}
-
-static void add_value(struct click_text *out, const char *value, bool is_quoted)
-{
-	size_t len = strlen(value);
-	bool has_quotes =
-		len >= 2 && value[0] == value[len - 1] && (value[0] == '"' || value[0] == '\'');
-	if (is_quoted && has_quotes)
-		click_text_add(out, value + 1, len - 2);
-	else
-		click_text_add(out, value, len);
-}
-
-/* TEXT with the values of variables, but within single quotes. NULL: no memory, or too long. */
-static const char *substitute(struct expansion *expansion, const struct environment *env,
-			      const char *text, const char *file, uint32_t line)
-{
-	if (strchr(text, '$') == NULL)
-		return text;
-	struct click_text out = {expansion->scratch, CONFIG_MAX + 1, 0};
-	char quote = 0;
-	expansion->scratch[0] = '\0';
-	for (const char *at = text; *at != '\0';) {
-		const char *end, *value = NULL;
-		if (*at == '$' && quote != '\'')
-			value = variable_at(env, at, &end);
-		if (value != NULL) {
-			add_value(&out, value, quote == '"');
-			at = end;
-			continue;
-		}
-		if (*at == '\\' && at[1] != '\0' && quote != '\'') {
-			click_text_add(&out, at, 2);
-			at += 2;
-			continue;
-		}
-		if (quote == 0 && (*at == '"' || *at == '\''))
-			quote = *at;
-		else if (quote == *at)
-			quote = 0;
-		click_text_add(&out, at++, 1);
-	}
-	if (out.len >= CONFIG_MAX) {
-		(void)complain(expansion, file, line, "the arguments are longer than %u bytes",
-			       CONFIG_MAX);
-		return NULL;
-	}
-	return click_parse_copy(expansion->parser, out.at, out.len);
-}
-
 /* --- arguments of compounds --- */
 
-static int find_keyword(const struct click_arg *args, uint32_t count, const char *key)
+/* The word that TEXT begins with, if it can be a keyword, and what is behind it. */
+static size_t keyword_len(const char *text, const char **ret_value)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (args[i].value != NULL && strlen(key) == args[i].keyword_len &&
-		    memcmp(args[i].text, key, args[i].keyword_len) == 0)
-			return (int)i;
-	return -1;
+	const char *at = text;
+	while (click_is_variable(*at) || (*at != '\0' && strchr(":.?!", *at) != NULL))
+		at++;
+	if (*at != '\0' && !click_is_space(*at))
+		return 0;
+	size_t len = (size_t)(at - text);
+	while (click_is_space(*at))
+		at++;
+	*ret_value = at;
+	return len;
+}
+
+static bool is_rest(const struct click_variable *formal)
+{
+	return formal->key != NULL && strcmp(formal->key, "__REST__") == 0;
+}
+
+/* TEXT as "KEY value" for one of the formals from FIRST on. */
+static bool take_keyword(const struct click_compound *compound, uint32_t first, const char *text,
+			 const char **values)
+{
+	const char *value;
+	size_t len = keyword_len(text, &value);
+	for (uint32_t i = first; i < compound->formals_count && len > 0; i++) {
+		const char *key = compound->variables[i].key;
+		if (strlen(key) != len || memcmp(key, text, len) != 0 ||
+		    is_rest(&compound->variables[i]))
+			continue;
+		values[i] = value; /* of several the last */
+		return true;
+	}
+	return false;
 }
 
 /* "__REST__ $rest": all that are left, as they would be written. */
-static const char *join_rest(struct expansion *expansion, struct click_arg *args, uint32_t count)
+static const char *join_rest(struct click_expansion *expansion, struct click_arg *args,
+			     uint32_t count)
 {
 	size_t len = 1;
 	for (uint32_t i = 0; i < count; i++)
@@ -147,42 +85,32 @@ static const char *join_rest(struct expansion *expansion, struct click_arg *args
 	return bytes;
 }
 
-/* Gives each of COMPOUND's parameters its argument. False: they do not match. */
-static bool bind(struct expansion *expansion, const struct click_compound *compound,
+/*
+ * Gives each of COMPOUND's parameters its argument. False: they do not match. As many as there are
+ * positional parameters are positional, whatever they look like; what is left over is __REST__'s,
+ * if there is that.
+ */
+static bool bind(struct click_expansion *expansion, const struct click_compound *compound,
 		 struct click_arg *args, uint32_t count, const char **values)
 {
-	uint32_t next = 0;
-	for (uint32_t i = 0; i < count; i++)
-		args[i].is_read = false;
-	for (uint32_t i = 0; i < compound->formals_count; i++) {
-		const char *key = compound->variables[i].key;
-		int index = key != NULL ? find_keyword(args, count, key) : -1;
-		if (index >= 0) {
-			values[i] = args[index].value;
-			args[index].is_read = true;
-		}
-	}
-	for (uint32_t i = 0; i < compound->formals_count; i++) {
-		const char *key = compound->variables[i].key;
-		if (key != NULL && strcmp(key, "__REST__") == 0) {
-			values[i] = join_rest(expansion, args, count);
-			continue;
-		}
-		if (key != NULL) {
-			if (values[i] == NULL)
-				return false;
-			continue;
-		}
-		while (next < count && args[next].is_read)
-			next++;
-		if (next == count)
+	uint32_t formals = compound->formals_count, positional = 0;
+	bool has_rest = formals > 0 && is_rest(&compound->variables[formals - 1]);
+	while (positional < formals && compound->variables[positional].key == NULL)
+		positional++;
+	for (uint32_t i = 0; i < count; i++) {
+		args[i].is_read = i < positional;
+		if (args[i].is_read)
+			values[i] = args[i].text;
+		else
+			args[i].is_read = take_keyword(compound, positional, args[i].text, values);
+		if (!args[i].is_read && !has_rest)
 			return false;
-		values[i] = args[next].text;
-		args[next].is_read = true;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		if (!args[i].is_read)
+	for (uint32_t i = 0; i < formals - has_rest; i++)
+		if (values[i] == NULL)
 			return false;
+	if (has_rest)
+		values[formals - 1] = join_rest(expansion, args, count);
 	return true;
 }
 
@@ -192,7 +120,7 @@ static bool ports_match(const struct click_compound *compound, const struct clic
 	       compound->decls[1].inputs == decl->outputs;
 }
 
-static int tell_mismatch(struct expansion *expansion, const struct click_decl *decl,
+static int tell_mismatch(struct click_expansion *expansion, const struct click_decl *decl,
 			 const char *name, uint32_t count)
 {
 	const struct click_compound *compound = decl->compound;
@@ -218,8 +146,8 @@ static int tell_mismatch(struct expansion *expansion, const struct click_decl *d
  * Which of DECL's definitions it is, with its parameters' values in RET_ENV. RET_CLASS if "..." led
  * to a class of ours.
  */
-static int choose(struct expansion *expansion, const struct click_decl *decl, const char *name,
-		  const char *config, struct environment *ret_env,
+static int choose(struct click_expansion *expansion, const struct click_decl *decl,
+		  const char *name, const char *config, struct click_environment *ret_env,
 		  const struct click_class **ret_class)
 {
 	struct click_arena *arena = expansion->parser->arena;
@@ -237,7 +165,7 @@ static int choose(struct expansion *expansion, const struct click_decl *decl, co
 			return no_memory(expansion);
 		if ((!is_overloaded || ports_match(compound, decl)) &&
 		    bind(expansion, compound, args, count, values)) {
-			*ret_env = (struct environment){compound, NULL, values};
+			*ret_env = (struct click_environment){compound, NULL, values};
 			return 0;
 		}
 		if (compound->overload != NULL) {
@@ -254,7 +182,8 @@ static int choose(struct expansion *expansion, const struct click_decl *decl, co
 
 /* --- elements --- */
 
-static uint32_t add_element(struct expansion *expansion, const struct click_flat_element *element)
+static uint32_t add_element(struct click_expansion *expansion,
+			    const struct click_flat_element *element)
 {
 	struct click_flat *flat = expansion->flat;
 	if (flat->elements_count >= 3 * CLICK_ELEMENTS_MAX) {
@@ -271,7 +200,7 @@ static uint32_t add_element(struct expansion *expansion, const struct click_flat
 	return flat->elements_count++;
 }
 
-static int add_link(struct expansion *expansion, const struct click_flat_link *link)
+static int add_link(struct click_expansion *expansion, const struct click_flat_link *link)
 {
 	struct click_flat *flat = expansion->flat;
 	if (flat->links_count >= CLICK_CONNECTIONS_MAX)
@@ -284,28 +213,13 @@ static int add_link(struct expansion *expansion, const struct click_flat_link *l
 	return 0;
 }
 
-/* "prefix/name", and for anonymous ones "prefix/Class@3". NULL: told. */
-static const char *whole_name(struct expansion *expansion, const struct click_compound *scope,
-			      const char *prefix, uint32_t index)
+/* "prefix/name". NULL: told. */
+static const char *whole_name(struct click_expansion *expansion, const struct click_decl *decl,
+			      const char *prefix)
 {
-	const struct click_decl *decl = &scope->decls[index];
-	char bytes[CLICK_NAME_MAX + 2];
-	struct click_text text = CLICK_TEXT(bytes);
-	bytes[0] = '\0';
-	/* Of compounds the first two are no elements; numbers go from 1. */
-	uint32_t number = index + (scope->parent != NULL ? 0 : 1) - (scope->parent != NULL);
-	for (;; number++) {
-		text.len = 0;
-		click_text_puts(&text, decl->name);
-		if (!decl->is_anonymous)
-			break;
-		click_text_printf(&text, "@%u", number);
-		if (click_parse_find(scope, bytes) == CLICK_NONE)
-			break;
-	}
 	char whole[CLICK_NAME_MAX + 2];
 	struct click_text out = CLICK_TEXT(whole);
-	click_text_printf(&out, "%s%s%s", prefix, prefix[0] != '\0' ? "/" : "", bytes);
+	click_text_printf(&out, "%s%s%s", prefix, prefix[0] != '\0' ? "/" : "", decl->name);
 	if (out.len > CLICK_NAME_MAX) {
 		(void)complain(expansion, decl->file, decl->line,
 			       "the name '%.*s…' is longer than %u bytes", 40, whole,
@@ -315,22 +229,22 @@ static const char *whole_name(struct expansion *expansion, const struct click_co
 	return click_parse_copy(expansion->parser, whole, out.len);
 }
 
-static int expand_into(struct expansion *expansion, const struct click_compound *compound,
-		       const struct environment *env, const char *prefix,
+static int expand_into(struct click_expansion *expansion, const struct click_compound *compound,
+		       const struct click_environment *env, const char *prefix,
 		       const struct click_end *around);
 
 /* What ENV's compound was written in: the environment of that, among those around the use. */
-static const struct environment *find_parent(const struct environment *env,
-					     const struct click_compound *compound)
+static const struct click_environment *find_parent(const struct click_environment *env,
+						   const struct click_compound *compound)
 {
 	while (env != NULL && env->compound != compound)
 		env = env->parent;
 	return env;
 }
 
-static int add_compound(struct expansion *expansion, const struct click_decl *decl,
-			const char *name, const struct environment *outer, struct environment *env,
-			struct click_end *ret_map)
+static int add_compound(struct click_expansion *expansion, const struct click_decl *decl,
+			const char *name, const struct click_environment *outer,
+			struct click_environment *env, struct click_end *ret_map)
 {
 	struct click_flat_element pseudo = {
 		.name = name, .line = decl->line, .file = decl->file, .what = "input"};
@@ -341,12 +255,9 @@ static int add_compound(struct expansion *expansion, const struct click_decl *de
 	if (ret_map->element == CLICK_NONE || ret_map->port == CLICK_NONE)
 		return -1;
 	env->parent = find_parent(outer, compound->parent);
-	for (uint32_t i = compound->formals_count; i < compound->variables_count; i++) {
-		env->values[i] = substitute(expansion, env, compound->variables[i].value,
-					    compound->file, compound->line);
-		if (env->values[i] == NULL)
+	for (uint32_t i = compound->formals_count; i < compound->variables_count; i++)
+		if (click_variable_value(expansion, env, i) == NULL)
 			return -1;
-	}
 	if (expansion->depth >= CLICK_DEPTH_MAX)
 		return complain(expansion, decl->file, decl->line,
 				"compounds contain each other deeper than %u", CLICK_DEPTH_MAX);
@@ -358,21 +269,23 @@ static int add_compound(struct expansion *expansion, const struct click_decl *de
 
 /* RET_MAP's element is where links to DECL go, its port (so to say) where links from it come from.
  */
-static int add_decl(struct expansion *expansion, const struct environment *env, const char *prefix,
-		    uint32_t index, struct click_end *ret_map)
+static int add_decl(struct click_expansion *expansion, const struct click_environment *env,
+		    const char *prefix, uint32_t index, struct click_end *ret_map)
 {
 	const struct click_decl *decl = &env->compound->decls[index];
-	struct click_flat_element element = {.name = "(…)", .line = decl->line, .file = decl->file};
+	struct click_flat_element element = {
+		.name = "(…)", .line = decl->line, .file = decl->file, .what = decl->name};
 	if (decl->kind == CLICK_ELEMENT) {
-		element.name = whole_name(expansion, env->compound, prefix, index);
+		element.name = whole_name(expansion, decl, prefix);
 		if (element.name == NULL)
 			return -1;
-		element.config = substitute(expansion, env, decl->config, decl->file, decl->line);
+		element.config =
+			click_substitute(expansion, env, decl->config, decl->file, decl->line);
 		if (element.config == NULL)
 			return -1;
 		element.class = decl->class;
 		if (decl->compound != NULL) {
-			struct environment inner;
+			struct click_environment inner;
 			if (choose(expansion, decl, element.name, element.config, &inner,
 				   &element.class) < 0)
 				return -1;
@@ -386,8 +299,8 @@ static int add_decl(struct expansion *expansion, const struct environment *env, 
 }
 
 /* AROUND: the pseudo elements that are COMPOUND's input and output; NULL: it is the file. */
-static int expand_into(struct expansion *expansion, const struct click_compound *compound,
-		       const struct environment *env, const char *prefix,
+static int expand_into(struct click_expansion *expansion, const struct click_compound *compound,
+		       const struct click_environment *env, const char *prefix,
 		       const struct click_end *around)
 {
 	struct click_end *map = click_arena_alloc(expansion->parser->arena,
@@ -414,19 +327,15 @@ static int expand_into(struct expansion *expansion, const struct click_compound 
 
 int click_expand(struct click_parser *parser, struct click_flat *flat)
 {
-	struct expansion expansion = {.parser = parser, .flat = flat};
+	struct click_expansion expansion = {.parser = parser, .flat = flat};
 	const struct click_compound *top = parser->scope;
-	struct environment env = {.compound = top};
+	struct click_environment env = {.compound = top};
 	env.values =
 		click_arena_alloc(parser->arena, (top->variables_count + 1) * sizeof(*env.values));
-	expansion.scratch = click_arena_alloc(parser->arena, CONFIG_MAX + 1);
-	if (env.values == NULL || expansion.scratch == NULL)
+	if (env.values == NULL)
 		return no_memory(&expansion);
-	for (uint32_t i = 0; i < top->variables_count; i++) {
-		env.values[i] =
-			substitute(&expansion, &env, top->variables[i].value, top->file, top->line);
-		if (env.values[i] == NULL)
+	for (uint32_t i = 0; i < top->variables_count; i++)
+		if (click_variable_value(&expansion, &env, i) == NULL)
 			return -1;
-	}
 	return expand_into(&expansion, top, &env, "", NULL);
 }

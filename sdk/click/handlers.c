@@ -99,20 +99,29 @@ int click_router_read(struct click_router *router, const char *path, char *out, 
 	return (int)text.len;
 }
 
+bool click_can_write(const struct click_element *element, const char *name,
+		     struct click_text *guess)
+{
+	const struct click_handler *handler = find(element, name);
+	if (handler != NULL && handler->write != NULL)
+		return true;
+	struct click_nearest nearest = click_nearest_to(name);
+	for (handler = element->more->class->handlers; handler != NULL && handler->name != NULL;
+	     handler++)
+		if (handler->write != NULL)
+			click_nearest_offer(&nearest, handler->name);
+	click_nearest_say(&nearest, guess);
+	return false;
+}
+
 static void tell_unknown(struct click_router *router, const struct click_element *element,
 			 const char *path, const char *name)
 {
 	char line[CLICK_NAME_MAX + 200];
 	struct click_text text = CLICK_TEXT(line);
 	click_text_printf(&text, "there is no handler '%.*s' to write", 100, path);
-	if (element != NULL) {
-		struct click_nearest nearest = click_nearest_to(name);
-		const struct click_handler *handler = element->more->class->handlers;
-		for (; handler != NULL && handler->name != NULL; handler++)
-			if (handler->write != NULL)
-				click_nearest_offer(&nearest, handler->name);
-		click_nearest_say(&nearest, &text);
-	}
+	if (element != NULL)
+		(void)click_can_write(element, name, &text);
 	click_tell_line(router, line);
 }
 
@@ -121,7 +130,7 @@ int click_router_write(struct click_router *router, const char *path, const char
 {
 	struct click_errors none = {0}, *before = router->errors;
 	struct click_arena arena = {.max = WRITE_MEMORY_MAX}, *outer = router->scratch;
-	const char *name = "";
+	const char *name = "", *naming = router->naming;
 	router->errors = errors != NULL ? errors : before != NULL ? before : &none;
 	struct click_element *element = split(router, path, &name);
 	const struct click_handler *handler = element != NULL ? find(element, name) : NULL;
@@ -140,6 +149,7 @@ int click_router_write(struct click_router *router, const char *path, const char
 	}
 	router->errors = before;
 	router->scratch = outer;
+	router->naming = naming;
 	click_arena_fini(&arena);
 	return err;
 }

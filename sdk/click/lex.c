@@ -20,86 +20,129 @@ const char *click_skip_comment(const char *at, const char *end)
 	return at;
 }
 
-/* "\<48 45>" within a string, or behind a backslash elsewhere. */
-static const char *skip_escape(const char *at, const char *end)
+/* "\<48 45>", in which there may be comments. */
+static const char *skip_data(const char *at, const char *end)
 {
-	if (end - at >= 2 && at[1] == '<') {
-		while (at < end && *at != '>')
-			at++;
-		return at < end ? at + 1 : at;
+	for (at += 2; at < end && *at != '>';) {
+		const char *behind = click_skip_comment(at, end);
+		at = behind != at ? behind : at + 1;
 	}
-	return end - at >= 2 ? at + 2 : end;
+	return at < end ? at + 1 : at;
 }
 
+static bool begins_data(const char *at, const char *end)
+{
+	return end - at >= 2 && at[0] == '\\' && at[1] == '<';
+}
+
+/* Outside of double quotes a backslash means nothing else. */
 const char *click_skip_quoted(const char *at, const char *end)
 {
 	if (at >= end)
 		return at;
-	if (*at == '\\')
-		return skip_escape(at, end);
+	if (begins_data(at, end))
+		return skip_data(at, end);
 	if (*at != '"' && *at != '\'')
 		return at;
 	char quote = *at++;
-	while (at < end && *at != quote)
-		at = *at == '\\' && quote == '"' ? skip_escape(at, end) : at + 1;
+	while (at < end && *at != quote) {
+		if (quote == '"' && begins_data(at, end))
+			at = skip_data(at, end);
+		else if (quote == '"' && *at == '\\' && end - at >= 2)
+			at += 2;
+		else
+			at++;
+	}
 	return at < end ? at + 1 : at;
 }
 
-static void count_lines(struct click_lexer *lexer, const char *from, const char *to)
+/* A line ends with CR, LF, or both. */
+uint32_t click_count_lines(const char *from, const char *to, const char *end)
 {
+	uint32_t count = 0;
 	for (; from < to; from++)
-		lexer->line += *from == '\n';
+		count += *from == '\n' || (*from == '\r' && (end - from < 2 || from[1] != '\n'));
+	return count;
 }
 
-/* "#line 12 "file"" and "# 12 "file"", at the start of a line: what follows stands there. */
-static void read_line_directive(struct click_lexer *lexer)
+/* --- "# 12 "file"" and "#line 12 "file"": what follows stands there --- */
+
+static const char *skip_blanks(const char *at, const char *end)
 {
-	const char *at = lexer->at + 1, *end = memchr(at, '\n', (size_t)(lexer->end - at));
-	if (end == NULL)
-		end = lexer->end;
-	while (at < end && (click_is_space(*at) || (*at >= 'a' && *at <= 'z')))
+	while (at < end && (*at == ' ' || *at == '\t'))
 		at++;
+	return at;
+}
+
+static const char *line_end(const char *at, const char *end)
+{
+	while (at < end && *at != '\n' && *at != '\r')
+		at++;
+	return at;
+}
+
+static bool is_at_line_start(const struct click_lexer *lexer, const char *at)
+{
+	return at == lexer->begin || at[-1] == '\n' || at[-1] == '\r';
+}
+
+/* The number in it; NULL: there is none at AT. */
+static const char *find_directive(const struct click_lexer *lexer, const char *at)
+{
+	if (*at != '#' || !is_at_line_start(lexer, at))
+		return NULL;
+	at = skip_blanks(at + 1, lexer->end);
+	if (lexer->end - at > 4 && memcmp(at, "line", 4) == 0)
+		at = skip_blanks(at + 4, lexer->end);
+	return at < lexer->end && *at >= '0' && *at <= '9' ? at : NULL;
+}
+
+/* Behind it is the line break, which is counted yet. */
+static const char *read_directive(struct click_lexer *lexer, const char *number)
+{
+	const char *at = number, *end = line_end(at, lexer->end);
 	uint32_t line = 0;
-	bool has_line = at < end && *at >= '0' && *at <= '9';
 	for (; at < end && *at >= '0' && *at <= '9'; at++)
 		line = line < 100000000 ? line * 10 + (uint32_t)(*at - '0') : line;
-	const char *open = memchr(at, '"', (size_t)(end - at));
-	const char *close = open ? memchr(open + 1, '"', (size_t)(end - open - 1)) : NULL;
-	if (has_line) {
-		lexer->line = line - 1; /* the line break is counted yet */
-		char *file = close == NULL ? NULL
-					   : click_arena_text(lexer->arena, open + 1,
-							      (size_t)(close - open - 1));
-		if (file != NULL)
-			lexer->file = file;
+	lexer->line = line - 1;
+	at = skip_blanks(at, end);
+	if (at == end || *at != '"')
+		return end;
+	char *file = click_arena_alloc(lexer->arena, (size_t)(end - at));
+	size_t len = 0;
+	for (at++; file != NULL && at < end && *at != '"'; at++) {
+		at += *at == '\\' && end - at >= 2;
+		file[len++] = *at;
 	}
-	lexer->at = end;
+	if (file != NULL)
+		lexer->file = len > 0 ? file : lexer->own_file;
+	return end;
 }
 
-static void skip_blank(struct click_lexer *lexer, bool at_line_start)
+/* --- words --- */
+
+static void skip_blank(struct click_lexer *lexer)
 {
 	while (lexer->at < lexer->end) {
-		const char *at = lexer->at;
-		if (click_is_space(*at)) {
-			at_line_start = at_line_start || *at == '\n';
-			lexer->line += *at == '\n';
-			lexer->at++;
-		} else if (*at == '#' && at_line_start) {
-			read_line_directive(lexer);
-		} else {
-			const char *behind = click_skip_comment(at, lexer->end);
-			if (behind == at)
-				return;
-			count_lines(lexer, at, behind);
-			lexer->at = behind;
+		const char *at = lexer->at, *number = find_directive(lexer, at);
+		if (number != NULL) {
+			lexer->at = read_directive(lexer, number);
+			continue;
 		}
+		const char *behind =
+			click_is_space(*at) ? at + 1 : click_skip_comment(at, lexer->end);
+		if (behind == at)
+			return;
+		lexer->line += click_count_lines(at, behind, lexer->end);
+		lexer->at = behind;
 	}
 }
 
+/* A slash is within it, and begins no comment. */
 static const char *name_end(const char *at, const char *end)
 {
-	while (at < end && (click_is_name(*at) ||
-			    (*at == '/' && !(end - at >= 2 && (at[1] == '/' || at[1] == '*')))))
+	while (at < end &&
+	       (click_is_name(*at) || (*at == '/' && end - at >= 2 && click_is_name(at[1]))))
 		at++;
 	return at;
 }
@@ -120,7 +163,7 @@ struct click_token click_lex(struct click_lexer *lexer)
 		     {"::", CLICK_DECLARES},
 		     {"||", CLICK_BARS},
 		     {"...", CLICK_DOTS}};
-	skip_blank(lexer, lexer->line == 1);
+	skip_blank(lexer);
 	struct click_token token = {CLICK_END, lexer->at, 0, lexer->line};
 	if (lexer->at == lexer->end)
 		return token;
@@ -128,10 +171,15 @@ struct click_token click_lex(struct click_lexer *lexer)
 		token.kind = CLICK_NAME;
 		lexer->at = name_end(lexer->at, lexer->end);
 	} else if (*lexer->at == '$' && lexer->end - lexer->at >= 2 &&
-		   click_is_name(lexer->at[1])) {
+		   click_is_variable(lexer->at[1])) {
 		token.kind = CLICK_VARIABLE;
 		token.text++;
-		lexer->at = name_end(lexer->at + 1, lexer->end);
+		while (++lexer->at < lexer->end && click_is_variable(*lexer->at))
+			;
+	} else if (*lexer->at == '#' && is_at_line_start(lexer, lexer->at)) {
+		/* As one word, since what is in it is no Click. */
+		token.kind = '#';
+		lexer->at = line_end(lexer->at, lexer->end);
 	} else {
 		for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
 			if (!follows(lexer, signs[i].word))
@@ -142,8 +190,9 @@ struct click_token click_lex(struct click_lexer *lexer)
 			return token;
 		}
 		token.kind = (unsigned char)*lexer->at++;
-		/* A zero byte is not the end. */
-		token.kind = token.kind == 0 ? 1 : token.kind;
+		/* A character, as it is told. */
+		while (token.kind >= 0xc0 && lexer->at < lexer->end && (*lexer->at & 0xc0) == 0x80)
+			lexer->at++;
 	}
 	token.len = (size_t)(lexer->at - token.text);
 	return token;
@@ -155,27 +204,50 @@ struct click_token click_lex_peek(const struct click_lexer *lexer)
 	return click_lex(&copy);
 }
 
-bool click_lex_config(struct click_lexer *lexer, const char **ret_text, size_t *ret_len)
+/* Behind the ')' that belongs to what begins at AT; NULL: there is none. */
+static const char *find_config_end(const struct click_lexer *lexer, const char *at)
 {
-	const char *start = lexer->at, *at = start;
 	for (unsigned depth = 0; at < lexer->end;) {
 		const char *behind = click_skip_comment(at, lexer->end);
 		if (behind == at)
 			behind = click_skip_quoted(at, lexer->end);
+		if (behind == at && find_directive(lexer, at) != NULL)
+			behind = line_end(at, lexer->end);
 		if (behind != at) {
 			at = behind;
 			continue;
 		}
-		if (*at == '(') {
+		if (*at == '(')
 			depth++;
-		} else if (*at == ')' && depth-- == 0) {
-			count_lines(lexer, start, at);
-			lexer->at = at + 1;
-			*ret_text = start;
-			*ret_len = (size_t)(at - start);
-			return true;
-		}
+		else if (*at == ')' && depth-- == 0)
+			return at + 1;
 		at++;
 	}
-	return false;
+	return NULL;
+}
+
+bool click_lex_config(struct click_lexer *lexer, char **ret_text)
+{
+	const char *start = lexer->at, *at = start, *end = find_config_end(lexer, at);
+	if (end == NULL)
+		return false;
+	char *copy = click_arena_text(lexer->arena, start, (size_t)(end - 1 - start));
+	while (at < end) {
+		const char *behind = click_skip_comment(at, end), *number = NULL;
+		if (behind == at)
+			behind = click_skip_quoted(at, end);
+		if (behind == at)
+			number = find_directive(lexer, at);
+		if (number != NULL)
+			behind = read_directive(lexer, number);
+		else if (behind == at)
+			behind++;
+		if (number != NULL && copy != NULL)
+			memset(copy + (at - start), ' ', (size_t)(behind - at));
+		lexer->line += click_count_lines(at, behind, lexer->end);
+		at = behind;
+	}
+	lexer->at = end;
+	*ret_text = copy;
+	return true;
 }

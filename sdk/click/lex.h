@@ -26,16 +26,19 @@ struct click_token {
 
 /* A copy of it is a place to go back to. */
 struct click_lexer {
-	const char *at, *end;
+	const char *begin, *at, *end;
 	uint32_t line;
-	const char *file;
-	struct click_arena *arena; /* names of files from "#line" */
+	const char *file, *own_file; /* where it says that it is from, and is */
+	struct click_arena *arena;   /* configurations, and names of files from "#line" */
 };
 
 struct click_token click_lex(struct click_lexer *lexer);
 struct click_token click_lex_peek(const struct click_lexer *lexer);
-/* Behind '(': the text up to the ')' that belongs to it, which is passed. False: there is none. */
-bool click_lex_config(struct click_lexer *lexer, const char **ret_text, size_t *ret_len);
+/* Behind '(': a copy of the text up to the ')' that belongs to it, which is passed; NULL: no
+ * memory. False: there is no ')'. */
+bool click_lex_config(struct click_lexer *lexer, char **ret_text);
 /* Behind a comment, a string's end, or what else begins at AT and is one piece; AT: none does. */
 const char *click_skip_quoted(const char *at, const char *end);
 const char *click_skip_comment(const char *at, const char *end);
+/* How many lines end between FROM and TO; END: of the whole text. */
+uint32_t click_count_lines(const char *from, const char *to, const char *end);

@@ -22,15 +22,23 @@ const char *click_parse_copy(struct click_parser *parser, const char *text, size
 	return copy != NULL ? copy : "";
 }
 
-static bool is_word(const struct click_token *token, const char *word)
+bool click_parse_is_word(const struct click_token *token, const char *word)
 {
 	return token->kind == CLICK_NAME && token->len == strlen(word) &&
 	       memcmp(token->text, word, token->len) == 0;
 }
 
+void click_parse_give_up(struct click_parser *parser)
+{
+	parser->lexer.at = parser->lexer.end;
+	parser->has_given_up = true;
+}
+
 static void unexpected(struct click_parser *parser, const struct click_token *token,
 		       const char *what)
 {
+	if (token->kind == CLICK_END && parser->has_given_up)
+		return;
 	if (token->kind == CLICK_END)
 		click_parse_error(parser, token->line, "the file ends where %s is expected", what);
 	else
@@ -52,17 +60,18 @@ bool click_parse_expect(struct click_parser *parser, int kind, const char *what)
 const char *click_parse_config(struct click_parser *parser)
 {
 	struct click_token token = click_lex_peek(&parser->lexer);
-	const char *text;
-	size_t len;
+	char *text;
 	if (token.kind != '(')
 		return "";
 	(void)click_lex(&parser->lexer);
-	if (!click_lex_config(&parser->lexer, &text, &len)) {
+	if (!click_lex_config(&parser->lexer, &text)) {
 		click_parse_error(parser, token.line, "'(' is never closed");
-		parser->lexer.at = parser->lexer.end;
+		click_parse_give_up(parser);
 		return "";
 	}
-	return click_parse_copy(parser, text, len);
+	if (text == NULL)
+		parser->no_memory = true;
+	return text != NULL ? text : "";
 }
 
 /* --- names --- */
@@ -85,15 +94,49 @@ static uint32_t hash_of(const char *name)
 	return hash;
 }
 
+/* Where NAME is in the table of SCOPE, which is not full, or is to be. */
+static uint32_t *find_named(const struct click_compound *scope, const char *name, uint32_t hash)
+{
+	for (uint32_t at = hash;; at++) {
+		uint32_t *slot = &scope->named[at & (scope->named_size - 1)];
+		const struct click_decl *decl = &scope->decls[*slot > 0 ? *slot - 1 : 0];
+		if (*slot == 0 || (decl->hash == hash && strcmp(decl->name, name) == 0))
+			return slot;
+	}
+}
+
 uint32_t click_parse_find(const struct click_compound *scope, const char *name)
 {
-	uint32_t hash = hash_of(name);
-	for (uint32_t i = 0; i < scope->decls_count; i++) {
-		const struct click_decl *decl = &scope->decls[i];
-		if (decl->hash == hash && !decl->is_anonymous && strcmp(decl->name, name) == 0)
-			return i;
+	if (scope->named_count == 0)
+		return CLICK_NONE;
+	uint32_t found = *find_named(scope, name, hash_of(name));
+	return found > 0 ? found - 1 : CLICK_NONE;
+}
+
+/* The name of the decl at INDEX is known from now on. */
+static void add_name(struct click_parser *parser, struct click_compound *scope, uint32_t index)
+{
+	struct click_decl *decl = &scope->decls[index];
+	decl->hash = hash_of(decl->name);
+	decl->is_anonymous = false;
+	if (2 * (scope->named_count + 1) > scope->named_size) {
+		uint32_t *old = scope->named, old_size = scope->named_size;
+		uint32_t size = old_size > 0 ? 2 * old_size : 16;
+		uint32_t *table = click_arena_alloc(parser->arena, size * sizeof(*table));
+		if (table == NULL) {
+			parser->no_memory = true;
+			return;
+		}
+		scope->named = table;
+		scope->named_size = size;
+		for (uint32_t i = 0; i < old_size; i++) {
+			const struct click_decl *other = &scope->decls[old[i] > 0 ? old[i] - 1 : 0];
+			if (old[i] > 0)
+				*find_named(scope, other->name, other->hash) = old[i];
+		}
 	}
-	return CLICK_NONE;
+	*find_named(scope, decl->name, decl->hash) = index + 1;
+	scope->named_count++;
 }
 
 uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *decl)
@@ -102,7 +145,7 @@ uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *d
 	if (parser->total >= 2 * CLICK_ELEMENTS_MAX) {
 		click_parse_error(parser, decl->line, "more than %u elements",
 				  2 * CLICK_ELEMENTS_MAX);
-		parser->lexer.at = parser->lexer.end;
+		click_parse_give_up(parser);
 		return CLICK_NONE;
 	}
 	if (!click_arena_grow(parser->arena, &scope->decls, scope->decls_count,
@@ -113,8 +156,10 @@ uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *d
 	parser->total++;
 	struct click_decl *added = &scope->decls[scope->decls_count];
 	*added = *decl;
-	added->hash = hash_of(decl->name);
+	added->number = ++scope->numbers;
 	added->file = parser->lexer.file;
+	if (!decl->is_anonymous)
+		add_name(parser, scope, scope->decls_count);
 	return scope->decls_count++;
 }
 
@@ -148,11 +193,36 @@ bool click_parse_variable(struct click_parser *parser, const struct click_variab
 		parser->no_memory = true;
 		return false;
 	}
-	scope->variables[scope->variables_count++] = *variable;
+	struct click_variable *added = &scope->variables[scope->variables_count++];
+	*added = *variable;
+	added->file = parser->lexer.file;
+	added->line = parser->lexer.line;
 	return true;
 }
 
 /* --- compounds --- */
+
+/* Positional ones come first, then keywords, each once, then __REST__. */
+static void check_formal(struct click_parser *parser, const struct click_variable *formal)
+{
+	const struct click_compound *scope = parser->scope;
+	for (uint32_t i = 0; i < scope->formals_count; i++) {
+		const char *key = scope->variables[i].key;
+		if (key == NULL)
+			continue;
+		if (formal->key == NULL || strcmp(key, "__REST__") == 0)
+			click_parse_error(parser, parser->lexer.line,
+					  "parameter '$%s' comes too late: the order is positional "
+					  "ones, keywords, __REST__",
+					  formal->name);
+		else if (strcmp(key, formal->key) == 0)
+			click_parse_error(parser, parser->lexer.line,
+					  "two parameters have the keyword '%s'", key);
+		else
+			continue;
+		return;
+	}
+}
 
 /* "$a, KEY $b |", if it is there. */
 static void parse_formals(struct click_parser *parser)
@@ -175,6 +245,7 @@ static void parse_formals(struct click_parser *parser)
 			return;
 		}
 		formal.name = click_parse_copy(parser, token.text, token.len);
+		check_formal(parser, &formal);
 		if (!click_parse_variable(parser, &formal))
 			return;
 		parser->scope->formals_count++;
@@ -187,6 +258,30 @@ static void parse_formals(struct click_parser *parser)
 			unexpected(parser, &token, "',' or '|' behind a parameter");
 			return;
 		}
+	}
+}
+
+/* Class@2: the second element of its compound; or the next number that is free. */
+static void name_anonymous(struct click_parser *parser)
+{
+	struct click_compound *scope = parser->scope;
+	for (uint32_t i = 0; i < scope->decls_count && !parser->no_memory; i++) {
+		struct click_decl *decl = &scope->decls[i];
+		char bytes[CLICK_NAME_MAX + 20];
+		struct click_text text = CLICK_TEXT(bytes);
+		/* A name that is too long is told when it is used. */
+		if (decl->kind != CLICK_ELEMENT || !decl->is_anonymous ||
+		    strlen(decl->name) > CLICK_NAME_MAX)
+			continue;
+		for (uint32_t number = decl->number;; number++) {
+			text.len = 0;
+			click_text_printf(&text, "%s@%u", decl->name, number);
+			if (click_parse_find(scope, bytes) == CLICK_NONE)
+				break;
+		}
+		decl->name = click_parse_copy(parser, bytes, text.len);
+		if (!parser->no_memory)
+			add_name(parser, scope, i);
 	}
 }
 
@@ -205,10 +300,15 @@ static struct click_compound *parse_body(struct click_parser *parser, const char
 		parser, &(struct click_decl){.name = "input", .kind = CLICK_PSEUDO, .line = line});
 	parser->output = click_parse_add(
 		parser, &(struct click_decl){.name = "output", .kind = CLICK_PSEUDO, .line = line});
+	scope->numbers = 0;
 	parse_formals(parser);
 	while (!parser->no_memory && click_parse_statement(parser, true))
 		;
 	click_parse_undeclared(parser);
+	name_anonymous(parser);
+	if (!parser->no_memory)
+		click_parse_check_ports(parser, parser->input, parser->output,
+					name[0] != '\0' ? name : "{…}", line);
 	parser->scope = outside;
 	parser->types = types;
 	parser->input = input;
@@ -223,7 +323,7 @@ struct click_compound *click_parse_compound(struct click_parser *parser, const c
 	if (parser->depth >= CLICK_DEPTH_MAX) {
 		click_parse_error(parser, line, "compounds are nested deeper than %u",
 				  CLICK_DEPTH_MAX);
-		parser->lexer.at = parser->lexer.end;
+		click_parse_give_up(parser);
 		return NULL;
 	}
 	parser->depth++;
@@ -291,10 +391,22 @@ static void parse_elementclass(struct click_parser *parser)
 
 /* --- statements in parentheses --- */
 
-/* What others call packages and we have; "library" is a file. */
+/* "package NAME", or NAME alone: what others load is here, or it is not. */
+static bool has_package(struct click_parser *parser, const char *name)
+{
+	static const char *const known[] = {"click", "userlevel", "userspace", "alignment",
+					    "compact_config"};
+	if (strncmp(name, "package", 7) == 0 && click_is_space(name[7]))
+		for (name += 8; click_is_space(*name);)
+			name++;
+	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+		if (strcmp(name, known[k]) == 0)
+			return true;
+	return name[0] == '\0' || click_find_class(parser->router, name) != NULL;
+}
+
 static void parse_require(struct click_parser *parser, bool is_provide)
 {
-	static const char *const known[] = {"click", "userlevel", "userspace", "alignment"};
 	uint32_t line = parser->lexer.line;
 	const char *config = click_parse_config(parser);
 	struct click_arg *args;
@@ -304,16 +416,11 @@ static void parse_require(struct click_parser *parser, bool is_provide)
 		return;
 	}
 	for (uint32_t i = 0; i < count && !is_provide; i++) {
-		bool is_known = args[i].text[0] == '\0';
-		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			is_known = is_known || strcmp(args[i].text, known[k]) == 0;
-		if (strncmp(args[i].text, "package ", 8) == 0 && strlen(args[i].text) > 8)
-			is_known = click_find_class(parser->router, args[i].text + 8) != NULL;
-		if (!is_known && strncmp(args[i].text, "library", 7) == 0)
+		if (strncmp(args[i].text, "library", 7) == 0)
 			click_parse_error(parser, line,
 					  "require(library …) is not supported: a configuration "
 					  "is one file");
-		else if (!is_known)
+		else if (!has_package(parser, args[i].text))
 			click_parse_error(parser, line, "require: there is no package '%.*s' here",
 					  60, args[i].text);
 	}
@@ -369,17 +476,18 @@ bool click_parse_statement(struct click_parser *parser, bool is_nested)
 	bool closes = token.kind == '}' || token.kind == ')' || token.kind == CLICK_BARS;
 	if (closes && is_nested)
 		return false;
-	if (is_word(&token, "elementclass") || is_word(&token, "require") ||
-	    is_word(&token, "provide") || is_word(&token, "define") ||
-	    is_word(&token, "connectiontunnel"))
+	if (click_parse_is_word(&token, "elementclass") || click_parse_is_word(&token, "require") ||
+	    click_parse_is_word(&token, "provide") || click_parse_is_word(&token, "define") ||
+	    click_parse_is_word(&token, "connectiontunnel"))
 		(void)click_lex(&parser->lexer);
-	if (is_word(&token, "elementclass")) {
+	if (click_parse_is_word(&token, "elementclass")) {
 		parse_elementclass(parser);
-	} else if (is_word(&token, "require") || is_word(&token, "provide")) {
-		parse_require(parser, is_word(&token, "provide"));
-	} else if (is_word(&token, "define")) {
+	} else if (click_parse_is_word(&token, "require") ||
+		   click_parse_is_word(&token, "provide")) {
+		parse_require(parser, click_parse_is_word(&token, "provide"));
+	} else if (click_parse_is_word(&token, "define")) {
 		parse_define(parser);
-	} else if (is_word(&token, "connectiontunnel")) {
+	} else if (click_parse_is_word(&token, "connectiontunnel")) {
 		parse_tunnel(parser, token.line);
 	} else if (token.kind == ';') {
 		(void)click_lex(&parser->lexer);
@@ -397,10 +505,13 @@ bool click_parse_statement(struct click_parser *parser, bool is_nested)
 int click_parse(struct click_router *router, struct click_arena *arena, const char *text,
 		size_t len, const char *file, struct click_flat *flat)
 {
+	/* A byte order mark is no part of it. */
+	size_t mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	const char *start = text + mark;
 	struct click_parser parser = {
 		.router = router,
 		.arena = arena,
-		.lexer = {text, text + len, 1, file, arena},
+		.lexer = {start, start, text + len, 1, file, file, arena},
 		.input = CLICK_NONE,
 		.output = CLICK_NONE,
 	};
@@ -408,11 +519,19 @@ int click_parse(struct click_router *router, struct click_arena *arena, const ch
 		click_tell(router, file, 1, "longer than %u bytes", CLICK_TEXT_MAX);
 		return -1;
 	}
+	const char *zero = memchr(text, '\0', len);
+	if (zero != NULL) {
+		click_tell(router, file, 1 + click_count_lines(text, zero, text + len),
+			   "a zero byte, which no configuration may have");
+		return -1;
+	}
 	parser.scope = click_parse_scope(&parser, "", 1);
 	while (!parser.no_memory && click_parse_statement(&parser, false))
 		;
-	if (!parser.no_memory)
+	if (!parser.no_memory) {
 		click_parse_undeclared(&parser);
+		name_anonymous(&parser);
+	}
 	if (!parser.failed && !parser.no_memory && click_expand(&parser, flat) == 0)
 		return 0;
 	if (parser.no_memory)

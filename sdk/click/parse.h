@@ -19,8 +19,8 @@ struct click_type {
 enum click_decl_kind { CLICK_REFERENCE, CLICK_PSEUDO, CLICK_ELEMENT };
 
 struct click_decl {
-	const char *name; /* of anonymous ones: the class's */
-	uint32_t hash;
+	const char *name;      /* of anonymous ones: the class's, until their compound is read */
+	uint32_t hash, number; /* which one of the compound's it is */
 	enum click_decl_kind kind;
 	bool is_anonymous;
 	const struct click_class *class;
@@ -35,6 +35,8 @@ struct click_variable {
 	const char *key; /* of a formal parameter; NULL: positional */
 	const char *name;
 	const char *value; /* of define(); NULL: a formal parameter */
+	const char *file;
+	uint32_t line;
 };
 
 struct click_compound {
@@ -46,7 +48,9 @@ struct click_compound {
 	uint32_t variables_count, variables_capacity, formals_count;
 	/* In compounds the first two are input and output. */
 	struct click_decl *decls;
-	uint32_t decls_count, decls_capacity;
+	uint32_t decls_count, decls_capacity, numbers;
+	uint32_t *named; /* a hash table of those with names; index + 1 */
+	uint32_t named_count, named_size;
 	struct click_flat_link *links; /* by index of decls */
 	uint32_t links_count, links_capacity;
 	uint32_t line;
@@ -62,6 +66,7 @@ struct click_parser {
 	uint32_t input, output; /* decls that "->" without an element means; or NONE */
 	unsigned depth, total;
 	bool failed, no_memory;
+	bool has_given_up; /* the rest is not read */
 };
 
 #define CLICK_NONE UINT32_MAX
@@ -69,22 +74,33 @@ struct click_parser {
 struct click_ports {
 	uint32_t *list;
 	uint32_t count, capacity;
+	bool is_open;	 /* "[]", "[2-]" */
+	bool is_implied; /* a group's */
 };
 
 /* One of the elements between two arrows. */
 struct click_item {
-	uint32_t in, out; /* decls; equal but for groups; CLICK_NONE: NAME is not resolved yet */
+	uint32_t in, out; /* decls; equal but for groups; CLICK_NONE: it is not resolved yet */
 	struct click_ports in_ports, out_ports;
-	const char *name;
-	bool is_group;
+	const char *name;	/* NULL: it has none */
+	struct click_decl decl; /* what it declares; where it is only named, nothing */
+	bool is_group, is_declared;
 	uint32_t line;
+};
+
+struct click_list {
+	struct click_item *items;
+	uint32_t count, capacity;
 };
 
 /* --- parse.c --- */
 void click_parse_error(struct click_parser *parser, uint32_t line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What was told makes the rest useless. */
+void click_parse_give_up(struct click_parser *parser);
 bool click_parse_statement(struct click_parser *parser, bool is_nested);
 bool click_parse_expect(struct click_parser *parser, int kind, const char *what);
+bool click_parse_is_word(const struct click_token *token, const char *word);
 const char *click_parse_copy(struct click_parser *parser, const char *text, size_t len);
 /* "(…)" if it is there: its text, else "". */
 const char *click_parse_config(struct click_parser *parser);
@@ -100,8 +116,43 @@ bool click_parse_variable(struct click_parser *parser, const struct click_variab
 
 /* --- parse_connect.c --- */
 void click_parse_connection(struct click_parser *parser);
+bool click_is_arrow(int kind);
+/* Of the pseudo elements of NAME all ports up to the last one must be used. */
+void click_parse_check_ports(struct click_parser *parser, uint32_t input, uint32_t output,
+			     const char *name, uint32_t line);
+
+/* --- parse_item.c --- */
+bool click_parse_ports(struct click_parser *parser, struct click_ports *ports);
+/* A list, whose first element's input ports were read already; IS_FIRST: of its chain. */
+bool click_parse_list(struct click_parser *parser, struct click_list *list,
+		      struct click_ports ports, bool is_first);
 /* Reports what was named and never declared. */
 void click_parse_undeclared(struct click_parser *parser);
 
-/* --- expand.c --- */
+/* --- expand.c, substitute.c --- */
+
+#define CLICK_ARGUMENTS_MAX   65536u /* bytes of an element's, with variables' values */
+#define CLICK_VALUE_DEPTH_MAX 10u    /* of values within values */
+
+/* What the variables of a use of COMPOUND are. */
+struct click_environment {
+	const struct click_compound *compound;
+	const struct click_environment *parent;
+	const char **values; /* by the compound's variables; NULL: not computed yet */
+};
+
+struct click_expansion {
+	struct click_parser *parser;
+	struct click_flat *flat;
+	unsigned depth, value_depth;
+	char *scratch[CLICK_VALUE_DEPTH_MAX]; /* for each depth CLICK_ARGUMENTS_MAX + 1 bytes */
+	bool failed;			      /* a value; it is told */
+};
+
 int click_expand(struct click_parser *parser, struct click_flat *flat);
+/* TEXT with the values of variables. NULL: told. */
+const char *click_substitute(struct click_expansion *expansion, const struct click_environment *env,
+			     const char *text, const char *file, uint32_t line);
+/* Of the variable at INDEX of ENV's own. NULL: told. */
+const char *click_variable_value(struct click_expansion *expansion,
+				 const struct click_environment *env, uint32_t index);

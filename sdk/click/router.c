@@ -72,9 +72,7 @@ void click_tell_va(struct click_router *router, const char *file, uint32_t line,
 	click_text_printf(&text, "%.*s:%u: %.*s", 120, file, line, CLICK_NAME_MAX + 80,
 			  prefix != NULL ? prefix : "");
 	click_text_format(&text, format, list);
-	for (uint32_t i = 0; i < text.len; i++)
-		if ((unsigned char)bytes[i] < ' ' || bytes[i] == 127)
-			bytes[i] = ' ';
+	click_text_clean(&text);
 	click_tell_line(router, bytes);
 }
 

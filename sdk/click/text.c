@@ -103,15 +103,49 @@ void click_text_printf(struct click_text *text, const char *format, ...)
 	va_end(list);
 }
 
+/* The bytes of the character at AT, which has LEFT bytes; 0: it is malformed, or a control. */
+static uint32_t utf8_len(const unsigned char *at, uint32_t left)
+{
+	unsigned char c = at[0];
+	uint32_t len = c < 0xc2 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	if (c < ' ' || (c >= 127 && c < 0xc2) || c > 0xf4 || len > left)
+		return 0;
+	for (uint32_t i = 1; i < len; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	/* U+0080 to U+009F are controls; what is longer than needed, surrogates, beyond U+10FFFF */
+	if ((c == 0xc2 && at[1] < 0xa0) || (c == 0xe0 && at[1] < 0xa0) ||
+	    (c == 0xed && at[1] >= 0xa0) || (c == 0xf0 && at[1] < 0x90) ||
+	    (c == 0xf4 && at[1] >= 0x90))
+		return 0;
+	return len;
+}
+
+void click_text_clean(struct click_text *text)
+{
+	for (uint32_t i = 0; i < text->len;) {
+		unsigned char *at = (unsigned char *)text->at + i;
+		uint32_t len = utf8_len(at, text->len - i);
+		if (len == 0)
+			*at = *at < ' ' ? ' ' : '?';
+		i += len > 0 ? len : 1;
+	}
+}
+
 bool click_is_space(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-bool click_is_name(char c)
+bool click_is_variable(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '@';
+	       c == '_';
+}
+
+bool click_is_name(char c)
+{
+	return click_is_variable(c) || c == '@';
 }
 
 static char lower(char c)

@@ -110,7 +110,10 @@ static void test_splitting(void **state)
 	bad("t :: T(1, x, y)", "f:1: t :: T: 'y' is one argument too many\n");
 	bad("t :: T(1,\n x,\n BOLO true)",
 	    "f:3: t :: T: unknown argument 'BOLO'; did you mean 'BOOL'?\n");
-	bad("t :: T(INT 1, INT 2)", "f:1: t :: T: INT is there twice\n");
+	bad("t :: T(1,\r x,\r\n BOLO true)",
+	    "f:3: t :: T: unknown argument 'BOLO'; did you mean 'BOOL'?\n");
+	good("t :: T(INT 1, INT 2)"); /* what comes first is a default */
+	assert_int_equal(got.integer, 2);
 	bad("m :: M", "f:1: m :: M: the argument FIRST is missing\n");
 	bad("m :: M(x)\nt :: T(BOOL maybe)", "f:1: m :: M: FIRST: 'x' is not a number of 32 bits\n"
 					     "f:2: t :: T: BOOL: 'maybe' is not true or false\n");
@@ -132,6 +135,12 @@ static void test_numbers(void **state)
 					    "U32 -1",
 					    "U32 08",
 					    "U32 0x",
+					    "U32 0b2",
+					    "U32 1_",
+					    "U32 _1",
+					    "U32 1__0",
+					    "INT +-1",
+					    "INT -_1",
 					    "U32 1x",
 					    "U64 18446744073709551616",
 					    "FRACTION 1.1",
@@ -140,7 +149,14 @@ static void test_numbers(void **state)
 					    "DURATION 5parsecs",
 					    "DURATION .",
 					    "DURATION 99999999999999999999",
+					    "DURATION 1e",
+					    "DURATION 1e30",
+					    "DURATION 1e999999999999",
+					    "DURATION e3",
+					    "DURATION 1_s",
 					    "BANDWIDTH 3miles",
+					    "BANDWIDTH 3k",
+					    "BANDWIDTH 99999999999Gbps",
 					    "BANDWIDTH -1"};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct test_router test;
@@ -163,6 +179,16 @@ static void test_numbers(void **state)
 	assert_true(got.duration == UINT64_C(120000000000) && got.bandwidth == 48000);
 	good("t :: T(DURATION 7us, BANDWIDTH 1.5MBps)");
 	assert_true(got.duration == 7000 && got.bandwidth == 1500000);
+	good("t :: T(+0x1_F, INT +5, U64 0b1_01)");
+	assert_true(got.number == 31 && got.integer == 5 && got.large == 5);
+	good("t :: T(1_000_000, INT -0_17)");
+	assert_true(got.number == 1000000 && got.integer == -15);
+	good("t :: T(DURATION 3.6e6 msec, BANDWIDTH 1_000.5KB/s)");
+	assert_true(got.duration == UINT64_C(3600000000000) && got.bandwidth == 1000500);
+	good("t :: T(DURATION 25E-1, BANDWIDTH 8 kbaud, FRACTION 250e-3)");
+	assert_true(got.duration == 2500000000u && got.bandwidth == 1000 && got.fraction == 16384);
+	good("t :: T(DURATION 0e999, BANDWIDTH 4bps, FRACTION 1e-999)");
+	assert_true(got.duration == 0 && got.bandwidth == 1 && got.fraction == 0);
 }
 
 static void test_addresses(void **state)
@@ -180,6 +206,17 @@ static void test_addresses(void **state)
 	assert_int_equal(got.mask, 0);
 	good("t :: T(PREFIX 1.2.3.4/32)");
 	assert_int_equal(got.mask, UINT32_MAX);
+	good("t :: T(PREFIX 18.26.4/24)");
+	assert_int_equal(got.ip, htonl(0x121a0400));
+	assert_int_equal(got.mask, htonl(0xffffff00));
+	good("t :: T(PREFIX 18/255.0.0.0)");
+	/* Bytes that count may not be left out. */
+	bad("t :: T(PREFIX 18.26/24)", "f:1: t :: T: PREFIX: '18.26/24' is not an IP address or "
+				       "network (10.0.0.0/8)\n");
+	bad("t :: T(PREFIX 18.26/0.0.0.255)", "f:1: t :: T: PREFIX: '18.26/0.0.0.255' is not an IP "
+					      "address or network (10.0.0.0/8)\n");
+	good("t :: T(ETHER 00-A0-c9-9c-fd-9c)");
+	assert_memory_equal(got.ether, "\x00\xa0\xc9\x9c\xfd\x9c", 6);
 	bad("t :: T(IP 10.0.0.256)", "f:1: t :: T: IP: '10.0.0.256' is not an IP address\n");
 	bad("t :: T(IP 10.0.0)", "f:1: t :: T: IP: '10.0.0' is not an IP address\n");
 	bad("t :: T(PREFIX 10.0.0.0/33)",
@@ -206,9 +243,76 @@ static void test_names_of_addresses(void **state)
 	bad(text, "f:2: t :: T: ETHER: 'net' is not an Ethernet address\n");
 	good("PortInfo(game 3000/udp, web 8080); t :: T(PORT game)");
 	assert_int_equal(got.port, 3000);
+	good("PortInfo(two 10/tcp, two 20/udp, http 80 www # comment); t :: T(PORT www)");
+	assert_int_equal(got.port, 80);
+	good("PortInfo(two 20/udp, two 10/tcp); t :: T(PORT two)");
+	assert_int_equal(got.port, 20);
+	bad("i :: PortInfo(x # 5)", "f:1: i :: PortInfo: 'x # 5': a port is missing\n");
+	bad("i :: PortInfo(x 70000)", "f:1: i :: PortInfo: '70000' is not a port\n");
 	bad("i :: AddressInfo(x)", "f:1: i :: AddressInfo: 'x': an address is missing\n");
 	bad("i :: AddressInfo(x 1.2.3.4.5)",
 	    "f:1: i :: AddressInfo: '1.2.3.4.5' is not an address\n");
+}
+
+/* A name may be an address and a network. */
+static void test_names_of_networks(void **state)
+{
+	static const char info[] = "AddressInfo(lan 10.1.2.9/16, net 10.2.0.0/16, h 1.2.3.4)\n";
+	static const struct {
+		const char *text;
+		uint32_t ip, mask;
+	} good_ones[] = {
+		{"PREFIX lan", 0x0a010209, 0xffffffff},
+		{"PREFIX lan:IPNET", 0x0a010209, 0xffff0000},
+		{"PREFIX net", 0x0a020000, 0xffff0000},
+		{"PREFIX net:net", 0x0a020000, 0xffff0000},
+		{"PREFIX h/24", 0x01020304, 0xffffff00},
+		{"PREFIX h/255.0.0.0", 0x01020304, 0xff000000},
+		{"PREFIX lan:bcast/8", 0x0a01ffff, 0xff000000},
+		{"IP lan", 0x0a010209, 0},
+		{"IP lan:bcast", 0x0a01ffff, 0},
+		{"IP net:gw", 0x0a020001, 0},
+		{"IP lan:ip4", 0x0a010209, 0},
+	};
+	static const char *const wrong[] = {"IP net",	      "IP lan:ipnet", "IP h:gw",
+					    "PREFIX h:ipnet", "PREFIX h/33",  "PREFIX net/8"};
+	char text[300];
+	for (size_t i = 0; i < sizeof(good_ones) / sizeof(good_ones[0]); i++) {
+		(void)snprintf(text, sizeof(text), "%st :: T(%s)", info, good_ones[i].text);
+		good(text);
+		assert_int_equal(got.ip, htonl(good_ones[i].ip));
+		assert_int_equal(got.mask, htonl(good_ones[i].mask));
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct test_router test;
+		(void)snprintf(text, sizeof(text), "%st :: T(%s)", info, wrong[i]);
+		if (test_load(&test, text, classes))
+			fail_msg("it could be loaded: %s", text);
+		assert_non_null(strstr(test.errors, "is not an IP address"));
+		test_unload(&test);
+	}
+}
+
+/* Names hold in their compound, and in those within it. */
+static void test_scopes_of_addresses(void **state)
+{
+	good("AddressInfo(me 10.0.0.1)\n"
+	     "elementclass C { AddressInfo(me 10.0.0.2); t :: T(IP me) } C");
+	assert_int_equal(got.ip, htonl(0x0a000002));
+	good("AddressInfo(me 10.0.0.2)\n"
+	     "{ AddressInfo(me 10.0.0.1); }; c :: { { t :: T(IP me) } }");
+	assert_int_equal(got.ip, htonl(0x0a000002));
+	/* Each kind for itself. */
+	good("AddressInfo(me 10.0.0.2)\n"
+	     "{ AddressInfo(me 00:11:22:33:44:55); t :: T(IP me, ETHER me) }");
+	assert_int_equal(got.ip, htonl(0x0a000002));
+	assert_memory_equal(got.ether, "\x00\x11\x22\x33\x44\x55", 6);
+	bad("{ AddressInfo(me 10.0.0.1) }\nt :: T(IP me)",
+	    "f:2: t :: T: IP: 'me' is not an IP address\n");
+	bad("c :: { AddressInfo(me 10.0.0.1) }; cc :: { t :: T(IP me) }",
+	    "f:1: cc/t :: T: IP: 'me' is not an IP address\n");
+	bad("{ PortInfo(p 80) }\nt :: T(PORT p)",
+	    "f:2: t :: T: PORT: 'p' is not a port (0 to 65535) or a service's name\n");
 }
 
 static void check_string(const char *text, const char *expected, size_t len)
@@ -225,6 +329,11 @@ static void test_strings(void **state)
 	check_string("t :: T(1, 'a\\t')", "a\\t", 3);
 	check_string("t :: T(1, \"\\<48 45 4c4C 00>!\")", "HELL\0!", 6);
 	check_string("t :: T(1, \\<00ff>)", "\0\xff", 2);
+	check_string("t :: T(1, \\<00 /* > */ ff // >\n>)", "\0\xff", 2);
+	check_string("t :: T(1, \"\\<4 /* >\" */ 1>\")", "A", 1);
+	/* Without quotes a backslash is one. */
+	check_string("t :: T(1, a\\)", "a\\", 2);
+	check_string("t :: T(1, \"a\\\\\")", "a\\", 2);
 	check_string("t :: T(1, \"\\101\\x42\\0\")", "AB\0", 3);
 	check_string("t :: T(1, \"a\"'b'c)", "abc", 3);
 	check_string("t :: T(1, \"\")", "", 0);
@@ -276,9 +385,14 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_splitting), cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_addresses), cmocka_unit_test(test_names_of_addresses),
-		cmocka_unit_test(test_strings),	  cmocka_unit_test(test_elements_and_annotations),
+		cmocka_unit_test(test_splitting),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_names_of_addresses),
+		cmocka_unit_test(test_names_of_networks),
+		cmocka_unit_test(test_scopes_of_addresses),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_elements_and_annotations),
 		cmocka_unit_test(test_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

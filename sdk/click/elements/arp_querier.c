@@ -32,7 +32,7 @@ static void read_addresses(struct querier *querier, struct click_args *args)
 {
 	struct click_router *router = querier->element.router;
 	const char *ip = NULL, *ether = NULL;
-	uint32_t mask = UINT32_MAX;
+	uint32_t address, mask = UINT32_MAX;
 	click_arg_text(args, "IP", CLICK_POSITIONAL | CLICK_MANDATORY, &ip);
 	click_arg_text(args, "ETH", CLICK_POSITIONAL, &ether);
 	if (!ip)
@@ -41,8 +41,8 @@ static void read_addresses(struct querier *querier, struct click_args *args)
 		click_args_error(args, "IP: '%s' is no IP address", ip);
 	if (!click_parse_ether_name(router, ether ? ether : ip, querier->ether))
 		click_args_error(args, "ETH: '%s' is no Ethernet address", ether ? ether : ip);
-	if (mask != UINT32_MAX)
-		querier->broadcast = querier->ip | ~mask;
+	if (click_parse_net_name(router, ip, &address, &mask) && mask != UINT32_MAX)
+		querier->broadcast = address | ~mask;
 }
 
 static int configure(struct click_element *element, struct click_args *args)

@@ -4,10 +4,20 @@
  */
 #include "elements/classify.h"
 
+/* As much as the longest patterns need, and more. */
+#define CONFIGURE_MAX (8u << 20)
+
 struct classifier {
 	struct click_element element;
 	struct classify_program program;
 };
+
+static const char *skip_spaces(const char *at)
+{
+	while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+		at++;
+	return at;
+}
 
 /* A run of hexadecimal digits and question marks. */
 struct digits {
@@ -26,10 +36,10 @@ static int hex_digit(char c)
 	return -1;
 }
 
-static struct digits take_digits(const char **text, bool may_ask)
+static struct digits take_digits(const char **text)
 {
 	struct digits digits = {.at = *text};
-	while (hex_digit(**text) >= 0 || (may_ask && **text == '?'))
+	while (hex_digit(**text) >= 0 || **text == '?')
 		(*text)++;
 	digits.count = (uint32_t)(*text - digits.at);
 	return digits;
@@ -44,7 +54,7 @@ static void get_byte(const struct digits *value, const struct digits *mask, uint
 		int digit = hex_digit(value->at[i]);
 		unsigned nibble = digit < 0 ? 0 : 15;
 		if (mask->count)
-			nibble &= (unsigned)hex_digit(mask->at[i]);
+			nibble &= mask->at[i] == '?' ? 0 : (unsigned)hex_digit(mask->at[i]);
 		byte = byte << 4 | (digit < 0 ? 0 : (unsigned)digit);
 		bits = bits << 4 | nibble;
 	}
@@ -81,7 +91,7 @@ static uint16_t add_clause(struct classify_nodes *nodes, const char **at, unsign
 			   struct click_args *args)
 {
 	bool is_negated = false;
-	for (; **at == '!'; (*at)++)
+	for (; **at == '!'; *at = skip_spaces(*at + 1))
 		is_negated = !is_negated;
 	uint32_t offset = 0;
 	const char *begin = *at;
@@ -92,11 +102,11 @@ static uint16_t add_clause(struct classify_nodes *nodes, const char **at, unsign
 		return CLASSIFY_NO_NODE;
 	}
 	(*at)++;
-	struct digits value = take_digits(at, true), mask = {.count = 0};
+	struct digits value = take_digits(at), mask = {.count = 0};
 	bool has_mask = **at == '%';
 	if (has_mask) {
 		(*at)++;
-		mask = take_digits(at, false);
+		mask = take_digits(at);
 	}
 	if (!value.count || value.count % 2 || (has_mask && mask.count != value.count) ||
 	    (**at && **at != ' ' && **at != '\t' && **at != '\n' && **at != '\r')) {
@@ -108,13 +118,6 @@ static uint16_t add_clause(struct classify_nodes *nodes, const char **at, unsign
 	}
 	uint16_t clause = add_bytes(nodes, offset, &value, &mask);
 	return is_negated ? classify_not(nodes, clause) : clause;
-}
-
-static const char *skip_spaces(const char *at)
-{
-	while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
-		at++;
-	return at;
 }
 
 static uint16_t add_pattern(struct classify_nodes *nodes, const char *at, unsigned number,
@@ -145,7 +148,8 @@ static uint32_t text_length(const char *text)
 	return len;
 }
 
-static int configure(struct click_element *element, struct click_args *args)
+static int compile(struct click_element *element, struct click_args *args,
+		   struct click_arena *arena)
 {
 	struct classifier *classifier = (struct classifier *)element;
 	unsigned count = click_args_count(args);
@@ -158,14 +162,13 @@ static int configure(struct click_element *element, struct click_args *args)
 		longest = len > longest ? len : longest;
 	}
 	struct classify_nodes nodes;
-	if (!classify_nodes_init(&nodes, element->router, 2 * longest + 8)) {
+	if (!classify_nodes_init(&nodes, arena, 2 * longest + 8)) {
 		click_args_error(args, "there is no memory for the patterns");
 		return -1;
 	}
 	for (unsigned i = 0; i < count; i++)
 		add_pattern(&nodes, click_args_at(args, i), i, args);
-	if (nodes.is_full ||
-	    !classify_program_init(&classifier->program, element->router, nodes.tests)) {
+	if (nodes.is_full || !classify_program_init(&classifier->program, arena, nodes.tests)) {
 		click_args_error(args, "the patterns are too long");
 		return -1;
 	}
@@ -176,7 +179,19 @@ static int configure(struct click_element *element, struct click_args *args)
 		classify_program_prepend(&classifier->program, &nodes, root,
 					 (uint16_t)(CLASSIFY_OUTPUT | i));
 	}
+	if (!classify_program_finish(&classifier->program, arena, element->router)) {
+		click_args_error(args, "there is no memory for the patterns");
+		return -1;
+	}
 	return 0;
+}
+
+static int configure(struct click_element *element, struct click_args *args)
+{
+	struct click_arena arena = {.max = CONFIGURE_MAX};
+	int err = compile(element, args, &arena);
+	click_arena_fini(&arena);
+	return err;
 }
 
 static void push(struct click_element *element, unsigned port, struct click_packet *packet)

@@ -23,12 +23,12 @@ struct facts {
 
 /* --- nodes --- */
 
-bool classify_nodes_init(struct classify_nodes *nodes, struct click_router *router, uint32_t max)
+bool classify_nodes_init(struct classify_nodes *nodes, struct click_arena *arena, uint32_t max)
 {
 	*nodes = (struct classify_nodes){.max = max};
 	if (nodes->max > CLASSIFY_NODES_MAX)
 		nodes->max = CLASSIFY_NODES_MAX;
-	nodes->nodes = click_cold_alloc(router, nodes->max * sizeof(*nodes->nodes));
+	nodes->nodes = click_arena_alloc(arena, nodes->max * sizeof(*nodes->nodes));
 	return nodes->nodes != NULL;
 }
 
@@ -61,6 +61,26 @@ uint16_t classify_not(struct classify_nodes *nodes, uint16_t a)
 	return add(nodes, &(struct classify_node){.kind = CLASSIFY_NOT, .a = a});
 }
 
+static void flip_absent(struct classify_nodes *nodes, uint16_t at)
+{
+	struct classify_node *node = &nodes->nodes[at];
+	if (node->kind == CLASSIFY_TEST)
+		node->test.absent = !node->test.absent;
+	if (node->kind >= CLASSIFY_NOT)
+		flip_absent(nodes, node->a);
+	if (node->kind >= CLASSIFY_AND)
+		flip_absent(nodes, node->b);
+	if (node->kind >= CLASSIFY_CHOICE)
+		flip_absent(nodes, node->c);
+}
+
+uint16_t classify_opposite(struct classify_nodes *nodes, uint16_t a)
+{
+	if (a != CLASSIFY_NO_NODE)
+		flip_absent(nodes, a);
+	return classify_not(nodes, a);
+}
+
 uint16_t classify_and(struct classify_nodes *nodes, uint16_t a, uint16_t b)
 {
 	return add(nodes, &(struct classify_node){.kind = CLASSIFY_AND, .a = a, .b = b});
@@ -91,10 +111,11 @@ static int outcome(const struct classify_test *test, const struct fact *fact)
 	if (test->where != known->where || test->offset != known->offset ||
 	    test->width != known->width || test->mask != known->mask)
 		return -1;
+	/* A test that does not say what it says of absent bytes says that they are there. */
+	bool are_there = fact->is_true != known->absent;
 	if (test->op == known->op && test->value == known->value)
-		return fact->is_true;
-	/* A test that is true says that the bytes are there, and what they are. */
-	if (fact->is_true && known->op == CLASSIFY_EQUAL)
+		return are_there || test->absent == known->absent ? fact->is_true : -1;
+	if (are_there && fact->is_true && known->op == CLASSIFY_EQUAL)
 		return compare(test, known->value);
 	return -1;
 }
@@ -197,13 +218,13 @@ static uint16_t lower(struct classify_program *program, const struct classify_no
 	}
 }
 
-bool classify_program_init(struct classify_program *program, struct click_router *router,
+bool classify_program_init(struct classify_program *program, struct click_arena *arena,
 			   uint32_t tests)
 {
 	*program = (struct classify_program){.first = CLASSIFY_DROP, .steps_max = tests};
 	if (tests >= CLASSIFY_OUTPUT)
 		return false;
-	program->steps = click_alloc(router, (tests ? tests : 1) * sizeof(*program->steps));
+	program->steps = click_arena_alloc(arena, (tests ? tests : 1) * sizeof(*program->steps));
 	return program->steps != NULL;
 }
 
@@ -212,6 +233,48 @@ void classify_program_prepend(struct classify_program *program, const struct cla
 {
 	struct facts nothing = {.count = 0};
 	program->first = lower(program, nodes, root, output, program->first, &nothing);
+}
+
+/* Targets are below what leads to them: so a mark is there before its step's turn downwards, and a
+ * step's new place before that of what leads to it upwards. */
+bool classify_program_finish(struct classify_program *program, struct click_arena *arena,
+			     struct click_router *router)
+{
+	uint32_t live = 0;
+	uint16_t *place = click_arena_alloc(arena, (program->steps_count + 1) * sizeof(*place));
+	if (!place)
+		return false;
+	for (uint32_t i = program->steps_count; i-- > 0;) {
+		const struct classify_step *step = &program->steps[i];
+		if (i != program->first && !place[i])
+			continue;
+		place[i] = 1;
+		live++;
+		if (!(step->yes & CLASSIFY_OUTPUT))
+			place[step->yes] = 1;
+		if (!(step->no & CLASSIFY_OUTPUT))
+			place[step->no] = 1;
+	}
+	struct classify_step *steps = click_alloc(router, (live ? live : 1) * sizeof(*steps));
+	if (!steps)
+		return false;
+	live = 0;
+	for (uint32_t i = 0; i < program->steps_count; i++) {
+		if (!place[i])
+			continue;
+		struct classify_step *step = &steps[live];
+		*step = program->steps[i];
+		if (!(step->yes & CLASSIFY_OUTPUT))
+			step->yes = place[step->yes];
+		if (!(step->no & CLASSIFY_OUTPUT))
+			step->no = place[step->no];
+		place[i] = (uint16_t)live++;
+	}
+	if (!(program->first & CLASSIFY_OUTPUT))
+		program->first = place[program->first];
+	program->steps = steps;
+	program->steps_count = program->steps_max = live;
+	return true;
 }
 
 /* --- running --- */
@@ -248,7 +311,7 @@ unsigned classify_run(const struct classify_program *program, const struct click
 				       : NULL;
 			available = base != NULL ? (uint32_t)((int32_t)packet->len - offset) : 0;
 		}
-		bool is_true = false;
+		bool is_true = test->absent;
 		if ((uint32_t)test->offset + test->width <= available) {
 			const uint8_t *at = base + test->offset;
 			uint32_t value = at[0];
@@ -299,6 +362,8 @@ static void put_step(const struct classify_program *program, struct click_out *t
 	put_target(program, text, step->yes);
 	click_out_add(text, "  no->");
 	put_target(program, text, step->no);
+	if (test->absent)
+		click_out_add(text, "  absent->yes");
 	click_out_char(text, '\n');
 }
 

@@ -7,11 +7,14 @@
  * step knows from those before it is not asked again. Steps go down in the array only, so that a
  * program ends however it was made.
  *
- * A test of bytes that the packet does not have is false.
+ * What only configuring needs is in an arena of whoever does that.
+ *
+ * A test of bytes that the packet does not have is false, unless it says otherwise: the opposite of
+ * a test is then true, and what classify_opposite() makes of it is false, too.
  */
 #pragma once
 
-#include <click.h>
+#include "core.h"
 
 enum classify_where {
 	CLASSIFY_DATA,
@@ -28,6 +31,7 @@ struct classify_test {
 	uint32_t mask, value;
 	uint16_t offset;
 	uint8_t where, width, op;
+	bool absent; /* what it says of bytes that are not there */
 };
 
 struct classify_step {
@@ -72,21 +76,27 @@ struct classify_nodes {
 };
 
 /* Room for MAX nodes; false: there is no memory. */
-bool classify_nodes_init(struct classify_nodes *nodes, struct click_router *router, uint32_t max);
+bool classify_nodes_init(struct classify_nodes *nodes, struct click_arena *arena, uint32_t max);
 uint16_t classify_constant(struct classify_nodes *nodes, bool value);
 uint16_t classify_test(struct classify_nodes *nodes, const struct classify_test *test);
 uint16_t classify_not(struct classify_nodes *nodes, uint16_t a);
+/* As classify_not(), but that what A's tests say of absent bytes stays. The depth of A is small. */
+uint16_t classify_opposite(struct classify_nodes *nodes, uint16_t a);
 uint16_t classify_and(struct classify_nodes *nodes, uint16_t a, uint16_t b);
 uint16_t classify_or(struct classify_nodes *nodes, uint16_t a, uint16_t b);
 uint16_t classify_choice(struct classify_nodes *nodes, uint16_t a, uint16_t b, uint16_t c);
 
 /* Room for TESTS steps, and nothing to do but drop. False: too many, or no memory. */
-bool classify_program_init(struct classify_program *program, struct click_router *router,
+bool classify_program_init(struct classify_program *program, struct click_arena *arena,
 			   uint32_t tests);
 /* Packets that ROOT is true of go to OUTPUT; others where they went before. So the last pattern is
  * added first. */
 void classify_program_prepend(struct classify_program *program, const struct classify_nodes *nodes,
 			      uint16_t root, uint16_t output);
+/* Leaves out the steps that nothing leads to, and puts the others where packets touch them: nothing
+ * of it is in ARENA then. False: no memory. */
+bool classify_program_finish(struct classify_program *program, struct click_arena *arena,
+			     struct click_router *router);
 /* The output, or CLASSIFY_DROP. */
 unsigned classify_run(const struct classify_program *program, const struct click_packet *packet);
 /* The steps as text, one a line, numbered from 0 in the order of execution. */

@@ -5,6 +5,9 @@
 
 #include "elements/ip_pattern.h"
 
+/* As much as the longest patterns need, and more. */
+#define CONFIGURE_MAX (8u << 20)
+
 struct filter {
 	struct click_element element;
 	struct classify_program program;
@@ -62,7 +65,7 @@ static uint16_t parse(struct source *source, unsigned number, bool tells, uint16
 }
 
 /* Once to find mistakes and to count, and again from the last to the first, as programs grow. */
-static int configure(struct source *source)
+static int compile(struct source *source, struct click_arena *arena)
 {
 	struct filter *filter = (struct filter *)source->element;
 	struct click_router *router = source->element->router;
@@ -73,8 +76,8 @@ static int configure(struct source *source)
 		longest = len > longest ? len : longest;
 	}
 	/* A word, of which some share a separator, becomes 14 nodes at most. */
-	if (longest > UINT16_MAX || !ip_words_init(&source->words, router, (uint32_t)longest) ||
-	    !classify_nodes_init(&source->nodes, router, (uint32_t)longest * 8 + 32)) {
+	if (longest > UINT16_MAX || !ip_words_init(&source->words, arena, (uint32_t)longest) ||
+	    !classify_nodes_init(&source->nodes, arena, (uint32_t)longest * 8 + 32)) {
 		click_args_error(source->args, "the patterns are too long");
 		return -1;
 	}
@@ -85,7 +88,7 @@ static int configure(struct source *source)
 		click_args_error(source->args, "the patterns are too long");
 	if (click_args_end(source->args) < 0)
 		return -1;
-	if (!classify_program_init(&filter->program, router, source->nodes.tests)) {
+	if (!classify_program_init(&filter->program, arena, source->nodes.tests)) {
 		click_args_error(source->args, "the patterns are too many");
 		return -1;
 	}
@@ -93,7 +96,19 @@ static int configure(struct source *source)
 		uint16_t root = parse(source, i, false, &output);
 		classify_program_prepend(&filter->program, &source->nodes, root, output);
 	}
+	if (!classify_program_finish(&filter->program, arena, router)) {
+		click_args_error(source->args, "there is no memory for the patterns");
+		return -1;
+	}
 	return 0;
+}
+
+static int configure(struct source *source)
+{
+	struct click_arena arena = {.max = CONFIGURE_MAX};
+	int err = compile(source, &arena);
+	click_arena_fini(&arena);
+	return err;
 }
 
 static int filter_configure(struct click_element *element, struct click_args *args)

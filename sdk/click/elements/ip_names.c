@@ -5,7 +5,7 @@
 struct name {
 	const char *name;
 	uint32_t value;
-	unsigned kind; /* ports: protocols; codes: the type */
+	unsigned kind; /* of codes: the type */
 };
 
 static const struct name protocols[] = {
@@ -14,23 +14,21 @@ static const struct name protocols[] = {
 	{"pim", 103, 0}, {"vrrp", 112, 0}, {"sctp", 132, 0}, {"udplite", 136, 0}, {NULL, 0, 0},
 };
 
-#define TCP  CLICK_PORT_TCP
-#define UDP  CLICK_PORT_UDP
-#define BOTH (CLICK_PORT_TCP | CLICK_PORT_UDP)
-
 static const struct name ports[] = {
-	{"echo", 7, BOTH},	   {"discard", 9, BOTH},     {"daytime", 13, BOTH},
-	{"chargen", 19, BOTH},	   {"ftp-data", 20, TCP},    {"ftp", 21, TCP},
-	{"ssh", 22, TCP},	   {"telnet", 23, TCP},	     {"smtp", 25, TCP},
-	{"domain", 53, BOTH},	   {"dns", 53, BOTH},	     {"bootps", 67, UDP},
-	{"bootpc", 68, UDP},	   {"tftp", 69, UDP},	     {"finger", 79, TCP},
-	{"www", 80, TCP},	   {"http", 80, TCP},	     {"pop3", 110, TCP},
-	{"sunrpc", 111, BOTH},	   {"auth", 113, TCP},	     {"nntp", 119, TCP},
-	{"ntp", 123, UDP},	   {"netbios-ns", 137, UDP}, {"netbios-dgm", 138, UDP},
-	{"netbios-ssn", 139, TCP}, {"imap", 143, TCP},	     {"snmp", 161, UDP},
-	{"snmp-trap", 162, UDP},   {"irc", 194, TCP},	     {"imap3", 220, TCP},
-	{"https", 443, TCP},	   {"rip", 520, UDP},	     {"route", 520, UDP},
-	{"imaps", 993, TCP},	   {"pop3s", 995, TCP},	     {NULL, 0, 0},
+	{"echo", 7, 0},		 {"discard", 9, 0},	  {"daytime", 13, 0},
+	{"chargen", 19, 0},	 {"ftp-data", 20, 0},	  {"ftp", 21, 0},
+	{"ssh", 22, 0},		 {"telnet", 23, 0},	  {"smtp", 25, 0},
+	{"domain", 53, 0},	 {"dns", 53, 0},	  {"bootps", 67, 0},
+	{"bootpc", 68, 0},	 {"tftp", 69, 0},	  {"finger", 79, 0},
+	{"www", 80, 0},		 {"http", 80, 0},	  {"pop3", 110, 0},
+	{"sunrpc", 111, 0},	 {"auth", 113, 0},	  {"nntp", 119, 0},
+	{"ntp", 123, 0},	 {"netbios-ns", 137, 0},  {"netbios-dgm", 138, 0},
+	{"netbios-ssn", 139, 0}, {"imap", 143, 0},	  {"imap2", 143, 0},
+	{"snmp", 161, 0},	 {"snmp-trap", 162, 0},	  {"bgp", 179, 0},
+	{"irc", 194, 0},	 {"imap3", 220, 0},	  {"https", 443, 0},
+	{"syslog", 514, 0},	 {"rip", 520, 0},	  {"route", 520, 0},
+	{"imaps", 993, 0},	 {"pop3s", 995, 0},	  {"pptp", 1723, 0},
+	{"sip", 5060, 0},	 {"memcached", 11211, 0}, {NULL, 0, 0},
 };
 
 static const struct name flags[] = {
@@ -106,14 +104,9 @@ bool click_ip_protocol_number(const char *name, uint32_t *ret)
 	return get(protocols, name, ret);
 }
 
-bool click_ip_port_number(const char *name, uint32_t *ret_port, unsigned *ret_protocols)
+bool click_ip_port_number(const char *name, uint32_t *ret)
 {
-	const struct name *found = find(ports, name);
-	if (!found)
-		return false;
-	*ret_port = found->value;
-	*ret_protocols = found->kind;
-	return true;
+	return get(ports, name, ret);
 }
 
 bool click_tcp_flag(const char *name, uint32_t *ret)

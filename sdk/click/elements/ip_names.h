@@ -7,10 +7,8 @@
 #include <stdint.h>
 
 bool click_ip_protocol_number(const char *name, uint32_t *ret);
-/* Of TCP, of UDP, or of both. */
-#define CLICK_PORT_TCP 1u
-#define CLICK_PORT_UDP 2u
-bool click_ip_port_number(const char *name, uint32_t *ret_port, unsigned *ret_protocols);
+/* Of TCP as of UDP. */
+bool click_ip_port_number(const char *name, uint32_t *ret);
 /* The flag's bit. */
 bool click_tcp_flag(const char *name, uint32_t *ret);
 bool click_icmp_type_number(const char *name, uint32_t *ret);

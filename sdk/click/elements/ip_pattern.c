@@ -147,10 +147,14 @@ static void read_qualifiers(struct parser *parser, struct ip_primitive *p, bool 
 			*is_negated = !*is_negated;
 		else if (is(parser, "ether"))
 			p->is_ether = true;
-		else if (!is(parser, "ip") && !read_type(parser, p) && !read_protocol(parser, p) &&
+		else if (is(parser, "ip"))
+			p->is_ip = true;
+		else if (!read_type(parser, p) && !read_protocol(parser, p) &&
 			 !read_side(parser, p))
-			return;
+			break;
 	}
+	if (p->is_ether && p->is_ip)
+		fail(parser, "'ip' and 'ether'");
 }
 
 /* --- the rest of a primitive --- */
@@ -213,13 +217,68 @@ static void read_relation(struct parser *parser, struct ip_primitive *p)
 	}
 }
 
+static bool read_ether(struct parser *parser, const struct ip_primitive *p, uint8_t ret[6])
+{
+	if (p->is_ip || !click_parse_ether_name(parser->router, word(parser), ret))
+		return false;
+	parser->at++;
+	return true;
+}
+
+/* "& MASK": a number, or an address where addresses are compared. */
+static void read_mask(struct parser *parser, struct ip_primitive *p)
+{
+	uint32_t address;
+	if (!take(parser, "&"))
+		return;
+	if (ip_word_number(word(parser), &p->mask)) {
+		p->mask_data = IP_DATA_INTEGER;
+		parser->at++;
+	} else if (!p->is_ether && click_parse_ip_name(parser->router, word(parser), &address)) {
+		p->mask_data = IP_DATA_HOST;
+		p->mask = click_address_to_host(address);
+		parser->at++;
+	} else if (read_ether(parser, p, p->ether_mask)) {
+		p->mask_data = IP_DATA_ETHER;
+		return;
+	}
+	if (!p->mask)
+		fail(parser, "a mask that is not 0 expected");
+}
+
+/* The port NAME, as a PortInfo says or as it is known. */
+static bool find_port(const struct parser *parser, const char *name, bool is_udp, uint32_t *ret)
+{
+	uint16_t port;
+	if (!click_find_port(parser->router, name, is_udp, &port))
+		return click_ip_port_number(name, ret);
+	*ret = port;
+	return true;
+}
+
+/* How many ports the word may mean for P; which one goes to RET. */
+static unsigned count_ports(const struct parser *parser, const struct ip_primitive *p,
+			    uint32_t *ret)
+{
+	uint32_t tcp, udp;
+	bool no_protocol = p->protocol == IP_NO_PROTOCOL || p->protocol == IP_TCP_OR_UDP;
+	bool may_be = !p->type || p->type == IP_PORT;
+	bool is_tcp = may_be && (no_protocol || p->protocol == CLICK_TCP) &&
+		      find_port(parser, word(parser), false, &tcp);
+	bool is_udp = may_be && (no_protocol || p->protocol == CLICK_UDP) &&
+		      find_port(parser, word(parser), true, &udp);
+	if (is_tcp || is_udp)
+		*ret = is_tcp ? tcp : udp;
+	return is_tcp && is_udp && tcp != udp ? 2 : is_tcp || is_udp;
+}
+
 /* A name means what the directive and the protocol leave of its meanings, if that is one. */
 static bool read_name(struct parser *parser, struct ip_primitive *p)
 {
 	uint32_t proto, port, flag, type;
-	unsigned kinds = 0;
 	bool is_proto = click_ip_protocol_number(word(parser), &proto);
-	bool is_port = click_ip_port_number(word(parser), &port, &kinds);
+	bool is_port = find_port(parser, word(parser), false, &port) ||
+		       find_port(parser, word(parser), true, &port);
 	bool is_flag = click_tcp_flag(word(parser), &flag);
 	bool is_type = click_icmp_type_number(word(parser), &type);
 	if (!is_proto && !is_port && !is_flag && !is_type)
@@ -228,27 +287,28 @@ static bool read_name(struct parser *parser, struct ip_primitive *p)
 	bool is_icmp_type = p->type == IP_FIELD && p->field.protocol == CLICK_ICMP &&
 			    p->field.offset == 0 && p->field.width == 1;
 	is_proto = is_proto && (!p->type || p->type == IP_PROTO);
-	is_port = is_port && (!p->type || p->type == IP_PORT) &&
-		  (no_protocol || (p->protocol == CLICK_TCP && (kinds & CLICK_PORT_TCP)) ||
-		   (p->protocol == CLICK_UDP && (kinds & CLICK_PORT_UDP)));
+	unsigned ports = count_ports(parser, p, &port);
 	is_flag = is_flag && (!p->type || p->type == IP_FLAGS) &&
 		  (no_protocol || p->protocol == CLICK_TCP);
 	is_type = is_type && (!p->type || is_icmp_type) &&
 		  (p->protocol == IP_NO_PROTOCOL || p->protocol == CLICK_ICMP);
 	/* "icmp type echo-reply or echo" is about types still. */
-	if (is_port && is_type && parser->previous.type) {
-		is_port = parser->previous.type == IP_PORT;
-		is_type = !is_port;
+	if (ports && is_type && parser->previous.type) {
+		is_type = parser->previous.type != IP_PORT;
+		ports = is_type ? 0 : ports;
 	}
-	unsigned meanings = (unsigned)is_proto + is_port + is_flag + is_type;
+	unsigned meanings = (unsigned)is_proto + ports + is_flag + is_type;
+	/* A host may have the name of a port. */
+	if (meanings == 0 && (p->type == IP_HOST || p->type == IP_NET))
+		return false;
 	if (meanings != 1) {
-		fail(parser, meanings ? "a name of several meanings (say 'port' or 'icmp type')"
+		fail(parser, meanings ? "a name of several meanings (say 'tcp port' or 'icmp type')"
 				      : "a name that means nothing here");
 		return true;
 	}
 	if (is_proto)
 		p->data = IP_DATA_PROTO, p->value = proto;
-	else if (is_port)
+	else if (ports)
 		p->data = IP_DATA_PORT, p->value = port;
 	else if (is_flag)
 		p->data = IP_DATA_FLAGS, p->value = flag;
@@ -264,57 +324,66 @@ static bool read_range(struct parser *parser, struct ip_primitive *p)
 	char from[32];
 	const char *dash = strchr(word(parser), '-');
 	size_t len = dash ? (size_t)(dash - word(parser)) : sizeof(from);
-	unsigned kinds;
 	if (p->type != IP_PORTRANGE || len >= sizeof(from))
 		return false;
 	memcpy(from, word(parser), len);
 	from[len] = '\0';
-	if ((!ip_word_number(from, &p->value) && !click_ip_port_number(from, &p->value, &kinds)) ||
+	bool is_udp = p->protocol == CLICK_UDP;
+	if ((!ip_word_number(from, &p->value) && !find_port(parser, from, is_udp, &p->value)) ||
 	    (!ip_word_number(dash + 1, &p->value_max) &&
-	     !click_ip_port_number(dash + 1, &p->value_max, &kinds)))
+	     !find_port(parser, dash + 1, is_udp, &p->value_max)))
 		return false;
 	p->data = IP_DATA_RANGE;
 	parser->at++;
 	return true;
 }
 
-/* A name of AddressInfo is a network if that is all it is ("NET 10.0.0.0/8"), or asked for. */
-static bool read_network(struct parser *parser, const struct ip_primitive *p, uint32_t *address,
-			 uint32_t *mask)
+/* A name of AddressInfo is a network if that is all it is ("NET 10.0.0.0/8"), or asked for ("net",
+ * "NAME:ipnet"). */
+static bool read_network(struct parser *parser, const struct ip_primitive *p, bool is_host,
+			 uint32_t *address, uint32_t *mask)
 {
-	uint32_t host;
-	if (!click_parse_ip_prefix_name(parser->router, word(parser), address, mask))
+	if (p->type != IP_NET && is_host)
 		return false;
-	return p->type == IP_NET || strchr(word(parser), '/') ||
-	       (!click_parse_ip(word(parser), &host) && *mask != UINT32_MAX &&
-		(*address & ~*mask) == 0);
+	return click_parse_net_name(parser->router, word(parser), address, mask) ||
+	       click_parse_ip_prefix_name(parser->router, word(parser), address, mask);
 }
 
-static bool read_address(struct parser *parser, struct ip_primitive *p)
+static bool read_ip_address(struct parser *parser, struct ip_primitive *p)
 {
-	uint32_t address, mask = UINT32_MAX;
+	uint32_t address, host, mask = UINT32_MAX;
 	const char *const *words = parser->words->words + parser->at;
 	unsigned left = parser->words->count - parser->at, used = 1;
-	if (p->is_ether && click_parse_ether_name(parser->router, words[0], p->ether)) {
-		p->data = IP_DATA_ETHER;
-		parser->at++;
-		return true;
-	}
-	bool is_host = click_parse_ip_name(parser->router, words[0], &address);
+	bool is_host = click_parse_ip_name(parser->router, words[0], &host);
 	if (is_host && left > 2 && strcmp(words[1], "mask") == 0 &&
 	    click_parse_ip(words[2], &mask)) {
 		p->data = IP_DATA_NET;
+		address = host;
 		used = 3;
-	} else if (read_network(parser, p, &address, &mask)) {
+	} else if (read_network(parser, p, is_host, &address, &mask)) {
 		p->data = IP_DATA_NET;
-	} else if (click_parse_ip_name(parser->router, words[0], &address)) {
+	} else if (is_host) {
 		p->data = IP_DATA_HOST;
+		address = host;
 	} else {
 		return false;
 	}
 	p->value = click_address_to_host(address);
 	p->value_mask = click_address_to_host(mask);
 	parser->at += used;
+	return true;
+}
+
+/* Addresses need no 'ether' before them; names that are of both kinds do, or an address before. */
+static bool read_address(struct parser *parser, struct ip_primitive *p)
+{
+	bool was_ether = parser->previous.data == IP_DATA_ETHER;
+	if (!p->is_ether && !was_ether && read_ip_address(parser, p))
+		return true;
+	if (!read_ether(parser, p, p->ether))
+		return was_ether && !p->is_ether && read_ip_address(parser, p);
+	p->data = IP_DATA_ETHER;
+	p->is_ether = true;
 	return true;
 }
 
@@ -340,11 +409,7 @@ static uint16_t parse_primitive(struct parser *parser)
 		parser->previous = (struct ip_primitive){.protocol = IP_NO_PROTOCOL};
 	if (parser->at != first && !p.type && take(parser, "["))
 		read_brackets(parser, &p);
-	if (take(parser, "&")) {
-		if (!ip_word_number(word(parser), &p.mask) || !p.mask)
-			return fail(parser, "a mask that is not 0 expected");
-		parser->at++;
-	}
+	read_mask(parser, &p);
 	read_relation(parser, &p);
 	read_data(parser, &p);
 	/* "DIRECTIVE & MASK" alone asks for any of these bits. */

@@ -1,6 +1,10 @@
 #include "elements/ip_primitive.h"
 
+#include <string.h>
+
 #include "ip.h"
+
+#define PROTOCOL_DCCP 33
 
 static const struct ip_field field_proto = {9, 1, 0, 8, IP_NO_PROTOCOL};
 const struct ip_field ip_field_tos = {1, 1, 0, 8, IP_NO_PROTOCOL};
@@ -60,18 +64,19 @@ static const char *check_number(struct ip_primitive *p, uint32_t max)
 static const char *check_address(struct ip_primitive *p)
 {
 	enum ip_data data = p->type == IP_NET ? IP_DATA_NET : IP_DATA_HOST;
-	if (p->is_ether)
+	if (p->is_ether && p->type == IP_HOST)
 		data = IP_DATA_ETHER;
 	if (p->data != data)
 		return p->type == IP_NET ? "'net' without an IP prefix"
 					 : "'host' without an address";
 	if (p->relation != IP_EQUAL)
 		return "an address can only be equal or not";
+	if (data == IP_DATA_ETHER && !p->mask_data)
+		memset(p->ether_mask, 0xff, sizeof(p->ether_mask));
+	else if (p->mask_data && (p->mask_data == IP_DATA_ETHER) != (data == IP_DATA_ETHER))
+		return "a mask of another kind";
 	if (!p->mask)
 		p->mask = p->type == IP_NET ? p->value_mask : UINT32_MAX;
-	/* "10.0.0.1/8" means the network that it is in. */
-	if (p->type == IP_NET)
-		p->value &= p->mask;
 	return NULL;
 }
 
@@ -105,7 +110,8 @@ static const char *check_port(struct ip_primitive *p)
 		return is_range ? "'portrange' without FROM-TO" : "'port' without a port";
 	if (p->protocol == IP_NO_PROTOCOL)
 		p->protocol = IP_TCP_OR_UDP;
-	if (p->protocol != CLICK_TCP && p->protocol != CLICK_UDP && p->protocol != IP_TCP_OR_UDP)
+	if (p->protocol != CLICK_TCP && p->protocol != CLICK_UDP && p->protocol != IP_TCP_OR_UDP &&
+	    p->protocol != PROTOCOL_DCCP)
 		return "ports of a protocol that has none";
 	if (!is_range)
 		return check_number(p, UINT16_MAX);
@@ -185,6 +191,9 @@ const char *ip_primitive_check(struct ip_primitive *p, const struct ip_primitive
 		return error;
 	if (p->is_ether && p->type != IP_HOST)
 		return "'ether' without 'host'";
+	bool has_address = p->type == IP_HOST || p->type == IP_NET;
+	if (p->mask_data && p->mask_data != IP_DATA_INTEGER && !has_address)
+		return "a mask that is no number";
 	bool has_side = p->type == IP_HOST || p->type == IP_NET || p->type == IP_PORT ||
 			p->type == IP_PORTRANGE;
 	if (had_side && !has_side)
@@ -196,7 +205,7 @@ const char *ip_primitive_check(struct ip_primitive *p, const struct ip_primitive
 
 /* --- nodes --- */
 
-/* x < v is tested as its opposite, x > v - 1. */
+/* x < v is tested as its opposite, x > v - 1; whoever asks for it negates that. */
 static uint16_t test_field(const struct ip_field *field, const struct ip_primitive *p,
 			   struct classify_nodes *nodes)
 {
@@ -209,10 +218,10 @@ static uint16_t test_field(const struct ip_field *field, const struct ip_primiti
 	/* What is the same for all values needs no test. */
 	uint32_t value = p->value;
 	if (p->relation == IP_EQUAL) {
-		if (value & ~p->mask)
-			return classify_constant(nodes, false);
+		/* What the mask leaves out of the packet's bits it leaves out of these, too:
+		 * "10.0.0.1/8" means the network that it is in. */
 		test.op = CLASSIFY_EQUAL;
-		test.value = value << field->shift;
+		test.value = (value & p->mask) << field->shift;
 		return classify_test(nodes, &test);
 	}
 	if (p->relation == IP_LESS && value == 0)
@@ -229,12 +238,15 @@ static uint16_t test_field(const struct ip_field *field, const struct ip_primiti
 static uint16_t test_equal(struct classify_nodes *nodes, enum classify_where where, uint16_t offset,
 			   uint8_t width, uint32_t mask, uint32_t value)
 {
+	/* Bytes that do not matter need not be there. */
+	if (!mask)
+		return classify_constant(nodes, true);
 	return classify_test(nodes, &(struct classify_test){
 					    .where = (uint8_t)where,
 					    .offset = offset,
 					    .width = width,
 					    .mask = mask,
-					    .value = value,
+					    .value = value & mask,
 				    });
 }
 
@@ -255,9 +267,10 @@ static uint16_t test_side(const struct ip_primitive *p, struct classify_nodes *n
 		uint16_t at = side ? 0 : 6;
 		return classify_and(
 			nodes,
-			test_equal(nodes, CLASSIFY_MAC, at, 4, UINT32_MAX, click_get_u32(p->ether)),
-			test_equal(nodes, CLASSIFY_MAC, (uint16_t)(at + 4), 2, UINT16_MAX,
-				   click_get_u16(p->ether + 4)));
+			test_equal(nodes, CLASSIFY_MAC, at, 4, click_get_u32(p->ether_mask),
+				   click_get_u32(p->ether)),
+			test_equal(nodes, CLASSIFY_MAC, (uint16_t)(at + 4), 2,
+				   click_get_u16(p->ether_mask + 4), click_get_u16(p->ether + 4)));
 	}
 	if (p->type == IP_HOST || p->type == IP_NET) {
 		struct ip_field address = {(uint16_t)(12 + 4 * side), 4, 0, 32, IP_NO_PROTOCOL};
@@ -270,7 +283,7 @@ static uint16_t test_side(const struct ip_primitive *p, struct classify_nodes *n
 	struct ip_primitive to = {
 		.relation = IP_GREATER, .value = p->value_max, .mask = UINT16_MAX};
 	return classify_and(nodes, test_field(&port, &from, nodes),
-			    classify_not(nodes, test_field(&port, &to, nodes)));
+			    classify_opposite(nodes, test_field(&port, &to, nodes)));
 }
 
 static uint16_t test_sides(const struct ip_primitive *p, struct classify_nodes *nodes)
@@ -302,7 +315,7 @@ static uint16_t test_itself(const struct ip_primitive *p, struct classify_nodes 
 }
 
 /* What the relation negates is the comparison of both sides, so that "port < 5" means both, and
- * nothing else: "tcp port != 5" is still about TCP. */
+ * nothing else: "tcp port != 5" is still about TCP, and about a port that is there. */
 uint16_t ip_primitive_nodes(const struct ip_primitive *p, struct classify_nodes *nodes)
 {
 	uint16_t all = classify_constant(nodes, true);
@@ -316,6 +329,6 @@ uint16_t ip_primitive_nodes(const struct ip_primitive *p, struct classify_nodes 
 	uint16_t itself = test_itself(p, nodes);
 	bool is_opposite = p->type == IP_FRAG || p->relation == IP_LESS;
 	if (p->is_negated != is_opposite)
-		itself = classify_not(nodes, itself);
+		itself = classify_opposite(nodes, itself);
 	return classify_and(nodes, all, itself);
 }

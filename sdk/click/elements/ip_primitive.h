@@ -56,14 +56,15 @@ struct ip_primitive {
 	struct ip_field field; /* of IP_FIELD */
 	enum ip_side side;
 	int protocol;
-	bool is_ether;
+	bool is_ether, is_ip; /* the word was there, or what stands for it */
 	enum ip_relation relation;
-	bool is_negated; /* the relation */
-	uint32_t mask;	 /* 0: none was given */
+	bool is_negated;	/* the relation */
+	enum ip_data mask_data; /* IP_NO_DATA: there is no mask */
+	uint32_t mask;		/* 0: none was given; of addresses in host order */
 	enum ip_data data;
 	uint32_t value, value_max; /* RANGE: from VALUE to VALUE_MAX; addresses in host order */
 	uint32_t value_mask;	   /* NET */
-	uint8_t ether[6];
+	uint8_t ether[6], ether_mask[6];
 };
 
 /* Makes PRIMITIVE complete, from PREVIOUS where it leaves things out. NULL, or what is wrong. */

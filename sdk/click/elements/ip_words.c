@@ -1,11 +1,11 @@
 #include "elements/ip_words.h"
 
-bool ip_words_init(struct ip_words *words, struct click_router *router, uint32_t size)
+bool ip_words_init(struct ip_words *words, struct click_arena *arena, uint32_t size)
 {
 	*words = (struct ip_words){.size_max = size};
 	/* Each byte may be a word, which has a NUL behind it. */
-	words->text = click_cold_alloc(router, 2 * (size_t)size + 1);
-	words->words = click_cold_alloc(router, ((size_t)size + 1) * sizeof(*words->words));
+	words->text = click_arena_alloc(arena, 2 * (size_t)size + 1);
+	words->words = click_arena_alloc(arena, ((size_t)size + 1) * sizeof(*words->words));
 	return words->text && words->words;
 }
 

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include <click.h>
+#include "core.h"
 
 struct ip_words {
 	char *text;	    /* the words, each with a NUL */
@@ -13,7 +13,7 @@ struct ip_words {
 };
 
 /* Room for patterns of up to SIZE bytes. False: there is no memory. */
-bool ip_words_init(struct ip_words *words, struct click_router *router, uint32_t size);
+bool ip_words_init(struct ip_words *words, struct click_arena *arena, uint32_t size);
 /* Splits TEXT, of which at most that much is looked at, instead of what was there before. */
 void ip_words_split(struct ip_words *words, const char *text);
 /* A whole decimal, hexadecimal (0x) or octal (0) number of 32 bits. */
