@@ -267,6 +267,31 @@ static int add_compound(struct click_expansion *expansion, const struct click_de
 	return err;
 }
 
+/* Whole names of elements and compounds differ: "c/x" is x in c. */
+static int check_names(struct click_expansion *expansion)
+{
+	const struct click_flat *flat = expansion->flat;
+	uint32_t size = 16;
+	while (size < 2 * flat->elements_count)
+		size *= 2;
+	uint32_t *table = click_arena_alloc(expansion->parser->arena, size * sizeof(*table));
+	if (table == NULL)
+		return no_memory(expansion);
+	for (uint32_t i = 0; i < flat->elements_count; i++) {
+		const struct click_flat_element *element = &flat->elements[i];
+		uint32_t at = click_parse_hash(element->name) & (size - 1);
+		if (element->class == NULL && (element->what[0] == 'o' || element->name[0] == '('))
+			continue; /* the other end of one, or a group's */
+		for (; table[at] > 0; at = (at + 1) & (size - 1))
+			if (strcmp(flat->elements[table[at] - 1].name, element->name) == 0)
+				return complain(expansion, element->file, element->line,
+						"element '%s' is declared already, in line %u",
+						element->name, flat->elements[table[at] - 1].line);
+		table[at] = i + 1;
+	}
+	return 0;
+}
+
 /* RET_MAP's element is where links to DECL go, its port (so to say) where links from it come from.
  */
 static int add_decl(struct click_expansion *expansion, const struct click_environment *env,
@@ -337,5 +362,5 @@ int click_expand(struct click_parser *parser, struct click_flat *flat)
 	for (uint32_t i = 0; i < top->variables_count; i++)
 		if (click_variable_value(&expansion, &env, i) == NULL)
 			return -1;
-	return expand_into(&expansion, top, &env, "", NULL);
+	return expand_into(&expansion, top, &env, "", NULL) < 0 ? -1 : check_names(&expansion);
 }

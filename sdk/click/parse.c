@@ -42,7 +42,8 @@ static void unexpected(struct click_parser *parser, const struct click_token *to
 	if (token->kind == CLICK_END)
 		click_parse_error(parser, token->line, "the file ends where %s is expected", what);
 	else
-		click_parse_error(parser, token->line, "'%.*s' where %s is expected",
+		click_parse_error(parser, token->line, "'%s%.*s' where %s is expected",
+				  token->kind == CLICK_VARIABLE ? "$" : "",
 				  token->len > 40 ? 40 : (int)token->len, token->text, what);
 }
 
@@ -86,7 +87,7 @@ const struct click_type *click_parse_type(struct click_parser *parser, const cha
 	return space->class != NULL ? space : NULL;
 }
 
-static uint32_t hash_of(const char *name)
+uint32_t click_parse_hash(const char *name)
 {
 	uint32_t hash = 2166136261u;
 	for (; *name != '\0'; name++)
@@ -109,7 +110,7 @@ uint32_t click_parse_find(const struct click_compound *scope, const char *name)
 {
 	if (scope->named_count == 0)
 		return CLICK_NONE;
-	uint32_t found = *find_named(scope, name, hash_of(name));
+	uint32_t found = *find_named(scope, name, click_parse_hash(name));
 	return found > 0 ? found - 1 : CLICK_NONE;
 }
 
@@ -117,7 +118,7 @@ uint32_t click_parse_find(const struct click_compound *scope, const char *name)
 static void add_name(struct click_parser *parser, struct click_compound *scope, uint32_t index)
 {
 	struct click_decl *decl = &scope->decls[index];
-	decl->hash = hash_of(decl->name);
+	decl->hash = click_parse_hash(decl->name);
 	decl->is_anonymous = false;
 	if (2 * (scope->named_count + 1) > scope->named_size) {
 		uint32_t *old = scope->named, old_size = scope->named_size;
@@ -391,6 +392,21 @@ static void parse_elementclass(struct click_parser *parser)
 
 /* --- statements in parentheses --- */
 
+/* False: there are none, or no memory. */
+static bool parse_arguments(struct click_parser *parser, struct click_arg **ret_args,
+			    uint32_t *ret_count)
+{
+	struct click_token token = click_lex_peek(&parser->lexer);
+	if (token.kind != '(') {
+		unexpected(parser, &token, "'('");
+		return false;
+	}
+	if (click_args_split(parser->arena, click_parse_config(parser), ret_args, ret_count) == 0)
+		return true;
+	parser->no_memory = true;
+	return false;
+}
+
 /* "package NAME", or NAME alone: what others load is here, or it is not. */
 static bool has_package(struct click_parser *parser, const char *name)
 {
@@ -408,13 +424,10 @@ static bool has_package(struct click_parser *parser, const char *name)
 static void parse_require(struct click_parser *parser, bool is_provide)
 {
 	uint32_t line = parser->lexer.line;
-	const char *config = click_parse_config(parser);
 	struct click_arg *args;
 	uint32_t count;
-	if (click_args_split(parser->arena, config, &args, &count) < 0) {
-		parser->no_memory = true;
+	if (!parse_arguments(parser, &args, &count))
 		return;
-	}
 	for (uint32_t i = 0; i < count && !is_provide; i++) {
 		if (strncmp(args[i].text, "library", 7) == 0)
 			click_parse_error(parser, line,
@@ -429,13 +442,10 @@ static void parse_require(struct click_parser *parser, bool is_provide)
 static void parse_define(struct click_parser *parser)
 {
 	uint32_t line = parser->lexer.line;
-	const char *config = click_parse_config(parser);
 	struct click_arg *args;
 	uint32_t count;
-	if (click_args_split(parser->arena, config, &args, &count) < 0) {
-		parser->no_memory = true;
+	if (!parse_arguments(parser, &args, &count))
 		return;
-	}
 	for (uint32_t i = 0; i < count; i++) {
 		const char *name = args[i].text, *end = name + 1;
 		if (name[0] == '\0')

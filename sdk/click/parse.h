@@ -84,7 +84,7 @@ struct click_item {
 	struct click_ports in_ports, out_ports;
 	const char *name;	/* NULL: it has none */
 	struct click_decl decl; /* what it declares; where it is only named, nothing */
-	bool is_group, is_declared;
+	bool is_group, is_declared, is_unnamed;
 	uint32_t line;
 };
 
@@ -108,6 +108,7 @@ const char *click_parse_config(struct click_parser *parser);
 struct click_compound *click_parse_compound(struct click_parser *parser, const char *name);
 const struct click_type *click_parse_type(struct click_parser *parser, const char *name,
 					  struct click_type *space);
+uint32_t click_parse_hash(const char *name);
 uint32_t click_parse_find(const struct click_compound *scope, const char *name);
 uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *decl);
 struct click_compound *click_parse_scope(struct click_parser *parser, const char *name,
@@ -117,6 +118,7 @@ bool click_parse_variable(struct click_parser *parser, const struct click_variab
 /* --- parse_connect.c --- */
 void click_parse_connection(struct click_parser *parser);
 bool click_is_arrow(int kind);
+bool click_ends_chain(const struct click_token *token);
 /* Of the pseudo elements of NAME all ports up to the last one must be used. */
 void click_parse_check_ports(struct click_parser *parser, uint32_t input, uint32_t output,
 			     const char *name, uint32_t line);
