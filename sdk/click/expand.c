@@ -271,23 +271,18 @@ static int add_compound(struct click_expansion *expansion, const struct click_de
 static int check_names(struct click_expansion *expansion)
 {
 	const struct click_flat *flat = expansion->flat;
-	uint32_t size = 16;
-	while (size < 2 * flat->elements_count)
-		size *= 2;
-	uint32_t *table = click_arena_alloc(expansion->parser->arena, size * sizeof(*table));
-	if (table == NULL)
-		return no_memory(expansion);
+	struct click_names names = {0};
 	for (uint32_t i = 0; i < flat->elements_count; i++) {
 		const struct click_flat_element *element = &flat->elements[i];
-		uint32_t at = click_parse_hash(element->name) & (size - 1);
 		if (element->class == NULL && (element->what[0] == 'o' || element->name[0] == '('))
 			continue; /* the other end of one, or a group's */
-		for (; table[at] > 0; at = (at + 1) & (size - 1))
-			if (strcmp(flat->elements[table[at] - 1].name, element->name) == 0)
-				return complain(expansion, element->file, element->line,
-						"element '%s' is declared already, in line %u",
-						element->name, flat->elements[table[at] - 1].line);
-		table[at] = i + 1;
+		uint32_t other = click_names_find(&names, element->name, strlen(element->name));
+		if (other != CLICK_NONE)
+			return complain(expansion, element->file, element->line,
+					"element '%s' is declared already, in line %u",
+					element->name, flat->elements[other].line);
+		if (!click_names_add(expansion->parser->arena, &names, element->name, i))
+			return no_memory(expansion);
 	}
 	return 0;
 }

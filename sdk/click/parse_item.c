@@ -286,7 +286,6 @@ static bool declare(struct click_parser *parser, struct click_item *item)
 	/* It was used before; what was noted of that stays. */
 	struct click_decl *known = &parser->scope->decls[index], used = *known;
 	*known = item->decl;
-	known->hash = used.hash;
 	known->number = used.number;
 	known->file = parser->lexer.file;
 	known->inputs = used.inputs;
