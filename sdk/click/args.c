@@ -9,11 +9,10 @@
 
 #include "lex.h"
 
-#define ARGS_MAX 4096u
-
 /* --- splitting --- */
 
-/* The text from AT to END, without blanks around it and with a blank for each comment. */
+/* The text from AT to END, without blanks around it and with one for comments and the blanks
+ * around those. */
 static char *copy_clean(struct click_arena *arena, const char *at, const char *end)
 {
 	char *out = click_arena_alloc(arena, (size_t)(end - at) + 1);
@@ -23,6 +22,10 @@ static char *copy_clean(struct click_arena *arena, const char *at, const char *e
 	while (at < end) {
 		const char *behind = click_skip_comment(at, end);
 		if (behind != at) {
+			while (len > 0 && click_is_space(out[len - 1]))
+				len--;
+			while (behind < end && click_is_space(*behind))
+				behind++;
 			out[len++] = ' ';
 			at = behind;
 			continue;
@@ -76,7 +79,7 @@ int click_args_split(struct click_arena *arena, const char *config, struct click
 	const char *at = config, *end = config + strlen(config);
 	struct click_arg *args = NULL;
 	uint32_t count = 0, capacity = 0, line = 0;
-	while (count < ARGS_MAX) {
+	for (;;) {
 		const char *comma = next_comma(at, end), *start = at;
 		struct click_arg arg = {.text = copy_clean(arena, at, comma)};
 		if (arg.text == NULL ||

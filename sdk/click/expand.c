@@ -267,6 +267,26 @@ static int add_compound(struct click_expansion *expansion, const struct click_de
 	return err;
 }
 
+/* Whole names of elements and compounds differ: "c/x" is x in c. */
+static int check_names(struct click_expansion *expansion)
+{
+	const struct click_flat *flat = expansion->flat;
+	struct click_names names = {0};
+	for (uint32_t i = 0; i < flat->elements_count; i++) {
+		const struct click_flat_element *element = &flat->elements[i];
+		if (element->class == NULL && (element->what[0] == 'o' || element->name[0] == '('))
+			continue; /* the other end of one, or a group's */
+		uint32_t other = click_names_find(&names, element->name, strlen(element->name));
+		if (other != CLICK_NONE)
+			return complain(expansion, element->file, element->line,
+					"element '%s' is declared already, in line %u",
+					element->name, flat->elements[other].line);
+		if (!click_names_add(expansion->parser->arena, &names, element->name, i))
+			return no_memory(expansion);
+	}
+	return 0;
+}
+
 /* RET_MAP's element is where links to DECL go, its port (so to say) where links from it come from.
  */
 static int add_decl(struct click_expansion *expansion, const struct click_environment *env,
@@ -337,5 +357,5 @@ int click_expand(struct click_parser *parser, struct click_flat *flat)
 	for (uint32_t i = 0; i < top->variables_count; i++)
 		if (click_variable_value(&expansion, &env, i) == NULL)
 			return -1;
-	return expand_into(&expansion, top, &env, "", NULL);
+	return expand_into(&expansion, top, &env, "", NULL) < 0 ? -1 : check_names(&expansion);
 }

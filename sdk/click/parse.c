@@ -42,7 +42,8 @@ static void unexpected(struct click_parser *parser, const struct click_token *to
 	if (token->kind == CLICK_END)
 		click_parse_error(parser, token->line, "the file ends where %s is expected", what);
 	else
-		click_parse_error(parser, token->line, "'%.*s' where %s is expected",
+		click_parse_error(parser, token->line, "'%s%.*s' where %s is expected",
+				  token->kind == CLICK_VARIABLE ? "$" : "",
 				  token->len > 40 ? 40 : (int)token->len, token->text, what);
 }
 
@@ -86,57 +87,9 @@ const struct click_type *click_parse_type(struct click_parser *parser, const cha
 	return space->class != NULL ? space : NULL;
 }
 
-static uint32_t hash_of(const char *name)
-{
-	uint32_t hash = 2166136261u;
-	for (; *name != '\0'; name++)
-		hash = (hash ^ (uint8_t)*name) * 16777619u;
-	return hash;
-}
-
-/* Where NAME is in the table of SCOPE, which is not full, or is to be. */
-static uint32_t *find_named(const struct click_compound *scope, const char *name, uint32_t hash)
-{
-	for (uint32_t at = hash;; at++) {
-		uint32_t *slot = &scope->named[at & (scope->named_size - 1)];
-		const struct click_decl *decl = &scope->decls[*slot > 0 ? *slot - 1 : 0];
-		if (*slot == 0 || (decl->hash == hash && strcmp(decl->name, name) == 0))
-			return slot;
-	}
-}
-
 uint32_t click_parse_find(const struct click_compound *scope, const char *name)
 {
-	if (scope->named_count == 0)
-		return CLICK_NONE;
-	uint32_t found = *find_named(scope, name, hash_of(name));
-	return found > 0 ? found - 1 : CLICK_NONE;
-}
-
-/* The name of the decl at INDEX is known from now on. */
-static void add_name(struct click_parser *parser, struct click_compound *scope, uint32_t index)
-{
-	struct click_decl *decl = &scope->decls[index];
-	decl->hash = hash_of(decl->name);
-	decl->is_anonymous = false;
-	if (2 * (scope->named_count + 1) > scope->named_size) {
-		uint32_t *old = scope->named, old_size = scope->named_size;
-		uint32_t size = old_size > 0 ? 2 * old_size : 16;
-		uint32_t *table = click_arena_alloc(parser->arena, size * sizeof(*table));
-		if (table == NULL) {
-			parser->no_memory = true;
-			return;
-		}
-		scope->named = table;
-		scope->named_size = size;
-		for (uint32_t i = 0; i < old_size; i++) {
-			const struct click_decl *other = &scope->decls[old[i] > 0 ? old[i] - 1 : 0];
-			if (old[i] > 0)
-				*find_named(scope, other->name, other->hash) = old[i];
-		}
-	}
-	*find_named(scope, decl->name, decl->hash) = index + 1;
-	scope->named_count++;
+	return click_names_find(&scope->named, name, strlen(name));
 }
 
 uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *decl)
@@ -158,8 +111,9 @@ uint32_t click_parse_add(struct click_parser *parser, const struct click_decl *d
 	*added = *decl;
 	added->number = ++scope->numbers;
 	added->file = parser->lexer.file;
-	if (!decl->is_anonymous)
-		add_name(parser, scope, scope->decls_count);
+	if (!decl->is_anonymous &&
+	    !click_names_add(parser->arena, &scope->named, decl->name, scope->decls_count))
+		parser->no_memory = true;
 	return scope->decls_count++;
 }
 
@@ -181,12 +135,16 @@ struct click_compound *click_parse_scope(struct click_parser *parser, const char
 bool click_parse_variable(struct click_parser *parser, const struct click_variable *variable)
 {
 	struct click_compound *scope = parser->scope;
-	for (uint32_t i = 0; i < scope->variables_count; i++) {
-		if (strcmp(scope->variables[i].name, variable->name) == 0) {
-			click_parse_error(parser, parser->lexer.line, "'$%s' is defined twice",
-					  variable->name);
-			return false;
-		}
+	if (click_names_find(&scope->variable_names, variable->name, strlen(variable->name)) !=
+	    CLICK_NONE) {
+		click_parse_error(parser, parser->lexer.line, "'$%s' is defined twice",
+				  variable->name);
+		return false;
+	}
+	if (!click_names_add(parser->arena, &scope->variable_names, variable->name,
+			     scope->variables_count)) {
+		parser->no_memory = true;
+		return false;
 	}
 	if (!click_arena_grow(parser->arena, &scope->variables, scope->variables_count,
 			      &scope->variables_capacity, sizeof(*scope->variables))) {
@@ -280,8 +238,9 @@ static void name_anonymous(struct click_parser *parser)
 				break;
 		}
 		decl->name = click_parse_copy(parser, bytes, text.len);
-		if (!parser->no_memory)
-			add_name(parser, scope, i);
+		decl->is_anonymous = false;
+		if (!click_names_add(parser->arena, &scope->named, decl->name, i))
+			parser->no_memory = true;
 	}
 }
 
@@ -391,6 +350,21 @@ static void parse_elementclass(struct click_parser *parser)
 
 /* --- statements in parentheses --- */
 
+/* False: there are none, or no memory. */
+static bool parse_arguments(struct click_parser *parser, struct click_arg **ret_args,
+			    uint32_t *ret_count)
+{
+	struct click_token token = click_lex_peek(&parser->lexer);
+	if (token.kind != '(') {
+		unexpected(parser, &token, "'('");
+		return false;
+	}
+	if (click_args_split(parser->arena, click_parse_config(parser), ret_args, ret_count) == 0)
+		return true;
+	parser->no_memory = true;
+	return false;
+}
+
 /* "package NAME", or NAME alone: what others load is here, or it is not. */
 static bool has_package(struct click_parser *parser, const char *name)
 {
@@ -408,13 +382,10 @@ static bool has_package(struct click_parser *parser, const char *name)
 static void parse_require(struct click_parser *parser, bool is_provide)
 {
 	uint32_t line = parser->lexer.line;
-	const char *config = click_parse_config(parser);
 	struct click_arg *args;
 	uint32_t count;
-	if (click_args_split(parser->arena, config, &args, &count) < 0) {
-		parser->no_memory = true;
+	if (!parse_arguments(parser, &args, &count))
 		return;
-	}
 	for (uint32_t i = 0; i < count && !is_provide; i++) {
 		if (strncmp(args[i].text, "library", 7) == 0)
 			click_parse_error(parser, line,
@@ -429,13 +400,10 @@ static void parse_require(struct click_parser *parser, bool is_provide)
 static void parse_define(struct click_parser *parser)
 {
 	uint32_t line = parser->lexer.line;
-	const char *config = click_parse_config(parser);
 	struct click_arg *args;
 	uint32_t count;
-	if (click_args_split(parser->arena, config, &args, &count) < 0) {
-		parser->no_memory = true;
+	if (!parse_arguments(parser, &args, &count))
 		return;
-	}
 	for (uint32_t i = 0; i < count; i++) {
 		const char *name = args[i].text, *end = name + 1;
 		if (name[0] == '\0')

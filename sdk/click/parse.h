@@ -6,6 +6,25 @@
 
 #include "lex.h"
 
+#define CLICK_NONE UINT32_MAX
+
+/* --- names.c: numbers by names, which are borrowed --- */
+
+struct click_name {
+	const char *name; /* NULL: a free place */
+	uint32_t len, hash, index;
+};
+struct click_names {
+	struct click_name *slots;
+	uint32_t count, size;
+};
+
+/* CLICK_NONE: it is not there. */
+uint32_t click_names_find(const struct click_names *names, const char *name, size_t len);
+/* False: no memory. */
+bool click_names_add(struct click_arena *arena, struct click_names *names, const char *name,
+		     uint32_t index);
+
 struct click_compound;
 
 /* What a name of a class means: a class, or a compound. */
@@ -19,8 +38,8 @@ struct click_type {
 enum click_decl_kind { CLICK_REFERENCE, CLICK_PSEUDO, CLICK_ELEMENT };
 
 struct click_decl {
-	const char *name;      /* of anonymous ones: the class's, until their compound is read */
-	uint32_t hash, number; /* which one of the compound's it is */
+	const char *name; /* of anonymous ones: the class's, until their compound is read */
+	uint32_t number;  /* which one of the compound's it is */
 	enum click_decl_kind kind;
 	bool is_anonymous;
 	const struct click_class *class;
@@ -46,11 +65,11 @@ struct click_compound {
 	struct click_type rest;		 /* "...": what it extends */
 	struct click_variable *variables;
 	uint32_t variables_count, variables_capacity, formals_count;
+	struct click_names variable_names;
 	/* In compounds the first two are input and output. */
 	struct click_decl *decls;
 	uint32_t decls_count, decls_capacity, numbers;
-	uint32_t *named; /* a hash table of those with names; index + 1 */
-	uint32_t named_count, named_size;
+	struct click_names named;      /* of decls, without anonymous ones */
 	struct click_flat_link *links; /* by index of decls */
 	uint32_t links_count, links_capacity;
 	uint32_t line;
@@ -69,8 +88,6 @@ struct click_parser {
 	bool has_given_up; /* the rest is not read */
 };
 
-#define CLICK_NONE UINT32_MAX
-
 struct click_ports {
 	uint32_t *list;
 	uint32_t count, capacity;
@@ -84,7 +101,7 @@ struct click_item {
 	struct click_ports in_ports, out_ports;
 	const char *name;	/* NULL: it has none */
 	struct click_decl decl; /* what it declares; where it is only named, nothing */
-	bool is_group, is_declared;
+	bool is_group, is_declared, is_unnamed;
 	uint32_t line;
 };
 
@@ -117,6 +134,7 @@ bool click_parse_variable(struct click_parser *parser, const struct click_variab
 /* --- parse_connect.c --- */
 void click_parse_connection(struct click_parser *parser);
 bool click_is_arrow(int kind);
+bool click_ends_chain(const struct click_token *token);
 /* Of the pseudo elements of NAME all ports up to the last one must be used. */
 void click_parse_check_ports(struct click_parser *parser, uint32_t input, uint32_t output,
 			     const char *name, uint32_t line);

@@ -7,12 +7,13 @@
  *	a [0,1] => b, c		one by one, in order
  *	a => ( [0] -> x; [1] -> y )	a group: its names are those around it
  *	{ -> Queue -> }		in compounds and groups input and output may be left out
+ *	{ [0], [1] -> Queue -> }	where there are several, their ports say so
  */
 #include <string.h>
 
 #include "parse.h"
 
-static bool ends_chain(const struct click_token *token)
+bool click_ends_chain(const struct click_token *token)
 {
 	static const char *const words[] = {"elementclass", "require", "provide", "define"};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -272,7 +273,7 @@ static void skip_statement(struct click_parser *parser)
 	struct click_token token;
 	for (;;) {
 		token = click_lex_peek(&parser->lexer);
-		if (ends_chain(&token))
+		if (click_ends_chain(&token))
 			return;
 		(void)click_lex(&parser->lexer);
 	}
@@ -286,11 +287,12 @@ static bool parse_start(struct click_parser *parser, struct click_list *list)
 	if (!click_parse_ports(parser, &ports))
 		return false;
 	struct click_token token = click_lex_peek(&parser->lexer);
+	bool has_list = ports.count > 0 && token.kind == ',' && parser->input != CLICK_NONE;
 	if (click_is_arrow(token.kind))
 		return unnamed(parser, list, parser->input, ports, token.line);
 	if (!click_parse_list(parser, list, ports, true))
 		return false;
-	if (ports.count > 0)
+	if (ports.count > 0 && !has_list)
 		click_parse_error(parser, line, "an input port at the start of a chain");
 	return true;
 }
@@ -313,7 +315,7 @@ void click_parse_connection(struct click_parser *parser)
 			return;
 		}
 		struct click_token next = click_lex_peek(&parser->lexer);
-		bool is_end = ends_chain(&next);
+		bool is_end = click_ends_chain(&next);
 		if (!(is_end ? unnamed(parser, &right, parser->output, ports, arrow.line)
 			     : click_parse_list(parser, &right, ports, false))) {
 			skip_statement(parser);

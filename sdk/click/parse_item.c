@@ -152,7 +152,7 @@ static bool parse_group(struct click_parser *parser, struct click_item *item)
 /* --- elements --- */
 
 /* A class and its arguments, behind "::" or as an anonymous element. */
-static bool parse_class(struct click_parser *parser, struct click_type *ret_type,
+static bool parse_class(struct click_parser *parser, const char *what, struct click_type *ret_type,
 			const char **ret_config, uint32_t *ret_line)
 {
 	struct click_token token = click_lex_peek(&parser->lexer);
@@ -163,7 +163,7 @@ static bool parse_class(struct click_parser *parser, struct click_type *ret_type
 		ret_type->compound = click_parse_compound(parser, "");
 		if (ret_type->compound == NULL)
 			return false;
-	} else if (!click_parse_expect(parser, CLICK_NAME, "an element class")) {
+	} else if (!click_parse_expect(parser, CLICK_NAME, what)) {
 		return false;
 	} else {
 		const char *name = click_parse_copy(parser, token.text, token.len);
@@ -202,14 +202,14 @@ static bool parse_element(struct click_parser *parser, struct click_item *item)
 		if (click_lex_peek(&ahead).kind != CLICK_DECLARES)
 			return true;
 		(void)click_lex(&parser->lexer);
-		if (!parse_class(parser, &type, &config, &line))
+		if (!parse_class(parser, "an element class", &type, &config, &line))
 			return false;
 		item->decl = element_of(&type, config, line);
 		item->decl.name = item->name;
 		item->is_declared = true;
 		return true;
 	}
-	if (!parse_class(parser, &type, &config, &line))
+	if (!parse_class(parser, "an element", &type, &config, &line))
 		return false;
 	item->decl = element_of(&type, config, line);
 	item->decl.is_anonymous = true;
@@ -286,7 +286,6 @@ static bool declare(struct click_parser *parser, struct click_item *item)
 	/* It was used before; what was noted of that stays. */
 	struct click_decl *known = &parser->scope->decls[index], used = *known;
 	*known = item->decl;
-	known->hash = used.hash;
 	known->number = used.number;
 	known->file = parser->lexer.file;
 	known->inputs = used.inputs;
@@ -337,7 +336,7 @@ static bool resolve(struct click_parser *parser, struct click_list *list)
 {
 	for (uint32_t i = 0; i < list->count; i++) {
 		struct click_item *item = &list->items[i];
-		if (item->is_group)
+		if (item->is_group || item->is_unnamed)
 			continue;
 		if (item->is_declared) {
 			if (!declare(parser, item))
@@ -350,6 +349,22 @@ static bool resolve(struct click_parser *parser, struct click_list *list)
 		if (item->in == CLICK_NONE)
 			return false;
 	}
+	return true;
+}
+
+/* In a list "[1]" alone is the input's or output's of what is around it. */
+static bool take_unnamed(struct click_parser *parser, struct click_item *item, bool is_first)
+{
+	struct click_token token = click_lex_peek(&parser->lexer);
+	uint32_t decl = is_first ? parser->input : parser->output;
+	bool is_last = is_first ? click_is_arrow(token.kind) : click_ends_chain(&token);
+	if (decl == CLICK_NONE || item->in_ports.count == 0 || (token.kind != ',' && !is_last))
+		return false;
+	item->is_unnamed = true;
+	item->line = token.line;
+	item->in = item->out = decl;
+	if (is_first)
+		item->out_ports = item->in_ports;
 	return true;
 }
 
@@ -370,12 +385,16 @@ bool click_parse_list(struct click_parser *parser, struct click_list *list,
 		}
 		struct click_item *item = &list->items[list->count];
 		*item = (struct click_item){.in_ports = ports};
-		if (!parse_item(parser, item))
+		if (!take_unnamed(parser, item, is_first) && !parse_item(parser, item))
 			return false;
 		list->count++;
 		if (click_lex_peek(&parser->lexer).kind != ',')
 			break;
 		(void)click_lex(&parser->lexer);
+		/* There may be one comma too many. */
+		struct click_token token = click_lex_peek(&parser->lexer);
+		if (click_is_arrow(token.kind) || click_ends_chain(&token))
+			break;
 		ports = (struct click_ports){0};
 		if (!click_parse_ports(parser, &ports))
 			return false;

@@ -49,13 +49,9 @@ static const char *lookup(struct click_expansion *expansion, const struct click_
 			  const char *name, size_t len)
 {
 	for (; env != NULL; env = env->parent) {
-		const struct click_compound *compound = env->compound;
-		for (uint32_t i = 0; i < compound->variables_count; i++) {
-			const char *own = compound->variables[i].name;
-			if (strncmp(own, name, len) == 0 && own[len] == '\0' &&
-			    env->values[i] != under_way)
-				return click_variable_value(expansion, env, i);
-		}
+		uint32_t i = click_names_find(&env->compound->variable_names, name, len);
+		if (i != CLICK_NONE && env->values[i] != under_way)
+			return click_variable_value(expansion, env, i);
 	}
 	return NULL;
 }

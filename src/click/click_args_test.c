@@ -119,6 +119,15 @@ static void test_splitting(void **state)
 					     "f:2: t :: T: BOOL: 'maybe' is not true or false\n");
 }
 
+/* None is passed over, however many there are. */
+static void test_many(void **state)
+{
+	char text[20000] = "t :: T(";
+	memset(text + 7, ',', 10000);
+	(void)strcpy(text + 10007, "1)");
+	bad(text, "f:1: t :: T: '1' is one argument too many\n");
+}
+
 static void test_numbers(void **state)
 {
 	good("t :: T(BOOL true, INT -2147483648, U32 0xffffffff, U64 18446744073709551615)");
@@ -339,6 +348,8 @@ static void test_strings(void **state)
 	check_string("t :: T(1, \"\")", "", 0);
 	bad("t :: T(1, \\<0g>)", "f:1: t :: T: STRING: '\\<0g>' is not a string: bad '\\<…>'\n");
 	bad("t :: T(1, \\<0>)", "f:1: t :: T: STRING: '\\<0>' is not a string: bad '\\<…>'\n");
+	good("t :: T(TEXT a  b /* c */ // d\n  /**/e)");
+	assert_string_equal(got.copy, "a  b e");
 	good("t :: T(TEXT \"as (it)\" is)");
 	assert_string_equal(got.copy, "\"as (it)\" is");
 }
@@ -385,6 +396,7 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_splitting),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_addresses),

@@ -87,6 +87,12 @@ static void test_declarations(void **state)
 	check_elements("an/element//comment\n:: Idle", "an/element=Idle");
 	check_elements("require(click, package Counter); provide(x); a :: Idle", "a=Idle");
 	check_elements("elementclass I Idle; a :: I", "a=Idle");
+	check_links("a, b :: Idle; a, b, -> c :: Discard;", "a.0>c.0 b.0>c.0");
+	test_must_fail_with("c/x :: Idle; c :: { x :: Idle }\n",
+			    "f:1: element 'c/x' is declared already, in line 1\n");
+	test_must_fail_with("define Idle", "f:1: 'Idle' where '(' is expected\n");
+	test_must_fail_with("require\n", "f:2: the file ends where '(' is expected\n");
+	test_must_fail_with("a :: $x", "f:1: '$x' where an element class is expected\n");
 }
 
 static void test_connections(void **state)
@@ -198,6 +204,10 @@ static void test_compounds(void **state)
 		    "a :: Idle; x :: X; a -> x; a [1] -> [1] x; x -> d :: Discard; x [1] -> e :: "
 		    "Discard",
 		    "a.0>e.0 a.1>d.0");
+	/* Several ports of input and output. */
+	check_links("a, b, d, e :: Idle; c :: { [0], [1] -> x :: Idle; x [] => [1], [0] }\n"
+		    "a, b => c => d, e",
+		    "a.0>c/x.0 b.0>c/x.0 c/x.0>e.0 c/x.1>d.0");
 	/* The name means what it meant before. */
 	check_elements("elementclass Null { input -> Null -> output }\n"
 		       "Idle -> Null -> Discard",
@@ -357,7 +367,7 @@ static void test_odd_bytes(void **state)
 	struct test_router test;
 	static const char zero[] = "a :: Idle;\n b :: Queue(5\0x)";
 	struct click_errors errors = {0};
-	test_must_fail("Idle -> \xff", "f:1: '?' where an element class is expected\n");
+	test_must_fail("Idle -> \xff", "f:1: '?' where an element is expected\n");
 	test_must_fail("\xc3\xa4 :: Idle", "f:1: '\xc3\xa4' where a statement is expected\n"
 					   "f:1: '::' where a statement is expected\n");
 	test_must_fail_with("\xc2\x9b:: Idle", "f:1: '?\?' where");
