@@ -68,7 +68,7 @@ static uint32_t enter_packet_send(struct fwp *fwp, uint32_t port, uint32_t peer,
 static uint32_t enter_stream_close(struct fwp *fwp, uint32_t peer)
 {
 	fwp_host_enter(fwp);
-	int result = chain_run_close(fwp_context(fwp), peer);
+	int result = chain_stream_close(fwp_context(fwp), peer);
 	fwp_host_leave(fwp);
 	return result_of(result);
 }
@@ -76,7 +76,7 @@ static uint32_t enter_stream_close(struct fwp *fwp, uint32_t peer)
 static uint32_t enter_stream_shut(struct fwp *fwp, uint32_t port, uint32_t peer, uint32_t how)
 {
 	fwp_host_enter(fwp);
-	int result = chain_run_shut(fwp_context(fwp), port, peer, how);
+	int result = chain_stream_shut(fwp_context(fwp), port, peer, how);
 	fwp_host_leave(fwp);
 	return result_of(result);
 }
@@ -85,7 +85,7 @@ static uint32_t enter_stream_info(struct fwp *fwp, uint32_t peer, uint32_t what,
 				  uint32_t size)
 {
 	fwp_host_enter(fwp);
-	int result = chain_run_info(fwp_context(fwp), peer, what, out, size);
+	int result = chain_stream_info(fwp_context(fwp), peer, what, out, size);
 	fwp_host_leave(fwp);
 	return result_of(result);
 }

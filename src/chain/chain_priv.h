@@ -4,8 +4,9 @@
  * Files: chains.c (what a core has), chain_template.c and chain_version.c (what is applied),
  * chain_clients.c (which chain a packet is for), chain_instance.c (chains and their FWPs),
  * chain_run.c (the way of a packet), chain_fwp.c (an FWP's turn), chain_slot.c (where guests want
- * their packets), chain_copy.c (bytes between memories), chain_queue.c, chain_timers.c,
- * chain_counters.c, chain_pool.c, chain_calls.c and chain_wasi.c (what guests import).
+ * their packets), chain_copy.c (bytes between memories), chain_queue.c, chain_timers.c, chain_work.c
+ * (what is due without a packet), chain_counters.c, chain_pool.c, chain_calls.c, chain_streams.c and
+ * chain_wasi.c (what guests import).
  *
  * Fault points: chain.calloc, chain.strdup, chain.mmap.
  */
@@ -339,15 +340,26 @@ struct chain *chain_clients_get(struct chains *chains, unsigned i, bool may_make
 void chain_clients_remember(struct chain *chain, const uint8_t *data, uint32_t len,
 			    uint64_t now_ns);
 
+/* PEER is that of the packet which C handles now, and which came in: what stages send to each other
+ * can name anybody. */
+static inline bool chain_is_current_peer(const struct chains *chains, const struct chain_fwp *c,
+					 uint32_t peer)
+{
+	return chains->run.has_peer && c->task == CHAIN_TASK_PACKET &&
+	       chains->run.head.kind != CHAIN_FRAME && chains->run.head.peer == peer;
+}
+
 /* chain_run.c */
 /* What FWP C, which runs or makes a template, sends besides. As edgeos_packet_send(). */
 int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t address,
 		   uint32_t len);
-int chain_run_close(struct chain_fwp *c, uint32_t peer);
-int chain_run_shut(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t how);
-int chain_run_info(struct chain_fwp *c, uint32_t peer, uint32_t what, uint32_t address,
-		   uint32_t size);
 void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, uint64_t now_ns);
+
+/* chain_streams.c: as the functions for guests of such names. */
+int chain_stream_close(struct chain_fwp *c, uint32_t peer);
+int chain_stream_shut(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t how);
+int chain_stream_info(struct chain_fwp *c, uint32_t peer, uint32_t what, uint32_t address,
+		      uint32_t size);
 
 /* chain_timers.c */
 /* DELAY_NS from now; 0: not at all. */

@@ -37,9 +37,6 @@
  * packets before it comes what it holds. */
 #define AHEAD_BYTES 2u
 #define AHEAD_DATA  2u
-#define TIMERS_MAX  64u
-#define TIMERS_NS   (2 * EOS_NS_PER_MS) /* after which others have their turn again */
-#define RENEW_MAX   8u
 #define TAG_BYTES   4u /* of VLANs */
 
 static struct chain_stage_stats *stats_of(const struct chain_fwp *c)
@@ -138,14 +135,6 @@ static unsigned entrance(unsigned port)
 	return port == CHAIN_CLIENT ? CHAIN_OUT : CHAIN_CLIENT;
 }
 
-/* PEER is that of the packet which C handles now, and which came in: what stages send to each other
- * can name anybody. */
-static bool is_current_peer(const struct chains *chains, const struct chain_fwp *c, uint32_t peer)
-{
-	return chains->run.has_peer && c->task == CHAIN_TASK_PACKET &&
-	       chains->run.head.kind != CHAIN_FRAME && chains->run.head.peer == peer;
-}
-
 static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port, uint32_t peer,
 		 const uint8_t *data, uint32_t len)
 {
@@ -157,7 +146,7 @@ static int leave(struct chains *chains, const struct chain_fwp *c, unsigned port
 		.port = port,
 		.kind = (uint8_t)kind,
 		.peer = peer,
-		.is_current_peer = is_current_peer(chains, c, peer),
+		.is_current_peer = chain_is_current_peer(chains, c, peer),
 		.is_verdict = c->is_done, /* else it is in a call */
 		.is_last = c->is_done && kind == CHAIN_STREAM &&
 			   (chains->run.head.flags & CHAIN_LAST) != 0,
@@ -453,51 +442,6 @@ void chain_run_timer(struct chains *chains, struct chain_fwp *c, uint32_t id, ui
 	run_all(chains);
 }
 
-/* Chains of an older version become ones of the present one also when no packet comes. */
-static bool renew_some(struct chain_template *template, uint64_t now_ns)
-{
-	if (template->versions.next->next == &template->versions)
-		return false;
-	for (unsigned i = 0; i < RENEW_MAX && !eos_list_is_empty(&template->idle); i++) {
-		struct chain *chain = EOS_CONTAINER_OF(template->idle.next, struct chain, node);
-		uint64_t last_ns = chain->last_ns;
-		eos_list_remove(&chain->node);
-		eos_list_add_tail(&template->idle, &chain->node);
-		chain->looked_ns = now_ns;
-		if (!chain_is_ready(chain)) {
-			(void)chain_renew(chain, now_ns);
-			chain->last_ns = last_ns;
-		}
-	}
-	return true;
-}
-
-uint64_t chains_work(struct chains *chains, uint64_t now_ns)
-{
-	EOS_ASSERT(!chains->is_busy);
-	uint64_t next_ns = UINT64_MAX;
-	chains->is_busy = true;
-	chains->run.now_ns = now_ns;
-	chain_timers_fire(chains, TIMERS_MAX, TIMERS_NS, now_ns);
-	EOS_LIST_FOR_EACH (node, &chains->templates) {
-		struct chain_template *template =
-			EOS_CONTAINER_OF(node, struct chain_template, node);
-		if (renew_some(template, now_ns))
-			next_ns = now_ns;
-		(void)chain_reclaim(template, CHAIN_RECLAIM_MAX, now_ns);
-		if (template->idle_ns == 0 || eos_list_is_empty(&template->idle))
-			continue;
-		const struct chain *chain =
-			EOS_CONTAINER_OF(template->idle.next, struct chain, node);
-		next_ns = EOS_MIN(next_ns, chain->looked_ns + template->idle_ns);
-	}
-	(void)flow_table_age(chains->flows, now_ns, CHAIN_RECLAIM_MAX);
-	next_ns = EOS_MIN(next_ns, flow_table_next_ns(chains->flows));
-	next_ns = EOS_MIN(next_ns, chain_timers_next_ns(chains));
-	chains->is_busy = false;
-	return EOS_MAX(next_ns, now_ns);
-}
-
 int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t address,
 		   uint32_t len)
 {
@@ -536,63 +480,4 @@ int chain_run_send(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t a
 	}
 	stats->sent++;
 	return 0;
-}
-
-static struct chain_output stream_output(const struct chain_fwp *c, uint32_t port, uint32_t peer)
-{
-	return (struct chain_output){
-		.template = c->chain->template,
-		.chain = chain_identity(c->chain),
-		.port = port,
-		.kind = CHAIN_STREAM,
-		.peer = peer,
-		.is_current_peer = is_current_peer(chain_chains(c), c, peer),
-		.stage = c->index,
-	};
-}
-
-int chain_run_close(struct chain_fwp *c, uint32_t peer)
-{
-	if (c->is_init)
-		return -EBADF;
-	struct chains *chains = chain_chains(c);
-	const struct chain_output output = stream_output(c, CHAIN_CLIENT, peer);
-	if (chains->ops->close == NULL)
-		return -EBADF;
-	return chains->ops->close(chains->ctx, &output);
-}
-
-int chain_run_shut(struct chain_fwp *c, uint32_t port, uint32_t peer, uint32_t how)
-{
-	if (how > CHAIN_ABI_SHUT_BREAK)
-		return -EINVAL;
-	if (c->is_init || port >= CHAIN_ABI_PORTS_MAX || c->chain->version->mtu[port] == 0)
-		return -EBADF;
-	struct chains *chains = chain_chains(c);
-	const struct chain_output output = stream_output(c, port, peer);
-	if (chains->ops->shut == NULL)
-		return -EBADF;
-	return chains->ops->shut(chains->ctx, &output, (enum chain_shut)how);
-}
-
-int chain_run_info(struct chain_fwp *c, uint32_t peer, uint32_t what, uint32_t address,
-		   uint32_t size)
-{
-	if (what < CHAIN_ABI_INFO_TLS || what > CHAIN_ABI_INFO_CLIENT)
-		return -EINVAL;
-	if (c->is_init)
-		return -EBADF;
-	if (chain_copy_look(c->fwp, address, size) == NULL)
-		return -EFAULT;
-	struct chains *chains = chain_chains(c);
-	const struct chain_output output = stream_output(c, CHAIN_CLIENT, peer);
-	const char *text;
-	int err = chains->ops->info == NULL
-			  ? -EBADF
-			  : chains->ops->info(chains->ctx, &output, (enum chain_info)what, &text);
-	if (err < 0)
-		return err;
-	size_t len = strnlen(text, CHAIN_ABI_INFO_MAX);
-	err = chain_copy_to(c->fwp, address, text, (uint32_t)EOS_MIN(len, (size_t)size));
-	return err < 0 ? err : (int)len;
 }
