@@ -4,9 +4,9 @@
  * Files: chains.c (what a core has), chain_template.c and chain_version.c (what is applied),
  * chain_clients.c (which chain a packet is for), chain_instance.c (chains and their FWPs),
  * chain_run.c (the way of a packet), chain_fwp.c (an FWP's turn), chain_slot.c (where guests want
- * their packets), chain_copy.c (bytes between memories), chain_queue.c, chain_timers.c, chain_work.c
- * (what is due without a packet), chain_counters.c, chain_pool.c, chain_calls.c, chain_streams.c and
- * chain_wasi.c (what guests import).
+ * their packets), chain_copy.c (bytes between memories), chain_queue.c, chain_timers.c,
+ * chain_work.c (what is due without a packet), chain_counters.c, chain_pool.c; what guests import:
+ * chain_calls.c, chain_streams.c, chain_wasi.c.
  *
  * Fault points: chain.calloc, chain.strdup, chain.mmap.
  */
