@@ -252,6 +252,15 @@ static void arguments_have_bounds(void **state)
 		     "VLAN_PCP");
 	check_config("Idle -> StrideSwitch(1, 2) -> Discard", "each of 1 outputs");
 	check_config("Idle -> DelayShaper -> Discard", "DELAY");
+	check_config("Idle -> IPInputCombo(256) -> Discard", "COLOR");
+	check_config("Idle -> IPInputCombo(1, 10.0.0) -> Discard", "10.0.0");
+	check_config("Idle -> IPInputCombo(1, , BADSRC 1.2.3.4) -> Discard", NULL);
+	check_config("c :: IPOutputCombo(1, 10.0.0.1, 1500); Idle -> c => Discard, Discard, "
+		     "Discard, Discard, Discard",
+		     NULL);
+	check_config("c :: IPOutputCombo(1, 10.0.0.1); Idle -> c => Discard, Discard, Discard, "
+		     "Discard, Discard",
+		     "MTU");
 }
 
 int main(void)

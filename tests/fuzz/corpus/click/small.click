@@ -4,3 +4,4 @@ FromDevice(0) -> Align(8, 3) -> q :: FullNoteQueue(2) -> s :: Suppressor -> Time
 w[0] -> EtherVLANEncap(0x0800, 1:1:1:1:1:1, 2:2:2:2:2:2, ANNO, VLAN_PCP 3) -> ToDevice(0)
 w[1] -> SetRandIPAddress(10.0.0.0/8, 4) -> Pad(ZERO false) -> ToHostSniffers(eth0)
 Script(write s.active0 no, write s.reset, write w.tickets 1 0)
+FromDevice(2) -> IPInputCombo(1, 10.0.0.1, INTERFACES 10.0.0.0/24) -> o :: IPOutputCombo(1, 10.0.0.1, 1500) => Discard, Discard, Discard, Discard, Discard
