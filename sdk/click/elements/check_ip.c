@@ -2,9 +2,7 @@
  * CheckIPHeader([OFFSET, INTERFACES, BADSRC, GOODDST, CHECKSUM, VERBOSE, DETAILS]), and its old
  * form CheckIPHeader(BADSRC, OFFSET); CheckIPHeader2 is the same without the checksum.
  */
-#include "elements/address_list.h"
-#include "elements/reasons.h"
-#include "ip.h"
+#include "elements/ip_steps.h"
 
 enum reason {
 	TOO_SHORT,
@@ -20,14 +18,7 @@ static const char *const reasons[] = {
 	"bad IP length", "bad IP checksum", "bad source address",
 };
 
-struct check_ip {
-	struct click_check check;
-	uint32_t offset;
-	bool does_checksum;
-	struct click_addresses bad_src, good_dst;
-};
-
-static void add(struct check_ip *check, struct click_args *args, struct click_addresses *list,
+static void add(struct click_check_ip *check, struct click_args *args, struct click_addresses *list,
 		uint32_t address)
 {
 	if (!click_addresses_have(list, address) &&
@@ -36,7 +27,7 @@ static void add(struct check_ip *check, struct click_args *args, struct click_ad
 }
 
 /* All broadcast addresses of the interfaces are bad sources, their own are good destinations. */
-static void read_interfaces(struct check_ip *check, struct click_args *args)
+static void read_interfaces(struct click_check_ip *check, struct click_args *args)
 {
 	struct click_addresses interfaces = {.count = 0};
 	click_arg_prefixes(args, check->check.element.router, "INTERFACES", 0, &interfaces);
@@ -50,8 +41,24 @@ static void read_interfaces(struct check_ip *check, struct click_args *args)
 	}
 }
 
+void click_check_ip_bad(struct click_check_ip *check, const char *list, struct click_args *args)
+{
+	const char *words[CLICK_LIST_MAX];
+	struct click_router *router = check->check.element.router;
+	unsigned count = click_words(router, list, words, CLICK_LIST_MAX);
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t address;
+		if (click_parse_ip_name(router, words[i], &address))
+			add(check, args, &check->bad_src, address);
+		else
+			click_args_error(args, "'%s' is neither an offset nor addresses", words[i]);
+	}
+	add(check, args, &check->bad_src, 0);
+	add(check, args, &check->bad_src, UINT32_MAX);
+}
+
 /* The first argument was a list of bad addresses once, and has been an offset since. */
-static void read_positional(struct check_ip *check, struct click_args *args)
+static void read_positional(struct click_check_ip *check, struct click_args *args)
 {
 	const char *first = NULL;
 	uint32_t number;
@@ -62,33 +69,32 @@ static void read_positional(struct check_ip *check, struct click_args *args)
 		check->offset = number;
 		return;
 	}
-	const char *words[CLICK_LIST_MAX];
-	struct click_router *router = check->check.element.router;
-	unsigned count = click_words(router, first, words, CLICK_LIST_MAX);
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t address;
-		if (click_parse_ip_name(router, words[i], &address))
-			add(check, args, &check->bad_src, address);
-		else
-			click_args_error(args, "'%s' is neither an offset nor addresses", words[i]);
-	}
-	add(check, args, &check->bad_src, 0);
-	add(check, args, &check->bad_src, UINT32_MAX);
+	click_check_ip_bad(check, first, args);
 	click_arg_u32(args, "OFFSET2", CLICK_POSITIONAL, &check->offset);
+}
+
+void click_check_ip_addresses(struct click_check_ip *check, struct click_args *args)
+{
+	struct click_router *router = check->check.element.router;
+	read_interfaces(check, args);
+	click_arg_addresses(args, router, "BADSRC", 0, &check->bad_src);
+	click_arg_addresses(args, router, "GOODDST", 0, &check->good_dst);
+}
+
+void click_check_ip_init(struct click_check_ip *check, bool does_checksum)
+{
+	check->check.what = "IP";
+	check->check.reasons = reasons;
+	check->check.reasons_count = sizeof(reasons) / sizeof(reasons[0]);
+	check->does_checksum = does_checksum;
 }
 
 static int configure_with(struct click_element *element, struct click_args *args, bool checksum)
 {
-	struct check_ip *check = (struct check_ip *)element;
-	struct click_router *router = element->router;
-	check->check.what = "IP";
-	check->check.reasons = reasons;
-	check->check.reasons_count = sizeof(reasons) / sizeof(reasons[0]);
-	check->does_checksum = checksum;
+	struct click_check_ip *check = (struct click_check_ip *)element;
+	click_check_ip_init(check, checksum);
 	read_positional(check, args);
-	read_interfaces(check, args);
-	click_arg_addresses(args, router, "BADSRC", 0, &check->bad_src);
-	click_arg_addresses(args, router, "GOODDST", 0, &check->good_dst);
+	click_check_ip_addresses(check, args);
 	click_arg_bool(args, "CHECKSUM", 0, &check->does_checksum);
 	click_check_configure(&check->check, args);
 	if (check->offset > CLICK_PACKET_MAX)
@@ -106,9 +112,8 @@ static int configure2(struct click_element *element, struct click_args *args)
 	return configure_with(element, args, false);
 }
 
-static struct click_packet *simple(struct click_element *element, struct click_packet *packet)
+struct click_packet *click_check_ip(struct click_check_ip *check, struct click_packet *packet)
 {
-	struct check_ip *check = (struct check_ip *)element;
 	if (packet->len < check->offset + CLICK_IP_HEADER)
 		return click_check_drop(&check->check, TOO_SHORT, packet);
 	uint8_t *header = packet->data + check->offset;
@@ -136,9 +141,14 @@ static struct click_packet *simple(struct click_element *element, struct click_p
 	return packet;
 }
 
+static struct click_packet *simple(struct click_element *element, struct click_packet *packet)
+{
+	return click_check_ip((struct click_check_ip *)element, packet);
+}
+
 const struct click_class click_class_CheckIPHeader = {
 	.name = "CheckIPHeader",
-	.size = sizeof(struct check_ip),
+	.size = sizeof(struct click_check_ip),
 	.port_count = "1/1-2",
 	.processing = "a/ah",
 	.configure = configure,
@@ -148,7 +158,7 @@ const struct click_class click_class_CheckIPHeader = {
 
 const struct click_class click_class_CheckIPHeader2 = {
 	.name = "CheckIPHeader2",
-	.size = sizeof(struct check_ip),
+	.size = sizeof(struct click_check_ip),
 	.port_count = "1/1-2",
 	.processing = "a/ah",
 	.configure = configure2,

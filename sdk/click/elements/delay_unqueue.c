@@ -1,6 +1,7 @@
 /*
  * DelayUnqueue(DELAY): pulls packets, and pushes each no earlier than DELAY after its timestamp
- * annotation; then that is DELAY later.
+ * annotation; then that is DELAY later. DelayShaper(DELAY) lets each be pulled then, and its
+ * annotation is that time.
  *
  * One packet is held; those behind it wait in the queue upstream. A packet without a timestamp is
  * taken as having come when it was pulled, and so is one from the future: nothing waits longer
@@ -39,14 +40,14 @@ static int initialize(struct click_element *element, struct click_args *args)
 	return 0;
 }
 
-static bool run_task(struct click_element *element)
+/* The packet that is due, or NULL, and if there is one to wait for the timer is set. */
+static struct click_packet *take(struct delay_unqueue *self)
 {
-	struct delay_unqueue *self = (struct delay_unqueue *)element;
 	uint64_t now_ns = click_now_ns(), wall_ns = click_wall_ns();
 	if (!self->held) {
-		self->held = click_pull(element, 0);
+		self->held = click_pull(&self->element, 0);
 		if (!self->held)
-			return false;
+			return NULL;
 		uint64_t since_ns = self->held->time_ns;
 		if (!since_ns || since_ns > wall_ns)
 			since_ns = wall_ns;
@@ -57,11 +58,19 @@ static bool run_task(struct click_element *element)
 		self->held->time_ns = since_ns + self->delay_ns;
 	}
 	if (now_ns < self->due_ns) {
-		click_timer_set(element, self->due_ns);
-		return false;
+		click_timer_set(&self->element, self->due_ns);
+		return NULL;
 	}
 	struct click_packet *packet = self->held;
 	self->held = NULL;
+	return packet;
+}
+
+static bool run_task(struct click_element *element)
+{
+	struct click_packet *packet = take((struct delay_unqueue *)element);
+	if (!packet)
+		return false;
 	click_push(element, 0, packet);
 	return true;
 }
@@ -100,5 +109,32 @@ const struct click_class click_class_DelayUnqueue = {
 	.initialize = initialize,
 	.run_task = run_task,
 	.run_timer = run_timer,
+	.handlers = handlers,
+};
+
+/* --- DelayShaper --- */
+
+static struct click_packet *shaper_pull(struct click_element *element, unsigned port)
+{
+	struct click_packet *packet = take((struct delay_unqueue *)element);
+	(void)port;
+	if (packet)
+		packet->time_ns = click_wall_ns();
+	return packet;
+}
+
+static void shaper_run_timer(struct click_element *element)
+{
+	click_notify(element);
+}
+
+const struct click_class click_class_DelayShaper = {
+	.name = "DelayShaper",
+	.size = sizeof(struct delay_unqueue),
+	.port_count = "1/1",
+	.processing = "l/l",
+	.configure = configure,
+	.pull = shaper_pull,
+	.run_timer = shaper_run_timer,
 	.handlers = handlers,
 };

@@ -1,6 +1,9 @@
 /*
- * EtherEncap(ETHERTYPE, SRC, DST), EtherMirror, HostEtherFilter(ETHER, ...) and DropBroadcasts.
+ * EtherEncap(ETHERTYPE, SRC, DST), EnsureEther([ETHERTYPE, SRC, DST]), EtherRewrite(SRC, DST),
+ * EtherMirror, HostEtherFilter(ETHER, ...) and DropBroadcasts.
  */
+#include "elements/ether.h"
+
 #include <string.h>
 
 #include "elements/out_more.h"
@@ -38,7 +41,7 @@ static struct click_packet *encap_simple(struct click_element *element, struct c
 	return packet;
 }
 
-static uint32_t read_address(const uint8_t *address, char *out, uint32_t size)
+uint32_t click_ether_read(const uint8_t address[6], char *out, uint32_t size)
 {
 	struct click_out text;
 	click_out_init(&text, out, size);
@@ -46,8 +49,8 @@ static uint32_t read_address(const uint8_t *address, char *out, uint32_t size)
 	return text.len;
 }
 
-static int write_address(struct click_element *element, uint8_t *address, const char *text,
-			 struct click_args *args)
+int click_ether_write(struct click_element *element, uint8_t address[6], const char *text,
+		      struct click_args *args)
 {
 	if (click_parse_ether_name(element->router, text, address))
 		return 0;
@@ -57,22 +60,22 @@ static int write_address(struct click_element *element, uint8_t *address, const 
 
 static uint32_t encap_read_src(struct click_element *element, char *out, uint32_t size)
 {
-	return read_address(((struct ether_encap *)element)->header + 6, out, size);
+	return click_ether_read(((struct ether_encap *)element)->header + 6, out, size);
 }
 
 static int encap_write_src(struct click_element *element, const char *text, struct click_args *args)
 {
-	return write_address(element, ((struct ether_encap *)element)->header + 6, text, args);
+	return click_ether_write(element, ((struct ether_encap *)element)->header + 6, text, args);
 }
 
 static uint32_t encap_read_dst(struct click_element *element, char *out, uint32_t size)
 {
-	return read_address(((struct ether_encap *)element)->header, out, size);
+	return click_ether_read(((struct ether_encap *)element)->header, out, size);
 }
 
 static int encap_write_dst(struct click_element *element, const char *text, struct click_args *args)
 {
-	return write_address(element, ((struct ether_encap *)element)->header, text, args);
+	return click_ether_write(element, ((struct ether_encap *)element)->header, text, args);
 }
 
 static uint32_t encap_read_type(struct click_element *element, char *out, uint32_t size)
@@ -108,6 +111,101 @@ const struct click_class click_class_EtherEncap = {
 	.configure = encap_configure,
 	.simple = encap_simple,
 	.handlers = encap_handlers,
+};
+
+/* --- EnsureEther --- */
+
+static int ensure_configure(struct click_element *element, struct click_args *args)
+{
+	struct ether_encap *ensure = (struct ether_encap *)element;
+	uint32_t type = CLICK_ETHERTYPE_IP;
+	memset(ensure->header, 2, 6);
+	memset(ensure->header + 6, 1, 6);
+	click_arg_u32(args, "ETHERTYPE", CLICK_POSITIONAL, &type);
+	click_arg_ether(args, "SRC", CLICK_POSITIONAL, ensure->header + 6);
+	click_arg_ether(args, "DST", CLICK_POSITIONAL, ensure->header);
+	if (type > UINT16_MAX)
+		click_args_error(args, "ETHERTYPE is at most 0xffff");
+	click_put_u16(ensure->header + 12, type);
+	return click_args_end(args);
+}
+
+/* Is there an Ethernet header of IP directly in front of the network header? */
+static bool has_header(const struct click_packet *packet)
+{
+	const uint8_t *header = click_packet_header(
+		packet, (int16_t)(packet->network - (int16_t)CLICK_ETHER_HEADER),
+		CLICK_ETHER_HEADER);
+	if (!header)
+		return false;
+	uint32_t type = click_get_u16(header + 12);
+	return type == CLICK_ETHERTYPE_IP || type == CLICK_ETHERTYPE_IP6;
+}
+
+static struct click_packet *ensure_simple(struct click_element *element,
+					  struct click_packet *packet)
+{
+	if (packet->network < 0 || (uint32_t)packet->network > packet->len)
+		return packet;
+	bool is_framed = packet->network == (int16_t)CLICK_ETHER_HEADER;
+	if (is_framed && has_header(packet))
+		return packet;
+	/* What was stripped is marked: other bytes in front of a packet are of earlier ones. */
+	bool was_framed = packet->network == 0 && packet->mac == -(int16_t)CLICK_ETHER_HEADER &&
+			  has_header(packet);
+	if (was_framed && click_packet_push(packet, CLICK_ETHER_HEADER))
+		return packet;
+	click_packet_pull(packet, (uint32_t)packet->network);
+	return encap_simple(element, packet);
+}
+
+const struct click_class click_class_EnsureEther = {
+	.name = "EnsureEther",
+	.size = sizeof(struct ether_encap),
+	.port_count = "1/1",
+	.processing = "a/a",
+	.configure = ensure_configure,
+	.simple = ensure_simple,
+};
+
+/* --- EtherRewrite --- */
+
+static int rewrite_configure(struct click_element *element, struct click_args *args)
+{
+	struct ether_encap *rewrite = (struct ether_encap *)element;
+	click_arg_ether(args, "SRC", CLICK_POSITIONAL | CLICK_MANDATORY, rewrite->header + 6);
+	click_arg_ether(args, "DST", CLICK_POSITIONAL | CLICK_MANDATORY, rewrite->header);
+	return click_args_end(args);
+}
+
+/* Of a packet that is not marked, the header is where it begins. */
+static struct click_packet *rewrite_simple(struct click_element *element,
+					   struct click_packet *packet)
+{
+	int16_t at = packet->mac == CLICK_NO_HEADER ? 0 : packet->mac;
+	uint8_t *header = click_packet_header(packet, at, CLICK_ETHER_HEADER);
+	if (header) {
+		memcpy(header, ((const struct ether_encap *)element)->header, 12);
+		return packet;
+	}
+	click_kill(element, packet);
+	return NULL;
+}
+
+static const struct click_handler rewrite_handlers[] = {
+	{.name = "src", .read = encap_read_src, .write = encap_write_src},
+	{.name = "dst", .read = encap_read_dst, .write = encap_write_dst},
+	{.name = NULL},
+};
+
+const struct click_class click_class_EtherRewrite = {
+	.name = "EtherRewrite",
+	.size = sizeof(struct ether_encap),
+	.port_count = "1/1",
+	.processing = "a/a",
+	.configure = rewrite_configure,
+	.simple = rewrite_simple,
+	.handlers = rewrite_handlers,
 };
 
 /* --- EtherMirror --- */
@@ -179,12 +277,12 @@ static struct click_packet *filter_simple(struct click_element *element,
 
 static uint32_t filter_read(struct click_element *element, char *out, uint32_t size)
 {
-	return read_address(((struct host_filter *)element)->address, out, size);
+	return click_ether_read(((struct host_filter *)element)->address, out, size);
 }
 
 static int filter_write(struct click_element *element, const char *text, struct click_args *args)
 {
-	return write_address(element, ((struct host_filter *)element)->address, text, args);
+	return click_ether_write(element, ((struct host_filter *)element)->address, text, args);
 }
 
 static const struct click_handler filter_handlers[] = {

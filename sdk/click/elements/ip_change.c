@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
+#include "elements/ip_steps.h"
 #include "elements/out_more.h"
-#include "ip.h"
 
 /* Puts VALUE where 16 bits of HEADER are, at OFFSET. */
 static void change_u16(uint8_t *header, uint32_t offset, uint16_t value)
@@ -33,6 +33,14 @@ static int ttl_configure(struct click_element *element, struct click_args *args)
 	return click_args_end(args);
 }
 
+bool click_dec_ip_ttl(const struct click_ip *ip)
+{
+	if (ip->header[8] <= 1)
+		return false;
+	change_u16(ip->header, 8, (uint16_t)(click_get_u16(ip->header + 8) - 0x100));
+	return true;
+}
+
 static struct click_packet *ttl_simple(struct click_element *element, struct click_packet *packet)
 {
 	struct dec_ttl *dec = (struct dec_ttl *)element;
@@ -45,13 +53,11 @@ static struct click_packet *ttl_simple(struct click_element *element, struct cli
 	bool is_multicast = ip.header[16] >> 4 == 14;
 	if (!dec->is_active || (is_multicast && !dec->does_multicast))
 		return packet;
-	if (ip.header[8] <= 1) {
-		(*dec->drops)++;
-		click_push(element, 1, packet);
-		return NULL;
-	}
-	change_u16(ip.header, 8, (uint16_t)(click_get_u16(ip.header + 8) - 0x100));
-	return packet;
+	if (click_dec_ip_ttl(&ip))
+		return packet;
+	(*dec->drops)++;
+	click_push(element, 1, packet);
+	return NULL;
 }
 
 static uint32_t ttl_read_active(struct click_element *element, char *out, uint32_t size)
@@ -103,15 +109,21 @@ static int fix_configure(struct click_element *element, struct click_args *args)
 
 /* Messages of ICMPError leave with the address of the interface by which they do (RFC 1812
  * 4.3.2.4). ICMP's own checksum does not cover addresses. */
+void click_fix_ip_src(struct click_packet *packet, const struct click_ip *ip, uint32_t address)
+{
+	uint32_t host = click_address_to_host(address);
+	if (!packet->fix_ip_src)
+		return;
+	packet->fix_ip_src = 0;
+	change_u16(ip->header, 12, (uint16_t)(host >> 16));
+	change_u16(ip->header, 14, (uint16_t)host);
+}
+
 static struct click_packet *fix_simple(struct click_element *element, struct click_packet *packet)
 {
-	uint32_t address = click_address_to_host(((struct fix_src *)element)->address);
 	struct click_ip ip;
-	if (!packet->fix_ip_src || !click_ip_get(packet, &ip))
-		return packet;
-	packet->fix_ip_src = 0;
-	change_u16(ip.header, 12, (uint16_t)(address >> 16));
-	change_u16(ip.header, 14, (uint16_t)address);
+	if (packet->fix_ip_src && click_ip_get(packet, &ip))
+		click_fix_ip_src(packet, &ip, ((const struct fix_src *)element)->address);
 	return packet;
 }
 

@@ -4,8 +4,7 @@
  *
  * A malformed option goes to output 1, and the annotation for ICMPError says at which byte.
  */
-#include "elements/address_list.h"
-#include "ip.h"
+#include "elements/ip_steps.h"
 
 enum option { END = 0, NOP = 1, RECORD_ROUTE = 7, TIMESTAMP = 68 };
 enum timestamp_flag { STAMPS = 0, ADDRESSES_AND_STAMPS = 1, PRESPECIFIED = 3 };
@@ -14,24 +13,24 @@ enum timestamp_flag { STAMPS = 0, ADDRESSES_AND_STAMPS = 1, PRESPECIFIED = 3 };
 
 struct gw_options {
 	struct click_element element;
-	uint32_t address;
-	struct click_addresses own;
+	struct click_gw gw;
 	uint64_t *drops;
 };
 
 static int configure(struct click_element *element, struct click_args *args)
 {
 	struct gw_options *options = (struct gw_options *)element;
-	click_arg_ip(args, "MYADDR", CLICK_POSITIONAL | CLICK_MANDATORY, &options->address);
-	click_arg_addresses(args, element->router, "OTHERADDRS", CLICK_POSITIONAL, &options->own);
-	if (!click_addresses_add(&options->own, element->router, options->address))
+	click_arg_ip(args, "MYADDR", CLICK_POSITIONAL | CLICK_MANDATORY, &options->gw.address);
+	click_arg_addresses(args, element->router, "OTHERADDRS", CLICK_POSITIONAL,
+			    &options->gw.own);
+	if (!click_addresses_add(&options->gw.own, element->router, options->gw.address))
 		click_args_error(args, "OTHERADDRS has more than %u addresses", CLICK_LIST_MAX);
 	return click_args_end(args);
 }
 
 /* Each returns the byte of the option that is wrong, or 0. LEN is at least 2, and within the
  * header. Pointers count from 1. */
-static uint32_t record_route(const struct gw_options *options, uint8_t *option, uint32_t len)
+static uint32_t record_route(const struct click_gw *options, uint8_t *option, uint32_t len)
 {
 	if (len < 3)
 		return 1;
@@ -55,7 +54,7 @@ static uint32_t add_overflow(uint8_t *option)
 	return 0;
 }
 
-static uint32_t timestamp(const struct gw_options *options, uint8_t *option, uint32_t len)
+static uint32_t timestamp(const struct click_gw *options, uint8_t *option, uint32_t len)
 {
 	if (len < 4)
 		return 1;
@@ -88,7 +87,7 @@ static uint32_t timestamp(const struct gw_options *options, uint8_t *option, uin
 }
 
 /* The byte of the header that is wrong, or 0. */
-static uint32_t process(const struct gw_options *options, const struct click_ip *ip)
+static uint32_t process(const struct click_gw *options, const struct click_ip *ip)
 {
 	uint32_t at = CLICK_IP_HEADER;
 	while (at < ip->header_len && ip->header[at] != END) {
@@ -115,25 +114,32 @@ static uint32_t process(const struct gw_options *options, const struct click_ip 
 	return 0;
 }
 
+bool click_gw_options(const struct click_gw *gw, struct click_packet *packet,
+		      const struct click_ip *ip)
+{
+	if (ip->header_len == CLICK_IP_HEADER)
+		return true;
+	uint32_t wrong = process(gw, ip);
+	click_ip_set_checksum(ip->header, ip->header_len);
+	if (!wrong)
+		return true;
+	packet->has_anno = true;
+	packet->anno[CLICK_ICMP_PARAMPROB] = (uint8_t)wrong;
+	return false;
+}
+
 static struct click_packet *simple(struct click_element *element, struct click_packet *packet)
 {
 	struct gw_options *options = (struct gw_options *)element;
 	struct click_ip ip;
-	if (!click_ip_get(packet, &ip)) {
-		(*options->drops)++;
-		click_kill(element, packet);
-		return NULL;
-	}
-	if (ip.header_len == CLICK_IP_HEADER)
-		return packet;
-	uint32_t wrong = process(options, &ip);
-	click_ip_set_checksum(ip.header, ip.header_len);
-	if (!wrong)
+	bool is_ip = click_ip_get(packet, &ip);
+	if (is_ip && click_gw_options(&options->gw, packet, &ip))
 		return packet;
 	(*options->drops)++;
-	packet->has_anno = true;
-	packet->anno[CLICK_ICMP_PARAMPROB] = (uint8_t)wrong;
-	click_push(element, 1, packet);
+	if (is_ip)
+		click_push(element, 1, packet);
+	else
+		click_kill(element, packet);
 	return NULL;
 }
 

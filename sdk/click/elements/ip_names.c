@@ -129,3 +129,25 @@ bool click_icmp_code_number(uint32_t type, const char *name, uint32_t *ret)
 	}
 	return false;
 }
+
+static const char *name_of(const struct name *names, uint32_t value, unsigned kind)
+{
+	while (names->name && (names->value != value || names->kind != kind))
+		names++;
+	return names->name;
+}
+
+const char *click_ip_protocol_name(uint32_t protocol)
+{
+	return name_of(protocols, protocol, 0);
+}
+
+const char *click_icmp_type_name(uint32_t type)
+{
+	return name_of(icmp_types, type, 0);
+}
+
+const char *click_icmp_code_name(uint32_t type, uint32_t code)
+{
+	return name_of(icmp_codes, code, type);
+}

@@ -14,3 +14,7 @@ bool click_tcp_flag(const char *name, uint32_t *ret);
 bool click_icmp_type_number(const char *name, uint32_t *ret);
 /* The code NAME of messages of TYPE. */
 bool click_icmp_code_number(uint32_t type, const char *name, uint32_t *ret);
+/* The other way round; NULL: there is no name. */
+const char *click_ip_protocol_name(uint32_t protocol);
+const char *click_icmp_type_name(uint32_t type);
+const char *click_icmp_code_name(uint32_t type, uint32_t code);

@@ -1,6 +1,6 @@
 /*
  * Null, Idle, Discard: what does nothing, comes from nowhere, and goes nowhere. So does what is
- * for a ToHost: behind a function there is no host.
+ * for a ToHost or a ToHostSniffers: behind a function there is no host.
  */
 #include "click.h"
 #include "elements/out.h"
@@ -142,7 +142,7 @@ const struct click_class click_class_Discard = {
 	.handlers = discard_handlers,
 };
 
-/* --- ToHost([DEVNAME]) --- */
+/* --- ToHost([DEVNAME]), ToHostSniffers([DEVNAME]) --- */
 
 struct to_host {
 	struct click_element element;
@@ -152,11 +152,12 @@ struct to_host {
 static int to_host_configure(struct click_element *element, struct click_args *args)
 {
 	const char *ignored = NULL;
-	bool sniffers = false;
+	bool sniffers = false, may_be_missing = false;
 	(void)element;
 	click_arg_text(args, "DEVNAME", CLICK_POSITIONAL, &ignored);
 	click_arg_text(args, "TYPE", 0, &ignored);
 	click_arg_bool(args, "SNIFFERS", 0, &sniffers);
+	click_arg_bool(args, "ALLOW_NONEXISTENT", 0, &may_be_missing);
 	return click_args_end(args);
 }
 
@@ -172,12 +173,16 @@ static const struct click_handler to_host_handlers[] = {
 	{NULL},
 };
 
-const struct click_class click_class_ToHost = {
-	.name = "ToHost",
-	.size = sizeof(struct to_host),
-	.port_count = "1/0",
-	.processing = "h",
-	.configure = to_host_configure,
-	.push = to_host_push,
-	.handlers = to_host_handlers,
-};
+#define TO_HOST(NAME)                                                                              \
+	const struct click_class click_class_##NAME = {                                            \
+		.name = #NAME,                                                                     \
+		.size = sizeof(struct to_host),                                                    \
+		.port_count = "1/0",                                                               \
+		.processing = "h",                                                                 \
+		.configure = to_host_configure,                                                    \
+		.push = to_host_push,                                                              \
+		.handlers = to_host_handlers,                                                      \
+	}
+
+TO_HOST(ToHost);
+TO_HOST(ToHostSniffers);

@@ -3,21 +3,18 @@
  *
  *	label: 1700000000.000001:   98 (h128 t1950) | annotations | 00112233 44556677 …
  */
+#include "elements/print.h"
+
 #include <string.h>
 
-#include "click.h"
-#include "elements/out.h"
-
-#define LINE_MAX 4000u
-
-enum contents { NONE, HEX, ASCII };
+#define LINE_MAX CLICK_PRINT_LINE_MAX
 
 struct print {
 	struct click_element element;
 	const char *label;
 	uint32_t label_len;
 	int32_t length; /* below zero: all */
-	enum contents contents;
+	enum click_contents contents;
 	bool has_time, has_room, has_annos, is_active;
 };
 
@@ -71,16 +68,21 @@ static void add_ascii(struct line *line, const uint8_t *bytes, uint32_t len)
 	}
 }
 
-/* Microseconds, or nanoseconds where they matter. */
-static void add_time(struct line *line, uint64_t time_ns)
+void click_print_time(struct click_out *to, uint64_t time_ns)
 {
 	uint64_t part = time_ns % 1000000000u;
-	add_number(line, time_ns / 1000000000u, 0, ' ');
-	add(line, ".", 1);
-	if (part % 1000 != 0)
-		add_number(line, part, 9, '0');
-	else
-		add_number(line, part / 1000, 6, '0');
+	click_out_u64(to, time_ns / 1000000000u);
+	click_out_char(to, '.');
+	for (uint64_t unit = 100000000; unit >= (part % 1000 != 0 ? 1 : 1000); unit /= 10)
+		click_out_char(to, (char)('0' + part / unit % 10));
+}
+
+static void add_time(struct line *line, uint64_t time_ns)
+{
+	struct click_out to;
+	click_out_init(&to, line->bytes + line->len, LINE_MAX - line->len);
+	click_print_time(&to, time_ns);
+	line->len += to.len;
 }
 
 static void add_room(struct line *line, const struct click_packet *packet)
@@ -102,25 +104,27 @@ static bool is_word(const char *text, const char *word)
 	return *text == *word;
 }
 
-static void read_contents(struct print *print, struct click_args *args)
+bool click_print_contents(struct click_args *args, const char *key, enum click_contents *ret)
 {
-	static const char *const words[] = {[NONE] = "NONE", [HEX] = "HEX", [ASCII] = "ASCII"};
+	static const char *const words[] = {
+		[CLICK_NONE] = "NONE", [CLICK_HEX] = "HEX", [CLICK_ASCII] = "ASCII"};
 	const char *text = NULL;
 	bool is_hex;
-	click_arg_text(args, "CONTENTS", 0, &text);
+	click_arg_text(args, key, 0, &text);
 	if (text == NULL)
-		return;
+		return false;
 	if (click_parse_bool(text, &is_hex)) {
-		print->contents = is_hex ? HEX : NONE;
-		return;
+		*ret = is_hex ? CLICK_HEX : CLICK_NONE;
+		return true;
 	}
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (is_word(text, words[i])) {
-			print->contents = (enum contents)i;
-			return;
+			*ret = (enum click_contents)i;
+			return true;
 		}
 	}
-	click_args_error(args, "CONTENTS: '%.*s' is not NONE, HEX or ASCII", 40, text);
+	click_args_error(args, "%s: '%.*s' is not NONE, HEX or ASCII", key, 40, text);
+	return false;
 }
 
 static int configure(struct click_element *element, struct click_args *args)
@@ -129,13 +133,13 @@ static int configure(struct click_element *element, struct click_args *args)
 	bool ignored = false;
 	print->label = "";
 	print->length = 24;
-	print->contents = HEX;
+	print->contents = CLICK_HEX;
 	print->is_active = true;
 	click_arg_string(args, "LABEL", CLICK_POSITIONAL, &print->label, &print->label_len);
 	click_arg_int(args, "MAXLENGTH", CLICK_POSITIONAL, &print->length);
 	click_arg_int(args, "LENGTH", 0, &print->length);
 	click_arg_int(args, "NBYTES", 0, &print->length);
-	read_contents(print, args);
+	click_print_contents(args, "CONTENTS", &print->contents);
 	click_arg_bool(args, "TIMESTAMP", 0, &print->has_time);
 	click_arg_bool(args, "PRINTANNO", 0, &print->has_annos);
 	click_arg_bool(args, "ACTIVE", 0, &print->is_active);
@@ -150,11 +154,11 @@ static void add_contents(struct line *line, const struct print *print,
 	uint32_t len = packet->len;
 	if (print->length >= 0 && len > (uint32_t)print->length)
 		len = (uint32_t)print->length;
-	if (print->contents != NONE && len > 0)
+	if (print->contents != CLICK_NONE && len > 0)
 		add(line, " | ", 3);
-	if (print->contents == HEX)
+	if (print->contents == CLICK_HEX)
 		add_hex(line, packet->data, len, 4);
-	else if (print->contents == ASCII)
+	else if (print->contents == CLICK_ASCII)
 		add_ascii(line, packet->data, len);
 }
 

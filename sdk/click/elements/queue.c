@@ -1,6 +1,6 @@
 /*
- * Queue (also SimpleQueue, ThreadSafeQueue): packets wait here, and are pulled in order. A full
- * queue drops what comes, to output 1 if there is one.
+ * Queue (also SimpleQueue, NotifierQueue, FullNoteQueue, QuickNoteQueue, ThreadSafeQueue): packets
+ * wait here, and are pulled in order. A full queue drops what comes, to output 1 if there is one.
  *
  * How many packets there can be is CLICK_PACKETS_MAX in any case: a larger capacity is none.
  */
@@ -176,6 +176,9 @@ static const struct click_handler handlers[] = {
 
 QUEUE(Queue);
 QUEUE(SimpleQueue);
+QUEUE(NotifierQueue);
+QUEUE(FullNoteQueue);
+QUEUE(QuickNoteQueue);
 QUEUE(ThreadSafeQueue);
 
 /* --- those who wait for room --- */
@@ -183,7 +186,8 @@ QUEUE(ThreadSafeQueue);
 bool click_queue_tells_room(const struct click_element *element)
 {
 	const struct click_class *class = element->more->class;
-	return class == &click_class_Queue || class == &click_class_ThreadSafeQueue;
+	return class == &click_class_Queue || class == &click_class_FullNoteQueue ||
+	       class == &click_class_QuickNoteQueue || class == &click_class_ThreadSafeQueue;
 }
 
 bool click_queue_is_full(const struct click_element *element)

@@ -1,6 +1,6 @@
 /*
- * Strip(N), Unstrip(N) and StripIPHeader: where a packet begins. What was stripped stays in front
- * of the packet, for Unstrip to bring back.
+ * Strip(N), Unstrip(N), StripIPHeader and StripToNetworkHeader: where a packet begins. What was
+ * stripped stays in front of the packet, for Unstrip to bring back.
  */
 #include "ip.h"
 
@@ -71,4 +71,27 @@ const struct click_class click_class_StripIPHeader = {
 	.port_count = "1/1",
 	.processing = "a/a",
 	.simple = strip_header_simple,
+};
+
+/* Forward or back. A packet without the mark is as it was. */
+static struct click_packet *strip_to_network_simple(struct click_element *element,
+						    struct click_packet *packet)
+{
+	int16_t at = packet->network;
+	if (at == CLICK_NO_HEADER)
+		return packet;
+	bool is_there = at >= 0 ? click_packet_pull(packet, (uint32_t)at)
+				: click_packet_push(packet, (uint32_t) - (int32_t)at);
+	if (is_there)
+		return packet;
+	click_kill(element, packet);
+	return NULL;
+}
+
+const struct click_class click_class_StripToNetworkHeader = {
+	.name = "StripToNetworkHeader",
+	.size = sizeof(struct click_element),
+	.port_count = "1/1",
+	.processing = "a/a",
+	.simple = strip_to_network_simple,
 };

@@ -1,8 +1,9 @@
 /*
- * SetVLANAnno, VLANEncap and VLANDecap: the tag of IEEE 802.1Q, and its annotation.
+ * SetVLANAnno, VLANEncap, EtherVLANEncap and VLANDecap: the tag of IEEE 802.1Q, and its annotation.
  */
 #include <string.h>
 
+#include "elements/ether.h"
 #include "elements/out_more.h"
 #include "ip.h"
 
@@ -234,6 +235,112 @@ const struct click_class click_class_VLANEncap = {
 	.configure = encap_configure,
 	.simple = encap_simple,
 	.handlers = encap_handlers,
+};
+
+/* --- EtherVLANEncap --- */
+
+struct ether_vlan {
+	struct vlan vlan;		    /* first, for its handlers */
+	uint8_t header[CLICK_ETHER_HEADER]; /* without the tag */
+};
+
+static int ether_configure(struct click_element *element, struct click_args *args)
+{
+	struct ether_vlan *encap = (struct ether_vlan *)element;
+	uint32_t type = 0;
+	encap->vlan.may_be_anno = true;
+	click_arg_u32(args, "ETHERTYPE", CLICK_POSITIONAL | CLICK_MANDATORY, &type);
+	click_arg_ether(args, "SRC", CLICK_POSITIONAL | CLICK_MANDATORY, encap->header + 6);
+	click_arg_ether(args, "DST", CLICK_POSITIONAL | CLICK_MANDATORY, encap->header);
+	read_tci(&encap->vlan, args);
+	read_native(&encap->vlan, "NATIVE_VLAN", 0, args);
+	if (type > UINT16_MAX)
+		click_args_error(args, "ETHERTYPE is at most 0xffff");
+	click_put_u16(encap->header + 12, type);
+	return click_args_end(args);
+}
+
+static struct click_packet *ether_simple(struct click_element *element, struct click_packet *packet)
+{
+	const struct ether_vlan *encap = (const struct ether_vlan *)element;
+	uint32_t tci = encap->vlan.from_anno ? packet->vlan_tci : encap->vlan.tci;
+	uint32_t tag = (int32_t)(tci & TCI_ID) == encap->vlan.native ? 0 : TAG_BYTES;
+	if (!click_packet_push(packet, CLICK_ETHER_HEADER + tag)) {
+		click_kill(element, packet);
+		return NULL;
+	}
+	memcpy(packet->data, encap->header, 12);
+	memcpy(packet->data + 12 + tag, encap->header + 12, 2);
+	if (tag == 0) {
+		click_ether_mark(packet);
+		return packet;
+	}
+	click_put_u16(packet->data + 12, CLICK_ETHERTYPE_VLAN);
+	click_put_u16(packet->data + 14, tci);
+	packet->mac = 0;
+	uint32_t behind = CLICK_ETHER_HEADER + tag;
+	if (packet->network != (int16_t)behind && packet->len > behind)
+		click_ip_mark(packet, (int32_t)behind, (packet->data[behind] & 15) * 4u);
+	return packet;
+}
+
+static uint32_t handler_src(struct click_element *element, char *out, uint32_t size)
+{
+	return click_ether_read(((const struct ether_vlan *)element)->header + 6, out, size);
+}
+
+static int handler_set_src(struct click_element *element, const char *text, struct click_args *args)
+{
+	return click_ether_write(element, ((struct ether_vlan *)element)->header + 6, text, args);
+}
+
+static uint32_t handler_dst(struct click_element *element, char *out, uint32_t size)
+{
+	return click_ether_read(((const struct ether_vlan *)element)->header, out, size);
+}
+
+static int handler_set_dst(struct click_element *element, const char *text, struct click_args *args)
+{
+	return click_ether_write(element, ((struct ether_vlan *)element)->header, text, args);
+}
+
+static uint32_t handler_inner(struct click_element *element, char *out, uint32_t size)
+{
+	return click_out_number(out, size,
+				click_get_u16(((const struct ether_vlan *)element)->header + 12));
+}
+
+static int handler_set_inner(struct click_element *element, const char *text,
+			     struct click_args *args)
+{
+	uint32_t type;
+	if (!click_parse_u32(text, &type) || type > UINT16_MAX) {
+		click_args_error(args, "'%s' is no type of at most 0xffff", text);
+		return -1;
+	}
+	click_put_u16(((struct ether_vlan *)element)->header + 12, type);
+	return 0;
+}
+
+static const struct click_handler ether_handlers[] = {
+	{.name = "src", .read = handler_src, .write = handler_set_src},
+	{.name = "dst", .read = handler_dst, .write = handler_set_dst},
+	{.name = "ethertype", .read = handler_inner, .write = handler_set_inner},
+	{.name = "vlan_tci", .read = handler_tci, .write = handler_set_tci},
+	{.name = "vlan_id", .read = handler_id, .write = handler_set_id},
+	{.name = "vlan_pcp", .read = handler_pcp, .write = handler_set_pcp},
+	{.name = "native_vlan", .read = handler_native, .write = handler_set_native},
+	{.name = NULL},
+};
+
+const struct click_class click_class_EtherVLANEncap = {
+	.name = "EtherVLANEncap",
+	.size = sizeof(struct ether_vlan),
+	.port_count = "1/1",
+	.processing = "a/a",
+	.configure = ether_configure,
+	.simple = ether_simple,
+	.handlers = ether_handlers,
 };
 
 /* --- VLANDecap --- */

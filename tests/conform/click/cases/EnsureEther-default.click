@@ -1,0 +1,3 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> MarkIPHeader(3) -> e :: EnsureEther -> out;

@@ -1,0 +1,3 @@
+from :: FromDevice(in);
+out :: ToDevice(out);
+from -> MarkMACHeader -> Strip(14) -> MarkIPHeader -> e :: EnsureEther(0x0806, 02:00:00:00:00:0c, 02:00:00:00:00:0a) -> out;

@@ -1,0 +1,1 @@
+FromDevice(0) -> QuickNoteQueue(2) -> RatedUnqueue(2, BURST_SIZE 1) -> ToDevice(0);
