@@ -110,18 +110,34 @@ def test_alone(runner, tmp_path):
 
 
 def test_one_of_many_fails(runner, tmp_path, capsys):
-    """All others run all the same, and its output is the last that is shown."""
+    """All others run all the same, and its output is all that is shown."""
+    failed = "FAILED tests/integ/test_x.py::test_y - assert 1 == 2"
     runner.step(
-        "whole", [sh("echo broken; exit 1"), sh(f"echo fine; touch {tmp_path}/fine")],
+        "whole",
+        [sh(f"echo broken; echo '{failed}'; exit 1"), sh(f"echo fine; touch {tmp_path}/fine")],
         side_by_side=True, count=lambda: [5, 2, 1],
     )  # fmt: skip
     runner.run()
     text = capsys.readouterr().out
     assert "5 passed, 2 failed, 1 skipped" in text
-    assert text.index("    fine") < text.index("    broken")
+    assert "    broken" in text and "fine" not in text
+    assert "fine" in (tmp_path / "whole.log").read_text()
+    assert runner.failed_tests == [failed]
     assert figures(runner) == (5, 2, 1)
     assert (tmp_path / "fine").exists()
     assert not list(tmp_path.glob("whole.*[0-9]"))
+
+
+def test_names_of_failed_unit_tests(runner):
+    lines = [
+        " 12/202 edgeos:base / str_test    OK       0.02s",
+        " 13/202 edgeos:base / log_test    FAIL     0.05s   exit status 1",
+        " 14/202 edgeos:base / run_test    TIMEOUT  30.01s  killed by signal 15 SIGTERM",
+        "Fail:              1",
+    ]
+    runner.step("unit", [sh("; ".join(f"echo '{line}'" for line in lines) + "; exit 1")])
+    runner.run()
+    assert runner.failed_tests == [line.strip() for line in lines[1:3]]
 
 
 def test_results_of_an_earlier_run_do_not_count(module, runner, tmp_path):
