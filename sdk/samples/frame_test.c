@@ -271,6 +271,37 @@ static void test_flows(void **state)
 	assert_false(was_evicted);
 }
 
+/* Keys that somebody chose so that they shared their places whatever the seed was, when that was
+ * only where the hash began: a bit that is the topmost one, and what it becomes in the next word.
+ */
+static void test_flows_chosen_by_strangers(void **state)
+{
+	static struct entry entries[512];
+	struct flows flows = FLOWS_OF(entries);
+	unsigned full = 0;
+	for (unsigned round = 0; round < 20; round++) {
+		memset(entries, 0, sizeof(entries));
+		flows_seed(&flows);
+		for (uint32_t i = 0; i < 16; i++) {
+			struct flow_key key = {.proto = 6};
+			uint32_t words[FLOWS_WORDS];
+			memcpy(words, &key, sizeof(words));
+			for (unsigned bit = 0; bit < 4; bit++) {
+				words[2 * bit] ^= (i >> bit & 1) * 0x80000000u;
+				words[2 * bit + 1] ^= (i >> bit & 1) * 0x80010000u;
+			}
+			memcpy(&key, words, sizeof(words));
+			struct entry *entry = flows_add(&flows, &key, 1000, NULL);
+			full += entry == NULL;
+			if (entry == NULL)
+				continue;
+			entry->flow.ends_ns = 2000;
+			entry->flow.is_kept = true;
+		}
+	}
+	assert_int_equal(full, 0);
+}
+
 static void test_pieces(void **state)
 {
 	struct piece rest = {" a b ;; c", 9}, piece;
@@ -301,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_extension_headers),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_flows),
+		cmocka_unit_test(test_flows_chosen_by_strangers),
 		cmocka_unit_test(test_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
