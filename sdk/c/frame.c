@@ -129,12 +129,14 @@ static bool parse_ipv6(struct frame *frame, bool is_quoted)
 	if (frame_is_ipv4(frame->source) || frame_is_ipv4(frame->target))
 		return false;
 	uint8_t proto = at[6];
+	bool has_fragment = false;
 	for (unsigned i = 0; is_extension(proto); i++) {
-		if (i == EXTENSIONS_MAX || total - offset < 8)
+		if (i == EXTENSIONS_MAX || total - offset < 8 || (proto == 44 && has_fragment))
 			return false;
 		const uint8_t *extension = at + offset;
 		uint32_t len = proto == 44 ? 8 : (extension[1] + 1u) * 8;
 		if (proto == 44) {
+			has_fragment = true;
 			uint32_t fragment = frame_u16(extension + 2);
 			frame->is_fragment = (fragment & 0xfff9) != 0;
 			frame->fragment_offset = fragment & 0xfff8;

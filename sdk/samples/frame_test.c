@@ -192,6 +192,17 @@ static void test_extension_headers(void **state)
 	memcpy(data + 54, options, sizeof(options));
 	frame_put_u16(data + 18, sizeof(options));
 	assert_false(frame_parse(&frame, data, 54 + sizeof(options)));
+	/* A first fragment, within which is one that is whole: what is it now? */
+	memset(options, 0, sizeof(options));
+	memcpy(options, "\x2c\0\0\1\0\0\0\5\x11", 9);
+	memcpy(options + 16, "\x00\x35\x00\x35\x00\x08\x00\x00", 8);
+	memcpy(data + 54, options, 24);
+	data[14 + 6] = 44;
+	frame_put_u16(data + 18, 24);
+	assert_false(frame_parse(&frame, data, 54 + 24));
+	data[54] = 60;
+	assert_true(frame_parse(&frame, data, 54 + 24));
+	assert_true(frame.is_fragment && frame.proto == FRAME_UDP && frame.source_port == 53);
 }
 
 static void test_addresses(void **state)
@@ -224,6 +235,14 @@ static void test_addresses(void **state)
 	uint8_t inside[16], outside[16];
 	assert_true(frame_parse_address("10.127.0.1", 10, inside));
 	assert_true(frame_parse_address("10.128.0.1", 10, outside));
+	assert_true(frame_prefix_has(address, bits, inside));
+	assert_false(frame_prefix_has(address, bits, outside));
+	/* Each version has its own. */
+	assert_true(frame_parse_prefix("::/0", 4, address, &bits));
+	assert_false(frame_prefix_has(address, bits, inside));
+	assert_true(frame_parse_address("2001:db8::1", 11, outside));
+	assert_true(frame_prefix_has(address, bits, outside));
+	assert_true(frame_parse_prefix("0.0.0.0/0", 9, address, &bits));
 	assert_true(frame_prefix_has(address, bits, inside));
 	assert_false(frame_prefix_has(address, bits, outside));
 	assert_false(frame_parse_prefix("10.0.0.0/33", 11, address, &bits));

@@ -438,6 +438,14 @@ static void test_rules(void **state)
 		(struct host_packet){.proto = 50, .source = "2001:db9::1", .target = "2001:db8::1"};
 	PASSES(send(true, packet));
 	DROPS(send(true, (struct host_packet){.proto = 50, .source = "::1", .target = "::2"}));
+	/* All of IPv6 is nothing of IPv4, and the other way round. */
+	start("allow udp from ::/0; out allow udp to 0.0.0.0/0", NULL);
+	DROPS(datagram(true, 1, 53));
+	PASSES(datagram(false, 1, 53));
+	packet = (struct host_packet){
+		.proto = FRAME_UDP, .source = "2001:db9::1", .target = "2001:db8::1"};
+	DROPS(send(false, packet));
+	PASSES(send(true, packet));
 }
 
 static void test_link(void **state)
