@@ -94,7 +94,7 @@ static bool parse_ipv4(struct frame *frame, bool is_quoted)
 	uint32_t fragment = frame_u16(at + 6);
 	frame->version = 4;
 	frame->proto = at[9];
-	frame->transport = frame->ip + header;
+	frame->transport = frame->fragment_begin = frame->ip + header;
 	frame->end = frame->ip + total;
 	frame->is_fragment = (fragment & 0x3fff) != 0;
 	frame->fragment_offset = (fragment & 0x1fff) * 8;
@@ -141,6 +141,7 @@ static bool parse_ipv6(struct frame *frame, bool is_quoted)
 			frame->is_fragment = (fragment & 0xfff9) != 0;
 			frame->fragment_offset = fragment & 0xfff8;
 			frame->fragment_id = frame_u32(extension + 4);
+			frame->fragment_begin = frame->ip + offset + 8;
 		}
 		if (len > total - offset)
 			return false;

@@ -38,6 +38,7 @@ struct frame {
 	bool has_transport;	  /* the header of TCP, UDP or ICMP is there, whole */
 	uint32_t fragment_id;	  /* of fragments */
 	uint32_t fragment_offset; /* in bytes */
+	uint32_t fragment_begin;  /* where the fragment's part of its datagram is */
 	uint8_t source[16], target[16];
 	uint16_t source_port, target_port; /* 0 where there are none */
 	uint8_t tcp_flags;		   /* TCP: these three */

@@ -10,6 +10,7 @@
  *     connections  at most so many at a time (1 to 2,048; default 1,024)
  *     udp, icmp, other   how long silence ends such a conversation (60s, 30s, 60s)
  * ARP and IPv6's neighbour discovery pass always: without them there is no link.
+ * Who may begin with ICMP may ask, and gets answers of that kind; nobody answers unasked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #define PLACES	      (2 * CONNECTIONS_MAX)
 #define FRAGMENTS_MAX 64u
 #define FRAGMENT_NS   (30 * NS_PER_S)
+#define ICMP_REDIRECT 5u
 /* Answers are there: a conversation of UDP lives so many times longer. */
 #define ANSWERED 3u
 
@@ -40,6 +42,7 @@ struct passed {
 	uint8_t proto;
 	bool is_from_client;
 	uint64_t ends_ns;
+	uint32_t len; /* of the first one's part of it */
 	/* Of TCP: its connection, and the number that a byte at offset 0 would have. */
 	struct flow_key key;
 	uint32_t begin;
@@ -75,6 +78,34 @@ EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 	if (edgeos_open_packets() < 0 ||
 	    edgeos_counters(counters, sizeof(counters) / sizeof(counters[0])) < 0)
 		abort();
+}
+
+/* --- which conversation --- */
+
+/* Requests of ICMP, each with its answer: echo, time, information, mask; echo and names of IPv6. */
+static const uint8_t queries[][3] = {
+	{FRAME_ICMP, 8, 0},   {FRAME_ICMP, 13, 14},    {FRAME_ICMP, 15, 16},
+	{FRAME_ICMP, 17, 18}, {FRAME_ICMP6, 128, 129}, {FRAME_ICMP6, 139, 140},
+};
+
+/* The key of FRAME's conversation. Of ICMP that is what is asked, by whom: who answers may not ask
+ * in the same one. False: FRAME is an answer, and begins none. */
+static bool key_of(const struct frame *frame, bool is_from_client, struct flow_key *ret)
+{
+	bool is_asked_by_client = is_from_client, is_answer = false;
+	*ret = flow_key_of(frame, is_from_client);
+	if ((frame->proto != FRAME_ICMP && frame->proto != FRAME_ICMP6) || !frame->has_transport)
+		return true;
+	ret->reserved[0] = frame->icmp_type;
+	for (unsigned i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		if (queries[i][0] != frame->proto || queries[i][2] != frame->icmp_type)
+			continue;
+		ret->reserved[0] = queries[i][1];
+		is_asked_by_client = !is_from_client;
+		is_answer = true;
+	}
+	ret->reserved[1] = is_asked_by_client ? 1 : 2;
+	return !is_answer;
 }
 
 /* --- connections --- */
@@ -124,18 +155,23 @@ static bool is_full(uint64_t now_ns)
 }
 
 /* Takes the place of one in which only one side has spoken: a flood of SYNs evicts itself. False:
- * there is none, as far as was looked. */
+ * there is none. All are looked at where need be, but then not for each packet. */
 static bool make_room(uint64_t now_ns)
 {
 	static uint32_t at;
-	for (unsigned i = 0; i < 256; i++) {
+	static uint64_t none_ns;
+	if (none_ns != 0 && now_ns - none_ns < NS_PER_S / 10)
+		return false;
+	for (unsigned i = 0; i < PLACES; i++) {
 		struct flow *flow = &connections[at++ % PLACES].flow;
 		if (flow->ends_ns <= now_ns || flow->is_kept)
 			continue;
 		flow->ends_ns = 0;
 		connections_seen--;
+		none_ns = 0;
 		return true;
 	}
+	none_ns = now_ns;
 	return false;
 }
 
@@ -178,15 +214,18 @@ static uint32_t take_known(struct connection *connection, const struct frame *fr
 	return ALLOWED;
 }
 
-/* An error about a packet of a conversation that passes here, sent to who sent that. */
+/* An error about a packet of a conversation that passes here, sent to who sent that. A redirection
+ * is none: it would change somebody's routes. */
 static uint32_t take_error(const struct frame *frame, bool is_from_client, uint64_t now_ns)
 {
 	struct frame quoted;
+	struct flow_key key;
 	if (!frame_parse_quoted(&quoted, frame) ||
-	    memcmp(quoted.source, frame->target, sizeof(quoted.source)) != 0)
+	    memcmp(quoted.source, frame->target, sizeof(quoted.source)) != 0 ||
+	    (frame->proto == FRAME_ICMP && frame->icmp_type == ICMP_REDIRECT))
 		return UNRELATED;
 	/* What it quotes went the other way. */
-	struct flow_key key = flow_key_of(&quoted, !is_from_client);
+	key_of(&quoted, !is_from_client, &key);
 	const struct connection *connection = flows_find(&flows, &key, now_ns);
 	if (connection == NULL)
 		return UNRELATED;
@@ -199,9 +238,11 @@ static uint32_t take_error(const struct frame *frame, bool is_from_client, uint6
 
 /* --- fragments --- */
 
+/* What a fragment of IPv6 says of what is in its datagram counts of the first one only. */
 static bool is_same(const struct passed *one, const struct frame *frame)
 {
-	return one->id == frame->fragment_id && one->proto == frame->proto &&
+	return one->id == frame->fragment_id &&
+	       (frame->version == 6 || one->proto == frame->proto) &&
 	       memcmp(one->source, frame->source, 16) == 0 &&
 	       memcmp(one->target, frame->target, 16) == 0;
 }
@@ -212,10 +253,11 @@ static void remember_fragment(const struct frame *frame, bool is_from_client, ui
 	*one = (struct passed){.id = frame->fragment_id,
 			       .proto = frame->proto,
 			       .is_from_client = is_from_client,
+			       .len = frame->end - frame->fragment_begin,
 			       .ends_ns = now_ns + FRAGMENT_NS};
 	if (frame->proto == FRAME_TCP) {
 		one->key = flow_key_of(frame, is_from_client);
-		one->begin = tcp_end(frame) - (frame->end - frame->transport);
+		one->begin = tcp_end(frame) - one->len;
 	}
 	memcpy(one->source, frame->source, 16);
 	memcpy(one->target, frame->target, 16);
@@ -224,7 +266,7 @@ static void remember_fragment(const struct frame *frame, bool is_from_client, ui
 /* What is acknowledged afterwards is more than the first fragment has said. */
 static uint32_t take_more(const struct passed *one, const struct frame *frame, uint64_t now_ns)
 {
-	uint32_t len = frame->end - frame->transport;
+	uint32_t len = frame->end - frame->fragment_begin;
 	struct connection *connection = flows_find(&flows, &one->key, now_ns);
 	if (connection == NULL)
 		return UNRELATED;
@@ -234,15 +276,17 @@ static uint32_t take_more(const struct passed *one, const struct frame *frame, u
 		       : INVALID;
 }
 
-static uint32_t take_fragment(const struct frame *frame, uint64_t now_ns)
+static uint32_t take_fragment(const struct frame *frame, bool is_from_client, uint64_t now_ns)
 {
-	/* One that would overwrite the header of the first (RFC 3128). */
-	if (frame->fragment_offset < 16)
-		return UNRELATED;
 	for (unsigned i = 0; i < FRAGMENTS_MAX; i++) {
-		if (passed[i].ends_ns > now_ns && is_same(&passed[i], frame))
-			return frame->proto == FRAME_TCP ? take_more(&passed[i], frame, now_ns)
-							 : ALLOWED;
+		const struct passed *one = &passed[i];
+		if (one->ends_ns <= now_ns || one->is_from_client != is_from_client ||
+		    !is_same(one, frame))
+			continue;
+		/* One that would overwrite what was decided by (RFC 3128, 5722). */
+		if (frame->fragment_offset < one->len)
+			return UNRELATED;
+		return one->proto == FRAME_TCP ? take_more(one, frame, now_ns) : ALLOWED;
 	}
 	return UNRELATED;
 }
@@ -266,12 +310,13 @@ static uint32_t decide(const struct frame *frame, bool is_from_client, uint64_t 
 	if (frame->version == 0)
 		return DENIED;
 	if (frame->fragment_offset > 0)
-		return take_fragment(frame, now_ns);
+		return take_fragment(frame, is_from_client, now_ns);
 	uint32_t decision;
 	if (frame_is_icmp_error(frame)) {
 		decision = take_error(frame, is_from_client, now_ns);
 	} else {
-		struct flow_key key = flow_key_of(frame, is_from_client);
+		struct flow_key key;
+		bool may_begin = key_of(frame, is_from_client, &key);
 		struct connection *connection = flows_find(&flows, &key, now_ns);
 		/* A new connection may take the ports of one that is over. */
 		bool is_reused = connection != NULL && frame->proto == FRAME_TCP &&
@@ -280,11 +325,15 @@ static uint32_t decide(const struct frame *frame, bool is_from_client, uint64_t 
 				 rules_allow(frame, is_from_client);
 		if (is_reused) {
 			connection->flow.ends_ns = 0;
+			connections_seen--;
 			connection = NULL;
 		}
-		decision = connection != NULL
-				   ? take_known(connection, frame, is_from_client, now_ns)
-				   : begin(frame, &key, is_from_client, now_ns);
+		if (connection != NULL)
+			decision = take_known(connection, frame, is_from_client, now_ns);
+		else if (may_begin)
+			decision = begin(frame, &key, is_from_client, now_ns);
+		else
+			decision = UNRELATED;
 	}
 	if (decision == ALLOWED && frame->is_fragment)
 		remember_fragment(frame, is_from_client, now_ns);
