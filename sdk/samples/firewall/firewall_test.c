@@ -304,6 +304,15 @@ static void test_rules(void **state)
 		assert_false(host_start());
 		assert_non_null(strstr(host_log, bad[i]));
 	}
+	/* Conversations that are over before they are answered, or end before they begin. */
+	static const char *const never[] = {"0s", "2562047788015215h", "10000h", "60"};
+	for (unsigned i = 0; i < 4; i++) {
+		host_set(NULL, NULL);
+		host_set("rules", "allow udp");
+		host_set("udp", never[i]);
+		assert_false(host_start());
+		assert_non_null(strstr(host_log, "udp: not a duration"));
+	}
 	start("deny tcp 81 to 192.0.2.0/24; allow tcp 80-90 from 10.0.0.0/8;"
 	      "out allow 47 ; deny udp; allow all to 2001:db8::/32",
 	      NULL);
