@@ -182,7 +182,8 @@ static bool take_with_unit(struct piece piece, const struct unit *units, uint64_
 	for (; units->name != NULL; units++) {
 		if (!piece_is(piece, units->name))
 			continue;
-		if (value > UINT64_MAX / units->factor)
+		/* What is no whole number of bytes would be another one. */
+		if (value > UINT64_MAX / units->factor || value * units->factor % units->divisor)
 			return false;
 		*ret = value * units->factor / units->divisor;
 		return true;

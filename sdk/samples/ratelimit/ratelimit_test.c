@@ -113,6 +113,7 @@ static void test_configuration(void **state)
 {
 	static const char *const bad[] = {"",
 					  "10",
+					  "12bit",
 					  "Mbit",
 					  "-1Mbit",
 					  "1 2Mbit",
