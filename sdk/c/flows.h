@@ -24,7 +24,7 @@ struct flow_key {
 	uint8_t client[16], out[16]; /* addresses of the chain's two sides */
 	uint16_t client_port, out_port;
 	uint8_t proto;
-	uint8_t reserved[3]; /* 0 */
+	uint8_t reserved[3]; /* 0, or what else tells one from another */
 };
 
 /* At the head of an entry. */

@@ -9,7 +9,7 @@
  *     rules        see rules.c: "allow tcp 80,443; out allow tcp 22 from 10.0.0.0/8; deny all"
  *     connections  at most so many at a time (1 to 2,048; default 1,024)
  *     udp, icmp, other   how long silence ends such a conversation (60s, 30s, 60s)
- * ARP and IPv6's neighbour discovery pass always: without them there is no link.
+ * ARP, and IPv6's neighbour discovery and listeners, pass always: without them there is no link.
  * Who may begin with ICMP may ask, and gets answers of that kind; nobody answers unasked.
  */
 #include <stdlib.h>
@@ -293,14 +293,25 @@ static uint32_t take_fragment(const struct frame *frame, bool is_from_client, ui
 
 /* --- packets --- */
 
+/* Neighbour discovery, and who listens to which group, so that switches deliver it (RFC 4890): what
+ * no router lets through. */
 static bool is_of_the_link(const struct frame *frame)
 {
 	if (frame->version == 0)
 		return frame->type == FRAME_ARP;
-	/* Neighbour discovery, which no router lets through. */
-	return frame->proto == FRAME_ICMP6 && frame->has_transport && !frame->is_fragment &&
-	       frame->icmp_type >= 133 && frame->icmp_type <= 136 &&
-	       frame->data[frame->ip + 7] == 255;
+	if (frame->version != 6 || frame->proto != FRAME_ICMP6 || !frame->has_transport ||
+	    frame->is_fragment)
+		return false;
+	uint8_t type = frame->icmp_type, hops = frame->data[frame->ip + 7];
+	bool is_discovery = type >= 133 && type <= 136;
+	bool is_listening = (type >= 130 && type <= 132) || type == 143;
+	bool is_to_link = frame->target[0] == 0xff && (frame->target[1] & 15) == 2;
+	/* Who has no address yet may have to be found, to learn that another one has it. */
+	static const uint8_t none[16];
+	bool is_from_link = (frame->source[0] == 0xfe && (frame->source[1] & 0xc0) == 0x80) ||
+			    memcmp(frame->source, none, 16) == 0;
+	return (is_discovery && hops == 255) ||
+	       (is_listening && hops == 1 && is_to_link && is_from_link);
 }
 
 static uint32_t decide(const struct frame *frame, bool is_from_client, uint64_t now_ns)

@@ -355,6 +355,33 @@ static void test_link(void **state)
 	DROPS(host_frame(EDGEOS_PORT_CLIENT, data, len));
 	data[14 + 7] = 255;
 	PASSES(host_frame(EDGEOS_PORT_CLIENT, data, len));
+	/* Listeners' reports and the question for them have one hop, of the link to the link. */
+	static const struct {
+		const char *source, *target;
+		uint8_t type, hops;
+		bool passes;
+	} some[] = {
+		{"fe80::1", "ff02::16", 143, 1, true},
+		{"fe80::1", "ff02::1", 130, 1, true},
+		{"fe80::1", "ff02::1:2", 131, 1, true},
+		{"fe80::1", "ff02::2", 132, 1, true},
+		{"::", "ff02::16", 143, 1, true},
+		{"fe80::1", "ff02::16", 143, 2, false},
+		{"fe80::1", "ff05::16", 143, 1, false},
+		{"fe80::1", "2001:db8::1", 130, 1, false},
+		{"2001:db8::1", "ff02::1", 130, 1, false},
+		{"fe80::1", "ff02::1", 128, 1, false},
+		{"fe80::1", "ff02::1", 137, 255, false},
+	};
+	for (unsigned i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		struct host_packet one = packet;
+		one.source = some[i].source;
+		one.target = some[i].target;
+		one.icmp_type = some[i].type;
+		len = host_make(data, &one);
+		data[14 + 7] = some[i].hops;
+		assert_int_equal(host_frame(EDGEOS_PORT_OUT, data, len), some[i].passes);
+	}
 }
 
 static void test_hostile(void **state)
