@@ -106,6 +106,17 @@ def test_firewall_lets_out(firewall):
     assert state["chains"] >= 3 and state["stages"][0]["dropped"] == counters["tcp_invalid"]
 
 
+def test_firewall_bulk(firewall):
+    """As much as both kernels have on its way: nothing of it belongs to no connection."""
+    net, node = firewall, firewall.edge
+    apply_sample(node, "firewall", ("allow tcp 80,443", "allow tcp 80,443,5201"))
+    for words in ((), ("-R",), ("-P", "4")):
+        done = iperf3(net, "lan", "wan", WAN, "-t", "3", *words)
+        # The last one may be as short as it likes.
+        moved = [interval["sum"]["bytes"] for interval in done["intervals"][:3]]
+        assert min(moved) > 1_000_000, (words, moved)
+
+
 def test_firewall_begun_anew(firewall):
     """A client that has forgotten a connection, which the firewall does not know either, begins
     another one from the same port: the server says that it knows the old one, and is told."""

@@ -120,6 +120,55 @@ static void test_blind_segments(void **state)
 	DROPS(segment(true, 4002, FRAME_ACK, 1011, 5001, 10));
 }
 
+/* A SYN with a window scale. */
+static uint32_t scaled_syn(bool is_from_client, uint16_t port, uint8_t flags, uint32_t seq,
+			   uint32_t ack, uint8_t scale)
+{
+	uint8_t data[128];
+	const uint8_t option[4] = {1, 3, 3, scale};
+	const struct host_packet packet = {.proto = FRAME_TCP,
+					   .source = is_from_client ? CLIENT : SERVER,
+					   .target = is_from_client ? SERVER : CLIENT,
+					   .source_port = is_from_client ? port : 80,
+					   .target_port = is_from_client ? 80 : port,
+					   .flags = flags,
+					   .seq = seq,
+					   .ack = ack,
+					   .payload = option,
+					   .payload_len = sizeof(option)};
+	uint32_t len = host_make(data, &packet);
+	data[14 + 20 + 12] = 6 << 4;
+	return host_frame(is_from_client ? EDGEOS_PORT_CLIENT : EDGEOS_PORT_OUT, data, len);
+}
+
+/* As much is on its way as the receiver, not the sender, has room for: either side's. */
+static void test_large_windows(void **state)
+{
+	start("allow tcp 80", NULL);
+	for (unsigned way = 0; way < 2; way++) {
+		bool is_upload = way == 0;
+		uint16_t port = (uint16_t)(4400 + way);
+		uint32_t seq = is_upload ? 1001 : 5001, other = is_upload ? 5001 : 1001;
+		PASSES(scaled_syn(true, port, FRAME_SYN, 1000, 0, is_upload ? 0 : 7));
+		PASSES(scaled_syn(false, port, FRAME_SYN | FRAME_ACK, 5000, 1001,
+				  is_upload ? 7 : 0));
+		PASSES(segment(true, port, FRAME_ACK, 1001, 5001, 0));
+		PASSES(segment(!is_upload, port, FRAME_ACK, other, seq, 0));
+		uint32_t sent = 0;
+		for (; sent + 1460 <= 65535u << 7; sent += 1460)
+			PASSES(segment(is_upload, port, FRAME_ACK, seq + sent, other, 1460));
+		DROPS(segment(is_upload, port, FRAME_ACK, seq + sent, other, 1460));
+		/* The first one got lost, and all others were heard of. */
+		PASSES(segment(!is_upload, port, FRAME_ACK, other, seq, 0));
+		PASSES(segment(is_upload, port, FRAME_ACK, seq, other, 1460));
+		PASSES(segment(!is_upload, port, FRAME_ACK, other, seq + 1460, 0));
+		PASSES(segment(!is_upload, port, FRAME_ACK, other, seq + sent, 0));
+		/* One from further back than there was room for is somebody else's. */
+		DROPS(segment(!is_upload, port, FRAME_ACK, other,
+			      seq + sent - (65535u << 7) - 70000, 0));
+	}
+}
+
 static void test_lost_handshakes(void **state)
 {
 	start("allow tcp 80", NULL);
@@ -210,10 +259,10 @@ static void test_begun_anew(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_connection),	cmocka_unit_test(test_handshake_is_needed),
-		cmocka_unit_test(test_odd_flags),	cmocka_unit_test(test_blind_segments),
-		cmocka_unit_test(test_lost_handshakes), cmocka_unit_test(test_both_begin),
-		cmocka_unit_test(test_begun_anew),
+		cmocka_unit_test(test_connection),    cmocka_unit_test(test_handshake_is_needed),
+		cmocka_unit_test(test_odd_flags),     cmocka_unit_test(test_blind_segments),
+		cmocka_unit_test(test_large_windows), cmocka_unit_test(test_lost_handshakes),
+		cmocka_unit_test(test_both_begin),    cmocka_unit_test(test_begun_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,8 +77,9 @@ static bool fits(const struct tcp_side *from, const struct tcp_side *to, const s
 		return false;
 	if ((frame->tcp_flags & FRAME_ACK) == 0)
 		return true;
+	/* What is on its way to who acknowledges is as much as he has room for. */
 	return !is_after(frame->ack, to->end) &&
-	       !is_after(to->end - ACK_BACK - to->window, frame->ack);
+	       !is_after(to->end - ACK_BACK - from->window, frame->ack);
 }
 
 static void learn(struct tcp_side *from, struct tcp_side *to, const struct frame *frame,
