@@ -21,6 +21,7 @@
 /* Twice what may be there, so that a set is rarely full before the table is. */
 #define PLACES	      (2 * CONNECTIONS_MAX)
 #define FRAGMENTS_MAX 64u
+#define BEGUN_MAX     64u
 #define FRAGMENT_NS   (30 * NS_PER_S)
 #define ICMP_REDIRECT 5u
 /* Answers are there: a conversation of UDP lives so many times longer. */
@@ -51,6 +52,7 @@ struct passed {
 static struct connection connections[PLACES];
 static struct flows flows = FLOWS_OF(connections);
 static uint32_t connections_max, connections_seen, begun_since, sweep_at;
+static uint32_t begun[BEGUN_MAX], begun_next; /* where the last ones are */
 static struct passed passed[FRAGMENTS_MAX];
 static uint32_t passed_next;
 static uint64_t udp_ns, icmp_ns, other_ns;
@@ -126,14 +128,16 @@ static uint64_t timeout_of(const struct connection *connection)
 }
 
 /* Looks at some places, so that it is known how many connections have ended. What began meanwhile
- * is added: the number is never too low. */
+ * is added: this number is never too low, nor is the one that lacks those that have ended. */
 static void sweep(uint64_t now_ns)
 {
 	static uint32_t living;
 	for (unsigned i = 0; i < 8; i++) {
 		living += connections[sweep_at].flow.ends_ns > now_ns;
 		if (++sweep_at == PLACES) {
-			connections_seen = living + begun_since;
+			uint32_t seen = living + begun_since;
+			if (seen < connections_seen)
+				connections_seen = seen;
 			living = begun_since = sweep_at = 0;
 		}
 	}
@@ -154,24 +158,38 @@ static bool is_full(uint64_t now_ns)
 	return connections_seen >= connections_max;
 }
 
-/* Takes the place of one in which only one side has spoken: a flood of SYNs evicts itself. False:
- * there is none. All are looked at where need be, but then not for each packet. */
+static bool evict(uint32_t place, uint64_t now_ns)
+{
+	struct flow *flow = &connections[place].flow;
+	if (flow->ends_ns <= now_ns || flow->is_kept)
+		return false;
+	flow->ends_ns = 0;
+	connections_seen--;
+	return true;
+}
+
+/* Takes the place of one in which only one side has spoken: a flood of SYNs evicts itself. Where
+ * there are few of those, they are the last that began. False: there is none; all are looked at,
+ * but not for each packet. */
 static bool make_room(uint64_t now_ns)
 {
 	static uint32_t at;
-	static uint64_t none_ns;
-	if (none_ns != 0 && now_ns - none_ns < NS_PER_S / 10)
-		return false;
-	for (unsigned i = 0; i < PLACES; i++) {
-		struct flow *flow = &connections[at++ % PLACES].flow;
-		if (flow->ends_ns <= now_ns || flow->is_kept)
-			continue;
-		flow->ends_ns = 0;
-		connections_seen--;
-		none_ns = 0;
-		return true;
+	static uint64_t looked_ns;
+	for (unsigned i = 0; i < 256; i++) {
+		if (evict(at++ % PLACES, now_ns))
+			return true;
 	}
-	none_ns = now_ns;
+	for (unsigned i = 0; i < BEGUN_MAX; i++) {
+		if (evict(begun[(begun_next + i) % BEGUN_MAX], now_ns))
+			return true;
+	}
+	if (looked_ns != 0 && now_ns - looked_ns < NS_PER_S / 10)
+		return false;
+	looked_ns = now_ns;
+	for (uint32_t place = 0; place < PLACES; place++) {
+		if (evict(place, now_ns))
+			return true;
+	}
 	return false;
 }
 
@@ -195,6 +213,7 @@ static uint32_t begin(const struct frame *frame, const struct flow_key *key, boo
 	connection->flow.is_kept = false;
 	connections_seen += !was_evicted;
 	begun_since++;
+	begun[begun_next++ % BEGUN_MAX] = (uint32_t)(connection - connections);
 	counters[NEW].value++;
 	return ALLOWED;
 }

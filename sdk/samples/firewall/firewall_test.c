@@ -265,6 +265,17 @@ static void test_limits(void **state)
 		PASSES(datagram(true, port, 53));
 	PASSES(datagram(false, 53, 1000));
 	DROPS(datagram(true, 1, 53));
+	/* Of those that the last ones are not among, too. */
+	start("allow udp 1-65535", "200");
+	PASSES(datagram(true, 1, 53));
+	for (uint16_t port = 2; port <= 200; port++) {
+		PASSES(datagram(true, port, 53));
+		PASSES(datagram(false, 53, port));
+	}
+	PASSES(datagram(true, 201, 53));
+	DROPS(datagram(false, 53, 1));
+	PASSES(datagram(false, 53, 201));
+	DROPS(datagram(true, 202, 53));
 	/* Who uses the same ports again and again has one connection. */
 	start("allow tcp 80", "2");
 	for (unsigned i = 0; i < 50; i++) {
