@@ -106,6 +106,19 @@ def test_firewall_lets_out(firewall):
     assert state["chains"] >= 3 and state["stages"][0]["dropped"] == counters["tcp_invalid"]
 
 
+def test_firewall_many_questions(firewall):
+    """Four times as many as there are places, each from a port of its own, and then a connection."""
+    net, node = firewall, firewall.edge
+    apply_sample(node, "firewall", ("connections: 1024", "connections: 50"))
+    with udp_server(net, "wan", (WAN, 53)), tcp_server(net, "wan", (WAN, 80)):
+        for i in range(200):
+            with net.within("lan", udp_client, (WAN, 53)) as client:
+                assert ask(client, b"%d" % i) == b"%d" % i
+        with tcp_client(net, "lan", (WAN, 80)) as client:
+            assert say(client, b"hello") == b"hello"
+    assert counters_of(node, "firewall")["table_full"] == 0
+
+
 def test_firewall_bulk(firewall):
     """As much as both kernels have on its way: nothing of it belongs to no connection."""
     net, node = firewall, firewall.edge

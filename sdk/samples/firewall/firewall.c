@@ -34,6 +34,7 @@ struct connection {
 	struct tcp tcp;
 	bool is_from_client; /* who began it */
 	bool is_answered;
+	bool is_lasting; /* who began it went on after an answer */
 };
 
 /* A datagram whose first fragment has passed. */
@@ -168,9 +169,9 @@ static bool evict(uint32_t place, uint64_t now_ns)
 	return true;
 }
 
-/* Takes the place of one in which only one side has spoken: a flood of SYNs evicts itself. Where
- * there are few of those, they are the last that began. False: there is none; all are looked at,
- * but not for each packet. */
+/* Takes the place of one that is not open: a flood of SYNs evicts itself, as do many questions with
+ * an answer each (DNS), and what is closed. Where there are few of those, they are the last that
+ * began. False: there is none; all are looked at, but not for each packet. */
 static bool make_room(uint64_t now_ns)
 {
 	static uint32_t at;
@@ -224,11 +225,12 @@ static uint32_t take_known(struct connection *connection, const struct frame *fr
 	bool is_answer = connection->is_from_client != is_from_client;
 	if (frame->proto == FRAME_TCP && !tcp_take(&connection->tcp, frame, is_answer))
 		return INVALID;
+	connection->is_lasting |= connection->is_answered && !is_answer;
 	connection->is_answered |= is_answer;
 	connection->flow.is_kept = frame->proto == FRAME_TCP
 					   ? connection->tcp.state == TCP_ESTABLISHED ||
 						     connection->tcp.state == TCP_CLOSING
-					   : connection->is_answered;
+					   : connection->is_lasting;
 	connection->flow.ends_ns = now_ns + timeout_of(connection);
 	return ALLOWED;
 }

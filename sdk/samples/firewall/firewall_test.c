@@ -238,7 +238,7 @@ static void test_fragments_of_tcp(void **state)
 
 static void test_limits(void **state)
 {
-	/* What nobody answers makes room, so that a flood shuts nobody out; what was answered
+	/* What nobody answers makes room, so that a flood shuts nobody out; where both go on
 	 * stays. */
 	start("allow udp 1-65535; allow tcp 80", "100");
 	for (uint16_t port = 1; port <= 1000; port++)
@@ -254,6 +254,7 @@ static void test_limits(void **state)
 			continue;
 		passed++;
 		PASSES(datagram(false, 53, port));
+		PASSES(datagram(true, port, 53));
 	}
 	assert_in_range(passed, 90, 100);
 	assert_int_equal(host_counter("table_full"), 1000 - passed);
@@ -264,17 +265,28 @@ static void test_limits(void **state)
 	for (uint16_t port = 1; port <= 1000; port++)
 		PASSES(datagram(true, port, 53));
 	PASSES(datagram(false, 53, 1000));
+	PASSES(datagram(true, 1000, 53));
 	DROPS(datagram(true, 1, 53));
+	/* Questions with an answer each keep nobody out, whoever asks how often. */
+	start("allow udp 53; allow tcp 80", "100");
+	for (uint16_t port = 1; port <= 1000; port++) {
+		PASSES(datagram(true, port, 53));
+		PASSES(datagram(false, 53, port));
+		PASSES(datagram(false, 53, port));
+	}
+	open_connection(1);
 	/* Of those that the last ones are not among, too. */
 	start("allow udp 1-65535", "200");
 	PASSES(datagram(true, 1, 53));
 	for (uint16_t port = 2; port <= 200; port++) {
 		PASSES(datagram(true, port, 53));
 		PASSES(datagram(false, 53, port));
+		PASSES(datagram(true, port, 53));
 	}
 	PASSES(datagram(true, 201, 53));
 	DROPS(datagram(false, 53, 1));
 	PASSES(datagram(false, 53, 201));
+	PASSES(datagram(true, 201, 53));
 	DROPS(datagram(true, 202, 53));
 	/* Who uses the same ports again and again has one connection. */
 	start("allow tcp 80", "2");
