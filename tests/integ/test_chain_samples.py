@@ -7,8 +7,8 @@ import time
 
 import pytest
 from chain_samples import (
-    ACK, FIN, ICMP, PSH, RST, SAMPLES, SYN, UDP, URG, apply_sample, capture, counters_of, icmp_frame,
-    ip_frame, say, send_frames, tcp_client, tcp_frame, tcp_server, udp_server,
+    ACK, FIN, ICMP, PSH, RST, SAMPLES, SYN, UDP, URG, apply_sample, capture, counters_of,
+    icmp_frame, ip_frame, say, send_frames, tcp_client, tcp_frame, tcp_server, udp_server,
 )
 from edgeos_chains import apply, show
 from edgeos_net import ask, iperf3, ping, udp_client, wait_for_ping
@@ -107,7 +107,7 @@ def test_firewall_lets_out(firewall):
 
 
 def test_firewall_many_questions(firewall):
-    """Four times as many as there are places, each from a port of its own, and then a connection."""
+    """Four times as many as there are places, each from its own port, and then a connection."""
     net, node = firewall, firewall.edge
     apply_sample(node, "firewall", ("connections: 1024", "connections: 50"))
     with udp_server(net, "wan", (WAN, 53)), tcp_server(net, "wan", (WAN, 80)):

@@ -134,11 +134,13 @@ def test_flood(program):
     def of_connection(flags, data=b""):
         return from_client(TCP(sport=5555, dport=80, flags=flags) / Raw(data))
 
-    opened = [(of_connection("S"), 1), (of_connection("A"), 1.2), (of_connection("PA", b"ask"), 1.3)]
+    opened = [(of_connection("S"), 1), (of_connection("A"), 1.2),
+              (of_connection("PA", b"ask"), 1.3)]
     port = run(program, opened[:1], [])[0][1].sport
     flood = [(from_client(UDP(sport=1 + i, dport=53)), 20 + i / 10000) for i in range(1000)]
+    said = ("SA", b"", 1.1), ("PA", b"answer", 1.4), ("PA", b"late", 21)
     back = [(from_out(PUBLIC, TCP(sport=80, dport=port, flags=flags) / Raw(data)), time)
-            for flags, data, time in (("SA", b"", 1.1), ("PA", b"answer", 1.4), ("PA", b"late", 21))]
+            for flags, data, time in said]
     left = run(program, opened + flood, back, ("MAPPING_CAPACITY 50000", "MAPPING_CAPACITY 500"))
     answers = [bytes(packet[TCP].payload) for device, packet in left if device == 0]
     assert answers == [b"", b"answer", b"late"], answers
