@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(struct flow_key) == 40, "compared and hashed as bytes");
+_Static_assert(sizeof(struct flow_key) == 4 * FLOWS_WORDS, "compared and hashed as bytes");
 
 struct flow_key flow_key_of(const struct frame *frame, bool is_from_client)
 {
@@ -20,21 +20,25 @@ struct flow_key flow_key_of(const struct frame *frame, bool is_from_client)
 
 void flows_seed(struct flows *flows)
 {
-	uint32_t seed;
-	/* Without randomness it works as well, but for those who know the seed. */
-	if (getentropy(&seed, sizeof(seed)) == 0)
-		flows->seed ^= seed;
+	uint64_t keys[FLOWS_WORDS];
+	/* Without randomness it works as well, but for those who know the keys. */
+	if (getentropy(keys, sizeof(keys)) == 0)
+		memcpy(flows->hash_keys, keys, sizeof(keys));
 }
 
 static struct flow *set_of(const struct flows *flows, const struct flow_key *key)
 {
-	uint32_t words[sizeof(*key) / 4], hash = flows->seed;
+	uint32_t words[FLOWS_WORDS];
+	uint64_t hash = 0;
 	memcpy(words, key, sizeof(words));
-	for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		hash = (hash ^ words[i]) * 0x9e3779b1u;
-		hash ^= hash >> 15;
-	}
-	uint32_t set = (uint32_t)((uint64_t)hash * flows->sets >> 32);
+	for (uint32_t i = 0; i < FLOWS_WORDS; i++)
+		hash += flows->hash_keys[i] * words[i];
+	/* The upper half is the one in which every bit of each word counts. Ports that follow one
+	 * another are equally far apart in it: they are to be anywhere. */
+	uint32_t mixed = (uint32_t)(hash >> 32);
+	mixed = (mixed ^ mixed >> 16) * 0x85ebca6bu;
+	mixed = (mixed ^ mixed >> 13) * 0xc2b2ae35u;
+	uint32_t set = (uint32_t)((uint64_t)(mixed ^ mixed >> 16) * flows->sets >> 32);
 	return (struct flow *)((uint8_t *)flows->entries +
 			       (size_t)set * FLOWS_WAYS * flows->entry_bytes);
 }

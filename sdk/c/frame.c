@@ -94,7 +94,7 @@ static bool parse_ipv4(struct frame *frame, bool is_quoted)
 	uint32_t fragment = frame_u16(at + 6);
 	frame->version = 4;
 	frame->proto = at[9];
-	frame->transport = frame->ip + header;
+	frame->transport = frame->fragment_begin = frame->ip + header;
 	frame->end = frame->ip + total;
 	frame->is_fragment = (fragment & 0x3fff) != 0;
 	frame->fragment_offset = (fragment & 0x1fff) * 8;
@@ -129,16 +129,19 @@ static bool parse_ipv6(struct frame *frame, bool is_quoted)
 	if (frame_is_ipv4(frame->source) || frame_is_ipv4(frame->target))
 		return false;
 	uint8_t proto = at[6];
+	bool has_fragment = false;
 	for (unsigned i = 0; is_extension(proto); i++) {
-		if (i == EXTENSIONS_MAX || total - offset < 8)
+		if (i == EXTENSIONS_MAX || total - offset < 8 || (proto == 44 && has_fragment))
 			return false;
 		const uint8_t *extension = at + offset;
 		uint32_t len = proto == 44 ? 8 : (extension[1] + 1u) * 8;
 		if (proto == 44) {
+			has_fragment = true;
 			uint32_t fragment = frame_u16(extension + 2);
 			frame->is_fragment = (fragment & 0xfff9) != 0;
 			frame->fragment_offset = fragment & 0xfff8;
 			frame->fragment_id = frame_u32(extension + 4);
+			frame->fragment_begin = frame->ip + offset + 8;
 		}
 		if (len > total - offset)
 			return false;

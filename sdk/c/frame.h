@@ -38,6 +38,7 @@ struct frame {
 	bool has_transport;	  /* the header of TCP, UDP or ICMP is there, whole */
 	uint32_t fragment_id;	  /* of fragments */
 	uint32_t fragment_offset; /* in bytes */
+	uint32_t fragment_begin;  /* where the fragment's part of its datagram is */
 	uint8_t source[16], target[16];
 	uint16_t source_port, target_port; /* 0 where there are none */
 	uint8_t tcp_flags;		   /* TCP: these three */
@@ -47,8 +48,8 @@ struct frame {
 };
 
 /* False: it is not well formed (truncated, lengths that contradict each other, more than eight
- * extension headers, addresses of IPv6 that stand for IPv4's). What is not IP is fine and has
- * version 0. */
+ * extension headers or two for fragments, addresses of IPv6 that stand for IPv4's). What is not IP
+ * is fine and has version 0. */
 bool frame_parse(struct frame *ret_frame, uint8_t *data, uint32_t len);
 /* The packet that an ICMP error in OUTER quotes; its end may be missing, its first 8 bytes of TCP,
  * UDP or ICMP not: has_transport says that ports are there (seq too; nothing behind). False: it
@@ -79,6 +80,7 @@ bool frame_is_ipv4(const uint8_t address[16]);
 bool frame_parse_address(const char *text, uint32_t len, uint8_t ret[16]);
 /* The same with "/LENGTH"; *RET_BITS is of 128. */
 bool frame_parse_prefix(const char *text, uint32_t len, uint8_t ret[16], uint8_t *ret_bits);
+/* False for an address of the other version of IP. */
 bool frame_prefix_has(const uint8_t prefix[16], uint8_t bits, const uint8_t address[16]);
 /* "02:00:00:00:00:01". */
 bool frame_parse_mac(const char *text, uint32_t len, uint8_t ret[6]);

@@ -110,7 +110,8 @@ bool frame_parse_prefix(const char *text, uint32_t len, uint8_t ret[16], uint8_t
 bool frame_prefix_has(const uint8_t prefix[16], uint8_t bits, const uint8_t address[16])
 {
 	uint32_t bytes = bits / 8, rest = bits % 8;
-	if (memcmp(prefix, address, bytes) != 0)
+	/* IPv4's addresses are none of ::/0, though they are written as if. */
+	if (frame_is_ipv4(prefix) != frame_is_ipv4(address) || memcmp(prefix, address, bytes) != 0)
 		return false;
 	return rest == 0 || ((prefix[bytes] ^ address[bytes]) & (0xff00u >> rest) & 0xff) == 0;
 }

@@ -5,7 +5,8 @@
 
 #include "edgeos.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_S	UINT64_C(1000000000)
+#define DURATION_MAX_NS (366 * 86400 * NS_PER_S)
 
 bool settings_text(const char *key, struct piece *ret)
 {
@@ -84,8 +85,9 @@ uint64_t settings_duration_ns(const char *key, uint64_t otherwise)
 {
 	struct piece piece;
 	uint64_t value = otherwise;
-	if (settings_text(key, &piece) && !piece_duration_ns(piece, &value))
-		settings_fail(key, "not a duration (30s)", piece);
+	if (settings_text(key, &piece) &&
+	    (!piece_duration_ns(piece, &value) || value == 0 || value > DURATION_MAX_NS))
+		settings_fail(key, "not a duration (30s) of up to a year", piece);
 	return value;
 }
 
@@ -180,7 +182,8 @@ static bool take_with_unit(struct piece piece, const struct unit *units, uint64_
 	for (; units->name != NULL; units++) {
 		if (!piece_is(piece, units->name))
 			continue;
-		if (value > UINT64_MAX / units->factor)
+		/* What is no whole number of bytes would be another one. */
+		if (value > UINT64_MAX / units->factor || value * units->factor % units->divisor)
 			return false;
 		*ret = value * units->factor / units->divisor;
 		return true;

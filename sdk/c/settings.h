@@ -25,7 +25,8 @@ uint64_t settings_u64(const char *key, uint64_t min, uint64_t max, uint64_t othe
 bool settings_bool(const char *key, bool otherwise);	     /* yes, no, true, false */
 uint64_t settings_rate(const char *key, uint64_t otherwise); /* bytes a second: "10Mbit", "1MB" */
 uint64_t settings_size(const char *key, uint64_t otherwise); /* bytes: "64KiB" */
-uint64_t settings_duration_ns(const char *key, uint64_t otherwise); /* "30s", "5min", "20ms" */
+/* "30s", "5min", "20ms"; more than nothing, and at most a year, so that it can be added up. */
+uint64_t settings_duration_ns(const char *key, uint64_t otherwise);
 
 /* Takes what is before the first of SEPARATORS off the front of *REST, without blanks around it.
  * False: there was nothing left. */

@@ -192,6 +192,17 @@ static void test_extension_headers(void **state)
 	memcpy(data + 54, options, sizeof(options));
 	frame_put_u16(data + 18, sizeof(options));
 	assert_false(frame_parse(&frame, data, 54 + sizeof(options)));
+	/* A first fragment, within which is one that is whole: what is it now? */
+	memset(options, 0, sizeof(options));
+	memcpy(options, "\x2c\0\0\1\0\0\0\5\x11", 9);
+	memcpy(options + 16, "\x00\x35\x00\x35\x00\x08\x00\x00", 8);
+	memcpy(data + 54, options, 24);
+	data[14 + 6] = 44;
+	frame_put_u16(data + 18, 24);
+	assert_false(frame_parse(&frame, data, 54 + 24));
+	data[54] = 60;
+	assert_true(frame_parse(&frame, data, 54 + 24));
+	assert_true(frame.is_fragment && frame.proto == FRAME_UDP && frame.source_port == 53);
 }
 
 static void test_addresses(void **state)
@@ -224,6 +235,14 @@ static void test_addresses(void **state)
 	uint8_t inside[16], outside[16];
 	assert_true(frame_parse_address("10.127.0.1", 10, inside));
 	assert_true(frame_parse_address("10.128.0.1", 10, outside));
+	assert_true(frame_prefix_has(address, bits, inside));
+	assert_false(frame_prefix_has(address, bits, outside));
+	/* Each version has its own. */
+	assert_true(frame_parse_prefix("::/0", 4, address, &bits));
+	assert_false(frame_prefix_has(address, bits, inside));
+	assert_true(frame_parse_address("2001:db8::1", 11, outside));
+	assert_true(frame_prefix_has(address, bits, outside));
+	assert_true(frame_parse_prefix("0.0.0.0/0", 9, address, &bits));
 	assert_true(frame_prefix_has(address, bits, inside));
 	assert_false(frame_prefix_has(address, bits, outside));
 	assert_false(frame_parse_prefix("10.0.0.0/33", 11, address, &bits));
@@ -271,6 +290,37 @@ static void test_flows(void **state)
 	assert_false(was_evicted);
 }
 
+/* Keys that somebody chose so that they shared their places whatever the seed was, when that was
+ * only where the hash began: a bit that is the topmost one, and what it becomes in the next word.
+ */
+static void test_flows_chosen_by_strangers(void **state)
+{
+	static struct entry entries[512];
+	struct flows flows = FLOWS_OF(entries);
+	unsigned full = 0;
+	for (unsigned round = 0; round < 20; round++) {
+		memset(entries, 0, sizeof(entries));
+		flows_seed(&flows);
+		for (uint32_t i = 0; i < 16; i++) {
+			struct flow_key key = {.proto = 6};
+			uint32_t words[FLOWS_WORDS];
+			memcpy(words, &key, sizeof(words));
+			for (unsigned bit = 0; bit < 4; bit++) {
+				words[2 * bit] ^= (i >> bit & 1) * 0x80000000u;
+				words[2 * bit + 1] ^= (i >> bit & 1) * 0x80010000u;
+			}
+			memcpy(&key, words, sizeof(words));
+			struct entry *entry = flows_add(&flows, &key, 1000, NULL);
+			full += entry == NULL;
+			if (entry == NULL)
+				continue;
+			entry->flow.ends_ns = 2000;
+			entry->flow.is_kept = true;
+		}
+	}
+	assert_int_equal(full, 0);
+}
+
 static void test_pieces(void **state)
 {
 	struct piece rest = {" a b ;; c", 9}, piece;
@@ -301,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_extension_headers),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_flows),
+		cmocka_unit_test(test_flows_chosen_by_strangers),
 		cmocka_unit_test(test_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,16 +164,23 @@ void seeds_of_nat(void)
 		{CHAIN_OUT, FRAME_TCP, SERVER, "192.0.2.1", 80, 1024, FRAME_SYN | FRAME_ACK, 0},
 		{CHAIN_OUT, FRAME_ICMP, SERVER, "192.0.2.1", 77, 0, 0, 0},
 	};
-	for (unsigned i = 0; i < sizeof(some) / sizeof(some[0]); i++)
-		add_packet(some[i].side, (struct host_packet){.proto = some[i].proto,
-							      .source = some[i].source,
-							      .target = some[i].target,
-							      .source_port = some[i].source_port,
-							      .target_port = some[i].target_port,
-							      .flags = some[i].flags,
-							      .icmp_type = some[i].icmp_type,
-							      .payload = "payload",
-							      .payload_len = 7});
+	for (unsigned i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		uint8_t data[256];
+		const struct host_packet packet = {.proto = some[i].proto,
+						   .source = some[i].source,
+						   .target = some[i].target,
+						   .source_port = some[i].source_port,
+						   .target_port = some[i].target_port,
+						   .flags = some[i].flags,
+						   .icmp_type = some[i].icmp_type,
+						   .payload = "payload",
+						   .payload_len = 7};
+		uint32_t len = host_make(data, &packet);
+		/* The MAC address that nat.click has there. */
+		data[4] = some[i].side == CHAIN_CLIENT ? 1 : 2;
+		data[5] = 1;
+		seed_add(some[i].side, data, len);
+	}
 	seeds_of_frames();
 }
 

@@ -135,9 +135,18 @@ void check_balancer(void)
 
 static uint16_t public_port;
 
+/* To the MAC address that nat.click has there. */
+static void send_to_nat(enum chain_side side, struct host_packet packet)
+{
+	sent_len = host_make(sent, &packet);
+	sent[4] = side == CHAIN_CLIENT ? 1 : 2;
+	sent[5] = 1;
+	witness_sends(side, sent, sent_len);
+}
+
 static uint16_t ask_nat(void)
 {
-	send_packet(CHAIN_CLIENT, datagram("100.64.0.200", SERVICE, 4000, 53));
+	send_to_nat(CHAIN_CLIENT, datagram("100.64.0.200", SERVICE, 4000, 53));
 	struct frame frame = frame_of(the_output(CHAIN_OUT));
 	assert_address(frame.source, "192.0.2.1");
 	assert_address(frame.target, SERVICE);
@@ -153,7 +162,7 @@ void check_nat(void)
 {
 	assert_int_equal(ask_nat(), public_port);
 	/* It is known by the flow. */
-	send_packet(CHAIN_OUT, datagram(SERVICE, "192.0.2.1", 53, public_port));
+	send_to_nat(CHAIN_OUT, datagram(SERVICE, "192.0.2.1", 53, public_port));
 	struct frame frame = frame_of(the_output(CHAIN_CLIENT));
 	assert_address(frame.target, "100.64.0.200");
 	assert_int_equal(frame.target_port, 4000);

@@ -1,12 +1,14 @@
 """Samples that frames pass, in chains between two ports: firewall, ratelimit, dpi, and chains of
 three, with the kernel's clients and servers on both sides."""
 import contextlib
+import socket
+import struct
 import time
 
 import pytest
 from chain_samples import (
-    ACK, FIN, PSH, RST, SAMPLES, SYN, UDP, URG, apply_sample, capture, counters_of, icmp_frame,
-    ip_frame, say, send_frames, tcp_client, tcp_frame, tcp_server, udp_server,
+    ACK, FIN, ICMP, PSH, RST, SAMPLES, SYN, UDP, URG, apply_sample, capture, counters_of,
+    icmp_frame, ip_frame, say, send_frames, tcp_client, tcp_frame, tcp_server, udp_server,
 )
 from edgeos_chains import apply, show
 from edgeos_net import ask, iperf3, ping, udp_client, wait_for_ping
@@ -87,6 +89,11 @@ def test_firewall_lets_out(firewall):
     with udp_server(net, "wan", (WAN, 53)) as server, \
             net.within("lan", udp_client, (WAN, 53)) as client:
         assert ask(client, b"query") == b"query" and server.seen[0][0][0] == LAN
+    # In fragments, there and back: of IPv6, as the kernel puts those of IPv4 together before
+    # an af_packet port gets them.
+    with udp_server(net, "wan", (WAN6, 53)), \
+            net.within("lan", udp_client, (WAN6, 53), 5, LAN6) as client:
+        assert ask(client, bytes(range(256)) * 16) == bytes(range(256)) * 16
     # Nobody listens there any more: the error about what was sent comes back.
     with net.within("lan", udp_client, (WAN, 53)) as client:
         client.send(b"query")
@@ -97,6 +104,45 @@ def test_firewall_lets_out(firewall):
     # TCP twice, UDP twice, echoes of three or more pings.
     assert counters["connections_new"] >= 7
     assert state["chains"] >= 3 and state["stages"][0]["dropped"] == counters["tcp_invalid"]
+
+
+def test_firewall_many_questions(firewall):
+    """Four times as many as there are places, each from its own port, and then a connection."""
+    net, node = firewall, firewall.edge
+    apply_sample(node, "firewall", ("connections: 1024", "connections: 50"))
+    with udp_server(net, "wan", (WAN, 53)), tcp_server(net, "wan", (WAN, 80)):
+        for i in range(200):
+            with net.within("lan", udp_client, (WAN, 53)) as client:
+                assert ask(client, b"%d" % i) == b"%d" % i
+        with tcp_client(net, "lan", (WAN, 80)) as client:
+            assert say(client, b"hello") == b"hello"
+    assert counters_of(node, "firewall")["table_full"] == 0
+
+
+def test_firewall_bulk(firewall):
+    """As much as both kernels have on its way: nothing of it belongs to no connection."""
+    net, node = firewall, firewall.edge
+    apply_sample(node, "firewall", ("allow tcp 80,443", "allow tcp 80,443,5201"))
+    for words in ((), ("-R",), ("-P", "4")):
+        done = iperf3(net, "lan", "wan", WAN, "-t", "3", *words)
+        # The last one may be as short as it likes.
+        moved = [interval["sum"]["bytes"] for interval in done["intervals"][:3]]
+        assert min(moved) > 1_000_000, (words, moved)
+
+
+def test_firewall_begun_anew(firewall):
+    """A client that has forgotten a connection, which the firewall does not know either, begins
+    another one from the same port: the server says that it knows the old one, and is told."""
+    net, node = firewall, firewall.edge
+    with tcp_server(net, "wan", (WAN, 80)):
+        with tcp_client(net, "lan", (WAN, 80), (LAN, 5555)) as old:
+            assert say(old, b"old") == b"old"
+            apply_sample(node, "firewall", ("connections: 1024", "connections: 1000"))
+            before = counters_of(node, "firewall")["tcp_invalid"]
+            old.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_for(lambda: counters_of(node, "firewall")["tcp_invalid"] > before, "the reset's end")
+        with tcp_client(net, "lan", (WAN, 80), (LAN, 5555)) as new:
+            assert say(new, b"new") == b"new"
 
 
 def test_firewall_keeps_in(firewall, tmp_path):
@@ -155,11 +201,18 @@ def test_firewall_keeps_out(firewall, tmp_path):
             assert ping(net, "wan", address, 2, limit_s=2) == 0
         with net.within("wan", udp_client, (LAN, 53)) as client:
             client.send(b"unasked for")
+        # Who was asked does not ask, with the same identifier; other answers are none.
+        assert " 1 received" in net.client("lan", "ping", "-c", "1", "-e", "77", WAN).stdout
+        number = counters_of(node, "firewall")["denied"]
+        send_frames(net, "wan", icmp_frame(macs, WAN, LAN, 8, 0, b"\0\x4d\0\1", b"asked"),
+                    icmp_frame(macs, WAN, LAN, 14, 0, b"\0\x4d\0\1", bytes(12)))
+        wait_for(lambda: counters_of(node, "firewall")["unrelated"] == 1, "the counter")
+        assert counters_of(node, "firewall")["denied"] == number + 1
         # An error about what was never sent.
         about = tcp_frame(macs[::-1], LAN, WAN, (4000, 80), SYN)[14:]
         send_frames(net, "wan", icmp_frame(macs, WAN, LAN, 3, 3, bytes(4), about[:28]),
                     tcp_frame(macs, WAN, LAN, (80, 4000), SYN | ACK, 1, 1))
-        wait_for(lambda: counters_of(node, "firewall")["unrelated"] == 1, "the counter")
+        wait_for(lambda: counters_of(node, "firewall")["unrelated"] == 2, "the counter")
         with tcp_client(net, "wan", (LAN, 22)) as client:
             assert say(client, b"the end") == b"the end"
         seen.wait_for(lambda p: p.payload == b"the end", "what is sent last")
@@ -167,7 +220,8 @@ def test_firewall_keeps_out(firewall, tmp_path):
         # A SYN or more, two echoes, a datagram, a segment.
         assert after["denied"] >= before["denied"] + 5
         for packet in seen.packets():
-            assert packet.type in (0x0806, 0x86DD) or packet.ports[1] == 22, packet
+            pong = packet.proto == ICMP and packet.frame[34] == 0
+            assert packet.type in (0x0806, 0x86DD) or pong or packet.ports[1] == 22, packet
         assert not denied.seen and not udp.seen
     # A client that nobody has heard of has no chain, and no counter of its own: it is the port's.
     port = next(p for p in node.cli_json("chain", "list")["ports"] if p["port"] == "wan")

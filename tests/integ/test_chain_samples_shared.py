@@ -132,6 +132,10 @@ def test_nat_icmp(nat, tmp_path):
         client.send(b"nobody listens")
         with pytest.raises(ConnectionRefusedError):
             client.recv(10)
+    # Who asks for the way is told of this hop.
+    done = net.client("lan", "ping", "-c", "1", "-t", "1", "-W", "5", "-I", CLIENTS[0], SERVER,
+                      check=False)
+    assert f"From {GATEWAY} " in done.stdout and "Time to live exceeded" in done.stdout, done.stdout
     # The error that says how long packets may be reaches who sent too long ones.
     with capture(net, "wan", tmp_path, "udp") as seen, \
             net.within("lan", udp_client, (SERVER, 4000), 5, CLIENTS[1]) as client:
@@ -155,13 +159,16 @@ def test_nat_from_outside(nat, tmp_path):
             assert ask(client, b"first") == b"first"
             number = server.seen[0][0][1]
             own = socket.inet_aton(CLIENTS[0])
-            # Other ports, other servers, other protocols, another's echo; and the clients' own.
+            about = udp_frame(*macs, *ends[::-1], (number, 4000), b"")[14:42]
+            # Other ports, other servers, other protocols, another's echo; and the clients' own,
+            # also of an error that quotes rightly.
             send_frames(net, "wan", *(udp_frame(*macs, *ends, (4000, port), b"bad")
                                       for port in range(1024, 1424) if port != number),
                         udp_frame(*macs, *ends, (4001, number), b"bad"),
                         udp_frame(*macs, ends[0], own, (4000, 5000), b"bad"),
                         tcp_frame(macs, SERVER, PUBLIC, (80, number), 2, payload=b"bad"),
-                        icmp_frame(macs, SERVER, PUBLIC, 0, 0, b"\0\1\0\1", b"bad"))
+                        icmp_frame(macs, SERVER, PUBLIC, 0, 0, b"\0\1\0\1", b"bad"),
+                        icmp_frame(macs, SERVER, CLIENTS[0], 3, 1, bytes(4), about))
             assert ask(client, b"the end") == b"the end"
         seen.wait_for(lambda p: p.payload == b"the end" and p.source == SERVER, "the last answer")
         came = [p for p in seen.packets() if p.source_mac.hex(":") == NAT_MACS["lan"]]

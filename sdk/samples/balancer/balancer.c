@@ -1,6 +1,7 @@
 /*
  * balancer: one address, many servers. New flows are spread by Maglev hashing, known ones stay
- * where they are, also when backends come and go.
+ * where they are. A new version of the chain knows none: what was a server's that is still there
+ * stays by the hash, but for a few in a hundred.
  *
  *     sdk/build balancer && edgeos chain apply sdk/samples/balancer/manifest.yaml
  *     for i in $(seq 30); do curl -s http://192.0.2.10/; done    # from behind port lan
@@ -197,8 +198,10 @@ static uint32_t error_to_backend(struct frame *frame, struct frame *quoted, uint
 /* One of a backend about what a client sent it (a closed port, say). */
 static uint32_t error_to_client(struct frame *frame, struct frame *quoted, uint64_t now_ns)
 {
-	if (!rewrites_address)
+	if (!rewrites_address) {
+		counters[TO_CLIENTS].value++;
 		return EDGEOS_FORWARD;
+	}
 	struct flow_key key = flow_key_of(quoted, true);
 	memcpy(key.out, service, 16);
 	const struct assigned *entry = flows_find(&flows, &key, now_ns);

@@ -26,6 +26,6 @@ bool backends_parse(struct piece text, const uint8_t service[16], struct piece *
 unsigned backends_choose(const struct flow_key *key);
 /* The one at ADDRESS, or -1. */
 int backends_find(const uint8_t address[16]);
-/* Changes FROM into TO in the addresses that an ICMP error quotes, its source or its target. */
+/* Puts TO into what an ICMP error quotes, for its source or its target, with all checksums. */
 void rewrite_quoted(struct frame *outer, struct frame *quoted, bool is_target,
 		    const uint8_t to[16]);

@@ -239,6 +239,68 @@ static void test_errors_reach_the_backend(void **state)
 	assert_memory_equal(frame.source, bytes_of(SERVICE), 16);
 }
 
+/* Is what the error quotes, whole, a packet with right checksums? */
+static bool is_quoted_right(void)
+{
+	uint8_t copy[512];
+	struct frame frame, quoted;
+	assert_true(frame_parse(&frame, host_result.data, host_result.len));
+	assert_true(frame_parse_quoted(&quoted, &frame));
+	memcpy(copy, host_result.data, 14);
+	memcpy(copy + 14, host_result.data + quoted.ip, quoted.end - quoted.ip);
+	return host_checksums_are_right(copy, 14 + quoted.end - quoted.ip);
+}
+
+/* What is quoted is what its sender has sent, for all who look closely. */
+static void test_errors_quote_rightly(void **state)
+{
+	static const uint8_t protos[] = {FRAME_TCP, FRAME_UDP, FRAME_UDP, FRAME_ICMP6};
+	uint8_t quoted_data[256];
+	for (unsigned i = 0; i < 400; i++) {
+		bool is_6 = i % 4 == 3;
+		const char *client = is_6 ? "2001:db8::9" : CLIENT;
+		char backend[] = "10.0.0.0", backend6[] = "fd00::0";
+		uint16_t port = (uint16_t)(6000 + i);
+		host_set(NULL, NULL);
+		host_set("service", is_6 ? "2001:db8::10" : SERVICE);
+		host_set("backends",
+			 is_6 ? "fd00::1 02:00:00:00:00:01; fd00::2 02:00:00:00:00:02" : THREE);
+		assert_true(host_start());
+		struct host_packet asked = {.proto = protos[i % 4],
+					    .icmp_type = 128,
+					    .source = client,
+					    .target = is_6 ? "2001:db8::10" : SERVICE,
+					    .source_port = port,
+					    .target_port = 80,
+					    .flags = FRAME_ACK,
+					    .payload = "abc",
+					    .payload_len = 3};
+		uint32_t len = host_make(data, &asked);
+		assert_int_equal(host_frame(EDGEOS_PORT_CLIENT, data, len), EDGEOS_FORWARD);
+		backend[7] = backend6[6] = (char)('0' + host_result.data[5]);
+		asked.target = is_6 ? backend6 : backend;
+		struct host_packet error = {.proto = is_6 ? FRAME_ICMP6 : FRAME_ICMP,
+					    .icmp_type = is_6 ? 1 : 3,
+					    .source = asked.target,
+					    .target = client,
+					    .payload = quoted_data + 14};
+		error.payload_len = host_make(quoted_data, &asked) - 14;
+		/* One without a checksum keeps none. */
+		if (i % 4 == 2)
+			frame_put_u16(quoted_data + 14 + 20 + 6, 0);
+		assert_int_equal(host_frame(EDGEOS_PORT_OUT, data, host_make(data, &error)),
+				 EDGEOS_FORWARD);
+		assert_true(host_checksums_are_right(host_result.data, host_result.len));
+		assert_true(is_quoted_right());
+		assert_true(i % 4 != 2 || frame_u16(host_result.data + 14 + 28 + 26) == 0);
+		/* 8 bytes of it are enough; there is no checksum of TCP in those. */
+		error.payload_len = (is_6 ? 40 : 20) + 8;
+		assert_int_equal(host_frame(EDGEOS_PORT_OUT, data, host_make(data, &error)),
+				 EDGEOS_FORWARD);
+		assert_true(host_checksums_are_right(host_result.data, host_result.len));
+	}
+}
+
 static void test_configuration(void **state)
 {
 	static const char *const bad[] = {
@@ -250,6 +312,7 @@ static void test_configuration(void **state)
 		"10.0.0.1 02:00:00:00:00:01; 10.0.0.1 02:00:00:00:00:02",
 		"2001:db8::1 02:00:00:00:00:01",
 	};
+	start("ip", THREE);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		host_set("backends", bad[i]);
 		assert_false(host_start());
@@ -300,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_rewriting_and_back),
 		cmocka_unit_test(test_mac_mode),
 		cmocka_unit_test(test_errors_reach_the_backend),
+		cmocka_unit_test(test_errors_quote_rightly),
 		cmocka_unit_test(test_configuration),
 		cmocka_unit_test(test_hostile),
 	};

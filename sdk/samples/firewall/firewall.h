@@ -32,7 +32,7 @@ enum tcp_state {
 	TCP_SYN_RECEIVED,
 	TCP_ESTABLISHED,
 	TCP_CLOSING, /* one side has sent its FIN */
-	TCP_CLOSED,  /* both have: what remains are acknowledgements */
+	TCP_CLOSED,  /* both have: what remains are acknowledgements, and what got lost */
 	TCP_RESET,   /* nothing may follow */
 };
 

@@ -6,6 +6,7 @@
  *	PROTO = "tcp" | "udp" | "icmp" | "icmp6" | "all" | NUMBER
  *	PORTS = PORT ["-" PORT] ("," PORT ["-" PORT])*	of the target; up to 8
  *
+ * A prefix is of IPv4 or of IPv6, and takes nothing of the other; a rule without one takes both.
  * "client" (what is meant when nothing is said): conversations that the chain's clients begin;
  * "out": those that are begun on the other side.
  */
@@ -22,6 +23,7 @@ struct rule {
 	uint8_t proto; /* 0: all */
 	uint8_t ranges_count;
 	struct range ranges[RANGES_MAX];
+	bool has_from, has_to;
 	uint8_t from[16], to[16];
 	uint8_t from_bits, to_bits;
 };
@@ -75,16 +77,15 @@ static bool parse_ports(struct piece word, struct rule *rule)
 
 static bool parse_prefixes(struct piece rest, struct piece word, struct rule *rule)
 {
-	bool has_from = false, has_to = false;
 	do {
 		struct piece prefix;
 		bool is_from = piece_is(word, "from");
-		if ((!is_from && !piece_is(word, "to")) || (is_from ? has_from : has_to) ||
-		    !piece_word(&rest, &prefix) ||
+		bool *has = is_from ? &rule->has_from : &rule->has_to;
+		if ((!is_from && !piece_is(word, "to")) || *has || !piece_word(&rest, &prefix) ||
 		    !frame_parse_prefix(prefix.text, prefix.len, is_from ? rule->from : rule->to,
 					is_from ? &rule->from_bits : &rule->to_bits))
 			return false;
-		*(is_from ? &has_from : &has_to) = true;
+		*has = true;
 	} while (piece_word(&rest, &word));
 	return true;
 }
@@ -147,8 +148,9 @@ bool rules_allow(const struct frame *frame, bool is_from_client)
 		const struct rule *rule = &rules[i];
 		if (rule->is_client == is_from_client &&
 		    (rule->proto == 0 || rule->proto == frame->proto) && takes_port(rule, frame) &&
-		    frame_prefix_has(rule->from, rule->from_bits, frame->source) &&
-		    frame_prefix_has(rule->to, rule->to_bits, frame->target))
+		    (!rule->has_from ||
+		     frame_prefix_has(rule->from, rule->from_bits, frame->source)) &&
+		    (!rule->has_to || frame_prefix_has(rule->to, rule->to_bits, frame->target)))
 			return rule->allows;
 	}
 	return false;

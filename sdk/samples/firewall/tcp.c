@@ -8,7 +8,7 @@
  * What gets lost behind here is sent again: a SYN, and a SYN,ACK, pass as often as they are the
  * same. Who begins anew with the same ports, having lost what he knew, is answered with an
  * acknowledgement of the old connection, and resets that; or, where that is forgotten, too, with a
- * SYN,ACK (RFC 9293, 3.5.1).
+ * SYN,ACK (RFC 9293, 3.5.1). The old connection may be one from before this table was made.
  *
  * Numbers: a segment lies within what the receiver has offered room for, does not begin further
  * back than a window before what was sent already, and acknowledges only what the other side has
@@ -77,8 +77,9 @@ static bool fits(const struct tcp_side *from, const struct tcp_side *to, const s
 		return false;
 	if ((frame->tcp_flags & FRAME_ACK) == 0)
 		return true;
+	/* What is on its way to who acknowledges is as much as he has room for. */
 	return !is_after(frame->ack, to->end) &&
-	       !is_after(to->end - ACK_BACK - to->window, frame->ack);
+	       !is_after(to->end - ACK_BACK - from->window, frame->ack);
 }
 
 static void learn(struct tcp_side *from, struct tcp_side *to, const struct frame *frame,
@@ -147,7 +148,7 @@ static bool take_syn(struct tcp *tcp, const struct frame *frame, unsigned side, 
 		answer_syn(tcp, frame, end);
 		return true;
 	}
-	if (side == 1 || has_ack || tcp->state < TCP_SYN_RECEIVED)
+	if (side == 1 || has_ack)
 		return false;
 	begin_side(&tcp->again, frame, end);
 	return true;
@@ -159,10 +160,15 @@ static bool take_rst(struct tcp *tcp, const struct frame *frame, unsigned side, 
 	if (tcp->state == TCP_NEW)
 		return false;
 	/* A refusal acknowledges the SYN; whoever sent that may take it back. */
-	bool is_refusal =
-		side == 1 && confirms(frame, tcp->state == TCP_SYN_SENT ? to : &tcp->again);
-	if (!is_refusal && (tcp->state == TCP_SYN_SENT ? side != 0 || frame->seq != from->end
-						       : !fits(from, to, frame, end)))
+	bool is_refusal = side == 1 && (confirms(frame, &tcp->again) ||
+					(tcp->state == TCP_SYN_SENT && confirms(frame, to)));
+	if (!is_refusal && tcp->state == TCP_SYN_SENT) {
+		/* With another number: what it ends is over here already. */
+		if (side == 0 && frame->seq == from->end)
+			tcp->state = TCP_RESET;
+		return side == 0;
+	}
+	if (!is_refusal && !fits(from, to, frame, end))
 		return false;
 	if (is_refusal || frame->seq == from->end || frame->seq == from->acked)
 		tcp->state = TCP_RESET;
@@ -190,6 +196,9 @@ bool tcp_take(struct tcp *tcp, const struct frame *frame, unsigned side)
 		return take_rst(tcp, frame, side, end);
 	if (flags & FRAME_SYN)
 		return take_syn(tcp, frame, side, end);
+	/* An older connection's: what the SYN's sender answers ends that. */
+	if (tcp->state == TCP_SYN_SENT && side == 1 && flags == FRAME_ACK && end == frame->seq)
+		return true;
 	if (tcp->state < TCP_SYN_RECEIVED || !fits(from, to, frame, end))
 		return false;
 	learn(from, to, frame, end);
@@ -222,7 +231,7 @@ uint64_t tcp_timeout_ns(const struct tcp *tcp)
 		[TCP_SYN_RECEIVED] = 30,
 		[TCP_ESTABLISHED] = 7440, /* RFC 5382: at least 2 hours and 4 minutes */
 		[TCP_CLOSING] = 240,
-		[TCP_CLOSED] = 10,
+		[TCP_CLOSED] = 60, /* the last bytes may be lost again and again (RFC 6298) */
 		[TCP_RESET] = 10,
 	};
 	return seconds[tcp->is_doubted ? TCP_RESET : tcp->state] * NS_PER_S;
@@ -232,6 +241,8 @@ bool tcp_has_sent(const struct tcp *tcp, unsigned side, uint32_t seq)
 {
 	const struct tcp_side *from = &tcp->sides[side];
 	uint32_t window = tcp->sides[1 - side].window;
+	if (side == 0 && tcp->again.has_sent && seq + 1 == tcp->again.begin)
+		return true;
 	return from->has_sent && !is_after(seq, from->end) &&
 	       !is_after(from->end - window - ACK_BACK, seq);
 }

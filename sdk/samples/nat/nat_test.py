@@ -18,16 +18,22 @@ OUT_MAC, OUT_ROUTER = "02:00:00:00:02:01", "02:00:00:00:02:02"
 SERVER = "198.51.100.1"
 
 
-def run(program, from_client, from_out):
-    """What leaves: [(device, packet)]."""
+def run(program, from_client, from_out, *changes):
+    """What leaves: [(device, packet)]. A packet is one, or (packet, time). CHANGES of the
+    configuration: pairs (old, new)."""
     with tempfile.TemporaryDirectory() as directory:
         folder = pathlib.Path(directory)
-        text = CONFIG.read_text().replace("1024-65535", "1024-65535#")
+        text = CONFIG.read_text()
+        for old, new in (("1024-65535", "1024-65535#"), *changes):
+            assert old in text, old
+            text = text.replace(old, new)
         (folder / "nat.click").write_text(text)
         for name, packets, base in (("c", from_client, 1), ("o", from_out, 2)):
-            frames = [Ether(bytes(p)) for p in packets]
-            for number, frame in enumerate(frames):
-                frame.time = base + number / 1000
+            timed = [p if isinstance(p, tuple) else (p, base + number / 1000)
+                     for number, p in enumerate(packets)]
+            frames = [Ether(bytes(p)) for p, _ in timed]
+            for frame, (_, time) in zip(frames, timed):
+                frame.time = time
             wrpcap(str(folder / name), frames, linktype=1)
         result = subprocess.run(
             [program, "--devices", folder / "nat.click", folder / "out", folder / "c", folder / "o"],
@@ -58,8 +64,95 @@ def from_out(target, payload, source=SERVER, ttl=64):
     return Ether(src=OUT_ROUTER, dst=OUT_MAC) / IP(src=source, dst=target, ttl=ttl) / payload
 
 
+def error_about(packet, kind, code=0, more=8):
+    """What somebody says of a packet."""
+    inner = bytes(packet[IP])[: 20 + more]
+    return ICMP(type=kind, code=code) / inner
+
+
+def test_links(program):
+    """What is not for here, or for no one, does not leave; what a client's router says does."""
+    syn = TCP(sport=5555, dport=80, flags="S")
+    udp = UDP(sport=5555, dport=53) / Raw(b"question")
+    wrong = [from_client(syn) for _ in range(3)]
+    for frame, mac in zip(wrong, ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:fb", "02:00:00:00:01:77")):
+        frame.dst = mac
+    for target in ("224.0.0.251", "255.255.255.255", "127.0.0.1", PUBLIC, "100.64.0.1",
+                   "100.100.0.1"):
+        wrong.append(from_client(udp))
+        wrong[-1][IP].dst = target
+    wrong += [from_client(syn, source="10.0.0.1"), from_client(syn, source=PUBLIC)]
+    wrong = [Ether(bytes(frame)) for frame in wrong]
+    assert run(program, wrong, []) == []
+
+    sent = run(program, [from_client(udp)], [])[0][1]
+    answer = from_out(sent[IP].src, UDP(sport=53, dport=sent.sport) / Raw(b"answer"))
+    others = [answer.copy(), answer.copy()]
+    others[0].dst, others[1].dst = "ff:ff:ff:ff:ff:ff", "02:00:00:00:02:77"
+    # To a client's own address, which a neighbour may send here; and as if from a client, or us.
+    others += [from_out("100.64.0.5", error_about(sent, 3, 3)),
+               from_out(PUBLIC, error_about(sent, 3, 3), source="100.64.0.9"),
+               from_out(PUBLIC, error_about(sent, 3, 3), source=PUBLIC)]
+    both = run(program, [from_client(udp)], [Ether(bytes(f)) for f in others] + [answer])
+    assert [device for device, _ in both] == [1, 0] and bytes(both[1][1]).endswith(b"answer"), both
+
+    # A router on the way to the client has an address that is not known outside; and nobody's
+    # mapping is told to others.
+    received = both[1][1]
+    late = [(from_client(udp), 1)]
+    for source in ("100.64.0.5", "100.64.9.9"):
+        late.append((from_client(error_about(received, 11), source=source), 3))
+    late.append((from_client(error_about(received, 12)), 3))
+    probe = from_client(error_about(sent, 3, 3), source="100.64.0.66")
+    probe[IP].dst = PUBLIC
+    late.append((Ether(bytes(probe)), 3))
+    sent = [packet for device, packet in run(program, late, []) if device == 1]
+    assert [packet[IP].proto for packet in sent] == [17, 1, 1, 1], sent
+    for packet in sent[1:]:
+        assert packet[IP].src == PUBLIC and packet[IP].dst == SERVER, packet.summary()
+        assert has_right_checksums(packet), packet.summary()
+        quoted = IP(bytes(packet[ICMP].payload))
+        assert (quoted.src, quoted.dst) == (SERVER, PUBLIC), quoted.summary()
+        assert bytes([100, 64]) not in bytes(packet[IP]), packet.summary()
+
+
+def test_last_hop(program):
+    """Who asks for the way is told of this hop."""
+    back = run(program, [from_client(UDP(sport=5555, dport=33434), ttl=1),
+                         from_client(error_about(from_client(UDP()), 3), ttl=1)], [])
+    assert [device for device, _ in back] == [0], back
+    error = back[0][1]
+    assert (error[IP].src, error[IP].dst, error[ICMP].type) == ("100.64.0.1", "100.64.0.5", 11)
+    assert (error.src, error.dst) == (CLIENT_MAC, CLIENT_ROUTER)
+    assert has_right_checksums(error)
+    quoted = IP(bytes(error[ICMP].payload))
+    assert (quoted.src, quoted[UDP].dport) == ("100.64.0.5", 33434), quoted.summary()
+
+
+def test_flood(program):
+    """In a full table an established connection stays, whatever begins meanwhile."""
+    def of_connection(flags, data=b""):
+        return from_client(TCP(sport=5555, dport=80, flags=flags) / Raw(data))
+
+    opened = [(of_connection("S"), 1), (of_connection("A"), 1.2),
+              (of_connection("PA", b"ask"), 1.3)]
+    port = run(program, opened[:1], [])[0][1].sport
+    flood = [(from_client(UDP(sport=1 + i, dport=53)), 20 + i / 10000) for i in range(1000)]
+    said = ("SA", b"", 1.1), ("PA", b"answer", 1.4), ("PA", b"late", 21)
+    back = [(from_out(PUBLIC, TCP(sport=80, dport=port, flags=flags) / Raw(data)), time)
+            for flags, data, time in said]
+    left = run(program, opened + flood, back, ("MAPPING_CAPACITY 50000", "MAPPING_CAPACITY 500"))
+    answers = [bytes(packet[TCP].payload) for device, packet in left if device == 0]
+    assert answers == [b"", b"answer", b"late"], answers
+    # All of the flood has left.
+    assert len(left) == 3 + 1000 + 3, len(left)
+
+
 def main():
     program = sys.argv[1]
+    test_links(program)
+    test_last_hop(program)
+    test_flood(program)
     ask = [
         from_client(TCP(sport=5555, dport=80, flags="S", seq=7)),
         from_client(UDP(sport=5555, dport=53) / Raw(b"question")),

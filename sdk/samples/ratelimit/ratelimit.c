@@ -27,13 +27,14 @@ EDGEOS_PACKETS(EDGEOS_PACKET_MAX)
 /*
  * A full bucket is one whose FULL_NS has passed. A packet of LEN bytes moves that by the time in
  * which its bytes come back, LEN / RATE, and passes as long as FULL_NS stays within BURST / RATE
- * from now. What the division leaves is kept, so that the rate is exact.
+ * from now. What the divisions leave is kept, so that the rate and the burst are exact.
  */
 struct bucket {
 	uint64_t rate;	   /* bytes a second; 0: no limit */
 	uint64_t depth_ns; /* BURST / RATE */
+	uint64_t depth_rest;
 	uint64_t full_ns;
-	uint64_t rest; /* of FULL_NS, in 1 / RATE ns */
+	uint64_t rest; /* of FULL_NS, in 1 / RATE ns; of DEPTH_NS likewise */
 };
 
 static struct bucket buckets[2]; /* by the port where packets come in */
@@ -55,6 +56,7 @@ static void bucket_init(struct bucket *bucket, uint64_t rate, uint64_t burst)
 	if (burst > BURST_MAX)
 		burst = BURST_MAX;
 	bucket->depth_ns = burst * NS_PER_S / rate;
+	bucket->depth_rest = burst * NS_PER_S % rate;
 }
 
 static bool bucket_take(struct bucket *bucket, uint64_t now_ns, uint32_t len)
@@ -68,10 +70,13 @@ static bool bucket_take(struct bucket *bucket, uint64_t now_ns, uint32_t len)
 	}
 	uint64_t cost = len * NS_PER_S + rest;
 	full_ns += cost / bucket->rate;
-	if (full_ns - now_ns > bucket->depth_ns)
+	rest = cost % bucket->rate;
+	uint64_t ahead_ns = full_ns - now_ns;
+	if (ahead_ns > bucket->depth_ns ||
+	    (ahead_ns == bucket->depth_ns && rest > bucket->depth_rest))
 		return false;
 	bucket->full_ns = full_ns;
-	bucket->rest = cost % bucket->rate;
+	bucket->rest = rest;
 	return true;
 }
 

@@ -65,6 +65,20 @@ static void test_burst(void **state)
 	}
 }
 
+/* All at one moment, where a nanosecond is 7 to 1,000 bytes. */
+static void test_burst_is_exact(void **state)
+{
+	static const char *const rates[] = {"8bit", "100kbit", "7GB", "33GB", "700GB", "1000GB"};
+	static const uint8_t data[60];
+	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		start(rates[i], NULL, NULL, "10500B");
+		assert_true(host_start());
+		for (unsigned n = 1; n <= 10500 / 60 + 3; n++)
+			assert_int_equal(host_frame(EDGEOS_PORT_CLIENT, data, 60),
+					 n <= 10500 / 60 ? EDGEOS_FORWARD : EDGEOS_DROP);
+	}
+}
+
 static void test_odd_rates_are_exact(void **state)
 {
 	/* Each packet's time is no whole number of nanoseconds: without what divisions leave, 64
@@ -99,6 +113,7 @@ static void test_configuration(void **state)
 {
 	static const char *const bad[] = {"",
 					  "10",
+					  "12bit",
 					  "Mbit",
 					  "-1Mbit",
 					  "1 2Mbit",
@@ -141,9 +156,10 @@ static void test_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rate_is_kept),	    cmocka_unit_test(test_burst),
-		cmocka_unit_test(test_odd_rates_are_exact), cmocka_unit_test(test_one_direction),
-		cmocka_unit_test(test_configuration),	    cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_rate_is_kept),   cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_burst_is_exact), cmocka_unit_test(test_odd_rates_are_exact),
+		cmocka_unit_test(test_one_direction),  cmocka_unit_test(test_configuration),
+		cmocka_unit_test(test_hostile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
