@@ -91,7 +91,8 @@ int32_t edgeos_stream_shut(uint32_t port, uint32_t peer, uint32_t how)
 	if (how > EDGEOS_SHUT_BREAK)
 		return -EINVAL;
 	if (host_shuts_count < HOST_SHUTS_MAX)
-		host_shuts[host_shuts_count++] = (struct host_shut){port, peer, how};
+		host_shuts[host_shuts_count++] =
+			(struct host_shut){port, peer, how, host_sent_count};
 	return 0;
 }
 

@@ -31,6 +31,7 @@ struct host_result {
 /* What edgeos_stream_shut() was given. */
 struct host_shut {
 	uint32_t port, peer, how;
+	unsigned sent_before; /* of host_sent */
 };
 
 struct host_sent {

@@ -226,6 +226,48 @@ def test_smuggling(proxy, authority, servers):
     assert [len(server.requests) for server in servers.values()] == before
 
 
+def apply_raw(node, samples, authority, name, server):
+    """Before one server, whose connections the test serves."""
+    port = tcp_port()
+    apply(node, name, f"""
+endpoint: {{tcp: {port}, tls: {{certificate: {authority.server[0]}, key: {authority.server[1]}}}}}
+idle: 0
+limits: {{timeout: 1s}}
+stages: [{{image: {samples}/tlsproxy.wasm, config: {{routes: "* out"}}}}]
+out: {server.address}""")
+    return port
+
+
+def test_bad_body(node, samples, authority):
+    """A body that goes wrong in its middle: the server has nothing of it as another request."""
+    seen = []
+
+    def serve(client):
+        at = len(seen)
+        seen.append(b"")
+        while data := client.recv(65536):
+            seen[at] += data
+
+    with Upstream(serve) as server:
+        port = apply_raw(node, samples, authority, "body", server)
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        smuggled = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for count, end in enumerate((b"x", b"1\r\nab", b"0\r\n\n"), 1):
+            with secure(port, authority) as client:
+                client.sendall(head)
+                wait_for(lambda count=count: seen[count - 1 :] and seen[-1], "the head")
+                client.sendall(b"%x\r\n%s\r\n" % (len(smuggled), smuggled) + end)
+                answer = receive_all(client)
+            assert answer.startswith(b"HTTP/1.1 400 "), answer
+        # One that comes behind them shows that there were no others.
+        with secure(port, authority) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            wait_for(lambda: seen[-1].startswith(b"GET / "), "the last")
+        assert all(data.startswith((b"POST / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n")) for data in seen), seen
+        assert len(seen) == 4
+    node.cli("chain", "rm", "body")
+
+
 def test_failures(node, proxy, curl, authority, servers):
     assert b"502 Bad Gateway" in curl("/nobody", "-i").stdout
     assert b"504 Gateway Timeout" in curl("/hang", "-i").stdout
@@ -241,7 +283,6 @@ def test_failures(node, proxy, curl, authority, servers):
 
 def test_server_killed(node, samples, authority):
     """In the middle of answers, and while nothing is asked."""
-    port = tcp_port()
 
     def serve(client):
         request = client.recv(65536)
@@ -256,12 +297,7 @@ def test_server_killed(node, samples, authority):
 
     has_sent = threading.Event()
     with Upstream(serve) as server:
-        apply(node, "killed", f"""
-endpoint: {{tcp: {port}, tls: {{certificate: {authority.server[0]}, key: {authority.server[1]}}}}}
-idle: 0
-limits: {{timeout: 1s}}
-stages: [{{image: {samples}/tlsproxy.wasm, config: {{routes: "* out"}}}}]
-out: {server.address}""")
+        port = apply_raw(node, samples, authority, "killed", server)
         with secure(port, authority) as idle, secure(port, authority) as client:
             for one in (idle, client):
                 one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

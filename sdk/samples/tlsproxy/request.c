@@ -173,7 +173,10 @@ static bool run_body(struct talk *talk, uint32_t *at)
 		struct piece data;
 		int32_t n = http_body_take(body, talk->in + *at, talk->in_len - *at, &data);
 		if (n < 0) {
-			/* The server is not told of an end that was none. */
+			/* What is left goes out before that: behind it, it would open a connection
+			 * of its own, and be taken for a request. The server is not told of an end
+			 * that was none. */
+			(void)send_flush();
 			(void)edgeos_stream_shut(talk->way, talk->peer, EDGEOS_SHUT_BREAK);
 			talk->has_open[talk->way] = false;
 			talk_fail(talk, 400);

@@ -257,6 +257,13 @@ static void test_bad_chunks(void **state)
 		assert_true(was_shut(OUT, EDGEOS_SHUT_BREAK));
 		assert_null(strstr(sent_by(OUT, peer), "0\r\n\r\n"));
 	}
+	/* What was right of it goes nowhere behind that: it would open another connection, for
+	 * bytes that are no request. */
+	(void)open_with("POST / HTTP/1.1\r\nHost: www.test\r\n"
+			"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nx");
+	assert_true(was_shut(OUT, EDGEOS_SHUT_BREAK));
+	for (unsigned i = host_shuts[0].sent_before; i < host_sent_count; i++)
+		assert_int_equal(host_sent[i].port, EDGEOS_PORT_CLIENT);
 }
 
 static void test_responses(void **state)
