@@ -36,7 +36,8 @@ struct http_head {
 /* Where the head at the front of TEXT ends, looked for from *SCANNED on, which is moved. 0: not
  * yet; -1: it has a line that does not end with CR LF. */
 int32_t http_find_end(const char *text, uint32_t len, uint32_t *scanned);
-/* TEXT up to its end. 0, or the status that says what is wrong: 400, 431, 501, 505. */
+/* TEXT up to its end. 0, or the status that says what is wrong: 400, 431, 501, 505. Its method and
+ * target are there as far as they could be read. */
 uint32_t http_parse_request(const char *text, uint32_t len, struct http_head *head);
 /* The same; what comes back but 0 only says that it is wrong. REQUEST_IS_HEAD: it answers HEAD. */
 uint32_t http_parse_response(const char *text, uint32_t len, bool request_is_head,

@@ -111,6 +111,7 @@ static void test_ends_of_clients(void **state)
 	peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 9\r\n\r\nhalf");
 	server(OUT, peer, EDGEOS_FIRST, "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
 	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 413 No\r\n", 17);
+	assert_non_null(strstr(sent_by(0, peer), "\r\nConnection: close\r\n"));
 	assert_int_equal(host_closed, 1);
 	/* One that an instance before this one has known. */
 	forget();
