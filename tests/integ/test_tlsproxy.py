@@ -7,6 +7,7 @@ import http.server
 import os
 import random
 import re
+import socket
 import threading
 
 import pytest
@@ -202,6 +203,22 @@ def test_pipelined(proxy, authority):
         text = receive_all(client)
     bodies = re.findall(rb"\r\n\r\nweb /(.*?)(?=HTTP/1|$)", text)
     assert bodies == [b"%d" % i for i in range(50)] + [b"end"]
+
+
+def test_half_closed(node, samples, servers):
+    """What was asked before a client closed his side is answered, all of it."""
+    port = tcp_port()
+    apply(node, "plain", f"""
+endpoint: {{tcp: {port}}}
+stages: [{{image: {samples}/tlsproxy.wasm, config: {{routes: "* out"}}}}]
+out: {servers["web"].target}""")
+    with connect(port) as client:
+        client.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % i for i in range(20)))
+        client.shutdown(socket.SHUT_WR)
+        text = receive_all(client)
+    assert re.findall(rb"\r\n\r\nweb /(.*?)(?=HTTP/1|$)", text) == [b"%d" % i for i in range(20)]
+    assert text.count(b"Connection: close") == 1
+    node.cli("chain", "rm", "plain")
 
 
 def send_raw(proxy, authority, text):

@@ -106,7 +106,7 @@ static void begin(struct talk *talk, const struct http_head *head)
 	 * request that was answered before its end is waited for no longer than the answer takes.
 	 */
 	talk->is_closing |= (has_frame && talk->minor == 0) || talk->request == REQUEST_BODY;
-	talk->is_close_told = talk->is_closing || talk->is_last;
+	talk->is_close_told = talk->is_closing || (talk->is_last && talk->in_len == 0);
 	talk->response = RESPONSE_BODY;
 	talk->has_begun = true;
 	send_to(EDGEOS_PORT_CLIENT, talk->peer);

@@ -99,6 +99,16 @@ static void test_ends_of_clients(void **state)
 	server(OUT, peer, EDGEOS_FIRST, OK);
 	assert_non_null(strstr(sent_by(0, peer), "Connection: close"));
 	assert_int_equal(host_closed, 1);
+	/* So do all that were asked for before, the last of which says that it is. */
+	peer = open_with(GET GET GET);
+	host_stream(peer, EDGEOS_LAST, "", 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(host_closed, 0);
+		forget();
+		server(OUT, peer, i == 0 ? EDGEOS_FIRST : 0, OK);
+		assert_int_equal(strstr(sent_by(0, peer), "Connection: close") != NULL, i == 2);
+	}
+	assert_int_equal(host_closed, 1);
 	/* In a head, or a body. */
 	peer = open_with("GET / HT");
 	host_stream(peer, EDGEOS_LAST, "", 0);
