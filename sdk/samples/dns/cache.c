@@ -3,10 +3,10 @@
  *
  * A message is kept if it answers, to the one who asked, the question that he asked, as he spelled
  * it, with the number that he gave it; so nobody else can put something in without seeing the
- * query. It is given only to who asks the same server: what another one says, which some client has
- * chosen, is not taken for it. It is kept without its EDNS record, which is about one exchange
- * only, and goes out with the asker's number, his spelling of the name, and TTLs from which its age
- * is taken.
+ * query. It is given only to who asks the same server in the same VLAN: what another one says,
+ * which some client has chosen, is not taken for it. It is kept without its EDNS record, which is
+ * about one exchange only, and goes out with the asker's number, his spelling of the name, and TTLs
+ * from which its age is taken.
  *
  * Options of EDNS may change the answer (RFC 7871's subnets do), or be what is asked for (NSID):
  * who has one asks the server. But not for a cookie (RFC 7873), which all queries of many clients
@@ -29,6 +29,7 @@
 struct key {
 	struct name name;
 	uint8_t server[16]; /* whose answer it is */
+	uint32_t network;
 	uint16_t type;
 	uint8_t bits; /* what else changes it: DNSSEC or AD wanted, checking disabled */
 };
@@ -61,19 +62,21 @@ static struct key key_of(const struct question *question, const struct asked *as
 	key.bits = (uint8_t)(question->wants_dnssec |
 			     (question->flags & (FLAG_CHECKED | FLAG_AUTHENTIC)) >> 3);
 	memcpy(key.server, asked->server, sizeof(key.server));
+	key.network = asked->network;
 	return key;
 }
 
 static bool key_is(const struct key *one, const struct key *other)
 {
 	return one->type == other->type && one->bits == other->bits &&
+	       one->network == other->network &&
 	       memcmp(one->server, other->server, sizeof(one->server)) == 0 &&
 	       name_is(&one->name, &other->name);
 }
 
 static struct kept *set_of(const struct key *key)
 {
-	uint32_t hash = 2166136261u ^ key->type ^ (uint32_t)key->bits << 16;
+	uint32_t hash = 2166136261u ^ key->type ^ (uint32_t)key->bits << 16 ^ key->network << 8;
 	for (uint32_t i = 0; i < key->name.len; i++)
 		hash = (hash ^ key->name.bytes[i]) * 16777619u;
 	for (uint32_t i = 0; i < sizeof(key->server); i++)

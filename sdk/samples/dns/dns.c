@@ -110,6 +110,15 @@ static bool is_whole(const struct frame *frame)
 	return frame_fold(frame_sum(udp, len, sum)) == 0;
 }
 
+static uint32_t network_of(const struct frame *frame)
+{
+	uint32_t network = 0;
+	/* Each tag is four bytes before Ethernet's type, and ends with its number. */
+	for (uint32_t at = 14; at < frame->ip; at += 4)
+		network = network << 16 | 0x1000 | (frame_u16(frame->data + at) & 0xfff);
+	return network;
+}
+
 /* Makes FRAME, a query, the answer with LEN bytes of DATA. */
 static uint32_t turn_round(struct frame *frame, const uint8_t *data, uint32_t len)
 {
@@ -156,6 +165,7 @@ static uint32_t take_frame(uint8_t *data, uint32_t len, bool is_from_client)
 	struct asked asked = {0};
 	memcpy(asked.client, is_from_client ? frame.source : frame.target, 16);
 	memcpy(asked.server, is_from_client ? frame.target : frame.source, 16);
+	asked.network = network_of(&frame);
 	asked.client_port = is_from_client ? frame.source_port : frame.target_port;
 	uint32_t message_len = frame.end - frame.payload;
 	uint64_t now_ns = edgeos_slot.info.time_ns;

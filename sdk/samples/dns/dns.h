@@ -111,6 +111,7 @@ uint32_t zone_answer(const uint8_t *query, uint32_t len, uint8_t *out);
 struct asked {
 	uint8_t client[16], server[16];
 	uint16_t client_port;
+	uint32_t network; /* queries: the VLANs, where the same address may be another server's */
 };
 
 /* What ASKED's server says to QUERY, if it is known: its length in OUT (ANSWER_MAX bytes). 0: it is

@@ -255,6 +255,26 @@ static void test_damaged_frames(void **state)
 	host_frame_flags = 0;
 }
 
+/* The same addresses somewhere else are not the same hosts. */
+static void test_vlans(void **state)
+{
+	uint8_t message[512], frame[1024];
+	struct exchange one = {1, 1000, TYPE_A, "www.example.org", 0, NULL};
+	uint32_t len = make_query(message, 1, one.name, TYPE_A, 0);
+	struct host_packet packet = packet_of(true, one, message, len);
+	packet.has_vlan = true;
+	start_cache();
+	query(one);
+	respond(one, RCODE_OK, 300, 0);
+	uint32_t n = host_make(frame, &packet);
+	assert_int_equal(host_frame(EDGEOS_PORT_CLIENT, frame, n), EDGEOS_FORWARD);
+	respond(one, RCODE_OK, 300, 0);
+	assert_int_equal(host_frame(EDGEOS_PORT_CLIENT, frame, n), EDGEOS_ANSWER);
+	frame[15]++;
+	assert_int_equal(host_frame(EDGEOS_PORT_CLIENT, frame, n), EDGEOS_FORWARD);
+	assert_int_equal(query(one), EDGEOS_ANSWER);
+}
+
 /* With headers that leave no room behind them. */
 static void test_long_headers(void **state)
 {
@@ -438,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_signed_queries),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_damaged_frames),
+		cmocka_unit_test(test_vlans),
 		cmocka_unit_test(test_long_headers),
 		cmocka_unit_test(test_half_answers),
 		cmocka_unit_test(test_negative_answers),
