@@ -286,6 +286,24 @@ def test_bad_body(node, samples, authority):
     node.cli("chain", "rm", "body")
 
 
+def test_hostile_name(node, samples, authority):
+    """TLS carries any bytes as a name: none of them gets to the server as a line of its own."""
+    seen = []
+
+    def serve(client):
+        seen.append(client.recv(65536))
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+
+    with Upstream(serve) as server:
+        port = apply_raw(node, samples, authority, "name", server)
+        for name, status in (("evil\r\nX-Evil: 1", b"421"), ("a b", b"421"), ("localhost", b"200")):
+            done = run("openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}", "-servername",
+                       name, check=False, input=b"GET / HTTP/1.0\r\n\r\n")
+            assert done.stdout[9:12] == status, (done, seen)
+        assert len(seen) == 1 and b"\r\nHost: localhost\r\n" in seen[0]
+    node.cli("chain", "rm", "name")
+
+
 def test_failures(node, proxy, curl, authority, servers):
     assert b"502 Bad Gateway" in curl("/nobody", "-i").stdout
     assert b"504 Gateway Timeout" in curl("/hang", "-i").stdout

@@ -193,8 +193,7 @@ static uint32_t parse_fields(struct piece rest, struct http_head *head)
 
 /* --- heads --- */
 
-/* A name or an address, and perhaps a port: what else there is, servers read in different ways. */
-static bool is_host(struct piece host)
+bool http_is_host(struct piece host)
 {
 	bool is_v6 = host.len > 0 && host.text[0] == '[';
 	uint32_t at = is_v6, begin = at;
@@ -244,7 +243,7 @@ static uint32_t take_host(struct http_head *head)
 	/* One without a name would go on beside ours. */
 	if (hosts == 0)
 		return head->minor == 1 ? 400 : 0;
-	return hosts > 1 || !is_host(head->host) ? 400 : 0;
+	return hosts > 1 || !http_is_host(head->host) ? 400 : 0;
 }
 
 static bool is_target(const struct http_head *head)

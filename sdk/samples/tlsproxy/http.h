@@ -45,6 +45,9 @@ uint32_t http_parse_response(const char *text, uint32_t len, bool request_is_hea
 /* Is FIELD meant for the next hop only, or by framing, so that it is not passed on? */
 bool http_is_hop_by_hop(const struct http_head *head, const struct http_field *field);
 bool http_is(struct piece piece, const char *text); /* whatever the case of its letters */
+/* Is it a name or an address, and perhaps a port? What else there is, servers read in different
+ * ways. */
+bool http_is_host(struct piece host);
 
 /* A body under way. */
 struct http_body {

@@ -138,6 +138,9 @@ static bool write_head(struct talk *talk, const struct http_head *head)
 static uint32_t choose_way(struct talk *talk, const struct http_head *head)
 {
 	struct piece host = routes_name_of(head->host), name = {talk->name, talk->name_len};
+	/* Of TLS's name nothing was checked, and it is written into a head. */
+	if (host.len == 0 && name.len > 0 && !http_is_host(name))
+		return 421;
 	if (host.len == 0)
 		host = name;
 	/* Who asked for one server's certificate is not led to another. */

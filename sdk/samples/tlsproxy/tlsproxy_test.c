@@ -380,6 +380,24 @@ static void test_refused_head(void **state)
 	assert_string_equal(answer + strlen(answer) - 4, "\r\n\r\n");
 }
 
+/* A name of TLS may have any bytes: they get into no head. */
+static void test_hostile_names(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"a\r\nX-Evil: 1", "a b", "a/b", "\xff", "[", ":80"};
+	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		host_infos[EDGEOS_STREAM_SERVER_NAME] = names[i];
+		uint32_t peer = open_with(request);
+		assert_memory_equal(sent_by(0, peer), "HTTP/1.1 421 ", 13);
+		assert_string_equal(sent_by(API, peer), "");
+	}
+	host_infos[EDGEOS_STREAM_SERVER_NAME] = "other.test";
+	uint32_t peer = open_with(request);
+	assert_non_null(strstr(sent_by(API, peer), "\r\nHost: other.test\r\n"));
+	end(peer);
+}
+
 /* Who asks how far a request comes. */
 static void test_max_forwards(void **state)
 {
@@ -437,6 +455,7 @@ int main(void)
 		cmocka_unit_test_setup(test_refused_head, set_up),
 		cmocka_unit_test_setup(test_expectations, set_up),
 		cmocka_unit_test_setup(test_max_forwards, set_up),
+		cmocka_unit_test_setup(test_hostile_names, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
