@@ -103,10 +103,11 @@ static bool take_element(struct piece *list, struct piece *ret)
 
 static bool take_version(struct piece word, unsigned *ret_minor)
 {
-	if (word.len != 8 || memcmp(word.text, "HTTP/1.", 7) != 0 ||
-	    (word.text[7] != '0' && word.text[7] != '1'))
+	if (word.len != 8 || memcmp(word.text, "HTTP/1.", 7) != 0 || word.text[7] < '0' ||
+	    word.text[7] > '9')
 		return false;
-	*ret_minor = (unsigned)(word.text[7] - '0');
+	/* Later ones are as this one for who knows no more (RFC 9110, 2.5). */
+	*ret_minor = word.text[7] > '0';
 	return true;
 }
 

@@ -25,9 +25,9 @@ static bool begins_with(struct piece name, const char *text)
 static bool is_ours(struct piece name)
 {
 	static const char *const names[] = {
-		"forwarded",	 "x-forwarded",	   "x-real-ip",		  "x-client-ip",
-		"client-ip",	 "true-client-ip", "x-cluster-client-ip", "x-original-url",
-		"x-rewrite-url", "proxy"};
+		"forwarded",	     "x-forwarded",    "x-real-ip",	      "x-client-ip",
+		"client-ip",	     "true-client-ip", "x-cluster-client-ip", "client-cert",
+		"client-cert-chain", "x-original-url", "x-rewrite-url",	      "proxy"};
 	if (begins_with(name, "x-forwarded-"))
 		return true;
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -40,7 +40,8 @@ static void test_heads(void **state)
 			  "X-Forwarded-Proto: ftp\r\nForwarded: for=1\r\nCookie:  a=b \r\n"
 			  "X_Forwarded_For: 1.2.3.4\r\nx_real-IP: 1.2.3.4\r\n"
 			  "X-Forwarded-Ssl: on\r\nClient-IP: 1.2.3.4\r\nTrue-Client-Ip: 1\r\n"
-			  "Proxy: http://1.2.3.4\r\nX-Original-URL: /api\r\n\r\n");
+			  "Proxy: http://1.2.3.4\r\nX-Original-URL: /api\r\n"
+			  "Client-Cert: :AA==:\r\n\r\n");
 	char want[512];
 	snprintf(want, sizeof(want),
 		 "GET /a?b=c HTTP/1.1\r\nHost: WWW.test:8443\r\nAccept: */*\r\nCookie: a=b\r\n"
@@ -158,6 +159,8 @@ static void test_refused(void **state)
 		{"G(T / HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
 		{"GET /\r\nHost: a\r\n\r\n", "400"},
 		{"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505"},
+		{"GET / HTTP/1.2\r\n\r\n", "400"},
+		{"GET / HTTP/1.a\r\nHost: a\r\n\r\n", "505"},
 		{"PRI * HTTP/2.0\r\n\r\n", "505"},
 		{"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "501"},
 		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
@@ -307,6 +310,8 @@ static void test_responses(void **state)
 		bool is_closed, way_is_shut;
 	} cases[] = {
 		{GET, "HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n", false, false},
+		{"GET / HTTP/1.2\r\nHost: www.test\r\n\r\n", "HTTP/1.3 204 No\r\n\r\n",
+		 "HTTP/1.1 204 No\r\n\r\n", false, false},
 		/* Some clients would wait for it. */
 		{GET, "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n",
 		 false, false},
