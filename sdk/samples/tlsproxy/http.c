@@ -226,8 +226,7 @@ static bool is_disguised(struct piece name)
 	for (uint32_t i = 0; i < name.len; i++)
 		text[i] = name.text[i] == '_' ? '-' : name.text[i];
 	struct piece plain = {text, name.len};
-	return http_is(plain, "content-length") || http_is(plain, "transfer-encoding") ||
-	       http_is(plain, "host");
+	return http_is(plain, "content-length") || http_is(plain, "transfer-encoding");
 }
 
 static uint32_t take_host(struct http_head *head)
