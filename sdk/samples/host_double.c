@@ -32,6 +32,7 @@ struct host_sent host_sent[HOST_SENT_MAX];
 unsigned host_sent_count;
 int host_send_error;
 bool host_tail_is_usable;
+uint32_t host_frame_flags;
 unsigned host_closed;
 struct host_shut host_shuts[HOST_SHUTS_MAX];
 unsigned host_shuts_count;
@@ -90,7 +91,8 @@ int32_t edgeos_stream_shut(uint32_t port, uint32_t peer, uint32_t how)
 	if (how > EDGEOS_SHUT_BREAK)
 		return -EINVAL;
 	if (host_shuts_count < HOST_SHUTS_MAX)
-		host_shuts[host_shuts_count++] = (struct host_shut){port, peer, how};
+		host_shuts[host_shuts_count++] =
+			(struct host_shut){port, peer, how, host_sent_count};
 	return 0;
 }
 
@@ -252,9 +254,10 @@ static uint32_t deliver(struct edgeos_packet packet, const void *data)
 
 uint32_t host_frame(uint32_t port, const uint8_t *data, uint32_t len)
 {
-	return deliver(
-		(struct edgeos_packet){.kind = EDGEOS_FRAME, .port = (uint16_t)port, .len = len},
-		data);
+	struct edgeos_packet packet = {.kind = EDGEOS_FRAME, .flags = host_frame_flags};
+	packet.port = (uint16_t)port;
+	packet.len = len;
+	return deliver(packet, data);
 }
 
 static struct edgeos_packet packet_of(uint32_t peer, uint16_t kind, uint32_t flags, uint32_t len)

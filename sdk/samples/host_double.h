@@ -31,6 +31,7 @@ struct host_result {
 /* What edgeos_stream_shut() was given. */
 struct host_shut {
 	uint32_t port, peer, how;
+	unsigned sent_before; /* of host_sent */
 };
 
 struct host_sent {
@@ -43,9 +44,10 @@ extern struct host_result host_result;
 /* What edgeos_packet_send() was given since host_forget_sent(). */
 extern struct host_sent host_sent[HOST_SENT_MAX];
 extern unsigned host_sent_count;
-extern int host_send_error;	 /* what edgeos_packet_send() answers, unless it is 0 */
-extern bool host_tail_is_usable; /* answers may be longer than the packet: nothing is poisoned */
-extern unsigned host_closed;	 /* streams */
+extern uint32_t host_frame_flags; /* of frames, as a device may say that checksums are right */
+extern int host_send_error;	  /* what edgeos_packet_send() answers, unless it is 0 */
+extern bool host_tail_is_usable;  /* answers may be longer than the packet: nothing is poisoned */
+extern unsigned host_closed;	  /* streams */
 extern struct host_shut host_shuts[HOST_SHUTS_MAX];
 extern unsigned host_shuts_count; /* the test sets it back */
 /* What edgeos_stream_info() knows of all streams, by WHAT; NULL: nothing. */

@@ -71,6 +71,12 @@ def test_dns(host, node):
     text = dig(net, "sensor1.edge.example", "AAAA")
     assert "status: NOERROR" in text and "ANSWER: 0" in text
     assert "status: REFUSED" in dig(net, "www.example.org")
+    # Of the origin itself, which has no other record of the type.
+    text = dig(net, "+dnssec", "edge.example", "SOA")
+    assert "ANSWER: 1, AUTHORITY: 0" in text and re.search(r"EDNS: version: 0, flags: do;", text)
+    assert len(short(net, "+notcp", "edge.example", "ANY")) == 2
+    assert "status: REFUSED" in dig(net, "version.bind", "CH", "TXT")
+    assert "status: NOERROR" in dig(net, "+ednsopt=65001:00", "+subnet=10.0.0.0/8", "www.edge.example")
     # What does not fit says so; what fits with EDNS is whole.
     text = dig(net, "+noedns", "+ignore", "many.edge.example", "TXT")
     assert " tc" in text.partition("flags:")[2].partition(";")[0], text
@@ -79,7 +85,8 @@ def test_dns(host, node):
     text = dig(net, "www.edge.example", server=HOST6)
     assert "192.0.2.1" in text
     assert "status: BADVERS" in dig(net, "+edns=7", "+noednsneg", "www.edge.example")
-    assert "status: NOTIMP" in dig(net, "+opcode=status", "www.edge.example")
+    text = dig(net, "+opcode=status", "www.edge.example")
+    assert "status: NOTIMP" in text and "EDNS: version: 0" in text
 
 
 def test_dns_malformed(host, node):

@@ -397,6 +397,13 @@ def test_dns_cache(net, node, cached):
     assert cached.asked[name_of("www.test")] == 2
     counters = counters_of(node, "dnscache")
     assert (counters["cache_hits"], counters["cache_misses"]) == (4, 2)
+    # A cookie comes back from here; any other option is for the server.
+    cookie = "00112233445566778899aabbccddeeff"
+    assert f"COOKIE: {cookie} (good)" in dig(net, "lan", WAN, "www.test", f"+cookie={cookie}")
+    assert cached.asked[name_of("www.test")] == 2
+    for option in ("+subnet=198.51.100.0/24", "+nsid", "+ednsopt=65001:00"):
+        dig(net, "lan", WAN, "www.test", option)
+    assert cached.asked[name_of("www.test")] == 5
     # What is not there is remembered, too.
     for _ in range(3):
         text = dig(net, "lan", WAN, "nothing.test")

@@ -7,6 +7,7 @@ import http.server
 import os
 import random
 import re
+import socket
 import threading
 
 import pytest
@@ -204,6 +205,22 @@ def test_pipelined(proxy, authority):
     assert bodies == [b"%d" % i for i in range(50)] + [b"end"]
 
 
+def test_half_closed(node, samples, servers):
+    """What was asked before a client closed his side is answered, all of it."""
+    port = tcp_port()
+    apply(node, "plain", f"""
+endpoint: {{tcp: {port}}}
+stages: [{{image: {samples}/tlsproxy.wasm, config: {{routes: "* out"}}}}]
+out: {servers["web"].target}""")
+    with connect(port) as client:
+        client.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % i for i in range(20)))
+        client.shutdown(socket.SHUT_WR)
+        text = receive_all(client)
+    assert re.findall(rb"\r\n\r\nweb /(.*?)(?=HTTP/1|$)", text) == [b"%d" % i for i in range(20)]
+    assert text.count(b"Connection: close") == 1
+    node.cli("chain", "rm", "plain")
+
+
 def send_raw(proxy, authority, text):
     with secure(proxy, authority) as client:
         client.sendall(text)
@@ -218,12 +235,73 @@ def test_smuggling(proxy, authority, servers):
                  b"Content-Length: 0\r\nContent-Length: 4", b"Content-Length: 4, 4",
                  b"Transfer-Encoding : chunked", b"X: y\r\n Transfer-Encoding: chunked",
                  b"Transfer-Encoding: chunked\nX: y", b"Transfer-Encoding: \x0bchunked",
+                 b"Content_Length: 4", b"Transfer_Encoding: chunked", b"Host: localhost:x",
                  b"X: " + b"y" * 20000):
         text = b"POST / HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n\r\n0\r\n\r\n" + smuggled
         answer = send_raw(proxy, authority, text)
         assert answer[9:12] in (b"400", b"431", b"501"), answer
         assert answer.count(b"HTTP/1.1") == 1
     assert [len(server.requests) for server in servers.values()] == before
+
+
+def apply_raw(node, samples, authority, name, server):
+    """Before one server, whose connections the test serves."""
+    port = tcp_port()
+    apply(node, name, f"""
+endpoint: {{tcp: {port}, tls: {{certificate: {authority.server[0]}, key: {authority.server[1]}}}}}
+idle: 0
+limits: {{timeout: 1s}}
+stages: [{{image: {samples}/tlsproxy.wasm, config: {{routes: "* out"}}}}]
+out: {server.address}""")
+    return port
+
+
+def test_bad_body(node, samples, authority):
+    """A body that goes wrong in its middle: the server has nothing of it as another request."""
+    seen = []
+
+    def serve(client):
+        at = len(seen)
+        seen.append(b"")
+        while data := client.recv(65536):
+            seen[at] += data
+
+    with Upstream(serve) as server:
+        port = apply_raw(node, samples, authority, "body", server)
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        smuggled = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for count, end in enumerate((b"x", b"1 1\r\n", b"0\r\n\n"), 1):
+            with secure(port, authority) as client:
+                client.sendall(head)
+                wait_for(lambda count=count: seen[count - 1 :] and seen[-1], "the head")
+                client.sendall(b"%x\r\n%s\r\n" % (len(smuggled), smuggled) + end)
+                answer = receive_all(client)
+            assert answer.startswith(b"HTTP/1.1 400 "), answer
+        # One that comes behind them shows that there were no others.
+        with secure(port, authority) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            wait_for(lambda: seen[-1].startswith(b"GET / "), "the last")
+        assert all(data.startswith((b"POST / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n")) for data in seen), seen
+        assert len(seen) == 4
+    node.cli("chain", "rm", "body")
+
+
+def test_hostile_name(node, samples, authority):
+    """TLS carries any bytes as a name: none of them gets to the server as a line of its own."""
+    seen = []
+
+    def serve(client):
+        seen.append(client.recv(65536))
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+
+    with Upstream(serve) as server:
+        port = apply_raw(node, samples, authority, "name", server)
+        for name, status in (("evil\r\nX-Evil: 1", b"421"), ("a b", b"421"), ("localhost", b"200")):
+            done = run("openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}", "-servername",
+                       name, check=False, input=b"GET / HTTP/1.0\r\n\r\n")
+            assert done.stdout[9:12] == status, (done, seen)
+        assert len(seen) == 1 and b"\r\nHost: localhost\r\n" in seen[0]
+    node.cli("chain", "rm", "name")
 
 
 def test_failures(node, proxy, curl, authority, servers):
@@ -241,7 +319,6 @@ def test_failures(node, proxy, curl, authority, servers):
 
 def test_server_killed(node, samples, authority):
     """In the middle of answers, and while nothing is asked."""
-    port = tcp_port()
 
     def serve(client):
         request = client.recv(65536)
@@ -256,12 +333,7 @@ def test_server_killed(node, samples, authority):
 
     has_sent = threading.Event()
     with Upstream(serve) as server:
-        apply(node, "killed", f"""
-endpoint: {{tcp: {port}, tls: {{certificate: {authority.server[0]}, key: {authority.server[1]}}}}}
-idle: 0
-limits: {{timeout: 1s}}
-stages: [{{image: {samples}/tlsproxy.wasm, config: {{routes: "* out"}}}}]
-out: {server.address}""")
+        port = apply_raw(node, samples, authority, "killed", server)
         with secure(port, authority) as idle, secure(port, authority) as client:
             for one in (idle, client):
                 one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

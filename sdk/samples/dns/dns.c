@@ -94,6 +94,31 @@ static void swap(uint8_t *a, uint8_t *b, uint32_t len)
 	}
 }
 
+/* Are the checksums of FRAME's IP and UDP right? What is kept goes out with right ones. */
+static bool is_whole(const struct frame *frame)
+{
+	const uint8_t *ip = frame->data + frame->ip, *udp = frame->data + frame->transport;
+	uint32_t len = frame->end - frame->transport, sum = FRAME_UDP + len;
+	if ((edgeos_slot.info.flags & EDGEOS_CHECKSUM_GOOD) != 0)
+		return true;
+	if (frame->version == 4 && frame_fold(frame_sum(ip, frame->transport - frame->ip, 0)) != 0)
+		return false;
+	/* With IPv4 there may be none. */
+	if (frame_u16(udp + 6) == 0)
+		return frame->version == 4;
+	sum = frame->version == 4 ? frame_sum(ip + 12, 8, sum) : frame_sum(ip + 8, 32, sum);
+	return frame_fold(frame_sum(udp, len, sum)) == 0;
+}
+
+static uint32_t network_of(const struct frame *frame)
+{
+	uint32_t network = 0;
+	/* Each tag is four bytes before Ethernet's type, and ends with its number. */
+	for (uint32_t at = 14; at < frame->ip; at += 4)
+		network = network << 16 | 0x1000 | (frame_u16(frame->data + at) & 0xfff);
+	return network;
+}
+
 /* Makes FRAME, a query, the answer with LEN bytes of DATA. */
 static uint32_t turn_round(struct frame *frame, const uint8_t *data, uint32_t len)
 {
@@ -129,7 +154,8 @@ static uint32_t take_frame(uint8_t *data, uint32_t len, bool is_from_client)
 	/* UDP's length, not IP's, is what the message has; both are the same but for tricks. */
 	bool is_dns = frame.proto == FRAME_UDP && frame.has_transport && !frame.is_fragment &&
 		      port == DNS_PORT;
-	if (!is_dns) {
+	/* What is damaged is its receiver's to see. */
+	if (!is_dns || !is_whole(&frame)) {
 		counters[PASSED].value++;
 		return EDGEOS_FORWARD;
 	}
@@ -139,6 +165,7 @@ static uint32_t take_frame(uint8_t *data, uint32_t len, bool is_from_client)
 	struct asked asked = {0};
 	memcpy(asked.client, is_from_client ? frame.source : frame.target, 16);
 	memcpy(asked.server, is_from_client ? frame.target : frame.source, 16);
+	asked.network = network_of(&frame);
 	asked.client_port = is_from_client ? frame.source_port : frame.target_port;
 	uint32_t message_len = frame.end - frame.payload;
 	uint64_t now_ns = edgeos_slot.info.time_ns;
@@ -146,6 +173,11 @@ static uint32_t take_frame(uint8_t *data, uint32_t len, bool is_from_client)
 		return cache_take(message, message_len, &asked, now_ns) ? EDGEOS_FORWARD
 									: drop_malformed();
 	counters[QUERIES].value++;
+	/* The answer has the query's headers: with what else lies there it might not fit. */
+	if (frame.transport - frame.ip != (frame.version == 4 ? 20 : 40)) {
+		counters[PASSED].value++;
+		return EDGEOS_FORWARD;
+	}
 	int n = cache_answer(message, message_len, &asked, now_ns, out);
 	if (n < 0)
 		return drop_malformed();

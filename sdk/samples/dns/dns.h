@@ -19,7 +19,12 @@
 #define TYPE_PTR   12u
 #define TYPE_TXT   16u
 #define TYPE_AAAA  28u
+#define TYPE_DNAME 39u
 #define TYPE_OPT   41u
+#define TYPE_RRSIG 46u
+#define TYPE_META  249u /* from here to ANY are none of data (RFC 6895, 3.1) */
+#define TYPE_IXFR  251u
+#define TYPE_AXFR  252u
 #define TYPE_ANY   255u
 #define CLASS_IN   1u
 
@@ -31,6 +36,11 @@ enum { RCODE_OK, RCODE_FORMAT, RCODE_SERVER, RCODE_NO_NAME, RCODE_NOT_IMPLEMENTE
 #define FLAG_RECURSE   0x0100u
 #define FLAG_CHECKED   0x0010u /* checking disabled */
 #define FLAG_AUTHENTIC 0x0020u
+
+/* Of EDNS: a client's 8 bytes, and the server's 8 to 32 behind them once he has got them. */
+#define COOKIE_CLIENT 8u
+#define COOKIE_BOTH   16u
+#define COOKIE_MAX    40u
 
 struct name {
 	uint8_t bytes[NAME_MAX_BYTES];
@@ -44,8 +54,9 @@ struct question {
 	bool has_edns; /* queries only */
 	bool is_edns_version_known;
 	bool wants_dnssec;
-	bool has_more; /* queries only: other records, as a signature (TSIG) */
-	uint32_t room; /* bytes that an answer may have */
+	bool has_more; /* queries only: other records, as a signature (TSIG), or options of EDNS */
+	uint32_t cookie, cookie_len; /* queries only: where the one of RFC 7873 is; 0: none */
+	uint32_t room;		     /* bytes that an answer may have */
 };
 
 /* Reads the name at OFFSET of a message; *RET_END is behind it. Pointers lead only backwards, so
@@ -58,8 +69,8 @@ bool name_is(const struct name *one, const struct name *other);
 /* Is NAME that of PARENT, or below it? */
 bool name_is_below(const struct name *name, const struct name *parent);
 
-/* A query with one question, to its end. 0, or the RCODE_ of the refusal, with what could be read;
- * -1: not even worth one. */
+/* A query with one question, to its end. 0, or the RCODE_ of the refusal, with what could be read
+ * (EDNS, whatever is wrong before it); -1: not even worth one. */
 int query_read(const uint8_t *message, uint32_t len, struct question *ret);
 /* The first question of a message, whatever it is. */
 bool question_read(const uint8_t *message, uint32_t len, struct question *ret);
@@ -100,6 +111,7 @@ uint32_t zone_answer(const uint8_t *query, uint32_t len, uint8_t *out);
 struct asked {
 	uint8_t client[16], server[16];
 	uint16_t client_port;
+	uint32_t network; /* queries: the VLANs, where the same address may be another server's */
 };
 
 /* What ASKED's server says to QUERY, if it is known: its length in OUT (ANSWER_MAX bytes). 0: it is

@@ -3,6 +3,8 @@
 #include "dns.h"
 #include "frame.h"
 
+#define OPTION_COOKIE 10u
+
 static uint8_t lower(uint8_t byte)
 {
 	return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
@@ -129,33 +131,67 @@ bool question_read(const uint8_t *message, uint32_t len, struct question *ret)
 	return true;
 }
 
-int query_read(const uint8_t *message, uint32_t len, struct question *ret)
+/* The options of EDNS, one behind the other to the record's end. */
+static bool read_options(const uint8_t *message, const struct record *record, struct question *ret)
+{
+	uint32_t at = record->data;
+	while (at < record->end) {
+		if (record->end - at < 4)
+			return false;
+		uint32_t code = frame_u16(message + at), len = frame_u16(message + at + 2);
+		at += 4;
+		if (len > record->end - at)
+			return false;
+		if (code == OPTION_COOKIE && ret->cookie_len == 0 &&
+		    (len == COOKIE_CLIENT || (len >= COOKIE_BOTH && len <= COOKIE_MAX))) {
+			ret->cookie = at;
+			ret->cookie_len = len;
+		} else {
+			ret->has_more = true;
+		}
+		at += len;
+	}
+	return true;
+}
+
+static bool read_edns(const uint8_t *message, const struct record *record, struct question *ret)
+{
+	/* One, of the root's name. */
+	if (ret->has_edns || message[record->offset] != 0)
+		return false;
+	ret->has_edns = true;
+	ret->is_edns_version_known = message[record->ttl_offset + 1] == 0;
+	ret->wants_dnssec = (record->ttl & 0x8000) != 0;
+	uint32_t room = frame_u16(message + record->ttl_offset - 2);
+	ret->room = room < PLAIN_MAX ? PLAIN_MAX : room > ANSWER_MAX ? ANSWER_MAX : room;
+	/* How other versions' options look nobody knows. */
+	return !ret->is_edns_version_known || read_options(message, record, ret);
+}
+
+/* The records behind the question, to the message's end. */
+static bool read_rest(const uint8_t *message, uint32_t len, struct question *ret)
 {
 	struct record record;
-	if (len < HEADER_BYTES || (message[2] & 0x80) != 0)
-		return -1;
-	bool is_good = question_read(message, len, ret);
-	if ((ret->flags & 0x7800) != 0)
-		return RCODE_NOT_IMPLEMENTED;
-	if (!is_good || frame_u16(message + 6) != 0 || frame_u16(message + 8) != 0)
-		return RCODE_FORMAT;
-	uint32_t at = ret->end, count = frame_u16(message + 10);
+	uint32_t at = ret->end, others = frame_u16(message + 6) + frame_u16(message + 8);
+	uint32_t count = others + frame_u16(message + 10);
 	for (uint32_t i = 0; i < count; i++) {
 		if (!record_read(message, len, at, &record))
-			return RCODE_FORMAT;
+			return false;
 		at = record.end;
-		if (record.type != TYPE_OPT) {
+		if (i < others || record.type != TYPE_OPT)
 			ret->has_more = true;
-			continue;
-		}
-		/* One, of the root's name. */
-		if (ret->has_edns || message[record.offset] != 0)
-			return RCODE_FORMAT;
-		ret->has_edns = true;
-		ret->is_edns_version_known = message[record.ttl_offset + 1] == 0;
-		ret->wants_dnssec = (record.ttl & 0x8000) != 0;
-		uint32_t room = frame_u16(message + record.ttl_offset - 2);
-		ret->room = room < PLAIN_MAX ? PLAIN_MAX : room > ANSWER_MAX ? ANSWER_MAX : room;
+		else if (!read_edns(message, &record, ret))
+			return false;
 	}
-	return at == len ? RCODE_OK : RCODE_FORMAT;
+	return at == len;
+}
+
+int query_read(const uint8_t *message, uint32_t len, struct question *ret)
+{
+	if (len < HEADER_BYTES || (message[2] & 0x80) != 0)
+		return -1;
+	bool is_good = question_read(message, len, ret) && read_rest(message, len, ret);
+	if ((ret->flags & 0x7800) != 0)
+		return RCODE_NOT_IMPLEMENTED;
+	return is_good ? RCODE_OK : RCODE_FORMAT;
 }

@@ -126,15 +126,34 @@ static bool parse_record(struct piece rest, struct zone_record *record)
 	return parse_type(word, &record->type) && parse_data(rest, record);
 }
 
-/* A CNAME is alone at its name (RFC 1034, 3.6.2). */
+/* A CNAME is alone at its name (RFC 1034, 3.6.2); the origin has a SOA. */
 static bool contradicts(const struct zone_record *record)
 {
+	if (record->type == TYPE_CNAME && name_is(&record->name, &origin))
+		return true;
 	for (uint32_t i = 0; i < records_count; i++) {
 		if ((record->type == TYPE_CNAME || records[i].type == TYPE_CNAME) &&
 		    name_is(&records[i].name, &record->name))
 			return true;
 	}
 	return false;
+}
+
+/* Takes RECORD, the first free one, up. Those of one name and type are a set: each is there once,
+ * and all have one TTL, the least (RFC 2181, 5). */
+static void take_record(struct zone_record *record)
+{
+	bool is_new = true;
+	for (uint32_t i = 0; i < records_count; i++) {
+		struct zone_record *other = &records[i];
+		if (other->type != record->type || !name_is(&other->name, &record->name))
+			continue;
+		uint32_t ttl = other->ttl < record->ttl ? other->ttl : record->ttl;
+		other->ttl = record->ttl = ttl;
+		is_new &= other->data_len != record->data_len ||
+			  memcmp(other->data, record->data, record->data_len) != 0;
+	}
+	records_count += is_new;
 }
 
 /* Up to the next ";" outside of quotes. */
@@ -163,7 +182,7 @@ bool zone_add(const char *text, uint32_t len, const char **ret_wrong, uint32_t *
 		if (records_count == RECORDS_MAX || !parse_record(line, &records[records_count]) ||
 		    contradicts(&records[records_count]))
 			return false;
-		records_count++;
+		take_record(&records[records_count]);
 	}
 	return true;
 }
@@ -199,8 +218,9 @@ static void put_record(struct answer *answer, const uint8_t *name, uint32_t name
 #define IN_ANSWER    6u
 #define IN_AUTHORITY 8u
 
-/* Says for how long a name or type may be taken as not there (RFC 2308). */
-static void put_soa(struct answer *answer)
+/* The origin's. Beside an answer it says for how long a name or type may be taken as not there (RFC
+ * 2308). */
+static void put_soa(struct answer *answer, unsigned section)
 {
 	static const uint8_t numbers[20] = {0, 0,    0, 1, 0,	 0,    0x0e, 0x10, 0, 0,
 					    2, 0x58, 0, 9, 0x3a, 0x80, 0,    0,	   0, NEGATIVE_TTL};
@@ -209,46 +229,72 @@ static void put_soa(struct answer *answer)
 	memset(data, 0, 2);
 	memcpy(data + 2, numbers, sizeof(numbers));
 	put_record(answer, origin.bytes, origin.len, TYPE_SOA, NEGATIVE_TTL, data, sizeof(data),
-		   IN_AUTHORITY);
+		   section);
 }
 
-/* Answers about NAME, following aliases. */
+struct found {
+	bool is_known;			 /* there is such a name, or one below it */
+	bool is_answered;		 /* … with what is asked for */
+	const struct zone_record *alias; /* NULL: it is none */
+};
+
+/* Puts what NAME, the HOPS-th of a chain, has for QUESTION. */
+static struct found put_name(struct answer *answer, const struct question *question,
+			     const struct name *name, unsigned hops)
+{
+	/* Each name the first time that it is written: a pointer to the question's. */
+	const uint8_t pointer[2] = {0xc0, HEADER_BYTES};
+	const uint8_t *owner = hops == 0 ? pointer : name->bytes;
+	uint32_t owner_len = hops == 0 ? 2 : name->len;
+	bool wants_all = question->type == TYPE_ANY;
+	struct found found = {.is_known = hops > 0 && !name_is_below(name, &origin)};
+	for (uint32_t i = 0; i < records_count; i++) {
+		const struct zone_record *record = &records[i];
+		if (!name_is(&record->name, name)) {
+			found.is_known |= name_is_below(&record->name, name);
+			continue;
+		}
+		found.is_known = true;
+		bool is_wanted = record->type == question->type || wants_all;
+		if (record->type == TYPE_CNAME && !is_wanted)
+			found.alias = record;
+		if (!is_wanted && found.alias != record)
+			continue;
+		put_record(answer, owner, owner_len, record->type, record->ttl, record->data,
+			   record->data_len, IN_ANSWER);
+		found.is_answered |= is_wanted;
+	}
+	if (!name_is(name, &origin))
+		return found;
+	found.is_known = true;
+	if (question->type == TYPE_SOA || wants_all) {
+		put_soa(answer, IN_ANSWER);
+		found.is_answered = true;
+	}
+	return found;
+}
+
+/* Answers about NAME, following aliases. A chain that is too long, or comes back to where it was,
+ * is left where it is: who asks may go on from there, and is not told that there is nothing. */
 static int put_answers(struct answer *answer, const struct question *question)
 {
+	const struct zone_record *passed[CHAIN_MAX];
 	struct name name = question->name;
-	bool is_known = false, is_answered = false;
-	for (unsigned hops = 0; hops < CHAIN_MAX; hops++) {
-		const struct zone_record *alias = NULL;
-		/* Each name the first time that it is written: a pointer to the question's. */
-		const uint8_t pointer[2] = {0xc0, HEADER_BYTES};
-		const uint8_t *owner = hops == 0 ? pointer : name.bytes;
-		uint32_t owner_len = hops == 0 ? 2 : name.len;
-		is_known = hops > 0 && !name_is_below(&name, &origin);
-		for (uint32_t i = 0; i < records_count; i++) {
-			const struct zone_record *record = &records[i];
-			if (!name_is(&record->name, &name)) {
-				is_known |= name_is_below(&record->name, &name);
-				continue;
-			}
-			is_known = true;
-			bool is_wanted =
-				record->type == question->type || question->type == TYPE_ANY;
-			if (record->type == TYPE_CNAME && !is_wanted)
-				alias = record;
-			if (!is_wanted && alias != record)
-				continue;
-			put_record(answer, owner, owner_len, record->type, record->ttl,
-				   record->data, record->data_len, IN_ANSWER);
-			is_answered |= is_wanted;
-		}
-		if (alias == NULL)
+	struct found found;
+	for (unsigned hops = 0;; hops++) {
+		found = put_name(answer, question, &name, hops);
+		if (found.alias == NULL)
 			break;
-		memcpy(name.bytes, alias->data, alias->data_len);
-		name.len = alias->data_len;
+		passed[hops] = found.alias;
+		memcpy(name.bytes, found.alias->data, found.alias->data_len);
+		name.len = found.alias->data_len;
+		for (unsigned i = 0; i <= hops; i++)
+			if (hops + 1 == CHAIN_MAX || name_is(&passed[i]->name, &name))
+				return RCODE_OK;
 	}
-	if (!is_answered && name_is_below(&name, &origin))
-		put_soa(answer);
-	return is_known || name_is(&name, &origin) ? RCODE_OK : RCODE_NO_NAME;
+	if (!found.is_answered && name_is_below(&name, &origin))
+		put_soa(answer, IN_AUTHORITY);
+	return found.is_known ? RCODE_OK : RCODE_NO_NAME;
 }
 
 /* Of the origin, or of a name of its own somewhere else (PTR). */
@@ -267,8 +313,8 @@ static int answer_question(struct answer *answer, const struct question *questio
 {
 	if (!question->is_edns_version_known)
 		return 16; /* BADVERS */
-	if (question->class != CLASS_IN || !is_ours(&question->name) || question->type == 252 ||
-	    question->type == 251)
+	if (question->class != CLASS_IN || !is_ours(&question->name) ||
+	    question->type == TYPE_AXFR || question->type == TYPE_IXFR)
 		return RCODE_REFUSED;
 	return put_answers(answer, question);
 }
@@ -279,6 +325,10 @@ uint32_t zone_answer(const uint8_t *query, uint32_t len, uint8_t *out)
 	int rcode = query_read(query, len, &question);
 	if (rcode < 0)
 		return 0;
+	/* A transfer may come with what is there already, and is refused as such. */
+	bool has_answers = frame_u16(query + 6) != 0 || frame_u16(query + 8) != 0;
+	if (rcode == RCODE_OK && has_answers && question.type != TYPE_IXFR)
+		rcode = RCODE_FORMAT;
 	struct answer answer = {out, HEADER_BYTES, question.room - (question.has_edns ? 11 : 0),
 				false};
 	memset(out, 0, HEADER_BYTES);
@@ -298,6 +348,7 @@ uint32_t zone_answer(const uint8_t *query, uint32_t len, uint8_t *out)
 	if (question.has_edns) {
 		uint8_t opt[11] = {0, 0, TYPE_OPT, ANSWER_MAX >> 8, ANSWER_MAX & 255};
 		opt[5] = (uint8_t)(rcode >> 4);
+		opt[7] = question.wants_dnssec ? 0x80 : 0; /* RFC 3225, 3 */
 		memcpy(out + answer.len, opt, sizeof(opt));
 		answer.len += sizeof(opt);
 		frame_put_u16(out + 10, 1);

@@ -103,10 +103,11 @@ static bool take_element(struct piece *list, struct piece *ret)
 
 static bool take_version(struct piece word, unsigned *ret_minor)
 {
-	if (word.len != 8 || memcmp(word.text, "HTTP/1.", 7) != 0 ||
-	    (word.text[7] != '0' && word.text[7] != '1'))
+	if (word.len != 8 || memcmp(word.text, "HTTP/1.", 7) != 0 || word.text[7] < '0' ||
+	    word.text[7] > '9')
 		return false;
-	*ret_minor = (unsigned)(word.text[7] - '0');
+	/* Later ones are as this one for who knows no more (RFC 9110, 2.5). */
+	*ret_minor = word.text[7] > '0';
 	return true;
 }
 
@@ -193,33 +194,67 @@ static uint32_t parse_fields(struct piece rest, struct http_head *head)
 
 /* --- heads --- */
 
+bool http_is_host(struct piece host)
+{
+	bool is_v6 = host.len > 0 && host.text[0] == '[';
+	uint32_t at = is_v6, begin = at;
+	for (; at < host.len; at++) {
+		char c = lower(host.text[at]);
+		bool is_fine = (c >= '0' && c <= '9') || c == '.' || (c >= 'a' && c <= 'f') ||
+			       (is_v6 ? c == ':' : (c >= 'g' && c <= 'z') || c == '-' || c == '_');
+		if (!is_fine)
+			break;
+	}
+	if (at == begin)
+		return false;
+	if (is_v6 && (at == host.len || host.text[at++] != ']'))
+		return false;
+	if (at < host.len && host.text[at++] != ':')
+		return false;
+	for (; at < host.len; at++)
+		if (host.text[at] < '0' || host.text[at] > '9')
+			return false;
+	return true;
+}
+
+/* Is it "Content_Length" or the like? Many servers read "_" as "-", as CGI's variables have it. */
+static bool is_disguised(struct piece name)
+{
+	char text[sizeof("transfer-encoding")];
+	if (name.len >= sizeof(text) || memchr(name.text, '_', name.len) == NULL)
+		return false;
+	for (uint32_t i = 0; i < name.len; i++)
+		text[i] = name.text[i] == '_' ? '-' : name.text[i];
+	struct piece plain = {text, name.len};
+	return http_is(plain, "content-length") || http_is(plain, "transfer-encoding");
+}
+
 static uint32_t take_host(struct http_head *head)
 {
 	unsigned hosts = 0;
 	for (unsigned i = 0; i < head->count; i++) {
+		if (is_disguised(head->fields[i].name))
+			return 400;
 		if (!http_is(head->fields[i].name, "host"))
 			continue;
 		hosts++;
 		head->host = head->fields[i].value;
 	}
-	for (uint32_t i = 0; i < head->host.len; i++) {
-		char c = lower(head->host.text[i]);
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		      strchr(".-_:[]", c) != NULL))
-			return 400;
-	}
 	/* One without a name would go on beside ours. */
-	bool is_missing = head->host.len == 0 && (head->minor == 1 || hosts > 0);
-	return hosts > 1 || is_missing ? 400 : 0;
+	if (hosts == 0)
+		return head->minor == 1 ? 400 : 0;
+	return hosts > 1 || !http_is_host(head->host) ? 400 : 0;
 }
 
-static bool is_target(struct piece target)
+static bool is_target(const struct http_head *head)
 {
+	struct piece target = head->target;
 	for (uint32_t i = 0; i < target.len; i++)
 		if (target.text[i] <= ' ' || target.text[i] >= 0x7f || target.text[i] == '#')
 			return false;
-	return target.len > 0 &&
-	       (target.text[0] == '/' || (target.len == 1 && target.text[0] == '*'));
+	/* The server itself has only options. */
+	return (target.len > 0 && target.text[0] == '/') ||
+	       (piece_is(target, "*") && piece_is(head->method, "OPTIONS"));
 }
 
 uint32_t http_parse_request(const char *text, uint32_t len, struct http_head *head)
@@ -232,14 +267,14 @@ uint32_t http_parse_request(const char *text, uint32_t len, struct http_head *he
 	while (line.len == 0 && rest.len > 2);
 	head->method = take_word(&line);
 	head->target = take_word(&line);
-	if (!is_token(head->method) || head->method.len > METHOD_MAX)
+	if (!is_token(head->method))
 		return 400;
 	if (!take_version(line, &head->minor))
 		return line.len == 8 && memcmp(line.text, "HTTP/", 5) == 0 ? 505 : 400;
 	/* No tunnels, and no other forms of a target: who it is for is Host's to say. */
-	if (http_is(head->method, "connect"))
+	if (http_is(head->method, "connect") || head->method.len > METHOD_MAX)
 		return 501;
-	if (!is_target(head->target))
+	if (!is_target(head))
 		return 400;
 	uint32_t wrong = parse_fields(rest, head);
 	return wrong != 0 ? wrong : take_host(head);
@@ -313,7 +348,8 @@ bool http_is_hop_by_hop(const struct http_head *head, const struct http_field *f
 
 enum frame_state {
 	SIZE,	   /* digits */
-	EXTENSION, /* what is behind them, up to CR */
+	BLANKS,	   /* behind them */
+	EXTENSION, /* what is behind that, up to CR */
 	SIZE_LF,
 	DATA,
 	DATA_CR,
@@ -336,6 +372,14 @@ static int hex(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Blanks only: of "5 5" one reader might take the one, another both. */
+static bool take_behind_size(struct http_body *body, char c)
+{
+	body->state = c == '\r' ? SIZE_LF : c == ';' ? EXTENSION : BLANKS;
+	return (c == '\r' || c == ';' || c == ' ' || c == '\t') &&
+	       ++body->frame_bytes <= FRAME_BYTES_MAX;
+}
+
 static bool take_size(struct http_body *body, char c)
 {
 	int digit = hex(c);
@@ -343,8 +387,7 @@ static bool take_size(struct http_body *body, char c)
 		body->left = body->left * 16 + (uint64_t)digit;
 		return ++body->digits <= CHUNK_DIGITS_MAX;
 	}
-	body->state = c == '\r' ? SIZE_LF : EXTENSION;
-	return body->digits > 0 && (c == '\r' || c == ';' || c == ' ' || c == '\t');
+	return body->digits > 0 && take_behind_size(body, c);
 }
 
 /* The end of a chunk's first line. */
@@ -362,6 +405,8 @@ static bool take_frame(struct http_body *body, char c)
 	switch ((enum frame_state)body->state) {
 	case SIZE:
 		return take_size(body, c);
+	case BLANKS:
+		return take_behind_size(body, c);
 	case EXTENSION:
 	case TRAILER_TEXT:
 		is_bad = c == '\n' || c == '\0' || ++body->frame_bytes > FRAME_BYTES_MAX;

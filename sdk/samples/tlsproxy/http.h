@@ -36,7 +36,8 @@ struct http_head {
 /* Where the head at the front of TEXT ends, looked for from *SCANNED on, which is moved. 0: not
  * yet; -1: it has a line that does not end with CR LF. */
 int32_t http_find_end(const char *text, uint32_t len, uint32_t *scanned);
-/* TEXT up to its end. 0, or the status that says what is wrong: 400, 431, 501, 505. */
+/* TEXT up to its end. 0, or the status that says what is wrong: 400, 431, 501, 505. Its method and
+ * target are there as far as they could be read. */
 uint32_t http_parse_request(const char *text, uint32_t len, struct http_head *head);
 /* The same; what comes back but 0 only says that it is wrong. REQUEST_IS_HEAD: it answers HEAD. */
 uint32_t http_parse_response(const char *text, uint32_t len, bool request_is_head,
@@ -44,6 +45,9 @@ uint32_t http_parse_response(const char *text, uint32_t len, bool request_is_hea
 /* Is FIELD meant for the next hop only, or by framing, so that it is not passed on? */
 bool http_is_hop_by_hop(const struct http_head *head, const struct http_field *field);
 bool http_is(struct piece piece, const char *text); /* whatever the case of its letters */
+/* Is it a name or an address, and perhaps a port? What else there is, servers read in different
+ * ways. */
+bool http_is_host(struct piece host);
 
 /* A body under way. */
 struct http_body {

@@ -19,10 +19,15 @@ static bool begins_with(struct piece name, const char *text)
 	return true;
 }
 
-/* Fields that say something about the client, which only we know. */
+/* Fields that say something about the client, which only we know; and those that some servers take
+ * for more than a client's word: another target than the routes have seen, or, as CGI's HTTP_PROXY,
+ * the proxy for requests of their own. */
 static bool is_ours(struct piece name)
 {
-	static const char *const names[] = {"forwarded", "x-real-ip"};
+	static const char *const names[] = {
+		"forwarded",	     "x-forwarded",    "x-real-ip",	      "x-client-ip",
+		"client-ip",	     "true-client-ip", "x-cluster-client-ip", "client-cert",
+		"client-cert-chain", "x-original-url", "x-rewrite-url",	      "proxy"};
 	if (begins_with(name, "x-forwarded-"))
 		return true;
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -53,21 +58,55 @@ static bool keep_field(struct talk *talk, struct piece name, struct piece value)
 	       keep(talk, value.text, value.len) && keep(talk, "\r\n", 2);
 }
 
-static bool keep_framing(struct talk *talk, const struct http_head *head)
+static bool keep_number(struct talk *talk, uint64_t number)
 {
 	char text[24];
 	uint32_t at = sizeof(text);
-	if (head->framing == HTTP_CHUNKED)
-		return keep_text(talk, "Transfer-Encoding: chunked\r\n");
-	if (head->framing != HTTP_LENGTH)
-		return true;
-	uint64_t number = head->length;
 	do {
 		text[--at] = (char)('0' + number % 10);
 		number /= 10;
 	} while (number > 0);
-	return keep_text(talk, "Content-Length: ") &&
-	       keep(talk, text + at, (uint32_t)sizeof(text) - at) && keep(talk, "\r\n", 2);
+	return keep(talk, text + at, (uint32_t)sizeof(text) - at);
+}
+
+static bool keep_framing(struct talk *talk, const struct http_head *head)
+{
+	if (head->framing == HTTP_CHUNKED)
+		return keep_text(talk, "Transfer-Encoding: chunked\r\n");
+	if (head->framing != HTTP_LENGTH)
+		return true;
+	return keep_text(talk, "Content-Length: ") && keep_number(talk, head->length) &&
+	       keep(talk, "\r\n", 2);
+}
+
+/* OPTIONS and TRACE may say how many are to pass them on (RFC 9110, 7.6.2). */
+static bool is_limit(const struct http_head *head, const struct http_field *field)
+{
+	return http_is(field->name, "max-forwards") &&
+	       (piece_is(head->method, "OPTIONS") || piece_is(head->method, "TRACE"));
+}
+
+/* 0, or the status of a request that we are not to pass on. */
+static uint32_t look_at_limit(const struct http_head *head)
+{
+	for (unsigned i = 0; i < head->count; i++) {
+		uint64_t left;
+		if (!is_limit(head, &head->fields[i]))
+			continue;
+		if (!piece_u64(head->fields[i].value, 0, UINT32_MAX, &left))
+			return 400;
+		if (left == 0)
+			return piece_is(head->method, "OPTIONS") ? 200 : 501;
+	}
+	return 0;
+}
+
+static bool keep_limit(struct talk *talk, const struct http_field *field)
+{
+	uint64_t left = 0;
+	(void)piece_u64(field->value, 1, UINT32_MAX, &left);
+	return keep_text(talk, "Max-Forwards: ") && keep_number(talk, left - 1) &&
+	       keep(talk, "\r\n", 2);
 }
 
 static bool write_head(struct talk *talk, const struct http_head *head)
@@ -78,7 +117,12 @@ static bool write_head(struct talk *talk, const struct http_head *head)
 		    keep_text(talk, " HTTP/1.1\r\n");
 	for (unsigned i = 0; fits && i < head->count; i++) {
 		const struct http_field *field = &head->fields[i];
-		if (!http_is_hop_by_hop(head, field) && !is_ours(field->name))
+		/* Old clients do not know that there is something to wait for. */
+		if (head->minor == 0 && http_is(field->name, "expect"))
+			continue;
+		if (is_limit(head, field))
+			fits = keep_limit(talk, field);
+		else if (!http_is_hop_by_hop(head, field) && !is_ours(field->name))
 			fits = keep_field(talk, field->name, field->value);
 	}
 	/* Old clients may have said no name; all servers want one. */
@@ -94,6 +138,9 @@ static bool write_head(struct talk *talk, const struct http_head *head)
 static uint32_t choose_way(struct talk *talk, const struct http_head *head)
 {
 	struct piece host = routes_name_of(head->host), name = {talk->name, talk->name_len};
+	/* Of TLS's name nothing was checked, and it is written into a head. */
+	if (host.len == 0 && name.len > 0 && !http_is_host(name))
+		return 421;
 	if (host.len == 0)
 		host = name;
 	/* Who asked for one server's certificate is not led to another. */
@@ -114,10 +161,11 @@ static bool is_repeatable(const struct http_head *head)
 static void begin(struct talk *talk, const struct http_head *head)
 {
 	talk->minor = head->minor;
-	talk->is_head = piece_is(head->method, "HEAD");
 	talk->is_repeatable = is_repeatable(head);
 	talk->is_closing |= head->wants_close;
 	uint32_t wrong = choose_way(talk, head);
+	if (wrong == 0)
+		wrong = look_at_limit(head);
 	if (wrong == 0 && !write_head(talk, head))
 		wrong = 431;
 	if (wrong != 0) {
@@ -139,6 +187,14 @@ static void begin(struct talk *talk, const struct http_head *head)
 		talk_fail(talk, 502);
 }
 
+/* What is too much in a head of LEN bytes: its first line alone, or the fields. */
+static uint32_t too_much(const char *text, uint32_t len)
+{
+	uint32_t line = len >= 2 && text[0] == '\r' ? 2 : 0;
+	len = len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX;
+	return memchr(text + line, '\n', len - line) == NULL ? 414 : 431;
+}
+
 /* Takes a head off the front of talk->in. False: it is not whole, or wrong. */
 static bool run_head(struct talk *talk, uint32_t *at)
 {
@@ -153,9 +209,11 @@ static bool run_head(struct talk *talk, uint32_t *at)
 	else if (end == 0 && len <= HTTP_HEAD_MAX)
 		return false;
 	else if (end == 0 || (uint32_t)end > HTTP_HEAD_MAX)
-		wrong = 431;
-	if (wrong == 0)
+		wrong = too_much(text, len);
+	if (wrong == 0) {
 		wrong = http_parse_request(text, (uint32_t)end, &head);
+		talk->is_head = piece_is(head.method, "HEAD");
+	}
 	*at += end > 0 ? (uint32_t)end : 0;
 	if (wrong != 0)
 		talk_fail(talk, wrong);
@@ -173,7 +231,10 @@ static bool run_body(struct talk *talk, uint32_t *at)
 		struct piece data;
 		int32_t n = http_body_take(body, talk->in + *at, talk->in_len - *at, &data);
 		if (n < 0) {
-			/* The server is not told of an end that was none. */
+			/* What is left goes out before that: behind it, it would open a connection
+			 * of its own, and be taken for a request. The server is not told of an end
+			 * that was none. */
+			(void)send_flush();
 			(void)edgeos_stream_shut(talk->way, talk->peer, EDGEOS_SHUT_BREAK);
 			talk->has_open[talk->way] = false;
 			talk_fail(talk, 400);

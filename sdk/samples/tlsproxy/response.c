@@ -102,9 +102,11 @@ static void begin(struct talk *talk, const struct http_head *head)
 	bool has_frame = head->framing == HTTP_CHUNKED || head->framing == HTTP_UNTIL_END;
 	talk->is_chunked = has_frame && talk->minor == 1;
 	talk->way_ends = head->wants_close || head->framing == HTTP_UNTIL_END;
-	/* A client of old sees the end of a body by the end of the connection. */
-	talk->is_closing |= has_frame && talk->minor == 0;
-	talk->is_close_told = talk->is_closing || talk->is_last;
+	/* A client of old sees the end of a body by the end of the connection. What is left of a
+	 * request that was answered before its end is waited for no longer than the answer takes.
+	 */
+	talk->is_closing |= (has_frame && talk->minor == 0) || talk->request == REQUEST_BODY;
+	talk->is_close_told = talk->is_closing || (talk->is_last && talk->in_len == 0);
 	talk->response = RESPONSE_BODY;
 	talk->has_begun = true;
 	send_to(EDGEOS_PORT_CLIENT, talk->peer);
@@ -112,7 +114,7 @@ static void begin(struct talk *talk, const struct http_head *head)
 	write_fields(head);
 	if (talk->is_chunked) {
 		send_text("Transfer-Encoding: chunked\r\n");
-	} else if (has_length(head) && !has_frame) {
+	} else if (has_length(head) && !has_frame && head->status != 204) {
 		send_text("Content-Length: ");
 		send_number(head->length, 10);
 		send_text("\r\n");

@@ -80,14 +80,45 @@ struct piece routes_name_of(struct piece host)
 	}
 	if (colon != NULL)
 		host.len = (uint32_t)(colon - host.text);
+	/* The root's dot makes no other name of it. */
+	if (host.len > 1 && host.text[host.len - 1] == '.')
+		host.len--;
 	return host;
+}
+
+/* The character at AT of a path, decoded if it is written as %XX. */
+static char decoded_at(struct piece path, uint32_t at, uint32_t *ret_len)
+{
+	*ret_len = 1;
+	if (path.text[at] != '%' || at + 2 >= path.len)
+		return path.text[at];
+	int high = piece_hex(path.text[at + 1]), low = piece_hex(path.text[at + 2]);
+	if (high < 0 || low < 0)
+		return path.text[at];
+	*ret_len = 3;
+	return (char)(high * 16 + low);
+}
+
+/* The same, of those for which it makes no difference (RFC 3986, 2.3). */
+static char plain_at(struct piece path, uint32_t at, uint32_t *ret_len)
+{
+	char c = decoded_at(path, at, ret_len);
+	bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	if (*ret_len == 1 || is_letter || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+	    c == '_' || c == '~')
+		return c;
+	*ret_len = 1;
+	return path.text[at];
 }
 
 static bool has_prefix(struct piece target, struct piece prefix)
 {
-	if (target.len < prefix.len || memcmp(target.text, prefix.text, prefix.len) != 0)
-		return false;
-	char next = target.len > prefix.len ? target.text[prefix.len] : '/';
+	uint32_t at = 0, target_len, len;
+	for (uint32_t i = 0; i < prefix.len; i += len, at += target_len)
+		if (at >= target.len ||
+		    plain_at(target, at, &target_len) != plain_at(prefix, i, &len))
+			return false;
+	char next = target.len > at ? target.text[at] : '/';
 	return prefix.len == 0 || next == '/' || next == '?';
 }
 
@@ -103,19 +134,6 @@ bool routes_find(struct piece host, struct piece target, uint32_t *ret_way)
 		return true;
 	}
 	return false;
-}
-
-/* The character at AT of a path, decoded if it is written as %XX. */
-static char decoded_at(struct piece path, uint32_t at, uint32_t *ret_len)
-{
-	*ret_len = 1;
-	if (path.text[at] != '%' || at + 2 >= path.len)
-		return path.text[at];
-	int high = piece_hex(path.text[at + 1]), low = piece_hex(path.text[at + 2]);
-	if (high < 0 || low < 0)
-		return path.text[at];
-	*ret_len = 3;
-	return (char)(high * 16 + low);
 }
 
 bool routes_is_crooked(struct piece target)

@@ -90,12 +90,16 @@ void talk_touch(struct talk *talk)
 static const char *reason_of(uint32_t status)
 {
 	switch (status) {
+	case 200:
+		return "OK";
 	case 400:
 		return "Bad Request";
 	case 404:
 		return "Not Found";
 	case 408:
 		return "Request Timeout";
+	case 414:
+		return "URI Too Long";
 	case 421:
 		return "Misdirected Request";
 	case 431:
@@ -114,7 +118,7 @@ static const char *reason_of(uint32_t status)
 void talk_fail(struct talk *talk, uint32_t status)
 {
 	const char *reason = reason_of(status);
-	if (status < 500 || status == 501 || status == 505)
+	if (status >= 400 && (status < 500 || status == 501 || status == 505))
 		proxy_counters[REFUSED].value++;
 	/* A response is under way already: it cannot become another one. */
 	if (talk->response != NO_RESPONSE && talk->has_begun) {

@@ -99,6 +99,16 @@ static void test_ends_of_clients(void **state)
 	server(OUT, peer, EDGEOS_FIRST, OK);
 	assert_non_null(strstr(sent_by(0, peer), "Connection: close"));
 	assert_int_equal(host_closed, 1);
+	/* So do all that were asked for before, the last of which says that it is. */
+	peer = open_with(GET GET GET);
+	host_stream(peer, EDGEOS_LAST, "", 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(host_closed, 0);
+		forget();
+		server(OUT, peer, i == 0 ? EDGEOS_FIRST : 0, OK);
+		assert_int_equal(strstr(sent_by(0, peer), "Connection: close") != NULL, i == 2);
+	}
+	assert_int_equal(host_closed, 1);
 	/* In a head, or a body. */
 	peer = open_with("GET / HT");
 	host_stream(peer, EDGEOS_LAST, "", 0);
@@ -111,6 +121,7 @@ static void test_ends_of_clients(void **state)
 	peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 9\r\n\r\nhalf");
 	server(OUT, peer, EDGEOS_FIRST, "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
 	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 413 No\r\n", 17);
+	assert_non_null(strstr(sent_by(0, peer), "\r\nConnection: close\r\n"));
 	assert_int_equal(host_closed, 1);
 	/* One that an instance before this one has known. */
 	forget();
@@ -211,6 +222,134 @@ static void test_hostile(void **state)
 	end(peer);
 }
 
+/* --- what servers get --- */
+
+#define PEERS 6u
+
+/* What came of a server's connection, of each way and client. */
+static struct {
+	char text[1 << 16];
+	uint32_t len;
+} wires[2][PEERS];
+
+/* Each is requests, one behind the other, of which only the last may be cut off. */
+static void look_at_wire(unsigned way, uint32_t peer)
+{
+	static const char mark[] = "X-Forwarded-Proto: http\r\n\r\n";
+	static struct http_head head;
+	const char *at = wires[way][peer].text;
+	uint32_t left = wires[way][peer].len;
+	wires[way][peer].len = 0;
+	while (left > 0) {
+		struct http_body body;
+		struct piece data;
+		uint32_t scanned = 0;
+		int32_t n = http_find_end(at, left, &scanned);
+		assert_int_not_equal(n, -1);
+		if (n == 0)
+			return;
+		assert_int_equal(http_parse_request(at, (uint32_t)n, &head), 0);
+		/* How the proxy ends each. */
+		assert_true((uint32_t)n > sizeof(mark));
+		assert_memory_equal(at + n - (sizeof(mark) - 1), mark, sizeof(mark) - 1);
+		at += n;
+		left -= (uint32_t)n;
+		http_body_init(&body, head.framing, head.length);
+		while (left > 0 && !body.is_done) {
+			n = http_body_take(&body, at, left, &data);
+			assert_in_range(n, 1, left);
+			at += n;
+			left -= (uint32_t)n;
+		}
+	}
+}
+
+/* What was sent since the last time, and the ends of connections between. */
+static void look_at_wires(void)
+{
+	unsigned shut = 0;
+	for (unsigned i = 0; i <= host_sent_count; i++) {
+		for (; shut < host_shuts_count && host_shuts[shut].sent_before == i; shut++)
+			if (host_shuts[shut].port != EDGEOS_PORT_CLIENT)
+				look_at_wire(host_shuts[shut].port - OUT, host_shuts[shut].peer);
+		if (i == host_sent_count || host_sent[i].port == EDGEOS_PORT_CLIENT)
+			continue;
+		unsigned way = host_sent[i].port - OUT;
+		uint32_t peer = host_sent[i].peer, len = wires[way][peer].len;
+		if (len + host_sent[i].len > sizeof(wires[0][0].text))
+			continue;
+		memcpy(wires[way][peer].text + len, host_sent[i].data, host_sent[i].len);
+		wires[way][peer].len += host_sent[i].len;
+	}
+	forget();
+}
+
+/* A piece of what clients say, mostly right; *AT goes on in it. */
+static void say(uint32_t peer, uint32_t *at, bool is_new)
+{
+	static const char talk[] = GET
+		"POST /api HTTP/1.1\r\nHost: www.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"1e\r\nGET /evil HTTP/1.1\r\nHost: \r\n\r\n\r\n3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\n"
+		"POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 27\r\n\r\n"
+		"GET /evil HTTP/1.1\r\nHost: a" GET
+		"POST / HTTP/1.1\r\nHost: www.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"8\r\nGET / HT\r\na\r\nTP/1.1\r\n\r\n\r\n0\r\n\r\n";
+	char text[sizeof(talk)];
+	uint32_t len = 1 + host_random() % (sizeof(talk) - 1 - *at);
+	if (host_random() % 2 == 0)
+		len = 1 + host_random() % (len < 40 ? len : 40);
+	memcpy(text, talk + *at, len);
+	if (host_random() % 50 == 0)
+		text[host_random() % len] ^= (char)(1 << host_random() % 8);
+	*at = (*at + len) % (sizeof(talk) - 1);
+	host_stream(peer, is_new ? EDGEOS_FIRST : 0, text, len);
+}
+
+/* However clients and servers behave, no server gets anything but requests of ours. */
+static void test_what_servers_get(void **state)
+{
+	(void)state;
+	static const char *const responses[] = {
+		OK,
+		"HTTP/1.1 100 Continue\r\n\r\n",
+		"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end",
+		OK "more",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+		"nothing\r\n",
+	};
+	uint32_t at[PEERS] = {0};
+	forget();
+	for (unsigned i = 0; i < 100000; i++) {
+		uint32_t peer = 1 + host_random() % (PEERS - 1), way = OUT + host_random() % 2;
+		uint32_t kind = host_random() % 64;
+		unsigned closed = host_closed;
+		if (kind < 32) {
+			say(peer, &at[peer], at[peer] == 0);
+		} else if (kind < 60) {
+			if (wires[way - OUT][peer].len > 0)
+				server(way, peer, 0, responses[kind < 48 ? 0 : kind % 7]);
+		} else if (kind < 63) {
+			bool is_broken = host_random() % 2 == 0;
+			look_at_wire(way - OUT, peer);
+			host_stream_by(way, peer, EDGEOS_LAST | (is_broken ? EDGEOS_BROKEN : 0), "",
+				       0);
+		} else {
+			host_stream(peer, EDGEOS_LAST | (i % 2 == 0 ? EDGEOS_BROKEN : 0), "", 0);
+		}
+		bool is_closed = host_closed != closed || was_shut(0, EDGEOS_SHUT_BREAK);
+		look_at_wires();
+		/* The next that he says comes by a new connection. */
+		if (is_closed) {
+			look_at_wire(0, peer);
+			look_at_wire(1, peer);
+			at[peer] = 0;
+		}
+	}
+	for (uint32_t peer = 1; peer < PEERS; peer++)
+		end(peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup(test_ends_of_clients, set_up),
 		cmocka_unit_test_setup(test_time, set_up),
 		cmocka_unit_test_setup(test_hostile, set_up),
+		cmocka_unit_test_setup(test_what_servers_get, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

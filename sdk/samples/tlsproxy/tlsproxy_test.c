@@ -39,7 +39,9 @@ static void test_heads(void **state)
 			  "Keep-Alive: 5\r\nUpgrade: websocket\r\nX-Forwarded-For: 1.2.3.4\r\n"
 			  "X-Forwarded-Proto: ftp\r\nForwarded: for=1\r\nCookie:  a=b \r\n"
 			  "X_Forwarded_For: 1.2.3.4\r\nx_real-IP: 1.2.3.4\r\n"
-			  "X-Forwarded-Ssl: on\r\n\r\n");
+			  "X-Forwarded-Ssl: on\r\nClient-IP: 1.2.3.4\r\nTrue-Client-Ip: 1\r\n"
+			  "Proxy: http://1.2.3.4\r\nX-Original-URL: /api\r\n"
+			  "Client-Cert: :AA==:\r\n\r\n");
 	char want[512];
 	snprintf(want, sizeof(want),
 		 "GET /a?b=c HTTP/1.1\r\nHost: WWW.test:8443\r\nAccept: */*\r\nCookie: a=b\r\n"
@@ -69,6 +71,14 @@ static void test_routes(void **state)
 		{"/api/x", "www.test", API, NULL},
 		{"/api?x", "www.test:80", API, NULL},
 		{"/apix", "www.test", OUT, NULL},
+		/* Written in another way, it is the same. */
+		{"/%61p%69/x", "www.test", API, NULL},
+		{"/%61p%69", "www.test", API, NULL},
+		{"/api%78", "www.test", OUT, NULL},
+		{"/ap%2569", "www.test", OUT, NULL},
+		{"/ap%6", "www.test", OUT, NULL},
+		{"/", "www.test.:443", OUT, NULL},
+		{"/", "www.test:", OUT, NULL},
 		{"/", "other", API, NULL},
 		{"/", "[::1]:80", API, NULL},
 		{"*", "www.test", OUT, NULL},
@@ -85,6 +95,14 @@ static void test_routes(void **state)
 		{"http://www.test/", "www.test", 0, "400"},
 		{"/\x80", "www.test", 0, "400"},
 		{"/#a", "www.test", 0, "400"},
+		{"/", "www.test:x", 0, "400"},
+		{"/", "www.test:80:80", 0, "400"},
+		{"/", ":80", 0, "400"},
+		{"/", "[::1", 0, "400"},
+		{"/", "[::1]x", 0, "400"},
+		{"/", "[]", 0, "400"},
+		{"/", "[www.test]", 0, "400"},
+		{"/", "www[::1]", 0, "400"},
 		{"/", "www test", 0, "400"},
 		{"/", "www.test,x", 0, "400"},
 		{"/", "", 0, "400"},
@@ -133,10 +151,16 @@ static void test_refused(void **state)
 		{"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", "400"},
 		{"GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", "400"},
 		{"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+		{"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+		{"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJ / HTTP/1.1\r\nHost: a\r\n\r\n", "501"},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 1\r\n\r\n", "400"},
+		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer_encoding: chunked\r\n\r\n", "400"},
 		{"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "400"},
 		{"G(T / HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
 		{"GET /\r\nHost: a\r\n\r\n", "400"},
 		{"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505"},
+		{"GET / HTTP/1.2\r\n\r\n", "400"},
+		{"GET / HTTP/1.a\r\nHost: a\r\n\r\n", "505"},
 		{"PRI * HTTP/2.0\r\n\r\n", "505"},
 		{"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "501"},
 		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
@@ -181,6 +205,11 @@ static void test_too_large(void **state)
 	client(peer, 0, text);
 	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 431 ", 13);
 	assert_int_equal(host_closed, 1);
+	/* The target alone. */
+	peer = open_with("\r\nGET /");
+	client(peer, 0, text);
+	client(peer, 0, text);
+	assert_memory_equal(sent_by(0, peer), "HTTP/1.1 414 ", 13);
 	/* Many small ones. */
 	peer = open_with("GET / HTTP/1.1\r\nHost: a\r\n");
 	for (unsigned i = 0; i < 200; i++)
@@ -246,6 +275,8 @@ static void test_bad_chunks(void **state)
 					     "-1\r\n",
 					     "1\r\na\r\n1x\r\n",
 					     " 1\r\n",
+					     "1 1\r\n",
+					     "1 \t\n",
 					     "0\r\n\n",
 					     "1\r\r\n"};
 	for (unsigned i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
@@ -257,6 +288,18 @@ static void test_bad_chunks(void **state)
 		assert_true(was_shut(OUT, EDGEOS_SHUT_BREAK));
 		assert_null(strstr(sent_by(OUT, peer), "0\r\n\r\n"));
 	}
+	/* What was right of it goes nowhere behind that: it would open another connection, for
+	 * bytes that are no request. */
+	uint32_t peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\n"
+				  "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nx");
+	assert_true(was_shut(OUT, EDGEOS_SHUT_BREAK));
+	for (unsigned i = host_shuts[0].sent_before; i < host_sent_count; i++)
+		assert_int_equal(host_sent[i].port, EDGEOS_PORT_CLIENT);
+	/* Blanks behind the size are what some pad it with. */
+	peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\n"
+			 "Transfer-Encoding: chunked\r\n\r\n3 \t;x=y\r\nabc\r\n0  \r\n\r\n");
+	assert_non_null(strstr(sent_by(OUT, peer), "\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
+	end(peer);
 }
 
 static void test_responses(void **state)
@@ -267,6 +310,11 @@ static void test_responses(void **state)
 		bool is_closed, way_is_shut;
 	} cases[] = {
 		{GET, "HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n", false, false},
+		{"GET / HTTP/1.2\r\nHost: www.test\r\n\r\n", "HTTP/1.3 204 No\r\n\r\n",
+		 "HTTP/1.1 204 No\r\n\r\n", false, false},
+		/* Some clients would wait for it. */
+		{GET, "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n",
+		 false, false},
 		{GET, "HTTP/1.1 304 \r\nContent-Length: 9\r\n\r\n",
 		 "HTTP/1.1 304 \r\nContent-Length: 9\r\n\r\n", false, false},
 		{"HEAD / HTTP/1.1\r\nHost: www.test\r\n\r\n",
@@ -327,6 +375,76 @@ static void test_bad_responses(void **state)
 	assert_int_equal(host_closed, 0);
 }
 
+/* Who asks for no body gets none, whatever is wrong. */
+static void test_refused_head(void **state)
+{
+	(void)state;
+	uint32_t peer = open_with("HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n");
+	const char *answer = sent_by(0, peer);
+	assert_memory_equal(answer, "HTTP/1.1 400 ", 13);
+	assert_string_equal(answer + strlen(answer) - 4, "\r\n\r\n");
+}
+
+/* A name of TLS may have any bytes: they get into no head. */
+static void test_hostile_names(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"a\r\nX-Evil: 1", "a b", "a/b", "\xff", "[", ":80"};
+	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		host_infos[EDGEOS_STREAM_SERVER_NAME] = names[i];
+		uint32_t peer = open_with(request);
+		assert_memory_equal(sent_by(0, peer), "HTTP/1.1 421 ", 13);
+		assert_string_equal(sent_by(API, peer), "");
+	}
+	host_infos[EDGEOS_STREAM_SERVER_NAME] = "other.test";
+	uint32_t peer = open_with(request);
+	assert_non_null(strstr(sent_by(API, peer), "\r\nHost: other.test\r\n"));
+	end(peer);
+}
+
+/* Who asks how far a request comes. */
+static void test_max_forwards(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *head, *passed, *status;
+	} cases[] = {
+		{"OPTIONS * HTTP/1.1\r\nMax-Forwards: 10", "\r\nMax-Forwards: 9\r\n", NULL},
+		{"TRACE / HTTP/1.1\r\nmax-forwards: 1", "\r\nMax-Forwards: 0\r\n", NULL},
+		{"GET / HTTP/1.1\r\nMax-Forwards: 0", "\r\nMax-Forwards: 0\r\n", NULL},
+		{"OPTIONS / HTTP/1.1\r\nMax-Forwards: 0", NULL, "200"},
+		{"TRACE / HTTP/1.1\r\nMax-Forwards: 0", NULL, "501"},
+		{"OPTIONS / HTTP/1.1\r\nMax-Forwards: -1", NULL, "400"},
+	};
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256];
+		snprintf(text, sizeof(text), "%s\r\nHost: www.test\r\n\r\n", cases[i].head);
+		uint32_t peer = open_with(text);
+		if (cases[i].passed == NULL) {
+			assert_memory_equal(sent_by(0, peer) + 9, cases[i].status, 3);
+			assert_string_equal(sent_by(OUT, peer), "");
+			continue;
+		}
+		assert_non_null(strstr(sent_by(OUT, peer), cases[i].passed));
+		end(peer);
+	}
+}
+
+static void test_expectations(void **state)
+{
+	(void)state;
+	uint32_t peer = open_with("POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 2\r\n"
+				  "Expect: 100-continue\r\n\r\n");
+	assert_non_null(strstr(sent_by(OUT, peer), "\r\nExpect: 100-continue\r\n"));
+	end(peer);
+	/* A client that is too old for it waits for nothing. */
+	peer = open_with("POST / HTTP/1.0\r\nHost: www.test\r\nContent-Length: 2\r\n"
+			 "Expect: 100-continue\r\n\r\nhi");
+	assert_null(strstr(sent_by(OUT, peer), "Expect"));
+	end(peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +457,10 @@ int main(void)
 		cmocka_unit_test_setup(test_bad_chunks, set_up),
 		cmocka_unit_test_setup(test_responses, set_up),
 		cmocka_unit_test_setup(test_bad_responses, set_up),
+		cmocka_unit_test_setup(test_refused_head, set_up),
+		cmocka_unit_test_setup(test_expectations, set_up),
+		cmocka_unit_test_setup(test_max_forwards, set_up),
+		cmocka_unit_test_setup(test_hostile_names, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
