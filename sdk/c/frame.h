@@ -23,6 +23,7 @@
 #define FRAME_RST 0x04u
 #define FRAME_PSH 0x08u
 #define FRAME_ACK 0x10u
+#define FRAME_URG 0x20u
 
 struct frame {
 	uint8_t *data; /* borrowed from who called frame_parse() */

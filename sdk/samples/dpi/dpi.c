@@ -15,9 +15,13 @@
  *                  is dropped; pass: they are looked at by themselves
  * Counters: one for each pattern, by its place in the configuration.
  *
+ * Urgent bytes of TCP are made bytes like the others, as the receiver would take them out of what
+ * it reads, and a pattern would be there that was not seen here.
+ *
  * Limits: a segment that is sent twice is looked at by itself the second time, so a pattern can be
- * hidden by sending other bytes under the same numbers. Fragments are dropped with gaps: drop, as
- * the later ones cannot be told apart. Encrypted data is opaque.
+ * hidden by sending other bytes under the same numbers, and by a pause of five minutes within it.
+ * Fragments are dropped with gaps: drop, as the later ones cannot be told apart. Encrypted data is
+ * opaque.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -53,13 +57,13 @@ static struct flows flows = FLOWS_OF(seen);
 static bool drops_gaps, has_begun;
 static uint32_t verdict;
 
-enum { CLEAN, MATCHED, BYTES, GAPS, FRAGMENTS, MALFORMED, EVICTED, FIXED_COUNTERS };
+enum { CLEAN, MATCHED, BYTES, GAPS, FRAGMENTS, MALFORMED, EVICTED, URGENT, FIXED_COUNTERS };
 #define NAMED_MAX 99u
 static struct edgeos_counter counters[FIXED_COUNTERS + NAMED_MAX] = {
 	[CLEAN] = {"clean", 0},		  [MATCHED] = {"matched", 0},
 	[BYTES] = {"bytes", 0},		  [GAPS] = {"gaps", 0},
 	[FRAGMENTS] = {"fragments", 0},	  [MALFORMED] = {"malformed", 0},
-	[EVICTED] = {"flows_evicted", 0},
+	[EVICTED] = {"flows_evicted", 0}, [URGENT] = {"urgent", 0},
 };
 
 static void read_patterns(void)
@@ -159,6 +163,18 @@ static void take_end(struct seen *entry, const struct frame *frame, unsigned sid
 	entry->is_over |= entry->halves[0].has_fin && entry->halves[1].has_fin;
 }
 
+static void clear_urgent(const struct frame *frame)
+{
+	uint8_t *tcp = frame->data + frame->transport, old[2];
+	memcpy(old, tcp + 12, 2);
+	tcp[13] &= (uint8_t)~FRAME_URG;
+	frame_adjust(tcp + 16, old, tcp + 12, 2);
+	memcpy(old, tcp + 18, 2);
+	frame_put_u16(tcp + 18, 0);
+	frame_adjust(tcp + 16, old, tcp + 18, 2);
+	counters[URGENT].value++;
+}
+
 /* What a segment of TCP has, in the order of its numbers. -1: nothing; *RET_DROPS: it comes too
  * early. */
 static int scan_segment(struct half *half, const struct frame *frame, bool *ret_drops)
@@ -173,7 +189,8 @@ static int scan_segment(struct half *half, const struct frame *frame, bool *ret_
 	half->has_bytes |= len > 0;
 	int32_t ahead = (int32_t)(seq - half->next_seq);
 	uint16_t alone = 0;
-	if (ahead > 0 && len > 0) {
+	/* Nor would an end that comes too early be seen again. */
+	if (ahead > 0 && (len > 0 || (frame->tcp_flags & FRAME_FIN))) {
 		counters[GAPS].value++;
 		*ret_drops = drops_gaps;
 		if (drops_gaps)
@@ -213,6 +230,8 @@ static uint32_t take(const struct frame *frame, unsigned side, uint64_t now_ns)
 	}
 	entry->flow.ends_ns = now_ns + IDLE_NS;
 	if (frame->proto == FRAME_TCP) {
+		if (frame->tcp_flags & FRAME_URG)
+			clear_urgent(frame);
 		/* The ports are used again: by another conversation. */
 		if (has_syn && !(frame->tcp_flags & FRAME_ACK) &&
 		    !is_again(&entry->halves[side], frame)) {

@@ -200,6 +200,51 @@ static void test_syn_in_the_middle(void **state)
 	}
 }
 
+/* The receiver would take an urgent byte out of the rest. */
+static void test_urgent(void **state)
+{
+	uint8_t data[512];
+	struct frame frame;
+	struct host_packet packet = {.proto = FRAME_TCP,
+				     .source = "10.0.0.1",
+				     .target = "192.0.2.1",
+				     .source_port = 20,
+				     .target_port = 80,
+				     .flags = FRAME_ACK | FRAME_URG,
+				     .seq = 100,
+				     .payload = "GET /eXvil",
+				     .payload_len = 10};
+	start("/evil", NULL, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		packet.source = i == 0 ? "10.0.0.1" : "2001:db8::1";
+		packet.target = i == 0 ? "192.0.2.1" : "2001:db8::2";
+		uint32_t len = host_make(data, &packet);
+		assert_true(frame_parse(&frame, data, len));
+		frame_put_u16(data + frame.transport + 18, 7);
+		frame_fill_checksums(&frame);
+		assert_int_equal(host_frame(0, data, len), EDGEOS_FORWARD);
+		assert_true(frame_parse(&frame, host_result.data, host_result.len));
+		assert_int_equal(frame.tcp_flags, FRAME_ACK);
+		assert_int_equal(frame_u16(host_result.data + frame.transport + 18), 0);
+		assert_true(host_checksums_are_right(host_result.data, host_result.len));
+		assert_memory_equal(host_result.data + frame.payload, "GET /eXvil", 10);
+	}
+	assert_int_equal(host_counter("urgent"), 2);
+}
+
+/* An end ahead of what it ends is sent again as well: it is not missed. */
+static void test_early_end(void **state)
+{
+	start("/evil", NULL, NULL);
+	assert_int_equal(segment(0, 21, FRAME_SYN, 99, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 21, FRAME_ACK | FRAME_FIN, 102, ""), EDGEOS_DROP);
+	assert_int_equal(segment(0, 21, FRAME_ACK, 102, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 21, FRAME_ACK, 100, "ab"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 21, FRAME_ACK | FRAME_FIN, 102, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(1, 21, FRAME_ACK | FRAME_FIN, 500, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 21, FRAME_SYN, 9000, ""), EDGEOS_FORWARD);
+}
+
 static void test_mark_and_udp(void **state)
 {
 	uint8_t data[512];
@@ -281,6 +326,8 @@ int main(void)
 		cmocka_unit_test(test_across_segments),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_syn_in_the_middle),
+		cmocka_unit_test(test_urgent),
+		cmocka_unit_test(test_early_end),
 		cmocka_unit_test(test_mark_and_udp),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_hostile),
