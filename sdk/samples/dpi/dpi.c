@@ -12,7 +12,8 @@
  *     hop          (default "suspicious")
  *     gaps         drop (default): segments ahead of what was seen wait to be sent again in order,
  *                  so that nothing hides in their order, and a SYN in the middle of a conversation
- *                  is dropped; pass: they are looked at by themselves
+ *                  is dropped, as is what no receiver takes: segments with a wrong checksum, or
+ *                  without an acknowledgement; pass: they are looked at by themselves
  * Counters: one for each pattern, by its place in the configuration.
  *
  * Urgent bytes of TCP are made bytes like the others, as the receiver would take them out of what
@@ -57,13 +58,25 @@ static struct flows flows = FLOWS_OF(seen);
 static bool drops_gaps, has_begun;
 static uint32_t verdict;
 
-enum { CLEAN, MATCHED, BYTES, GAPS, FRAGMENTS, MALFORMED, EVICTED, URGENT, FIXED_COUNTERS };
+enum {
+	CLEAN,
+	MATCHED,
+	BYTES,
+	GAPS,
+	FRAGMENTS,
+	MALFORMED,
+	EVICTED,
+	URGENT,
+	REFUSED,
+	FIXED_COUNTERS
+};
 #define NAMED_MAX 99u
 static struct edgeos_counter counters[FIXED_COUNTERS + NAMED_MAX] = {
 	[CLEAN] = {"clean", 0},		  [MATCHED] = {"matched", 0},
 	[BYTES] = {"bytes", 0},		  [GAPS] = {"gaps", 0},
 	[FRAGMENTS] = {"fragments", 0},	  [MALFORMED] = {"malformed", 0},
 	[EVICTED] = {"flows_evicted", 0}, [URGENT] = {"urgent", 0},
+	[REFUSED] = {"refused", 0},
 };
 
 static void read_patterns(void)
@@ -161,6 +174,14 @@ static void take_end(struct seen *entry, const struct frame *frame, unsigned sid
 		entry->is_over = true;
 	half->has_fin |= (frame->tcp_flags & FRAME_FIN) && end == half->next_seq;
 	entry->is_over |= entry->halves[0].has_fin && entry->halves[1].has_fin;
+}
+
+/* Would its receiver refuse it? Then its bytes are not what he reads, and those that hide nothing
+ * here could be put between those of a pattern. */
+static bool is_refused(const struct frame *frame, bool has_good_checksum)
+{
+	return (frame->tcp_flags & (FRAME_SYN | FRAME_RST | FRAME_ACK)) == 0 ||
+	       (!has_good_checksum && !frame_checksum_is_right(frame));
 }
 
 static void clear_urgent(const struct frame *frame)
@@ -278,6 +299,11 @@ EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 	if (frame.proto != FRAME_TCP && frame.proto != FRAME_UDP) {
 		counters[CLEAN].value++;
 		return EDGEOS_FORWARD;
+	}
+	bool has_good_checksum = (edgeos_slot.info.flags & EDGEOS_CHECKSUM_GOOD) != 0;
+	if (frame.proto == FRAME_TCP && drops_gaps && is_refused(&frame, has_good_checksum)) {
+		counters[REFUSED].value++;
+		return EDGEOS_DROP;
 	}
 	unsigned side = edgeos_slot.info.port == EDGEOS_PORT_CLIENT ? 0 : 1;
 	return take(&frame, side, edgeos_slot.info.time_ns);

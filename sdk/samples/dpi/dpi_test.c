@@ -200,6 +200,41 @@ static void test_syn_in_the_middle(void **state)
 	}
 }
 
+/* What no receiver takes is not between the parts of a pattern. */
+static void test_refused(void **state)
+{
+	uint8_t data[512];
+	struct host_packet packet = {.proto = FRAME_TCP,
+				     .source = "2001:db8::1",
+				     .target = "2001:db8::2",
+				     .flags = FRAME_ACK,
+				     .seq = 100,
+				     .payload = "GET /ev",
+				     .payload_len = 7};
+	start("/evil", NULL, NULL);
+	uint64_t before = host_counter("pattern_01");
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_FORWARD);
+	packet.seq += 7;
+	packet.payload = "xx";
+	packet.payload_len = 2;
+	uint32_t len = host_make(data, &packet);
+	data[len - 1] ^= 1;
+	assert_int_equal(host_frame(0, data, len), EDGEOS_DROP);
+	packet.flags = FRAME_PSH;
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_DROP);
+	assert_int_equal(host_counter("refused"), 2);
+	packet.flags = FRAME_ACK;
+	packet.payload = "il";
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_DROP);
+	assert_int_equal(host_counter("pattern_01"), before + 1);
+	/* Odd lengths, too. */
+	packet.source_port = 5;
+	len = host_make(data, &packet);
+	assert_int_equal(host_frame(0, data, len), EDGEOS_FORWARD);
+	packet.payload_len = 1;
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_FORWARD);
+}
+
 /* The receiver would take an urgent byte out of the rest. */
 static void test_urgent(void **state)
 {
@@ -306,6 +341,9 @@ static void test_hostile(void **state)
 				     .payload_len = 15};
 	start("/evil; \\x00\\x00", NULL, NULL);
 	host_be_hostile(data, host_make(data, &packet), 5000);
+	/* Checksums are not looked at. */
+	start("/evil; \\x00\\x00", NULL, "pass");
+	host_be_hostile(data, host_make(data, &packet), 5000);
 	packet.proto = FRAME_UDP;
 	packet.source = packet.target = "2001:db8::1";
 	host_be_hostile(data, host_make(data, &packet), 5000);
@@ -326,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_across_segments),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_syn_in_the_middle),
+		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_urgent),
 		cmocka_unit_test(test_early_end),
 		cmocka_unit_test(test_mark_and_udp),
