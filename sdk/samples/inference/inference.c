@@ -26,8 +26,10 @@
 
 EDGEOS_PACKETS(2048)
 
+/* Found by the address: the node numbers anew who was silent for ten minutes. */
 struct sender {
-	uint32_t peer;
+	uint8_t address[16];
+	uint16_t port;
 	uint64_t heard_ns; /* 0: the place is free */
 	uint32_t count;
 	int8_t window[MODEL_WINDOW]; /* the latest is the last */
@@ -118,11 +120,13 @@ static bool is_answer(struct piece text)
 	return false;
 }
 
-static struct sender *find_sender(uint32_t peer, uint64_t now_ns)
+static struct sender *find_sender(const struct edgeos_packet *info)
 {
+	uint64_t now_ns = info->time_ns;
 	struct sender *oldest = &senders[0];
 	for (unsigned i = 0; i < SENDERS_MAX; i++) {
-		if (senders[i].heard_ns != 0 && senders[i].peer == peer) {
+		if (senders[i].heard_ns != 0 && senders[i].port == info->peer_port &&
+		    memcmp(senders[i].address, info->peer_address, 16) == 0) {
 			senders[i].heard_ns = now_ns;
 			return &senders[i];
 		}
@@ -130,7 +134,8 @@ static struct sender *find_sender(uint32_t peer, uint64_t now_ns)
 			oldest = &senders[i];
 	}
 	counters[FORGOTTEN].value += oldest->heard_ns != 0;
-	*oldest = (struct sender){.peer = peer, .heard_ns = now_ns};
+	*oldest = (struct sender){.port = info->peer_port, .heard_ns = now_ns};
+	memcpy(oldest->address, info->peer_address, 16);
 	return oldest;
 }
 
@@ -183,7 +188,7 @@ EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 		counters[MALFORMED].value++;
 		return EDGEOS_DROP;
 	}
-	struct sender *sender = find_sender(edgeos_slot.info.peer, edgeos_slot.info.time_ns);
+	struct sender *sender = find_sender(&edgeos_slot.info);
 	uint64_t before = counters[VALUES].value;
 	if (!take_values(sender, datagram)) {
 		counters[MALFORMED].value++;

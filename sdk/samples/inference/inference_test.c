@@ -62,7 +62,8 @@ static void test_as_a_service(void **state)
 	/* Value by value; each sender has a window of his own. */
 	assert_string_equal(ask(50, ".5"), "needs 15 more\n");
 	assert_string_equal(ask(51, "1,2;3\n"), "needs 13 more\n");
-	assert_string_equal(ask(50, "-.5"), "needs 14 more\n");
+	/* He was silent for long: the double gives this number to the same address. */
+	assert_string_equal(ask(50 + 65536, "-.5"), "needs 14 more\n");
 	/* Nothing of what is not right is taken. */
 	assert_string_equal(ask(50, "1 2 x"), "error: not a number\n");
 	assert_string_equal(ask(50, "."), "error: not a number\n");
