@@ -34,6 +34,7 @@
 #define NS_PER_S     UINT64_C(1000000000)
 #define FLOWS_PLACES 4096u
 #define IDLE_NS	     (300 * NS_PER_S)
+#define SINCE_MAX    (1u << 31)
 
 EDGEOS_PACKETS(EDGEOS_PACKET_MAX)
 
@@ -41,6 +42,7 @@ EDGEOS_PACKETS(EDGEOS_PACKET_MAX)
 struct half {
 	uint32_t next_seq;
 	uint32_t begin; /* behind its SYN, if it has_syn */
+	uint32_t since; /* bytes from there on; no more than SINCE_MAX */
 	uint16_t state;
 	bool is_known; /* NEXT_SEQ is */
 	bool has_syn, has_bytes, has_fin;
@@ -196,6 +198,17 @@ static void clear_urgent(const struct frame *frame)
 	counters[URGENT].value++;
 }
 
+/* Bytes from before HALF began. Behind a SYN they are of another conversation than is followed: who
+ * did not take this SYN would read them. Without one it began earlier than it seemed. False: these
+ * are not looked at. */
+static bool take_earlier(struct half *half, uint32_t seq)
+{
+	if (half->has_syn)
+		return false;
+	*half = (struct half){.next_seq = seq, .begin = seq, .is_known = true, .has_bytes = true};
+	return true;
+}
+
 /* What a segment of TCP has, in the order of its numbers. -1: nothing; *RET_DROPS: it comes too
  * early. */
 static int scan_segment(struct half *half, const struct frame *frame, bool *ret_drops)
@@ -209,7 +222,16 @@ static int scan_segment(struct half *half, const struct frame *frame, bool *ret_
 			.next_seq = seq, .begin = seq, .is_known = true, .has_syn = has_syn};
 	half->has_bytes |= len > 0;
 	int32_t ahead = (int32_t)(seq - half->next_seq);
+	uint32_t known = half->next_seq - seq; /* if it is not ahead */
 	uint16_t alone = 0;
+	/* One before the first, where the SYN is, is what asks whether somebody is there. */
+	if (drops_gaps && ahead < 0 && len > 0 && known > half->since + half->has_syn) {
+		*ret_drops = !take_earlier(half, seq);
+		counters[GAPS].value += *ret_drops;
+		if (*ret_drops)
+			return -1;
+		ahead = 0;
+	}
 	/* Nor would an end that comes too early be seen again. */
 	if (ahead > 0 && (len > 0 || (frame->tcp_flags & FRAME_FIN))) {
 		counters[GAPS].value++;
@@ -223,13 +245,13 @@ static int scan_segment(struct half *half, const struct frame *frame, bool *ret_
 	if (ahead < 0) {
 		/* By itself, and then what is new of it, behind what came before. */
 		int found = scan(&alone, data, len);
-		uint32_t known = (uint32_t)-ahead;
 		if (found >= 0 || len <= known)
 			return found;
 		data += known;
 		len -= known;
 	}
 	half->next_seq += len;
+	half->since = len > SINCE_MAX - half->since ? SINCE_MAX : half->since + len;
 	return scan(&half->state, data, len);
 }
 

@@ -200,6 +200,35 @@ static void test_syn_in_the_middle(void **state)
 	}
 }
 
+/* The server keeps to the first SYN. What it reads then is before what was followed here, where
+ * each segment would be looked at by itself. */
+static void test_other_syn(void **state)
+{
+	start("/evil", NULL, NULL);
+	for (uint16_t port = 30; port < 32; port++) {
+		assert_int_equal(segment(0, port, FRAME_SYN, 99, ""), EDGEOS_FORWARD);
+		if (port == 30)
+			segment(1, port, FRAME_SYN | FRAME_ACK, 499, "");
+		assert_int_equal(segment(0, port, FRAME_SYN, 5000, ""), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 100, "GET /ev"), EDGEOS_DROP);
+		assert_int_equal(segment(0, port, FRAME_ACK, 107, "il"), EDGEOS_DROP);
+		/* Is somebody there? */
+		assert_int_equal(segment(0, port, FRAME_ACK, 5000, "x"), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 5001, "GET /ev"), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 5001, "GET"), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 4999, "xx/ev"), EDGEOS_DROP);
+		assert_int_equal(segment(0, port, FRAME_ACK, 5008, "il"), EDGEOS_DROP);
+	}
+	/* One that began before it was seen here, out of order. */
+	assert_int_equal(segment(0, 33, FRAME_ACK, 107, "il"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 33, FRAME_ACK, 100, "GET /ev"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 33, FRAME_ACK, 107, "il"), EDGEOS_DROP);
+	/* Half of all numbers away. */
+	assert_int_equal(segment(0, 34, FRAME_ACK, 100, "GET /ev"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 34, FRAME_ACK, 107 + (1u << 31), "x"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 34, FRAME_ACK, 107, "il"), EDGEOS_DROP);
+}
+
 /* What no receiver takes is not between the parts of a pattern. */
 static void test_refused(void **state)
 {
@@ -364,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_across_segments),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_syn_in_the_middle),
+		cmocka_unit_test(test_other_syn),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_urgent),
 		cmocka_unit_test(test_early_end),
