@@ -44,10 +44,18 @@ static void test_patterns(void **state)
 	assert_true(compile("a;b; ", false));
 }
 
+/* One of COUNT letters, large or small; only letters of ASCII are the same in both. */
+static char letter(unsigned count, bool ignores_case)
+{
+	static const char letters[] = {'a', 'b', '\xc3', 'x', 'A', 'B', '\xe3', 'X'};
+	return letters[host_random() % count + (ignores_case ? host_random() % 2 * 4 : 0)];
+}
+
 /* Against the obvious way, with few letters, so that there is much to find. */
 static void test_against_a_model(void **state)
 {
-	for (unsigned round = 0; round < 300; round++) {
+	for (unsigned round = 0; round < 600; round++) {
+		bool ignores_case = round % 2 == 1;
 		char text[256] = "", data[65];
 		unsigned count = 1 + host_random() % 8;
 		const char *words[8];
@@ -55,18 +63,19 @@ static void test_against_a_model(void **state)
 		for (unsigned i = 0; i < count; i++) {
 			unsigned len = 1 + host_random() % 6;
 			for (unsigned k = 0; k < len; k++)
-				each[i][k] = (char)('a' + host_random() % 3);
+				each[i][k] = letter(3, ignores_case);
 			each[i][len] = '\0';
 			words[i] = each[i];
 			strcat(strcat(text, each[i]), ";");
 		}
-		assert_true(compile(text, false));
+		assert_true(compile(text, ignores_case));
 		for (unsigned i = 0; i < 64; i++)
-			data[i] = (char)('a' + host_random() % 4);
+			data[i] = letter(4, ignores_case);
 		data[64] = '\0';
 		size_t first = 64;
 		for (unsigned i = 0; i < count; i++) {
-			const char *at = strstr(data, words[i]);
+			const char *at =
+				ignores_case ? strcasestr(data, words[i]) : strstr(data, words[i]);
 			size_t end = at == NULL ? 64 : (size_t)(at - data) + strlen(words[i]) - 1;
 			first = end < first ? end : first;
 		}
