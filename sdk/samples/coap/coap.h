@@ -173,7 +173,8 @@ void exchanges_seed(uint32_t seed);
 /* One message of PEER. The answer is in *RET_ANSWER, which has ANSWER_LEN bytes; 0: none. */
 uint32_t coap_input(uint32_t peer, const uint8_t *data, uint32_t len, uint64_t now_ns,
 		    const uint8_t **ret_answer);
-uint16_t coap_next_id(void);
+/* Of the next message to PEER; who has some of another's cannot tell it. */
+uint16_t coap_next_id(uint32_t peer);
 /* Writes the options of RESOURCE's content, and BLOCK of it. OBSERVER: it is for one, with this
  * SEQUENCE. */
 void coap_put_content(struct coap_writer *writer, const struct resource *resource,

@@ -166,7 +166,15 @@ static void test_messages(void **state)
 	assert_int_equal(SAY(1, PUT "\xbc.well-knownx\xff.."), COAP_CREATED);
 	assert_int_equal(SAY(1, DELETE "\xbc.well-knownx"), COAP_DELETED);
 	assert_int_equal(SAY(1, PUT "\xbb.well-known\xff.."), COAP_NOT_ALLOWED);
-	/* Nobody's number is skipped to by guessing it. */
+	/* Numbers that one sees do not tell those of another. */
+	exchanges_seed(12345);
+	SAY(7, "\x50\1\0\0");
+	uint16_t first = answer.id;
+	SAY(8, "\x50\1\0\0");
+	assert_true(answer.id != first && answer.id != (uint16_t)(first + 1));
+	SAY(7, "\x50\1\0\0");
+	assert_int_equal(answer.id, (uint16_t)(first + 2));
+	/* Tags never are what stands for none, or for any. */
 	resources_seed(UINT32_MAX);
 	for (unsigned i = 0; i < 4; i++) {
 		SAY(1, PUT "\xb1"

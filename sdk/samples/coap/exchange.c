@@ -22,15 +22,17 @@ static struct exchange exchanges[COAP_EXCHANGES];
 static uint8_t answers[COAP_EXCHANGES][COAP_MESSAGE_MAX];
 static uint32_t next_exchange;
 static uint16_t next_id;
+static uint32_t id_seed;
 
 void exchanges_seed(uint32_t seed)
 {
 	next_id = (uint16_t)seed;
+	id_seed = seed;
 }
 
-uint16_t coap_next_id(void)
+uint16_t coap_next_id(uint32_t peer)
 {
-	return ++next_id;
+	return (uint16_t)(++next_id + ((peer ^ id_seed) * 0x9e3779b1u >> 16));
 }
 
 static struct exchange *find_exchange(uint32_t peer, uint16_t id, uint64_t now_ns)
@@ -291,7 +293,7 @@ static uint32_t take_request(const struct coap_message *request, uint32_t peer, 
 	struct coap_writer writer;
 	coap_stats.requests++;
 	coap_begin(&writer, answer, is_con ? COAP_ACK : COAP_NON, COAP_EMPTY,
-		   is_con ? request->id : coap_next_id(), request->token, request->token_len);
+		   is_con ? request->id : coap_next_id(peer), request->token, request->token_len);
 	run(&writer, request, peer, now_ns);
 	one->peer = peer;
 	one->id = request->id;

@@ -179,7 +179,7 @@ static void ask_to_confirm(struct observer *one, const struct resource *resource
 		one->timeout_ns *= 2;
 	}
 	if (one->is_behind) {
-		one->confirm_id = coap_next_id();
+		one->confirm_id = coap_next_id(one->peer);
 		one->confirm_sequence = observers_sequence();
 		one->is_behind = false;
 	}
@@ -207,7 +207,7 @@ static void notify(struct observer *one, const struct resource *resource, uint64
 	} else if (is_due && !is_asked(one->peer)) {
 		ask_to_confirm(one, resource, now_ns);
 	} else if (one->unheard < UNHEARD_MAX) {
-		uint16_t id = coap_next_id();
+		uint16_t id = coap_next_id(one->peer);
 		one->ids[one->unheard++] = id;
 		if (!tell(one, resource, COAP_NON, COAP_CONTENT, id))
 			lose(one->peer);
@@ -227,7 +227,8 @@ void observers_notify(const struct resource *resource, bool is_gone, uint64_t no
 		/* Its format does not change for who observes it (RFC 7641, 4.2). */
 		if (is_gone || resource->format != one->format) {
 			(void)tell(one, resource, COAP_NON,
-				   is_gone ? COAP_NOT_FOUND : COAP_NOT_ACCEPTABLE, coap_next_id());
+				   is_gone ? COAP_NOT_FOUND : COAP_NOT_ACCEPTABLE,
+				   coap_next_id(one->peer));
 			forget(one);
 		} else {
 			notify(one, resource, now_ns);
