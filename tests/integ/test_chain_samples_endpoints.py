@@ -174,6 +174,24 @@ def test_coap_observe_blocks(host, node, tmp_path):
         assert counters["notifications"] == 40
 
 
+def test_coap_observe_loss(host, node):
+    """A confirmation that is lost is asked for again; then what is told is the latest."""
+    net = host
+    apply_endpoint(node, "coap", 5683)
+    assert coap(net, "put", "door", "-e", "value 0") == ("", "")
+    # The client's second message, and the next, are the confirmations.
+    argv = ["stdbuf", "-o0", "coap-client-notls", "-m", "get", "-s", "120", "-w", "-l", "2-3"]
+    with running(net.spawn("host", *argv, f"coap://{HOST4}/door")) as observer:
+        assert observer.stdout.readline() == "value 0\n"
+        for i in range(1, 31):
+            assert coap(net, "put", "door", "-e", f"value {i}", source=CLIENTS[1]) == ("", "")
+        lines = [observer.stdout.readline().rstrip("\n")]
+        while lines[-1] != "value 30":
+            lines.append(observer.stdout.readline().rstrip("\n"))
+        assert lines[:17] == [f"value {i}" for i in range(1, 18)]
+        assert counters_of(node, "coap")["observers"] == 1
+
+
 def test_coap_paths(host, node):
     """Any text may be in a path; the list can be filtered."""
     net = host
