@@ -249,6 +249,25 @@ static bool covers_addresses(const struct frame *frame)
 	return frame->proto != FRAME_ICMP;
 }
 
+static uint32_t sum_of_addresses(const struct frame *frame, uint32_t len)
+{
+	const uint8_t *ip = frame->data + frame->ip;
+	if (!covers_addresses(frame))
+		return 0;
+	uint32_t sum = frame->version == 4 ? frame_sum(ip + 12, 8, 0) : frame_sum(ip + 8, 32, 0);
+	return sum + frame->proto + len;
+}
+
+bool frame_checksum_is_right(const struct frame *frame)
+{
+	const uint8_t *at = transport_checksum(frame);
+	uint32_t len = frame->end - frame->transport;
+	if (at == NULL || (frame->proto == FRAME_UDP && frame->version == 4 && frame_u16(at) == 0))
+		return true;
+	uint32_t sum = sum_of_addresses(frame, len);
+	return frame_fold(frame_sum(frame->data + frame->transport, len, sum)) == 0;
+}
+
 void frame_fill_checksums(struct frame *frame)
 {
 	uint8_t *ip = frame->data + frame->ip;
@@ -260,11 +279,7 @@ void frame_fill_checksums(struct frame *frame)
 	uint8_t *at = transport_checksum(frame);
 	if (at == NULL)
 		return;
-	uint32_t sum = 0;
-	if (covers_addresses(frame)) {
-		sum = frame->version == 4 ? frame_sum(ip + 12, 8, 0) : frame_sum(ip + 8, 32, 0);
-		sum += frame->proto + len;
-	}
+	uint32_t sum = sum_of_addresses(frame, len);
 	frame_put_u16(at, 0);
 	uint16_t checksum = frame_fold(frame_sum(frame->data + frame->transport, len, sum));
 	/* UDP's 0 means that there is none. */

@@ -143,6 +143,10 @@ static void test_checksums_follow_changes(void **state)
 			address[k] = (uint8_t)host_random();
 		frame_set_address(&frame, i % 2 == 0, address);
 		assert_true(host_checksums_are_right(data, len));
+		assert_true(frame_checksum_is_right(&frame));
+		data[frame.payload] ^= 1;
+		assert_int_equal(frame_checksum_is_right(&frame), frame.payload == frame.end);
+		data[frame.payload] ^= 1;
 	}
 }
 

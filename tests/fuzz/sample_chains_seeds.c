@@ -259,6 +259,13 @@ void seeds_of_coap(void)
 	ADD("\x41\3\0\6t\xb3log\xd1\3\x10\xff 123");
 	ADD("\x41\1\0\7t\xb3log\xc1\x10");
 	ADD("\x40\1\0\x08\xbb.well-known\4core");
+	ADD("\x40\1\0\x0c\xbb.well-known\4core\x47href=/k");
+	ADD("\x40\1\0\x0d\xbb.well-known\4core\x45"
+	    "ct=5*\x07href=/*");
+	ADD("\x40\3\0\x0e\xb6k\xc3\xbc/;,\x01x\x11\x32\xff y");
+	ADD("\x40\3\0\x0f\xb3log\xd1\3\x08\xd2\x14\x10\1\xff 123456789abcdef");
+	ADD("\x40\1\0\x10\xb3log\xc0\x50");
+	ADD("\x60\0\0\1");
 	ADD("\x40\2\0\x09\xb4post\xff new");
 	ADD("\x40\4\0\x0a\xb4kept");
 	ADD("\x40\1\0\x0b\x10\x34\1\2\3\4\x74kept\x60\xdd\xff\xff\xee");
@@ -272,6 +279,7 @@ void seeds_of_inference(void)
 	ADD("1.25, -3;\t99999999999999999999.5\r\n");
 	ADD("-0.001 .9999999 1000000 -1000000 00000.1");
 	ADD("- . -. --1 1..2 1.2.3");
+	ADD("1e-05 5E2 +1.e+3 1e99999999999 1e5e5");
 }
 
 static const char *const requests[] = {

@@ -348,6 +348,20 @@ def test_dpi(net, node, tmp_path):
         assert trap.packets() == []
 
 
+def test_dpi_urgent(net, node):
+    """A byte out of band does not hide a pattern: the server reads what was looked at."""
+    apply_sample(node, "dpi", ("verdict: mark", "verdict: drop"))
+    give_link(net)
+    with tcp_server(net, "wan", (WAN, 80)) as server, tcp_client(net, "lan", (WAN, 80)) as client:
+        assert say(client, b"GET /etc/pas") == b"GET /etc/pas"
+        client.send(b"X", socket.MSG_OOB)
+        assert client.recv(1) == b"X"
+        assert say(client, b"swd") == b"swd"
+        assert b"".join(data for _, data in server.seen) == b"GET /etc/pasXswd"
+        counters = counters_of(node, "dpi")
+        assert counters["urgent"] >= 1 and counters["pattern_01"] == 0
+
+
 # --- three, one behind the other ---
 
 PER_CLIENT = """

@@ -164,6 +164,77 @@ def test_coap_observe(host, node):
         assert counters_of(node, "coap")["notifications"] >= 6
 
 
+def test_coap_observe_blocks(host, node, tmp_path):
+    """More changes than go out without a confirmation, each longer than a block."""
+    net = host
+    apply_endpoint(node, "coap", 5683)
+    rest = ", ".join(f"{i:04}" for i in range(200))
+    assert coap(net, "put", "log", "-e", f"first {rest}") == ("", "")
+    argv = ["stdbuf", "-o0", "coap-client-notls", "-m", "get", "-s", "120", "-w", "-b", "256"]
+    with running(net.spawn("host", *argv, f"coap://{HOST4}/log")) as observer:
+        assert observer.stdout.readline() == f"first {rest}\n"
+        for i in range(40):
+            assert coap(net, "put", "log", "-e", f"{i} {rest}", source=CLIENTS[1]) == ("", "")
+            assert observer.stdout.readline() == f"{i} {rest}\n"
+        counters = counters_of(node, "coap")
+        assert (counters["observers"], counters["observers_lost"]) == (1, 0)
+        assert counters["notifications"] == 40
+
+
+def test_coap_observe_loss(host, node):
+    """A confirmation that is lost is asked for again; then what is told is the latest."""
+    net = host
+    apply_endpoint(node, "coap", 5683)
+    assert coap(net, "put", "door", "-e", "value 0") == ("", "")
+    # The client's second message, and the next, are the confirmations.
+    argv = ["stdbuf", "-o0", "coap-client-notls", "-m", "get", "-s", "120", "-w", "-l", "2-3"]
+    with running(net.spawn("host", *argv, f"coap://{HOST4}/door")) as observer:
+        assert observer.stdout.readline() == "value 0\n"
+        for i in range(1, 31):
+            assert coap(net, "put", "door", "-e", f"value {i}", source=CLIENTS[1]) == ("", "")
+        lines = [observer.stdout.readline().rstrip("\n")]
+        while lines[-1] != "value 30":
+            lines.append(observer.stdout.readline().rstrip("\n"))
+        assert lines[:17] == [f"value {i}" for i in range(1, 18)]
+        assert counters_of(node, "coap")["observers"] == 1
+
+
+def test_coap_paths(host, node):
+    """Any text may be in a path; the list can be filtered."""
+    net = host
+    apply_endpoint(node, "coap", 5683)
+    assert coap(net, "put", "k%C3%BCche/oven%20%2F%201", "-e", "210") == ("", "")
+    assert coap(net, "get", "k%c3%bcche/oven%20%2f%201") == ("210", "")
+    assert coap(net, "put", "door", "-t", "50", "-e", "{}") == ("", "")
+    oven, door = "</k%C3%BCche/oven%20%2F%201>;obs", "</door>;ct=50;obs"
+    core = ".well-known/core"
+    assert coap(net, "get", core)[0] == f"{oven},{door}"
+    assert coap(net, "get", f"{core}?ct=50") == (door, "")
+    assert coap(net, "get", f"{core}?href=/k%C3%BC*") == (oven, "")
+    assert coap(net, "get", f"{core}?rt=oven") == ("", "")
+    assert coap(net, "get", core, "-A", "50")[1].startswith("4.06")
+
+
+def test_coap_clients_options(host, node):
+    """What the client can put into a request."""
+    net = host
+    apply_endpoint(node, "coap", 5683)
+    assert coap(net, "put", "a", "-e", "1") == ("", "")
+    for words, code in [(("-O", "2049,x"), "4.02"), (("-O", "7,0x010203"), "4.02"),
+                        (("-O", "23,0x07"), "4.00"), (("-O", "35,coap://x/"), "5.05"),
+                        (("-b", "9,256"), "4.00"), (("-P", f"coap://{HOST4}"), "5.05")]:
+        assert coap(net, "get", "a", *words)[1].startswith(code), words
+    for words in [("-O", "2048,x"), ("-U",), ("-H", "3"), ("-T", "12345678"), ("-K", "1")]:
+        assert coap(net, "get", "a", *words) == ("1", ""), words
+    assert coap(net, "put", "a", "-e", "2", "-O", "5,")[1].startswith("4.12")
+    assert coap(net, "put", "a", "-e", "2", "-O", "1,") == ("", "")
+    assert coap(net, "put", "b", "-e", "2", "-O", "1,")[1].startswith("4.12")
+    for method in ("fetch", "patch", "ipatch"):
+        assert coap(net, method, "a", "-e", "x")[1].startswith("4.05")
+    assert coap(net, "get", "a", "-N", "-G", "2")[0] == "22"
+    assert coap(net, "get", "a", "-l", "1", timeout_s=60) == ("2", "")
+
+
 def test_coap_malformed(host, node):
     net = host
     apply_endpoint(node, "coap", 5683)

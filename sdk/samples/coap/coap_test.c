@@ -121,7 +121,7 @@ static void test_methods(void **state)
 	assert_int_equal(ask(COAP_PUT, "a/b", "three"), COAP_CREATED);
 	assert_int_equal(ask(COAP_GET, ".well-known/core", NULL), COAP_CONTENT);
 	assert_int_equal(answer.format, COAP_LINK_FORMAT);
-	assert_payload("</a>,</a/b>");
+	assert_payload("</a>;obs,</a/b>;obs");
 	assert_int_equal(ask(COAP_PUT, ".well-known/core", "x"), COAP_NOT_ALLOWED);
 	assert_int_equal(ask(COAP_DELETE, "a", NULL), COAP_DELETED);
 	assert_int_equal(ask(COAP_GET, "a", NULL), COAP_NOT_FOUND);
@@ -145,7 +145,7 @@ static void test_options(void **state)
 	struct request request = {.type = COAP_CON, .code = COAP_GET, .path = "a", .observe = -1};
 	ask(COAP_PUT, "a", "one");
 	ask(COAP_GET, "a", NULL);
-	uint32_t etag = answer.etag;
+	uint32_t etag = answer.etags.tags[0];
 	request.etag = etag;
 	assert_int_equal(ask_from(1, request), COAP_VALID);
 	request.etag = etag + 1;
@@ -176,7 +176,8 @@ static void test_options(void **state)
 	ask(COAP_GET, "a", NULL);
 	request.if_match = etag;
 	for (unsigned i = 0; i < 4; i++)
-		((uint8_t *)&request.other_match)[i] = (uint8_t)(answer.etag >> (24 - 8 * i));
+		((uint8_t *)&request.other_match)[i] =
+			(uint8_t)(answer.etags.tags[0] >> (24 - 8 * i));
 	assert_int_equal(ask_from(1, request), COAP_CHANGED);
 	request.if_match = request.other_match = 0;
 	request.has_if_none_match = true;
@@ -185,7 +186,6 @@ static void test_options(void **state)
 			     "0123456789/0123456789/0123456789/0123456789/0123456789/0123456789",
 			     NULL),
 			 COAP_NOT_FOUND);
-	assert_int_equal(ask(COAP_PUT, "a b", "x"), COAP_BAD_OPTION);
 }
 
 static void test_duplicates(void **state)
@@ -314,42 +314,13 @@ static void test_observing(void **state)
 	assert_int_equal(observers_count(), 0);
 }
 
-/* Who was not heard of is asked to confirm, and forgotten if he does not. */
-static void test_silent_observers(void **state)
+/* Another format is the end of it. */
+static void test_observed_format(void **state)
 {
 	struct request observe = {.type = COAP_CON, .code = COAP_GET, .path = "t", .observe = 0};
 	struct coap_message notice;
 	ask(COAP_PUT, "t", "20");
 	ask_from(2, observe);
-	ask_from(3, observe);
-	host_now_ns += 3601 * HOST_SECOND;
-	ask(COAP_PUT, "t", "21");
-	assert_int_equal(host_sent_count, 2);
-	assert_int_equal(coap_parse(host_sent[0].data, host_sent[0].len, &notice), 0);
-	assert_int_equal(notice.type, COAP_CON);
-	uint8_t ack[4] = {0x60, 0, (uint8_t)(notice.id >> 8), (uint8_t)notice.id};
-	host_datagram(2, ack, 4);
-	host_now_ns += 100 * HOST_SECOND;
-	host_forget_sent();
-	ask(COAP_PUT, "t", "22");
-	assert_int_equal(host_sent_count, 1);
-	assert_int_equal(host_sent[0].peer, 2);
-	assert_int_equal(observers_count(), 1);
-	/* The confirmation counts also where the next notification has overtaken it. */
-	host_now_ns += 3601 * HOST_SECOND;
-	host_forget_sent();
-	ask(COAP_PUT, "t", "23");
-	ask(COAP_PUT, "t", "24");
-	assert_int_equal(host_sent_count, 2);
-	assert_int_equal(coap_parse(host_sent[0].data, host_sent[0].len, &notice), 0);
-	assert_int_equal(notice.type, COAP_CON);
-	ack[2] = (uint8_t)(notice.id >> 8);
-	ack[3] = (uint8_t)notice.id;
-	host_datagram(2, ack, 4);
-	host_now_ns += 100 * HOST_SECOND;
-	ask(COAP_PUT, "t", "25");
-	assert_int_equal(observers_count(), 1);
-	/* Another format is the end of it. */
 	host_forget_sent();
 	struct request put = {.type = COAP_CON,
 			      .code = COAP_PUT,
@@ -427,7 +398,7 @@ int main(void)
 		cmocka_unit_test_setup(test_duplicates, setup),
 		cmocka_unit_test_setup(test_blocks, setup),
 		cmocka_unit_test_setup(test_observing, setup),
-		cmocka_unit_test_setup(test_silent_observers, setup),
+		cmocka_unit_test_setup(test_observed_format, setup),
 		cmocka_unit_test_setup(test_limits, setup),
 		cmocka_unit_test_setup(test_hostile, setup),
 	};

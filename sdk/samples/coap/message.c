@@ -24,112 +24,186 @@ static bool read_extended(struct reader *reader, uint32_t nibble, uint32_t *ret)
 	return true;
 }
 
-/* False: longer than MAX bytes. */
-static bool read_uint(const uint8_t *value, uint32_t len, uint32_t max, uint32_t *ret)
+static uint32_t uint_of(struct coap_text value)
 {
-	*ret = 0;
-	for (uint32_t i = 0; i < len; i++)
-		*ret = *ret << 8 | value[i];
-	return len <= max;
+	uint32_t number = 0;
+	for (uint32_t i = 0; i < value.len; i++)
+		number = number << 8 | value.data[i];
+	return number;
 }
 
-static bool read_block(const uint8_t *value, uint32_t len, struct coap_block *ret)
+/* 7 is no size, and is refused otherwise than what is not understood (RFC 7959, 2.2). */
+static void read_block(struct coap_message *message, uint32_t bits, struct coap_block *ret)
 {
-	uint32_t bits;
-	if (ret->is_there || !read_uint(value, len, 3, &bits) || (bits & 7) == 7)
-		return false;
+	if ((bits & 7) == 7) {
+		message->has_bad_block = true;
+		return;
+	}
 	*ret = (struct coap_block){true, (bits & 8) != 0, bits >> 4, (uint8_t)(bits & 7)};
-	return true;
 }
 
 /* One that is not of ours is 0, which nothing has. */
-static bool read_etag(const uint8_t *value, uint32_t len, uint32_t *ret)
+static uint32_t tag_of(struct coap_text value)
 {
-	if (len != 4)
-		*ret = 0;
-	else
-		(void)read_uint(value, len, 4, ret);
-	return len <= 8;
+	uint32_t tag = value.len == 4 ? uint_of(value) : 0;
+	return tag == COAP_ANY ? 0 : tag;
 }
 
-/* There may be several; one is enough. */
-static bool add_match(struct coap_message *message, const uint8_t *value, uint32_t len)
+/* Those that are too many do not match. */
+static void add_tag(struct coap_tags *tags, uint32_t tag)
 {
-	if (message->matches_count == COAP_MATCHES_MAX)
-		return false;
-	message->has_if_match = true;
-	uint32_t *match = &message->matches[message->matches_count++];
-	bool is_good = read_etag(value, len, match);
-	if (len == 0)
-		*match = COAP_ANY;
-	return is_good;
+	if (tags->count < COAP_TAGS_MAX)
+		tags->tags[tags->count++] = tag;
 }
 
-static bool add_to_path(struct coap_message *message, const uint8_t *value, uint32_t len)
+bool coap_has_tag(const struct coap_tags *tags, uint32_t tag)
 {
-	uint32_t slash = message->path_len > 0;
-	if (len > 255 || len + slash > COAP_PATH_MAX - message->path_len) {
-		message->is_path_too_long = true;
-		return len <= 255;
+	for (uint32_t i = 0; i < tags->count; i++) {
+		if (tags->tags[i] == tag)
+			return true;
 	}
-	if (slash)
-		message->path[message->path_len++] = '/';
-	for (uint32_t i = 0; i < len; i++) {
-		/* Paths are listed: what would end a link, and slashes within a part, are not
-		 * taken. */
-		if (value[i] <= ' ' || value[i] >= 0x7f || strchr("/<>\"\\,;", value[i]) != NULL)
+	return false;
+}
+
+/* In a link's path. What lists are separated by is not, for readers that take them apart at once.
+ */
+static bool stands_for_itself(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c != '\0' && strchr("-._~!$&'()*+=:@", c) != NULL);
+}
+
+static bool append(struct coap_message *message, char c)
+{
+	if (message->path_len == COAP_PATH_MAX)
+		return false;
+	message->path[message->path_len++] = c;
+	return true;
+}
+
+/* False: no resource can have it. A path that begins with two slashes would be an address in the
+ * list (RFC 3986, 4.2). */
+static bool add_to_path(struct coap_message *message, struct coap_text value)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	bool is_dots = value.len > 0 && value.len <= 2 && value.data[0] == '.' &&
+		       value.data[value.len - 1] == '.';
+	if (is_dots || (message->path_parts > 0 && message->path_len == 0))
+		return false;
+	if (message->path_parts++ > 0 && !append(message, '/'))
+		return false;
+	for (uint32_t i = 0; i < value.len; i++) {
+		uint8_t c = value.data[i];
+		bool is_good = stands_for_itself(c)
+				       ? append(message, (char)c)
+				       : append(message, '%') && append(message, digits[c >> 4]) &&
+						 append(message, digits[c & 15]);
+		if (!is_good)
 			return false;
-		message->path[message->path_len++] = (char)value[i];
 	}
 	return true;
 }
 
-/* False: its value is not what such an option has. */
-static bool take_option(struct coap_message *message, uint32_t option, const uint8_t *value,
-			uint32_t len)
+static uint8_t hex(char c)
 {
-	uint32_t number;
+	return (uint8_t)(c >= 'A' ? c - 'A' + 10 : c - '0');
+}
+
+uint32_t coap_decode_path(const char *path, uint32_t len, uint8_t *ret)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < len; i++) {
+		ret[count++] = (uint8_t)path[i];
+		if (path[i] != '%')
+			continue;
+		ret[count - 1] = (uint8_t)(hex(path[i + 1]) << 4 | hex(path[i + 2]));
+		i += 2;
+	}
+	return count;
+}
+
+/* RFC 7252, 5.10; 7641, 2; 7959, 2.1 and 4. */
+static const struct known {
+	uint16_t option, min, max; /* bytes of its value */
+	bool may_repeat;
+} known[] = {
+	{COAP_IF_MATCH, 0, 8, true},
+	{COAP_URI_HOST, 1, 255, false},
+	{COAP_ETAG, 1, 8, true},
+	{COAP_IF_NONE_MATCH, 0, 0, false},
+	{COAP_OBSERVE, 0, 3, false},
+	{COAP_URI_PORT, 0, 2, false},
+	{COAP_URI_PATH, 0, 255, true},
+	{COAP_CONTENT_FORMAT, 0, 2, false},
+	{COAP_URI_QUERY, 0, 255, true},
+	{COAP_ACCEPT, 0, 2, false},
+	{COAP_BLOCK2, 0, 3, false},
+	{COAP_BLOCK1, 0, 3, false},
+	{COAP_SIZE2, 0, 4, false},
+	{COAP_PROXY_URI, 0, 1034, false},
+	{COAP_PROXY_SCHEME, 0, 255, false},
+	{COAP_SIZE1, 0, 4, false},
+};
+
+/* One of a wrong length, or once too often, is as one that nobody knows (RFC 7252, 5.4.3, 5.4.5).
+ */
+static bool is_understood(uint32_t option, uint32_t len, bool is_again)
+{
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		const struct known *one = &known[i];
+		if (one->option == option)
+			return len >= one->min && len <= one->max && (!is_again || one->may_repeat);
+	}
+	return false;
+}
+
+static void take_option(struct coap_message *message, uint32_t option, struct coap_text value)
+{
 	switch (option) {
 	case COAP_IF_MATCH:
-		return add_match(message, value, len);
+		add_tag(&message->matches, value.len == 0 ? COAP_ANY : tag_of(value));
+		break;
 	case COAP_ETAG:
-		/* Of several the last of ours: the others' contents are sent again. */
-		message->has_etag = true;
-		if (!read_etag(value, len, &number))
-			return false;
-		if (number != 0)
-			message->etag = number;
-		return true;
+		add_tag(&message->etags, tag_of(value));
+		break;
 	case COAP_IF_NONE_MATCH:
 		message->has_if_none_match = true;
-		return len == 0;
+		break;
 	case COAP_OBSERVE:
-		/* One that is too long is none (RFC 7252, 5.4.3). */
-		message->has_observe = len <= 3;
-		return read_uint(value, len, 3, &message->observe);
+		message->has_observe = true;
+		message->observe = uint_of(value);
+		break;
 	case COAP_URI_PATH:
-		return add_to_path(message, value, len);
+		message->is_path_impossible |= !add_to_path(message, value);
+		break;
+	case COAP_URI_QUERY:
+		if (message->queries_count < COAP_QUERIES_MAX)
+			message->queries[message->queries_count++] = value;
+		break;
 	case COAP_CONTENT_FORMAT:
+		message->format = uint_of(value);
+		break;
 	case COAP_ACCEPT:
-		if (!read_uint(value, len, 2, &number))
-			return false;
-		*(option == COAP_ACCEPT ? &message->accept : &message->format) = (uint16_t)number;
-		return true;
+		message->accept = uint_of(value);
+		break;
 	case COAP_BLOCK1:
-		return read_block(value, len, &message->block1);
+		read_block(message, uint_of(value), &message->block1);
+		break;
 	case COAP_BLOCK2:
-		return read_block(value, len, &message->block2);
+		read_block(message, uint_of(value), &message->block2);
+		break;
+	case COAP_SIZE1:
+		message->size1 = uint_of(value);
+		break;
+	case COAP_SIZE2:
+		message->has_size2 = true;
+		break;
 	case COAP_PROXY_URI:
 	case COAP_PROXY_SCHEME:
 		message->wants_proxy = true;
-		return true;
-	case COAP_URI_HOST:
-	case COAP_URI_PORT:
-	case COAP_URI_QUERY:
-		return true;
+		break;
 	default:
-		/* Odd ones must be understood. */
-		return option % 2 == 0;
+		break;
 	}
 }
 
@@ -137,17 +211,23 @@ static bool take_option(struct coap_message *message, uint32_t option, const uin
 static bool read_options(struct coap_message *message, struct reader *reader)
 {
 	uint32_t option = 0;
+	bool is_first = true;
 	while (reader->at < reader->end && *reader->at != MARKER) {
 		uint32_t head = *reader->at++, delta, len;
 		if (!read_extended(reader, head >> 4, &delta) ||
 		    !read_extended(reader, head & 15, &len) ||
 		    len > (uint32_t)(reader->end - reader->at))
 			return false;
+		bool is_again = !is_first && delta == 0;
+		is_first = false;
 		option += delta;
 		if (option > UINT16_MAX)
 			return false;
-		message->has_bad_option |=
-			!take_option(message, option, reader->at, len) && option % 2 == 1;
+		/* Odd ones must be understood. */
+		if (is_understood(option, len, is_again))
+			take_option(message, option, (struct coap_text){reader->at, len});
+		else
+			message->has_bad_option |= option % 2 == 1;
 		reader->at += len;
 	}
 	if (reader->at == reader->end)
@@ -238,6 +318,13 @@ void coap_put_uint(struct coap_writer *writer, enum coap_option option, uint32_t
 	while (skipped < 4 && bytes[skipped] == 0)
 		skipped++;
 	coap_put_bytes(writer, option, bytes + skipped, 4 - skipped);
+}
+
+void coap_put_tag(struct coap_writer *writer, uint32_t tag)
+{
+	const uint8_t bytes[4] = {(uint8_t)(tag >> 24), (uint8_t)(tag >> 16), (uint8_t)(tag >> 8),
+				  (uint8_t)tag};
+	coap_put_bytes(writer, COAP_ETAG, bytes, sizeof(bytes));
 }
 
 void coap_put_block(struct coap_writer *writer, enum coap_option option,

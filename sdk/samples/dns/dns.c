@@ -97,17 +97,12 @@ static void swap(uint8_t *a, uint8_t *b, uint32_t len)
 /* Are the checksums of FRAME's IP and UDP right? What is kept goes out with right ones. */
 static bool is_whole(const struct frame *frame)
 {
-	const uint8_t *ip = frame->data + frame->ip, *udp = frame->data + frame->transport;
-	uint32_t len = frame->end - frame->transport, sum = FRAME_UDP + len;
+	const uint8_t *ip = frame->data + frame->ip;
 	if ((edgeos_slot.info.flags & EDGEOS_CHECKSUM_GOOD) != 0)
 		return true;
-	if (frame->version == 4 && frame_fold(frame_sum(ip, frame->transport - frame->ip, 0)) != 0)
-		return false;
-	/* With IPv4 there may be none. */
-	if (frame_u16(udp + 6) == 0)
-		return frame->version == 4;
-	sum = frame->version == 4 ? frame_sum(ip + 12, 8, sum) : frame_sum(ip + 8, 32, sum);
-	return frame_fold(frame_sum(udp, len, sum)) == 0;
+	return frame_checksum_is_right(frame) &&
+	       (frame->version == 6 ||
+		frame_fold(frame_sum(ip, frame->transport - frame->ip, 0)) == 0);
 }
 
 static uint32_t network_of(const struct frame *frame)

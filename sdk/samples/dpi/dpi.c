@@ -12,12 +12,17 @@
  *     hop          (default "suspicious")
  *     gaps         drop (default): segments ahead of what was seen wait to be sent again in order,
  *                  so that nothing hides in their order, and a SYN in the middle of a conversation
- *                  is dropped; pass: they are looked at by themselves
+ *                  is dropped, as is what no receiver takes: segments with a wrong checksum, or
+ *                  without an acknowledgement; pass: they are looked at by themselves
  * Counters: one for each pattern, by its place in the configuration.
  *
+ * Urgent bytes of TCP are made bytes like the others, as the receiver would take them out of what
+ * it reads, and a pattern would be there that was not seen here.
+ *
  * Limits: a segment that is sent twice is looked at by itself the second time, so a pattern can be
- * hidden by sending other bytes under the same numbers. Fragments are dropped with gaps: drop, as
- * the later ones cannot be told apart. Encrypted data is opaque.
+ * hidden by sending other bytes under the same numbers, and by a pause of five minutes within it.
+ * Fragments are dropped with gaps: drop, as the later ones cannot be told apart. Encrypted data is
+ * opaque.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +34,7 @@
 #define NS_PER_S     UINT64_C(1000000000)
 #define FLOWS_PLACES 4096u
 #define IDLE_NS	     (300 * NS_PER_S)
+#define SINCE_MAX    (1u << 31)
 
 EDGEOS_PACKETS(EDGEOS_PACKET_MAX)
 
@@ -36,6 +42,7 @@ EDGEOS_PACKETS(EDGEOS_PACKET_MAX)
 struct half {
 	uint32_t next_seq;
 	uint32_t begin; /* behind its SYN, if it has_syn */
+	uint32_t since; /* bytes from there on; no more than SINCE_MAX */
 	uint16_t state;
 	bool is_known; /* NEXT_SEQ is */
 	bool has_syn, has_bytes, has_fin;
@@ -53,13 +60,25 @@ static struct flows flows = FLOWS_OF(seen);
 static bool drops_gaps, has_begun;
 static uint32_t verdict;
 
-enum { CLEAN, MATCHED, BYTES, GAPS, FRAGMENTS, MALFORMED, EVICTED, FIXED_COUNTERS };
+enum {
+	CLEAN,
+	MATCHED,
+	BYTES,
+	GAPS,
+	FRAGMENTS,
+	MALFORMED,
+	EVICTED,
+	URGENT,
+	REFUSED,
+	FIXED_COUNTERS
+};
 #define NAMED_MAX 99u
 static struct edgeos_counter counters[FIXED_COUNTERS + NAMED_MAX] = {
 	[CLEAN] = {"clean", 0},		  [MATCHED] = {"matched", 0},
 	[BYTES] = {"bytes", 0},		  [GAPS] = {"gaps", 0},
 	[FRAGMENTS] = {"fragments", 0},	  [MALFORMED] = {"malformed", 0},
-	[EVICTED] = {"flows_evicted", 0},
+	[EVICTED] = {"flows_evicted", 0}, [URGENT] = {"urgent", 0},
+	[REFUSED] = {"refused", 0},
 };
 
 static void read_patterns(void)
@@ -159,6 +178,37 @@ static void take_end(struct seen *entry, const struct frame *frame, unsigned sid
 	entry->is_over |= entry->halves[0].has_fin && entry->halves[1].has_fin;
 }
 
+/* Would its receiver refuse it? Then its bytes are not what he reads, and those that hide nothing
+ * here could be put between those of a pattern. */
+static bool is_refused(const struct frame *frame, bool has_good_checksum)
+{
+	return (frame->tcp_flags & (FRAME_SYN | FRAME_RST | FRAME_ACK)) == 0 ||
+	       (!has_good_checksum && !frame_checksum_is_right(frame));
+}
+
+static void clear_urgent(const struct frame *frame)
+{
+	uint8_t *tcp = frame->data + frame->transport, old[2];
+	memcpy(old, tcp + 12, 2);
+	tcp[13] &= (uint8_t)~FRAME_URG;
+	frame_adjust(tcp + 16, old, tcp + 12, 2);
+	memcpy(old, tcp + 18, 2);
+	frame_put_u16(tcp + 18, 0);
+	frame_adjust(tcp + 16, old, tcp + 18, 2);
+	counters[URGENT].value++;
+}
+
+/* Bytes from before HALF began. Behind a SYN they are of another conversation than is followed: who
+ * did not take this SYN would read them. Without one it began earlier than it seemed. False: these
+ * are not looked at. */
+static bool take_earlier(struct half *half, uint32_t seq)
+{
+	if (half->has_syn)
+		return false;
+	*half = (struct half){.next_seq = seq, .begin = seq, .is_known = true, .has_bytes = true};
+	return true;
+}
+
 /* What a segment of TCP has, in the order of its numbers. -1: nothing; *RET_DROPS: it comes too
  * early. */
 static int scan_segment(struct half *half, const struct frame *frame, bool *ret_drops)
@@ -172,8 +222,18 @@ static int scan_segment(struct half *half, const struct frame *frame, bool *ret_
 			.next_seq = seq, .begin = seq, .is_known = true, .has_syn = has_syn};
 	half->has_bytes |= len > 0;
 	int32_t ahead = (int32_t)(seq - half->next_seq);
+	uint32_t known = half->next_seq - seq; /* if it is not ahead */
 	uint16_t alone = 0;
-	if (ahead > 0 && len > 0) {
+	/* One before the first, where the SYN is, is what asks whether somebody is there. */
+	if (drops_gaps && ahead < 0 && len > 0 && known > half->since + half->has_syn) {
+		*ret_drops = !take_earlier(half, seq);
+		counters[GAPS].value += *ret_drops;
+		if (*ret_drops)
+			return -1;
+		ahead = 0;
+	}
+	/* Nor would an end that comes too early be seen again. */
+	if (ahead > 0 && (len > 0 || (frame->tcp_flags & FRAME_FIN))) {
 		counters[GAPS].value++;
 		*ret_drops = drops_gaps;
 		if (drops_gaps)
@@ -185,13 +245,13 @@ static int scan_segment(struct half *half, const struct frame *frame, bool *ret_
 	if (ahead < 0) {
 		/* By itself, and then what is new of it, behind what came before. */
 		int found = scan(&alone, data, len);
-		uint32_t known = (uint32_t)-ahead;
 		if (found >= 0 || len <= known)
 			return found;
 		data += known;
 		len -= known;
 	}
 	half->next_seq += len;
+	half->since = len > SINCE_MAX - half->since ? SINCE_MAX : half->since + len;
 	return scan(&half->state, data, len);
 }
 
@@ -213,6 +273,8 @@ static uint32_t take(const struct frame *frame, unsigned side, uint64_t now_ns)
 	}
 	entry->flow.ends_ns = now_ns + IDLE_NS;
 	if (frame->proto == FRAME_TCP) {
+		if (frame->tcp_flags & FRAME_URG)
+			clear_urgent(frame);
 		/* The ports are used again: by another conversation. */
 		if (has_syn && !(frame->tcp_flags & FRAME_ACK) &&
 		    !is_again(&entry->halves[side], frame)) {
@@ -259,6 +321,11 @@ EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 	if (frame.proto != FRAME_TCP && frame.proto != FRAME_UDP) {
 		counters[CLEAN].value++;
 		return EDGEOS_FORWARD;
+	}
+	bool has_good_checksum = (edgeos_slot.info.flags & EDGEOS_CHECKSUM_GOOD) != 0;
+	if (frame.proto == FRAME_TCP && drops_gaps && is_refused(&frame, has_good_checksum)) {
+		counters[REFUSED].value++;
+		return EDGEOS_DROP;
 	}
 	unsigned side = edgeos_slot.info.port == EDGEOS_PORT_CLIENT ? 0 : 1;
 	return take(&frame, side, edgeos_slot.info.time_ns);

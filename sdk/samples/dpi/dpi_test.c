@@ -44,10 +44,18 @@ static void test_patterns(void **state)
 	assert_true(compile("a;b; ", false));
 }
 
+/* One of COUNT letters, large or small; only letters of ASCII are the same in both. */
+static char letter(unsigned count, bool ignores_case)
+{
+	static const char letters[] = {'a', 'b', '\xc3', 'x', 'A', 'B', '\xe3', 'X'};
+	return letters[host_random() % count + (ignores_case ? host_random() % 2 * 4 : 0)];
+}
+
 /* Against the obvious way, with few letters, so that there is much to find. */
 static void test_against_a_model(void **state)
 {
-	for (unsigned round = 0; round < 300; round++) {
+	for (unsigned round = 0; round < 600; round++) {
+		bool ignores_case = round % 2 == 1;
 		char text[256] = "", data[65];
 		unsigned count = 1 + host_random() % 8;
 		const char *words[8];
@@ -55,18 +63,19 @@ static void test_against_a_model(void **state)
 		for (unsigned i = 0; i < count; i++) {
 			unsigned len = 1 + host_random() % 6;
 			for (unsigned k = 0; k < len; k++)
-				each[i][k] = (char)('a' + host_random() % 3);
+				each[i][k] = letter(3, ignores_case);
 			each[i][len] = '\0';
 			words[i] = each[i];
 			strcat(strcat(text, each[i]), ";");
 		}
-		assert_true(compile(text, false));
+		assert_true(compile(text, ignores_case));
 		for (unsigned i = 0; i < 64; i++)
-			data[i] = (char)('a' + host_random() % 4);
+			data[i] = letter(4, ignores_case);
 		data[64] = '\0';
 		size_t first = 64;
 		for (unsigned i = 0; i < count; i++) {
-			const char *at = strstr(data, words[i]);
+			const char *at =
+				ignores_case ? strcasestr(data, words[i]) : strstr(data, words[i]);
 			size_t end = at == NULL ? 64 : (size_t)(at - data) + strlen(words[i]) - 1;
 			first = end < first ? end : first;
 		}
@@ -200,6 +209,115 @@ static void test_syn_in_the_middle(void **state)
 	}
 }
 
+/* The server keeps to the first SYN. What it reads then is before what was followed here, where
+ * each segment would be looked at by itself. */
+static void test_other_syn(void **state)
+{
+	start("/evil", NULL, NULL);
+	for (uint16_t port = 30; port < 32; port++) {
+		assert_int_equal(segment(0, port, FRAME_SYN, 99, ""), EDGEOS_FORWARD);
+		if (port == 30)
+			segment(1, port, FRAME_SYN | FRAME_ACK, 499, "");
+		assert_int_equal(segment(0, port, FRAME_SYN, 5000, ""), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 100, "GET /ev"), EDGEOS_DROP);
+		assert_int_equal(segment(0, port, FRAME_ACK, 107, "il"), EDGEOS_DROP);
+		/* Is somebody there? */
+		assert_int_equal(segment(0, port, FRAME_ACK, 5000, "x"), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 5001, "GET /ev"), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 5001, "GET"), EDGEOS_FORWARD);
+		assert_int_equal(segment(0, port, FRAME_ACK, 4999, "xx/ev"), EDGEOS_DROP);
+		assert_int_equal(segment(0, port, FRAME_ACK, 5008, "il"), EDGEOS_DROP);
+	}
+	/* One that began before it was seen here, out of order. */
+	assert_int_equal(segment(0, 33, FRAME_ACK, 107, "il"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 33, FRAME_ACK, 100, "GET /ev"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 33, FRAME_ACK, 107, "il"), EDGEOS_DROP);
+	/* Half of all numbers away. */
+	assert_int_equal(segment(0, 34, FRAME_ACK, 100, "GET /ev"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 34, FRAME_ACK, 107 + (1u << 31), "x"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 34, FRAME_ACK, 107, "il"), EDGEOS_DROP);
+}
+
+/* What no receiver takes is not between the parts of a pattern. */
+static void test_refused(void **state)
+{
+	uint8_t data[512];
+	struct host_packet packet = {.proto = FRAME_TCP,
+				     .source = "2001:db8::1",
+				     .target = "2001:db8::2",
+				     .flags = FRAME_ACK,
+				     .seq = 100,
+				     .payload = "GET /ev",
+				     .payload_len = 7};
+	start("/evil", NULL, NULL);
+	uint64_t before = host_counter("pattern_01");
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_FORWARD);
+	packet.seq += 7;
+	packet.payload = "xx";
+	packet.payload_len = 2;
+	uint32_t len = host_make(data, &packet);
+	data[len - 1] ^= 1;
+	assert_int_equal(host_frame(0, data, len), EDGEOS_DROP);
+	packet.flags = FRAME_PSH;
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_DROP);
+	assert_int_equal(host_counter("refused"), 2);
+	packet.flags = FRAME_ACK;
+	packet.payload = "il";
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_DROP);
+	assert_int_equal(host_counter("pattern_01"), before + 1);
+	/* Odd lengths, too. */
+	packet.source_port = 5;
+	len = host_make(data, &packet);
+	assert_int_equal(host_frame(0, data, len), EDGEOS_FORWARD);
+	packet.payload_len = 1;
+	assert_int_equal(host_frame(0, data, host_make(data, &packet)), EDGEOS_FORWARD);
+}
+
+/* The receiver would take an urgent byte out of the rest. */
+static void test_urgent(void **state)
+{
+	uint8_t data[512];
+	struct frame frame;
+	struct host_packet packet = {.proto = FRAME_TCP,
+				     .source = "10.0.0.1",
+				     .target = "192.0.2.1",
+				     .source_port = 20,
+				     .target_port = 80,
+				     .flags = FRAME_ACK | FRAME_URG,
+				     .seq = 100,
+				     .payload = "GET /eXvil",
+				     .payload_len = 10};
+	start("/evil", NULL, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		packet.source = i == 0 ? "10.0.0.1" : "2001:db8::1";
+		packet.target = i == 0 ? "192.0.2.1" : "2001:db8::2";
+		uint32_t len = host_make(data, &packet);
+		assert_true(frame_parse(&frame, data, len));
+		frame_put_u16(data + frame.transport + 18, 7);
+		frame_fill_checksums(&frame);
+		assert_int_equal(host_frame(0, data, len), EDGEOS_FORWARD);
+		assert_true(frame_parse(&frame, host_result.data, host_result.len));
+		assert_int_equal(frame.tcp_flags, FRAME_ACK);
+		assert_int_equal(frame_u16(host_result.data + frame.transport + 18), 0);
+		assert_true(host_checksums_are_right(host_result.data, host_result.len));
+		assert_memory_equal(host_result.data + frame.payload, "GET /eXvil", 10);
+	}
+	assert_int_equal(host_counter("urgent"), 2);
+}
+
+/* An end ahead of what it ends is sent again as well: it is not missed. */
+static void test_early_end(void **state)
+{
+	start("/evil", NULL, NULL);
+	assert_int_equal(segment(0, 21, FRAME_SYN, 99, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 21, FRAME_ACK | FRAME_FIN, 102, ""), EDGEOS_DROP);
+	assert_int_equal(segment(0, 21, FRAME_ACK, 102, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 21, FRAME_ACK, 100, "ab"), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 21, FRAME_ACK | FRAME_FIN, 102, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(1, 21, FRAME_ACK | FRAME_FIN, 500, ""), EDGEOS_FORWARD);
+	assert_int_equal(segment(0, 21, FRAME_SYN, 9000, ""), EDGEOS_FORWARD);
+}
+
 static void test_mark_and_udp(void **state)
 {
 	uint8_t data[512];
@@ -261,6 +379,9 @@ static void test_hostile(void **state)
 				     .payload_len = 15};
 	start("/evil; \\x00\\x00", NULL, NULL);
 	host_be_hostile(data, host_make(data, &packet), 5000);
+	/* Checksums are not looked at. */
+	start("/evil; \\x00\\x00", NULL, "pass");
+	host_be_hostile(data, host_make(data, &packet), 5000);
 	packet.proto = FRAME_UDP;
 	packet.source = packet.target = "2001:db8::1";
 	host_be_hostile(data, host_make(data, &packet), 5000);
@@ -281,6 +402,10 @@ int main(void)
 		cmocka_unit_test(test_across_segments),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_syn_in_the_middle),
+		cmocka_unit_test(test_other_syn),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_urgent),
+		cmocka_unit_test(test_early_end),
 		cmocka_unit_test(test_mark_and_udp),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_hostile),

@@ -20,13 +20,16 @@
 #include "edgeos_packet.h"
 #include "settings.h"
 
-#define SENDERS_MAX 64u
-#define WHOLE_MAX   1000000
+#define SENDERS_MAX  64u
+#define DIGITS_MAX   100000000
+#define EXPONENT_MAX 100000
 
 EDGEOS_PACKETS(2048)
 
+/* Found by the address: the node numbers anew who was silent for ten minutes. */
 struct sender {
-	uint32_t peer;
+	uint8_t address[16];
+	uint16_t port;
 	uint64_t heard_ns; /* 0: the place is free */
 	uint32_t count;
 	int8_t window[MODEL_WINDOW]; /* the latest is the last */
@@ -52,14 +55,31 @@ EDGEOS_EXPORT(edgeos_init) void edgeos_init(void)
 		abort();
 }
 
-/* "-1.25", ".5", "3": in hundredths, further digits are left out, limited to what an input may be.
- * False: it is no number. */
+/* What is behind the "e" of a number. False: it is no number. */
+static bool parse_exponent(struct piece text, int32_t *ret)
+{
+	bool is_negative = text.len > 0 && text.text[0] == '-';
+	uint32_t i = is_negative || (text.len > 0 && text.text[0] == '+');
+	int32_t value = 0;
+	if (i == text.len)
+		return false;
+	for (; i < text.len; i++) {
+		if (text.text[i] < '0' || text.text[i] > '9')
+			return false;
+		value = value < EXPONENT_MAX ? value * 10 + (text.text[i] - '0') : EXPONENT_MAX;
+	}
+	*ret = is_negative ? -value : value;
+	return true;
+}
+
+/* "-1.25", ".5", "3", "1e-05": in hundredths, further digits are left out, limited to what an input
+ * may be. False: it is no number. */
 static bool parse_value(struct piece text, int8_t *ret)
 {
 	bool is_negative = text.len > 0 && text.text[0] == '-', has_point = false;
-	int32_t value = 0;
-	uint32_t digits = 0, decimals = 0;
-	for (uint32_t i = is_negative; i < text.len; i++) {
+	uint32_t i = is_negative || (text.len > 0 && text.text[0] == '+'), digits = 0;
+	int32_t value = 0, scale = 2, exponent = 0;
+	for (; i < text.len && (text.text[i] | 0x20) != 'e'; i++) {
 		char c = text.text[i];
 		if (c == '.' && !has_point) {
 			has_point = true;
@@ -68,25 +88,45 @@ static bool parse_value(struct piece text, int8_t *ret)
 		if (c < '0' || c > '9')
 			return false;
 		digits++;
-		if (has_point && ++decimals > 2)
-			continue;
-		value = value * 10 + (c - '0');
-		if (value > WHOLE_MAX)
-			value = WHOLE_MAX;
+		/* Of many digits the first count. */
+		bool has_room = value < DIGITS_MAX;
+		if (has_room)
+			value = value * 10 + (c - '0');
+		scale += has_room ? -has_point : !has_point;
 	}
-	for (; decimals < 2; decimals++)
-		value = value > WHOLE_MAX / 10 ? WHOLE_MAX : value * 10;
+	if (i < text.len &&
+	    !parse_exponent((struct piece){text.text + i + 1, text.len - i - 1}, &exponent))
+		return false;
+	for (scale += exponent; scale < 0 && value > 0; scale++)
+		value /= 10;
+	for (; scale > 0 && value > 0 && value <= 127; scale--)
+		value *= 10;
 	if (value > 127)
 		value = 127;
 	*ret = (int8_t)(is_negative ? -value : value);
 	return digits > 0;
 }
 
-static struct sender *find_sender(uint32_t peer, uint64_t now_ns)
+/* Another such server's answer. Answering it would be answered, and so on for ever: one datagram in
+ * the name of the one is enough to begin that. */
+static bool is_answer(struct piece text)
 {
+	static const char *const beginnings[] = {"error: ", "needs ", "score "};
+	for (unsigned i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+		size_t len = strlen(beginnings[i]);
+		if (text.len >= len && memcmp(text.text, beginnings[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct sender *find_sender(const struct edgeos_packet *info)
+{
+	uint64_t now_ns = info->time_ns;
 	struct sender *oldest = &senders[0];
 	for (unsigned i = 0; i < SENDERS_MAX; i++) {
-		if (senders[i].heard_ns != 0 && senders[i].peer == peer) {
+		if (senders[i].heard_ns != 0 && senders[i].port == info->peer_port &&
+		    memcmp(senders[i].address, info->peer_address, 16) == 0) {
 			senders[i].heard_ns = now_ns;
 			return &senders[i];
 		}
@@ -94,7 +134,8 @@ static struct sender *find_sender(uint32_t peer, uint64_t now_ns)
 			oldest = &senders[i];
 	}
 	counters[FORGOTTEN].value += oldest->heard_ns != 0;
-	*oldest = (struct sender){.peer = peer, .heard_ns = now_ns};
+	*oldest = (struct sender){.port = info->peer_port, .heard_ns = now_ns};
+	memcpy(oldest->address, info->peer_address, 16);
 	return oldest;
 }
 
@@ -140,10 +181,16 @@ static uint32_t answer(const char *text)
 EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 {
 	char text[64];
+	const struct piece datagram = {buf, len};
 	if (edgeos_slot.info.kind != EDGEOS_DATAGRAM)
 		return EDGEOS_DROP;
-	struct sender *sender = find_sender(edgeos_slot.info.peer, edgeos_slot.info.time_ns);
-	if (!take_values(sender, (struct piece){buf, len})) {
+	if (is_answer(datagram)) {
+		counters[MALFORMED].value++;
+		return EDGEOS_DROP;
+	}
+	struct sender *sender = find_sender(&edgeos_slot.info);
+	uint64_t before = counters[VALUES].value;
+	if (!take_values(sender, datagram)) {
 		counters[MALFORMED].value++;
 		return answer("error: not a number\n");
 	}
@@ -153,8 +200,10 @@ EDGEOS_EXPORT(edgeos_packet) uint32_t edgeos_packet(void *buf, uint32_t len)
 	}
 	uint32_t score = model_score(sender->window);
 	bool is_odd = score > threshold;
-	counters[WINDOWS].value++;
-	counters[ANOMALIES].value += is_odd;
+	/* Without a value it is the one before, asked for again. */
+	bool is_new = counters[VALUES].value != before;
+	counters[WINDOWS].value += is_new;
+	counters[ANOMALIES].value += is_new && is_odd;
 	snprintf(text, sizeof(text), "score %u %s\n", score, is_odd ? "anomaly" : "normal");
 	return answer(text);
 }

@@ -62,7 +62,8 @@ static void test_as_a_service(void **state)
 	/* Value by value; each sender has a window of his own. */
 	assert_string_equal(ask(50, ".5"), "needs 15 more\n");
 	assert_string_equal(ask(51, "1,2;3\n"), "needs 13 more\n");
-	assert_string_equal(ask(50, "-.5"), "needs 14 more\n");
+	/* He was silent for long: the double gives this number to the same address. */
+	assert_string_equal(ask(50 + 65536, "-.5"), "needs 14 more\n");
 	/* Nothing of what is not right is taken. */
 	assert_string_equal(ask(50, "1 2 x"), "error: not a number\n");
 	assert_string_equal(ask(50, "."), "error: not a number\n");
@@ -70,6 +71,9 @@ static void test_as_a_service(void **state)
 	assert_string_equal(ask(50, "99999999999999999999 -99999999999.99999999999"),
 			    "needs 12 more\n");
 	assert_string_equal(ask(50, ""), "needs 12 more\n");
+	uint64_t windows = host_counter("windows");
+	assert_string_equal(ask(60, " "), "score 0 normal\n");
+	assert_int_equal(host_counter("windows"), windows);
 	host_set("threshold", "99999");
 	assert_true(host_start());
 	put_window(text, reference[CASES - 1].window);
@@ -78,9 +82,53 @@ static void test_as_a_service(void **state)
 	assert_false(host_start());
 }
 
+static void test_numbers(void **state)
+{
+	/* As other languages write them, and what none does. */
+	static const char *const good[] = {"1e-05",  "5E-1",	 "+0.5",
+					   "-5.e-1", ".5e+00",	 "1e99999999999",
+					   "0e9999", "1e-99999", "000000000000000.5"};
+	static const char *const bad[] = {"e5", "1e", "1e+", "1e1.5", "+", "-+1", "1e5e5", "nan"};
+	char expected[64], text[256];
+	host_set(NULL, NULL);
+	assert_true(host_start());
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		sprintf(expected, "needs %u more\n", MODEL_WINDOW - 1 - i);
+		assert_string_equal(ask(70, good[i]), expected);
+	}
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_string_equal(ask(70, bad[i]), "error: not a number\n");
+	/* They are the same values. */
+	put_window(text, reference[CASES - 1].window);
+	snprintf(expected, sizeof(expected), "%s", ask(71, text));
+	for (unsigned i = 0, at = 0; i < MODEL_WINDOW; i++)
+		at += (unsigned)sprintf(text + at, "%de-2 ", reference[CASES - 1].window[i]);
+	assert_string_equal(ask(71, text), expected);
+	for (unsigned i = 0, at = 0; i < MODEL_WINDOW; i++)
+		at += (unsigned)sprintf(text + at, "%+.4fE1,",
+					reference[CASES - 1].window[i] / 1e3);
+	assert_string_equal(ask(71, text), expected);
+}
+
+/* What another one answers: nothing is said to that, or both would go on for ever. */
+static void test_no_loops(void **state)
+{
+	char text[256];
+	host_set(NULL, NULL);
+	assert_true(host_start());
+	put_window(text, reference[0].window);
+	const char *const first[] = {"x", "1", text};
+	for (unsigned i = 0; i < 3; i++) {
+		char said[64];
+		snprintf(said, sizeof(said), "%s", ask(80, first[i]));
+		assert_int_equal(host_datagram(81, said, (uint32_t)strlen(said)), EDGEOS_DROP);
+	}
+	assert_string_equal(ask(81, "1"), "needs 15 more\n");
+}
+
 static void test_hostile(void **state)
 {
-	static const char letters[] = "0123456789.-, \nx";
+	static const char letters[] = "012345e789.-, \nx";
 	char text[300];
 	host_set(NULL, NULL);
 	assert_true(host_start());
@@ -108,10 +156,9 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reference_results),
-		cmocka_unit_test(test_verdicts),
-		cmocka_unit_test(test_as_a_service),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_reference_results), cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_as_a_service),	  cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_no_loops),	  cmocka_unit_test(test_hostile),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
