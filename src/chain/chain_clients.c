@@ -135,6 +135,15 @@ bool chains_knows_flow(struct chains *chains, uint16_t domain, const struct flow
 	return find_answered(chains, packet, domain, chains->run.now_ns) != NULL;
 }
 
+/* Whose share of the table a flow with HASH counts against: not that of who had the place before.
+ * An instance for all clients has several shares, and its flows are spread over them. */
+static uint64_t share_of(const struct chain *chain, uint64_t hash)
+{
+	_Static_assert(CHAIN_CHAINS_MAX <= 1u << 30, "no number has the bits of the part");
+	uint64_t part = chain->client == FLOW_NONE ? hash % CHAIN_FLOW_SHARES : 0;
+	return chain_identity(chain) | part << 30;
+}
+
 static void remember_flow(struct chain *chain, const struct flow_packet *packet, uint64_t now_ns)
 {
 	struct chain_template *template = chain->template;
@@ -145,8 +154,8 @@ static void remember_flow(struct chain *chain, const struct flow_packet *packet,
 	flow_id id = flow_table_find(flows, &key, hash);
 	if (id == FLOW_NONE) {
 		/* A full table, or the chain's share of it. */
-		if (flow_table_add(flows, &key, hash, chain->number, chain_identity(chain), now_ns,
-				   &id) < 0)
+		if (flow_table_add(flows, &key, hash, share_of(chain, hash), chain_identity(chain),
+				   now_ns, &id) < 0)
 			template->stats.flows_refused++;
 		/* So that the first answer confirms it, and a flood does not push it out. */
 		else

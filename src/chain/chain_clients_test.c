@@ -112,6 +112,37 @@ static void answers_find_who_translated_addresses(void **state)
 	assert_null(deliver_unknown(f, 105));
 }
 
+/* How many flows, each answered, are remembered for the first of all instances. */
+static uint32_t remembered(struct fixture *f, enum chain_isolation isolation)
+{
+	fixture_apply(f, &(struct stages){.ids = "a", .isolation = isolation});
+	(void)tell(f, 1, '-', 0);
+	struct chain *chain = EOS_CONTAINER_OF(f->template->idle.next, struct chain, node);
+	struct flow_table_stats before, after;
+	flow_table_stats(f->chains->flows, &before);
+	for (uint32_t i = 0; i < before.flows_max; i++) {
+		uint8_t data[FRAME_BYTES], source[4] = {10, 9, (uint8_t)(i >> 8), (uint8_t)i};
+		frame(data, 1, false);
+		memcpy(data + 26, source, 4);
+		chain_clients_remember(chain, data, sizeof(data), f->now_ns);
+		frame(data, 1, true);
+		memcpy(data + 30, source, 4);
+		chain_clients_remember(chain, data, sizeof(data), f->now_ns);
+	}
+	flow_table_stats(f->chains->flows, &after);
+	return after.confirmed - before.confirmed;
+}
+
+static void shares_of_flows(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_table_stats flows;
+	flow_table_stats(f->chains->flows, &flows);
+	uint32_t share = flows.flows_max / 16, one = remembered(f, CHAIN_PER_CLIENT);
+	assert_in_range(one, share, share);
+	assert_int_equal(remembered(f, CHAIN_PER_TENANT), 4 * one);
+}
+
 static void answers_find_clients_by_their_address(void **state)
 {
 	struct fixture *f = *state;
@@ -282,6 +313,7 @@ int main(void)
 		TEST(tenant_has_one),
 		TEST(fixed_number_is_spread_by_flow),
 		TEST(answers_find_who_translated_addresses),
+		TEST(shares_of_flows),
 		TEST(answers_find_clients_by_their_address),
 		TEST(arp_is_the_clients),
 		TEST(chains_are_told_apart),

@@ -27,6 +27,7 @@
 #define CHAIN_CHAINS_DEFAULT 4096u
 #define CHAIN_CHAINS_MAX     65536u
 #define CHAIN_FLOWS_DEFAULT  65536u
+#define CHAIN_FLOW_SHARES    4u /* of what one client may have: for an instance for all clients */
 #define CHAIN_TEMPLATES_MAX  1024u
 #define CHAIN_SETTINGS_MAX   256u
 /* What one packet, or one timer, may cause in all: hops between stages, of it and of what they send

@@ -13,7 +13,7 @@
 /* Of what was remembered for answers. */
 #define FLOW_IDLE_NS	 (300 * EOS_NS_PER_S)
 #define FLOW_IDLE_NEW_NS (60 * EOS_NS_PER_S)
-/* One chain may have so much of the table. */
+/* One client's chain may have so much of the table. */
 #define FLOW_SHARE     16u
 #define FLOW_SHARE_MIN 64u
 /* Clients go with their chains, not by themselves. */

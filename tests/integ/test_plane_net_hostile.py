@@ -23,7 +23,7 @@ from net_fixtures import (
 __all__ = ["module_net", "net", "node"]
 pytestmark = NEEDS
 CHAINS, FLOWS = 300, 1024
-SHARE = FLOWS // 16  # of one instance
+SHARE = FLOWS // 4  # of an instance for all clients
 # Small limits, which a flood reaches.
 CONFIG = (f"plane:\n  memory: 96MiB\n  frames: 4096\n  chains: {CHAINS}\n  fwps: 400\n"
           f"  flows: {FLOWS}\n  peers: 256\n" + PORTS + '    tap: {device: "tap:taptap"}\n')
