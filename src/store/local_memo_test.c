@@ -95,6 +95,7 @@ static void each_change_is_seen(void **state)
 }
 
 #define CHANGES 300u
+#define LOOKS	100u
 #define READERS 3
 
 struct race {
@@ -131,7 +132,8 @@ static void never_older_than_acknowledged(void **state)
 	assert_int_equal(store_bucket_create(f->store, "raw"), 0);
 	for (int i = 0; i < READERS; i++)
 		assert_int_equal(pthread_create(&readers[i], NULL, look_again_and_again, &race), 0);
-	for (uint64_t i = 1; i <= CHANGES; i++) {
+	/* On a busy machine readers begin late. */
+	for (uint64_t i = 1; i <= CHANGES || atomic_load(&race.looks) < LOOKS; i++) {
 		settings.quota_bytes = i << 20;
 		int err = store_bucket_settings_set(f->store, "raw", &settings);
 		atomic_store(&race.acknowledged, settings.quota_bytes);
@@ -141,7 +143,6 @@ static void never_older_than_acknowledged(void **state)
 	for (int i = 0; i < READERS; i++)
 		pthread_join(readers[i], NULL);
 	assert_int_equal(race.failures, 0);
-	assert_true(race.looks > 0);
 }
 
 static void expect_whole(struct store *store, const char *key, uint64_t seed, size_t size)
