@@ -56,12 +56,16 @@ void chain_timers_clear(struct chain_fwp *c)
 
 void chain_timers_fire(struct chains *chains, unsigned count_max, uint64_t time_ns, uint64_t now_ns)
 {
-	/* NOW_NS may be of long ago. */
-	uint64_t start_ns = eos_now_ns();
+	uint64_t start_ns = 0;
 	for (unsigned count = 0; count < count_max; count++) {
 		struct sched_heap_node *first = chains->timers.first;
-		if (first == NULL || first->key > now_ns ||
-		    (count > 0 && eos_now_ns() - start_ns >= time_ns))
+		if (first == NULL || first->key > now_ns)
+			return;
+		/* NOW_NS may be of long ago. */
+		uint64_t time_now_ns = eos_now_ns();
+		if (count == 0)
+			start_ns = time_now_ns;
+		else if (time_now_ns - start_ns >= time_ns)
 			return;
 		struct chain_timers *timers = EOS_CONTAINER_OF(first, struct chain_timers, node);
 		uint32_t id = 0;
