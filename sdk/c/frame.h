@@ -73,7 +73,8 @@ uint16_t frame_fold(uint32_t sum);
 void frame_adjust(uint8_t *at, const uint8_t *old, const uint8_t *new, uint32_t len);
 /* Computes the checksums of IP and of TCP, UDP or ICMP anew. The frame is no fragment. */
 void frame_fill_checksums(struct frame *frame);
-/* Is that of TCP, UDP or ICMP right? True also where there is none: IPv4's UDP may have 0. */
+/* Is that of TCP, UDP or ICMP right? True also where there is none: IPv4's UDP may have 0, and
+ * others have none. The frame is no fragment; IP's own is not looked at. */
 bool frame_checksum_is_right(const struct frame *frame);
 /* Replaces the source or target address by one of the same version, with checksums. */
 void frame_set_address(struct frame *frame, bool is_target, const uint8_t address[16]);
